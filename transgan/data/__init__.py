@@ -1,0 +1,8 @@
+"""Sources of images: every one gives uint8 tensors, and a data module that shows them endlessly."""
+
+from .arrays import Cifar10, Digits
+from .datamodule import ImageData
+from .files import Folder, Zip
+from .sampler import EndlessSampler
+
+__all__ = ["Cifar10", "Digits", "EndlessSampler", "Folder", "ImageData", "Zip"]

@@ -1,0 +1,118 @@
+"""What every source of images offers: uint8 images, integer labels, a fingerprint, and one line about itself."""
+
+import hashlib
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+
+class ImageDataset(Dataset):
+    """Base class. A subclass calls `hold` once; if it keeps no images in memory, it also defines `decode(index)`
+    and `identity()`.
+
+    labels       int64 (N,), all 0 when there are none         num_classes  0 when there are none
+    images       uint8 (N, C, H, W), or None when streamed     class_names  list of str
+    skipped      list of (name, reason)                        ignored      number of files that are no images
+    notes        sentences a person should read
+    """
+
+    def __init__(self, name, resolution, channels):
+        if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
+            raise ValueError(f"resolution={resolution} is not possible: give a positive whole number of pixels.")
+        if isinstance(channels, bool) or channels not in (1, 3):
+            raise ValueError(f"channels={channels} is not possible: give 1 for gray or 3 for colour.")
+        self.name, self.resolution, self.channels = name, resolution, int(channels)
+        self.skipped, self.ignored, self.notes = [], 0, []
+
+    def hold(self, images, labels, class_names, sizes):
+        """images: uint8 (N, C, H, W) or None; labels: N integers; sizes: N pairs (width, height) of the originals."""
+        self.images = images
+        self.labels = torch.as_tensor(labels, dtype=torch.int64)
+        self.class_names = list(class_names)
+        self.sizes = torch.as_tensor(sizes, dtype=torch.int64).reshape(-1, 2)
+
+    def decode(self, index):
+        """One image from its source: uint8 (C, H, W)."""
+        raise NotImplementedError
+
+    def identity(self):
+        """What tells this source from another one without reading all its pixels; any value with a stable repr."""
+        raise NotImplementedError
+
+    @property
+    def in_memory(self):
+        return self.images is not None
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        """-> uint8 (C, H, W), int"""
+        label = int(self.labels[index])  # first, for the IndexError that ends a for loop
+        return (self.images[index].clone() if self.in_memory else self.decode(index)), label
+
+    def __getitems__(self, indices):
+        """-> uint8 (B, C, H, W), int64 (B,). DataLoader calls this with one batch of indices."""
+        indices = list(indices)
+        if self.in_memory:
+            return self.images[indices], self.labels[indices]
+        return torch.stack([self.decode(index) for index in indices]), self.labels[indices]
+
+    @cached_property
+    def fingerprint(self):
+        """Hex SHA-256 of the content: every pixel and label in memory; when streamed, the list of files with their
+        sizes and times (or checksums), the labels, and the pixels of 256 images spread evenly."""
+        if self.in_memory:
+            head, pixels = tuple(self.images.shape), self.images
+        else:
+            chosen = np.linspace(0, len(self) - 1, min(256, len(self))).round().astype(int).tolist()
+            head, pixels = (self.identity(), self.resolution, self.channels), self.__getitems__(chosen)[0]
+        digest = hashlib.sha256(repr(head).encode("utf-8", "surrogateescape"))
+        digest.update(self.labels.numpy())
+        digest.update(pixels.contiguous().numpy())
+        return digest.hexdigest()
+
+    def describe(self):
+        """One line for a person: how many, which classes, what was done to them, what was left out."""
+        resolution, memory = self.resolution, len(self) * self.channels * self.resolution**2
+        images = f"{len(self):,} image{'s' if len(self) != 1 else ''}"
+        parts = [f"{self.name}: {images}, {self._classes()}", f"{resolution}x{resolution}{self._origin()}"]
+        if smaller := int((self.sizes.amin(1) < resolution).sum()):
+            parts.append(f"{smaller:,} smaller than {resolution} px enlarged")
+        if self.skipped:
+            parts.append(f"skipped {len(self.skipped):,} unreadable")
+        if self.ignored:
+            parts.append(f"ignored {self.ignored:,} other file{'s' if self.ignored != 1 else ''}")
+        parts.append(f"kept in memory ({readable(memory)})" if self.in_memory else "streamed from disk")
+        return " ".join(["; ".join(parts), *(f"({note})" for note in self.notes)])
+
+    def _classes(self):
+        if not self.class_names:
+            return "no labels"
+        counts = torch.bincount(self.labels, minlength=self.num_classes).tolist()
+        named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts)]
+        rest = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
+        return f"{len(named):,} class{'es' if len(named) != 1 else ''} ({', '.join(named[:5])}{rest})"
+
+    def _origin(self):
+        same = bool((self.sizes == self.sizes[0]).all())
+        width, height = self.sizes.median(0).values.tolist()
+        if same and (width, height) == (self.resolution, self.resolution):
+            return " as they are"
+        crop = ", centre crop" if (self.sizes[:, 0] != self.sizes[:, 1]).any() else ""
+        lanczos = ", Lanczos" if (self.sizes.amin(1) != self.resolution).any() else ""
+        return f" from {width}x{height}{'' if same else ' median'}{crop}{lanczos}"
+
+
+def readable(size):
+    """Bytes as a person says them: 59 MB."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:,.0f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,57 @@
+"""Endless shuffled batches as a pure function of (seed, position): nothing to save, any run can be continued.
+
+Position p, counted in images shown, lies in epoch e = p // length and shows image permutation_e[p % length].
+permutation_e is torch.randperm(length) from a CPU generator seeded with the first 63 bits of
+SHA-256("transgan sampler <seed> <e>"): the same on every machine, and unrelated between neighbouring seeds.
+"""
+
+import hashlib
+from functools import lru_cache
+
+import torch
+
+
+@lru_cache(maxsize=2)  # a batch looks at one epoch, and at a border at two
+def permutation(length, seed, epoch):
+    """-> int64 (length,), the order of one epoch."""
+    digest = hashlib.sha256(f"transgan sampler {seed} {epoch}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.randperm(length, generator=generator)
+
+
+class EndlessSampler:
+    """A batch sampler without an end: yields lists of image indices, across epoch borders.
+
+    `batch_size` is the total over all ranks and `start` the number of images already shown. Batch k covers the
+    positions from start + k * batch_size on; every rank takes its contiguous slice of them. So the images shown at
+    a position depend neither on the number of ranks nor on when the run was last continued.
+    """
+
+    def __init__(self, length, batch_size, seed, start=0, rank=0, world_size=1):
+        if length < 1:
+            raise ValueError("There are no images to show: the data set is empty.")
+        if batch_size < 1 or batch_size % world_size:
+            raise ValueError(
+                f"batch_size={batch_size} cannot be shared equally by {world_size} processes: "
+                f"it is the total over all of them, give a positive multiple of {world_size}."
+            )
+        if not 0 <= rank < world_size or start < 0:
+            raise ValueError(f"rank={rank} of {world_size} starting at image {start} is not possible.")
+        self.length, self.batch_size, self.seed, self.start = length, batch_size, seed, start
+        self.rank, self.local_batch_size = rank, batch_size // world_size
+
+    def indices(self, position, count):
+        """The images shown at positions position ... position + count - 1, whatever the batches. -> list of int"""
+        result = []
+        while count > 0:
+            epoch, offset = divmod(position, self.length)
+            piece = permutation(self.length, self.seed, epoch)[offset : offset + count].tolist()
+            result += piece
+            position, count = position + len(piece), count - len(piece)
+        return result
+
+    def __iter__(self):
+        position = self.start + self.rank * self.local_batch_size
+        while True:
+            yield self.indices(position, self.local_batch_size)
+            position += self.batch_size

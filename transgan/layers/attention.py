@@ -1,0 +1,100 @@
+"""Multi-head attention; who sees whom is a pattern handed in: Full, Causal or Windowed.
+
+N batch, T tokens, C channels, H heads, D head width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from transgan.layers.norm import RMSNorm
+
+
+class Full(nn.Module):
+    """Every token sees every token."""
+
+    is_causal = False
+
+    def fold(self, x: Tensor) -> Tensor:
+        return x
+
+    def unfold(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Causal(Full):
+    """A token sees itself and those before it."""
+
+    is_causal = True
+
+
+class Windowed(Full):
+    """A token sees those in its own square window of a 2-D grid (Liu et al., 2021; TransGAN's grid attention)."""
+
+    def __init__(self, grid_size: tuple[int, int], window_size: int):
+        super().__init__()
+        if grid_size[0] % window_size or grid_size[1] % window_size:
+            raise ValueError(f"window_size {window_size} does not divide the token grid {grid_size[0]}x{grid_size[1]}")
+        self.grid_size, self.window_size = tuple(grid_size), window_size
+
+    def fold(self, x: Tensor) -> Tensor:                                           # (N, T, C)
+        (h, w), s = self.grid_size, self.window_size
+        x = x.reshape(-1, h // s, s, w // s, s, x.shape[-1]).transpose(2, 3)       # (N, h/s, w/s, s, s, C)
+        return x.reshape(-1, s * s, x.shape[-1])
+
+    def unfold(self, x: Tensor) -> Tensor:                                         # (N h/s w/s, s s, C)
+        (h, w), s = self.grid_size, self.window_size
+        x = x.reshape(-1, h // s, w // s, s, s, x.shape[-1]).transpose(2, 3)
+        return x.reshape(-1, h * w, x.shape[-1])
+
+    def extra_repr(self) -> str:
+        return f"grid_size={self.grid_size}, window_size={self.window_size}"
+
+
+class Attention(nn.Module):
+    """softmax(q k^T / sqrt(D) + bias) v through torch's scaled_dot_product_attention.
+
+    Args:
+        dim: width C of the tokens. num_heads: divides dim.
+        qkv_bias: a bias in the query, key and value projection.
+        qk_norm: RMSNorm over the head width of queries and keys; bounds the logits (Dehghani et al., 2023).
+        pattern: Full, Causal or Windowed.
+        rotary: turns queries and keys by their place (layers.position.Rotary), or None.
+        bias: a module without inputs giving (1, H, T, T) to add to the logits (RelativePositionBias), or None.
+
+    Fused kernels have no second derivative: for gradient penalties call it under `sdpa_kernel(SDPBackend.MATH)`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        qkv_bias: bool = True,
+        qk_norm: bool = False,
+        pattern: nn.Module | None = None,
+        rotary: nn.Module | None = None,
+        bias: nn.Module | None = None,
+    ):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"num_heads {num_heads} does not divide dim {dim}")
+        self.num_heads = num_heads
+        self.pattern = pattern or Full()
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.q_norm = RMSNorm(dim // num_heads) if qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(dim // num_heads) if qk_norm else nn.Identity()
+        self.rotary = rotary or nn.Identity()
+        self.bias = bias
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, C)
+        x = self.pattern.fold(x)
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)   # (N, H, T, D) each
+        q, k = self.rotary(self.q_norm(q)).to(v.dtype), self.rotary(self.k_norm(k)).to(v.dtype)
+        mask = self.bias().to(v.dtype) if self.bias is not None else None
+        if mask is not None and self.pattern.is_causal:     # the kernel takes a mask or the causal flag, not both
+            mask = mask.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
+        causal = self.pattern.is_causal and mask is None
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)    # (N, H, T, D)
+        return self.pattern.unfold(self.proj(x.transpose(1, 2).reshape(n, t, c)))

@@ -1,0 +1,110 @@
+"""The one Transformer block and the one stack of it that every network here is made of.
+
+N batch, T tokens, C channels, S style width.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from transgan.layers.attention import Attention, Causal, Full, Windowed
+from transgan.layers.feedforward import SwiGLU
+from transgan.layers.norm import ScaledNorm
+from transgan.layers.position import RelativePositionBias, Rotary
+
+
+class DropPath(nn.Module):
+    """Drops a whole residual branch per sample with probability `drop_prob` while training (Huang et al., 2016)."""
+
+    def __init__(self, drop_prob: float = 0.0):
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.drop_prob == 0.0:
+            return x
+        keep = 1 - self.drop_prob
+        return x * torch.empty_like(x[:, :1, :1]).bernoulli_(keep) / keep
+
+    def extra_repr(self) -> str:
+        return f"drop_prob={self.drop_prob}"
+
+
+class Block(nn.Module):
+    """x + gate * attn(norm(x)), then x + gate * mlp(norm(x)).
+
+    `norm1` and `norm2` answer (normalised x, gate) to (x, style): ScaledNorm in a judge, StyleNorm in a generator.
+    """
+
+    def __init__(self, attn: nn.Module, mlp: nn.Module, norm1: nn.Module, norm2: nn.Module, drop_path: float = 0.0):
+        super().__init__()
+        self.norm1, self.attn = norm1, attn
+        self.norm2, self.mlp = norm2, mlp
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:           # (N, T, C), (N, S)
+        h, gate = self.norm1(x, style)
+        x = x + self.drop_path(gate * self.attn(h))
+        h, gate = self.norm2(x, style)
+        return x + self.drop_path(gate * self.mlp(h))                              # (N, T, C)
+
+
+class Transformer(nn.Module):
+    """`depth` blocks of one width over one token grid.
+
+    Args:
+        dim, depth, num_heads, mlp_ratio: as in timm.
+        grid_size: rows and columns of the token grid; a sequence of T tokens is (1, T).
+        norm: makes the norm in front of each branch from `dim`: `partial(ScaledNorm, ...)`, `partial(StyleNorm, ...)`.
+        mlp_layer: Mlp or SwiGLU, called with (dim, hidden width).
+        causal: a token sees only those before it. window_size: attention within square windows (None: everywhere).
+        rotary, relative_position: turn queries and keys by their place; add a learned bias per displacement.
+        num_prefix_tokens: tokens in front of the grid that have no place, such as a class token.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        grid_size: tuple[int, int],
+        mlp_ratio: float = 4.0,
+        norm: Callable[[int], nn.Module] = ScaledNorm,
+        mlp_layer: Callable[[int, int], nn.Module] = SwiGLU,
+        qkv_bias: bool = True,
+        qk_norm: bool = True,
+        causal: bool = False,
+        window_size: int | None = None,
+        rotary: bool = True,
+        relative_position: bool = False,
+        num_prefix_tokens: int = 0,
+        drop_path: float = 0.0,
+    ):
+        super().__init__()
+        if window_size and num_prefix_tokens:
+            raise ValueError("windows have no place for prefix tokens: give window_size or num_prefix_tokens, not both")
+        if window_size and causal:
+            raise ValueError("attention is either causal or windowed, not both")
+        seen = (window_size, window_size) if window_size else tuple(grid_size)
+
+        def attention() -> Attention:
+            return Attention(
+                dim,
+                num_heads,
+                qkv_bias,
+                qk_norm,
+                pattern=Windowed(grid_size, window_size) if window_size else Causal() if causal else Full(),
+                rotary=Rotary(dim // num_heads, seen, num_prefix_tokens) if rotary else None,
+                bias=RelativePositionBias(num_heads, seen, num_prefix_tokens) if relative_position else None,
+            )
+
+        hidden = int(dim * mlp_ratio)
+        self.blocks = nn.ModuleList(
+            Block(attention(), mlp_layer(dim, hidden), norm(dim), norm(dim), drop_path) for _ in range(depth)
+        )
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:           # (N, T, C), (N, S)
+        for block in self.blocks:
+            x = block(x, style)
+        return x

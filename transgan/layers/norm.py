@@ -1,0 +1,67 @@
+"""Normalisations, and the two ways a block uses them: with a learned scale, or driven by a style.
+
+N batch, T tokens, C channels, S style width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class PixelNorm(nn.Module):
+    """x / sqrt(mean(x^2) + eps) over the last axis, without parameters (Karras et al., 2018, section 4.2)."""
+
+    def __init__(self, dim: int | None = None, eps: float = 1e-6):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        # in float32: a sum of squares does not fit half precision; composite, so it can be differentiated twice
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+
+
+class RMSNorm(PixelNorm):
+    """PixelNorm times a learned weight per channel (Zhang and Sennrich, 2019)."""
+
+    def __init__(self, dim: int, eps: float = 1e-6):
+        super().__init__(dim, eps)
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.weight
+
+
+class ScaledNorm(nn.Module):
+    """A norm before a residual branch and LayerScale after it (Touvron et al., 2021). Ignores the style.
+
+    `init_values` is the initial LayerScale; None leaves it out.
+    """
+
+    def __init__(self, dim: int, norm_layer: type[nn.Module] = RMSNorm, init_values: float | None = None):
+        super().__init__()
+        self.norm = norm_layer(dim)
+        self.gamma = None if init_values is None else nn.Parameter(torch.full((dim,), float(init_values)))
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """x (N, T, C) -> normalised x (N, T, C) and the branch's gate, which broadcasts against it."""
+        return self.norm(x), 1.0 if self.gamma is None else self.gamma
+
+
+class StyleNorm(nn.Module):
+    """A norm without parameters whose scale, and the gate of the branch behind it, follow a style.
+
+    norm(x) * (1 + s(w)) before the branch and g(w) after it, without a shift; s and g come from one linear layer
+    that starts small (Peebles and Xie, 2023, use the same places and add a shift).
+    """
+
+    def __init__(self, dim: int, style_dim: int, norm_layer: type[nn.Module] = PixelNorm, init_gain: float = 0.1):
+        super().__init__()
+        self.norm = norm_layer(dim)
+        self.modulation = nn.Linear(style_dim, 2 * dim)
+        nn.init.xavier_uniform_(self.modulation.weight, gain=init_gain)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """x (N, T, C), style (N, S) -> modulated x (N, T, C), gate (N, 1, C)."""
+        scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)         # (N, 1, C) each
+        return self.norm(x) * (1 + scale), gate

@@ -1,0 +1,79 @@
+"""Between images and tokens: overlapping patches in, patches out, and changing the token grid in between.
+
+N batch, C channels, H W image, h w token grid, p patch size, T = h * w.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def token_grid(img_size: int, patch_size: int) -> tuple[int, int]:
+    """Rows and columns of patches of a square image. Raises ValueError if the patch does not divide the image."""
+    if patch_size < 1 or img_size % patch_size:
+        near = max(1, img_size // max(1, patch_size)) * patch_size
+        raise ValueError(f"patch_size {patch_size} does not divide img_size {img_size}; {near} would do, or another patch")
+    return img_size // patch_size, img_size // patch_size
+
+
+class PatchEmbed(nn.Module):
+    """Image to tokens by a strided convolution; `overlap` pixels of each neighbour are seen too (ViTGAN, 2021)."""
+
+    def __init__(self, in_chans: int, dim: int, patch_size: int, overlap: int = 0):
+        super().__init__()
+        self.proj = nn.Conv2d(in_chans, dim, patch_size + 2 * overlap, patch_size, overlap)
+
+    def forward(self, x: Tensor) -> Tensor:                                        # (N, C, H, W)
+        return self.proj(x).flatten(2).transpose(1, 2)                             # (N, T, dim)
+
+
+def to_map(x: Tensor, grid_size: tuple[int, int]) -> Tensor:
+    """Tokens (N, T, C) to a map (N, C, h, w)."""
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *grid_size)
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """A map (N, C, h, w) to tokens (N, T, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def unpatchify(x: Tensor, grid_size: tuple[int, int], patch_size: int) -> Tensor:
+    """Tokens (N, T, p*p*C) to an image (N, C, h*p, w*p). Channel c of pixel (i, j) is number c*p*p + i*p + j."""
+    return F.pixel_shuffle(to_map(x, grid_size), patch_size)
+
+
+def patchify(x: Tensor, patch_size: int) -> Tensor:
+    """An image (N, C, H, W) to tokens (N, T, p*p*C): the inverse of `unpatchify`."""
+    return to_tokens(F.pixel_unshuffle(x, patch_size))
+
+
+class PixelShuffleUp(nn.Module):
+    """Doubles the token grid: a linear layer to 4 * out_dim, pixel shuffle, and a 3x3 low-pass per channel.
+
+    The low-pass starts as a binomial filter, which keeps pixel shuffle from printing a checkerboard.
+    """
+
+    def __init__(self, dim: int, out_dim: int, grid_size: tuple[int, int]):
+        super().__init__()
+        self.grid_size = tuple(grid_size)
+        self.expand = nn.Linear(dim, 4 * out_dim)
+        self.smooth = nn.Conv2d(out_dim, out_dim, 3, padding=1, groups=out_dim)
+        line = self.smooth.weight.new_tensor([0.25, 0.5, 0.25])
+        self.smooth.weight.data.copy_((line[:, None] * line[None]).expand_as(self.smooth.weight))
+        nn.init.zeros_(self.smooth.bias)
+
+    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, dim)
+        return to_tokens(self.smooth(unpatchify(self.expand(x), self.grid_size, 2)))   # (N, 4 T, out_dim)
+
+
+class PoolDown(nn.Module):
+    """Halves the token grid: 2x2 average, then a linear layer to `out_dim`."""
+
+    def __init__(self, dim: int, out_dim: int, grid_size: tuple[int, int]):
+        super().__init__()
+        if grid_size[0] % 2 or grid_size[1] % 2:
+            raise ValueError(f"a token grid of {grid_size[0]}x{grid_size[1]} cannot be halved")
+        self.grid_size = tuple(grid_size)
+        self.reduce = nn.Linear(dim, out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, dim)
+        return self.reduce(to_tokens(F.avg_pool2d(to_map(x, self.grid_size), 2)))  # (N, T / 4, out_dim)

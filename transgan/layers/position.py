@@ -1,0 +1,65 @@
+"""Where a token is: sin-cos tables, rotary embedding of queries and keys, relative position bias.
+
+H W token grid, T = H * W tokens after `num_prefix_tokens` tokens without a place (a class token), D head width.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def sincos_table(dim: int, grid_size: tuple[int, int]) -> Tensor:
+    """Fixed 2-D sin-cos table (T, dim); a quarter of `dim` each for sin y, cos y, sin x, cos x (as in MAE, 2021)."""
+    if dim % 4:
+        raise ValueError(f"a sin-cos position table needs dim divisible by 4, not {dim}")
+    frequency = 10000.0 ** (-torch.arange(dim // 4) / (dim // 4))
+    y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
+    angles = [place.reshape(-1, 1) * frequency for place in (y, x)]                # (T, dim/4) each
+    return torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], dim=1)
+
+
+class Rotary(nn.Module):
+    """Rotates queries and keys by their place in a 2-D grid, so that logits depend on distances (Su et al., 2021).
+
+    The first half of the head turns with y, the second with x. A row of tokens is the grid (1, T): then x alone turns.
+    """
+
+    def __init__(self, head_dim: int, grid_size: tuple[int, int], num_prefix_tokens: int = 0, theta: float = 100.0):
+        super().__init__()
+        if head_dim % 4:
+            raise ValueError(f"rotary positions need a head width (dim / num_heads) divisible by 4, not {head_dim}")
+        self.num_prefix_tokens = num_prefix_tokens
+        frequency = theta ** (-torch.arange(head_dim // 4) / (head_dim // 4))
+        y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
+        angle = torch.cat([place.reshape(-1, 1) * frequency for place in (y, x)], dim=1)          # (T, D/2)
+        angle = torch.cat([angle.new_zeros(num_prefix_tokens, angle.shape[1]), angle])            # (P + T, D/2)
+        self.register_buffer("cos", angle.cos().repeat_interleave(2, dim=1), persistent=False)    # (P + T, D)
+        self.register_buffer("sin", angle.sin().repeat_interleave(2, dim=1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, heads, P + T, D) -> the same, each pair of channels turned by its angle."""
+        turned = torch.stack((-x[..., 1::2], x[..., ::2]), dim=-1).flatten(-2)
+        return x * self.cos.to(x.dtype) + turned * self.sin.to(x.dtype)
+
+
+class RelativePositionBias(nn.Module):
+    """A learned number per head and displacement, added to the attention logits (Liu et al., 2021, section 3.2).
+
+    Prefix tokens have no place: their rows and columns get no bias.
+    """
+
+    def __init__(self, num_heads: int, window_size: tuple[int, int], num_prefix_tokens: int = 0):
+        super().__init__()
+        self.num_prefix_tokens = num_prefix_tokens
+        h, w = window_size
+        self.table = nn.Parameter(torch.empty((2 * h - 1) * (2 * w - 1), num_heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+        y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        y, x = y.flatten(), x.flatten()
+        index = (y[:, None] - y[None] + h - 1) * (2 * w - 1) + (x[:, None] - x[None] + w - 1)     # (T, T)
+        self.register_buffer("index", index, persistent=False)
+
+    def forward(self) -> Tensor:
+        """The bias (1, heads, P + T, P + T)."""
+        bias = self.table[self.index].permute(2, 0, 1).unsqueeze(0)
+        p = self.num_prefix_tokens
+        return nn.functional.pad(bias, (p, 0, p, 0)) if p else bias

@@ -1,0 +1,200 @@
+"""A small classifier of the run's own images: features for domains Inception has never seen, without a download."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from transgan.metrics.exact import exact
+
+VERSION = 1          # of the network and its training: counts up with every change, so that old caches are left alone
+LARGEST = 32         # pixels; larger images are averaged down to it
+GRADED = 10_000      # training images at most that `accuracy` is measured on
+
+log = logging.getLogger(__name__)
+
+
+class Network(nn.Module):
+    """Three convolutions and a smooth 64-number layer: every feature moves with every image, none is dead."""
+
+    def __init__(self, channels, num_classes, num_features=64):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.SiLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.GroupNorm(4, 32), nn.SiLU(),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.GroupNorm(4, 64), nn.SiLU(),
+            nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+            nn.Linear(4 * 64, num_features), nn.LayerNorm(num_features), nn.SiLU())
+        self.head = nn.Linear(num_features, num_classes)
+
+    def forward(self, x):
+        """float N x C x H x W in [-1, 1] -> features N x 64, logits N x K"""
+        features = self.body(x)
+        return features, self.head(features)
+
+
+class Classifier:
+    """Features of a classifier that is trained once per data set, in seconds, and kept in a cache.
+
+    The same data, seed and arguments give the same weights: training runs on one CPU thread with a generator of its
+    own. `hash` says whether two numbers come from the same network; other processors may round otherwise, and numbers
+    of different hashes do not compare. `accuracy` is that on the training images (at most 10,000 of them).
+
+    The cache is a file in $TRANSGAN_CACHE, or ~/.cache/transgan.
+    """
+
+    name = "classifier"
+    standard = False
+    num_features = 64
+
+    def __init__(self, seed=0, steps=500, batch_size=128):
+        self.seed, self.steps, self.batch_size = seed, steps, batch_size
+        self.hash = self.accuracy = None      # known after prepare()
+        self.device = torch.device("cpu")
+        self.network = None
+
+    def prepare(self, dataset):
+        """Train on the `dataset`, or take the weights of an earlier, equal training from the cache."""
+        if dataset.num_classes < 2 or len(dataset.labels.unique()) < 2:
+            raise ValueError("The classifier learns from labels and these images have none (or a single class): put "
+                             "every class in a sub-folder of its own, or use metrics=inception or metrics=none.")
+        with _one_thread(), exact("cpu"):
+            network = _new_network(dataset, self.seed)
+            path = _cache() / f"classifier-{self._key(dataset)[:16]}.pt"
+            accuracy = _load(path, network)
+            if accuracy is None:
+                network = _new_network(dataset, self.seed)   # a broken file may have left its weights behind
+                with torch.enable_grad():
+                    self._train(network, dataset)
+                accuracy = _grade(network, dataset)
+                _save(path, network, accuracy)
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        self.hash, self.accuracy = _hash(network), accuracy
+
+    def to(self, device):
+        self.device = torch.device(device)
+        if self.network is not None:
+            self.network.to(self.device)
+        return self
+
+    def __call__(self, images):
+        """uint8 N x C x H x W -> features float32 N x 64, logits float32 N x K"""
+        assert self.network is not None, "prepare() comes first"
+        with exact(self.device):
+            return self.network(_scaled(images.to(self.device)))
+
+    def _key(self, dataset):
+        labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()
+        facts = [VERSION, dataset.fingerprint, labels, len(dataset), dataset.channels, dataset.num_classes,
+                 self.seed, self.steps, self.batch_size]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _train(self, network, dataset):
+        """`steps` steps of AdamW on one cycle of the learning rate; batches go through the data epoch by epoch."""
+        generator = torch.Generator().manual_seed(self.seed)
+        epochs = -(-self.steps * self.batch_size // len(dataset))
+        order = torch.cat([torch.randperm(len(dataset), generator=generator) for _ in range(epochs)])
+        optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=self.steps)
+        for indices in order[:self.steps * self.batch_size].view(self.steps, self.batch_size):
+            images, labels = dataset.__getitems__(indices.tolist())
+            _, logits = network(_shifted(_scaled(images), generator))
+            loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+
+
+def _new_network(dataset, seed):
+    with torch.random.fork_rng(devices=[]):   # initialisation knows only the global generator
+        torch.random.default_generator.manual_seed(seed)
+        return Network(dataset.channels, dataset.num_classes).to("cpu", torch.float32)
+
+
+def _scaled(images):
+    """uint8 -> float in [-1, 1], at most 32 x 32 pixels: N x C x H x W"""
+    x = images.float() / 127.5 - 1
+    size = [min(side, LARGEST) for side in x.shape[2:]]
+    return x if size == list(x.shape[2:]) else F.interpolate(x, size=size, mode="area")
+
+
+def _shifted(x, generator):
+    """Every image moved by up to an eighth of its size, edges repeated: what a class is does not depend on it."""
+    n, _, height, width = x.shape
+    reach = max(1, height // 8)
+    windows = F.pad(x, [reach] * 4, mode="replicate").unfold(2, height, 1).unfold(3, width, 1)
+    down, right = torch.randint(2 * reach + 1, (2, n), generator=generator)
+    return windows[torch.arange(n), :, down, right]
+
+
+def _grade(network, dataset):
+    """The fraction of training images that get their own label."""
+    indices = torch.arange(len(dataset))[::-(-len(dataset) // GRADED)]
+    hits = 0
+    for chunk in indices.split(500):
+        images, labels = dataset.__getitems__(chunk.tolist())
+        hits += (network(_scaled(images))[1].argmax(1) == labels).sum().item()
+    return hits / len(indices)
+
+
+def _hash(network):
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _cache():
+    return Path(os.environ.get("TRANSGAN_CACHE") or "~/.cache/transgan").expanduser()
+
+
+def _load(path, network):
+    """Fill the network from the cache and return its accuracy, or None if there is no whole file."""
+    if not path.is_file():
+        return None
+    try:
+        kept = torch.load(path, weights_only=True)
+        network.load_state_dict(kept["weights"])
+        if _hash(network) == kept["hash"]:
+            return kept["accuracy"]
+        reason = "its hash does not match its weights"
+    except Exception as error:                # of many kinds: zip, pickle, missing keys, shapes
+        reason = f"{type(error).__name__}"
+    log.warning("the cached classifier %s is broken (%s) and is trained again", path, reason)
+    return None
+
+
+def _save(path, network, accuracy):
+    """Write beside and rename; a cache that cannot be written costs time, not the run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save({"weights": network.state_dict(), "hash": _hash(network), "accuracy": accuracy}, file)
+            os.replace(part, path)
+        finally:
+            if os.path.exists(part):
+                os.unlink(part)
+    except OSError as error:
+        log.warning("the classifier could not be kept in %s: %s", path, error)
+
+
+@contextmanager
+def _one_thread():
+    """Sums in another order are other sums: with one thread the weights do not depend on the machine's load."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
