@@ -47,7 +47,9 @@ def archive(tmp_path, monkeypatch):
     def batch(labels):
         return {"data": rng.integers(0, 256, (len(labels), 3072), dtype=np.uint8), "labels": labels}
 
-    monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{i}", member(f"data_batch_{i}", batch([i, 0]))] for i in (1, 2)])
+    monkeypatch.setattr(
+        CIFAR10, "train_list", [[f"data_batch_{i}", member(f"data_batch_{i}", batch([i, 0]))] for i in (1, 2)]
+    )
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", member("test_batch", batch([9, 3]))]])
     names = {"label_names": [f"class{i}" for i in range(10)]}
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": member("batches.meta", names)})

@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-import transgan.data.checking as checking
-from transgan.data import Folder, Zip
+from transgan.data import Folder, Zip, checking
 from transgan.data.datamodule import as_is
 
 
@@ -37,13 +36,13 @@ def packed(folder, path):
 
 
 def broken(root):
-    """Three unreadable files beside two good ones."""
+    """Three unreadable files before and after two good ones."""
     tree(root, ["a.png", "b.jpg"])
     file = io.BytesIO()
     picture(9, (64, 64)).save(file, "JPEG")
     (root / "cut.jpg").write_bytes(file.getvalue()[: len(file.getvalue()) // 2])
     (root / "text.png").write_text("not a picture")
-    (root / "zero.png").write_bytes(b"")
+    (root / "0.png").write_bytes(b"")
     return root
 
 
@@ -94,14 +93,14 @@ def test_all_broken_files_are_named_at_once(tmp_path):
     assert "3 of 5" in message and "data.on_error=skip" in message
     assert "cut.jpg: " in message and "truncated" in message
     assert "text.png: not an image" in message
-    assert "zero.png: empty file" in message
+    assert "0.png: empty file" in message
     assert "a.png" not in message
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_skip_goes_on_and_counts(tmp_path, in_memory):
     data = Folder(broken(tmp_path), 8, 3, on_error="skip", in_memory=in_memory)
-    assert len(data) == 2 and [name for name, _ in data.skipped] == ["cut.jpg", "text.png", "zero.png"]
+    assert len(data) == 2 and [name for name, _ in data.skipped] == ["0.png", "cut.jpg", "text.png"]
     assert "skipped 3 unreadable" in data.describe()
     good = Folder(tree(tmp_path / "good", ["a.png", "b.jpg"]), 8, 3)
     assert torch.equal(data.__getitems__([0, 1])[0], good.images)
@@ -146,17 +145,20 @@ def test_good_files_print_no_warning(tmp_path, monkeypatch, capfd):
     assert len(data) == 2 and capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("source, make, error, says", [
-    (Folder, "missing", FileNotFoundError, "data.path="),
-    (Zip, "missing", FileNotFoundError, "data.path="),
-    (Folder, "archive", NotADirectoryError, "data=zip"),
-    (Folder, "text", NotADirectoryError, "not a folder"),
-    (Zip, "text", ValueError, "not a zip archive"),
-    (Zip, "folder", ValueError, "data=folder"),
-    (Folder, "folder", ValueError, "2 other files .*heic 2"),
-    (Folder, "empty", ValueError, "it is empty"),
-    (Zip, "archive", ValueError, "No image in .*1 other files"),
-])
+@pytest.mark.parametrize(
+    "source, make, error, says",
+    [
+        (Folder, "missing", FileNotFoundError, "data.path="),
+        (Zip, "missing", FileNotFoundError, "data.path="),
+        (Folder, "archive", NotADirectoryError, "data=zip"),
+        (Folder, "text", NotADirectoryError, "not a folder"),
+        (Zip, "text", ValueError, "not a zip archive"),
+        (Zip, "folder", ValueError, "data=folder"),
+        (Folder, "folder", ValueError, "2 other files .*heic 2"),
+        (Folder, "empty", ValueError, "it is empty"),
+        (Zip, "archive", ValueError, "No image in .*1 other files"),
+    ],
+)
 def test_wrong_places(tmp_path, source, make, error, says):
     path = tmp_path / make
     if make in ("folder", "empty"):
@@ -198,13 +200,16 @@ def test_damaged_member_of_a_zip_is_a_finding(tmp_path, source):
             Zip(path, 8, 3)
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"on_error": "ignore"}, "on_error"),
-    ({"in_memory": "maybe"}, "in_memory"),
-    ({"resolution": 0}, "resolution"),
-    ({"resolution": 8.5}, "resolution"),
-    ({"channels": 4}, "channels"),
-])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"on_error": "ignore"}, "on_error"),
+        ({"in_memory": "maybe"}, "in_memory"),
+        ({"resolution": 0}, "resolution"),
+        ({"resolution": 8.5}, "resolution"),
+        ({"channels": 4}, "channels"),
+    ],
+)
 def test_impossible_arguments(tmp_path, options, says):
     tree(tmp_path, ["a.png"])
     with pytest.raises(ValueError, match=says):
@@ -320,6 +325,11 @@ def test_fingerprint_of_a_stream(tmp_path):
 
     base = fingerprint()
     assert fingerprint() == base and fingerprint(9) != base
+    before = (tmp_path / "cats/1.png").stat()
+    os.utime(tmp_path / "cats/1.png", ns=(1, 1))  # beyond 256 images nothing but the time tells of a change
+    assert fingerprint() != base
+    os.utime(tmp_path / "cats/1.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fingerprint() == base
     with open(tmp_path / "dogs/5.bmp", "r+b") as file:  # one pixel, and the old time put back
         times = os.fstat(file.fileno())
         file.seek(80)

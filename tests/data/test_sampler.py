@@ -9,7 +9,8 @@ from transgan.data import EndlessSampler
 
 def stream(count, **options):
     """The first `count` batches, joined."""
-    return sum(islice(EndlessSampler(**{"length": 10, "batch_size": 4, "seed": 0, **options}), count), [])
+    sampler = EndlessSampler(**{"length": 10, "batch_size": 4, "seed": 0, **options})
+    return [index for batch in islice(sampler, count) for index in batch]
 
 
 def test_batches_are_lists_of_the_right_size_and_have_no_end():
@@ -68,13 +69,16 @@ def test_one_image():
     assert stream(3, length=1) == [0] * 12
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"length": 0}, "empty"),
-    ({"batch_size": 0}, "batch_size=0"),
-    ({"batch_size": 6, "world_size": 4}, "shared equally by 4"),
-    ({"rank": 2, "world_size": 2}, "rank=2"),
-    ({"start": -1}, "-1"),
-])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"length": 0}, "empty"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 6, "world_size": 4}, "shared equally by 4"),
+        ({"rank": 2, "world_size": 2}, "rank=2"),
+        ({"start": -1}, "-1"),
+    ],
+)
 def test_impossible_arguments(options, says):
     with pytest.raises(ValueError, match=says):
         EndlessSampler(**{"length": 10, "batch_size": 4, "seed": 0, **options})

@@ -59,9 +59,9 @@ class Files(ImageDataset):
     def _complaint(self, everything):
         listed = "\n".join(f"  {name}: {reason}" for name, reason in self.skipped[:20])
         more = f"\n  and {len(self.skipped) - 20:,} more" if len(self.skipped) > 20 else ""
-        way_out = "there is nothing to train on." if everything else (
-            "repair or remove them, or go on without them: data.on_error=skip"
-        )
+        way_out = "repair or remove them, or go on without them: data.on_error=skip"
+        if everything:
+            way_out = "there is nothing to train on."
         return (
             f"{len(self.skipped):,} of {len(self.files):,} images in {self.path} cannot be read:\n"
             f"{listed}{more}\n{way_out}"
@@ -132,7 +132,9 @@ class Zip(Files):
         if self.path.is_dir():
             raise ValueError(f"{self.path} is a folder, not a zip archive: use data=folder.")
         if not zipfile.is_zipfile(self.path):
-            raise ValueError(f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder.")
+            raise ValueError(
+                f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder."
+            )
         result, locked = [], []
         try:
             members = self._open().NameToInfo

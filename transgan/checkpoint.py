@@ -1,0 +1,112 @@
+"""Checkpoints: whole or absent on disk, loadable without running code, with the configuration inside."""
+
+import os
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning import LightningModule
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+TRUSTED = ("transgan.", "torch.", "torchvision.", "timm.", "functools.partial")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged or of another architecture; the message says the way out."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the file and renames, so that a checkpoint under its name is always whole."""
+
+    def save_checkpoint(self, checkpoint: dict, path: str | os.PathLike, storage_options=None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".tmp")
+        try:
+            with open(beside, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def find(run: str | Path, which: str = "best") -> Path:
+    """The checkpoint file meant by a run folder (its `which`, "best" or "last", else the other) or by a file's path.
+
+    Raises CheckpointError when there is none.
+    """
+    run = Path(run).expanduser()
+    if run.is_file():
+        return run
+    if not run.exists():
+        raise CheckpointError(f"there is no run folder or checkpoint at {run}; `ls runs` shows the runs there are")
+    names = {"best": ("best", "last"), "last": ("last",)}.get(which)
+    if names is None:
+        raise CheckpointError(f"checkpoint must be best or last, not {which!r}; a file's path goes into run=")
+    for name in names:
+        if (path := run / "checkpoints" / f"{name}.ckpt").is_file():
+            return path
+    raise CheckpointError(f"{run} holds no checkpoints/{names[-1]}.ckpt; train it first, or give another run=")
+
+
+def read(path: str | Path) -> dict:
+    """The checkpoint at `path`, on the CPU. Raises CheckpointError if it is damaged or not one of ours."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on where it breaks
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint (it has {Path(path).stat().st_size:,} bytes); "
+            "restore it from a copy, or remove it and use another"
+        ) from error
+    missing = {"state_dict", "config", "images_seen"} - set(checkpoint) if isinstance(checkpoint, dict) else {"all"}
+    if missing:
+        raise CheckpointError(f"{path} is not a checkpoint of transgan: it lacks {', '.join(sorted(missing))}")
+    return checkpoint
+
+
+def build(config: dict) -> LightningModule:
+    """The Lightning module a resolved configuration describes, with fresh weights.
+
+    Refuses `_target_`s outside of this package, torch, torchvision and timm: a checkpoint comes from anywhere, and
+    building it must not run anything else.
+    """
+
+    def check(node) -> None:
+        if isinstance(node, dict):
+            target = node.get("_target_")
+            if target is not None and not str(target).startswith(TRUSTED):
+                raise CheckpointError(f"the checkpoint asks to run {target}, which is not part of transgan or torch")
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            check(child)
+
+    check(config["algorithm"])
+    return instantiate(config["algorithm"], _convert_="all")
+
+
+def load(path: str | Path) -> tuple[LightningModule, dict]:
+    """The trained module in eval mode on the CPU, and its checkpoint (with "config" and "images_seen")."""
+    checkpoint = read(path)
+    module = build(checkpoint["config"])
+    load_weights(module, checkpoint, path)
+    module.images_seen = checkpoint["images_seen"]
+    return module.eval(), checkpoint
+
+
+def load_weights(module: LightningModule, checkpoint: dict, path: str | Path) -> None:
+    """Copies all weights into `module`. Raises CheckpointError listing every difference; nothing is left out."""
+    ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
+    found = [f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if n in theirs and ours[n] != theirs[n]]
+    found += [f"{n} is only here" for n in ours if n not in theirs] + [f"{n} is only there" for n in theirs if n not in ours]
+    if found:
+        more = f" and {len(found) - 6} more" if len(found) > 6 else ""
+        raise CheckpointError(
+            f"the weights in {path} are of another architecture: {'; '.join(found[:6])}{more}; "
+            "use the generator and discriminator settings it was trained with"
+        )
+    module.load_state_dict(checkpoint["state_dict"])

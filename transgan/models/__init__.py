@@ -1,0 +1,1 @@
+"""Networks, one idea per file. They import layers and nothing else of ours."""

@@ -1,0 +1,127 @@
+"""A modern Transformer generator: a latent and a class become a style, and the style drives every block.
+
+The recipe that today's best Transformer GANs share (GAT, 2025): a mapping network, tokens that start from their
+position alone, style-modulated blocks with QK-norm and rotary positions. With several stages the token grid doubles
+between them by pixel shuffle.
+
+N batch, Z latent width, S style width, T tokens, C channels, H W image, K classes.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from transgan.layers.block import Transformer
+from transgan.layers.norm import PixelNorm, RMSNorm, StyleNorm
+from transgan.layers.patch import PixelShuffleUp, token_grid, unpatchify
+from transgan.layers.position import sincos_table
+
+
+class StyleTransformer(nn.Module):
+    """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
+
+    Args:
+        img_size, in_chans: of the images. num_classes: 0 for an unconditional generator.
+        patch_size: pixels per token edge in the last stage.
+        dim, depth, num_heads: one number per stage, coarse to fine; each stage doubles the token grid.
+        window_size: per stage, attention within square windows, or None for everywhere; None for all stages.
+        mlp_ratio: hidden width of the feed-forward layers over dim.
+        latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network.
+
+    Raises ValueError when the patch does not divide the image or the stages do not fit each other.
+    """
+
+    def __init__(
+        self,
+        img_size: int,
+        in_chans: int,
+        num_classes: int,
+        patch_size: int,
+        dim: Sequence[int],
+        depth: Sequence[int],
+        num_heads: Sequence[int],
+        window_size: Sequence[int | None] | None,
+        mlp_ratio: float,
+        latent_dim: int,
+        style_dim: int,
+        mapping_depth: int,
+    ):
+        super().__init__()
+        stages = len(dim)
+        window_size = window_size or [None] * stages
+        if not stages == len(depth) == len(num_heads) == len(window_size):
+            raise ValueError(
+                "generator.dim, depth, num_heads and window_size need one number per stage; they have "
+                f"{stages}, {len(depth)}, {len(num_heads)} and {len(window_size)}"
+            )
+        self.latent_dim, self.num_classes, self.patch_size = latent_dim, num_classes, patch_size
+        self.grid_size = token_grid(img_size, patch_size)
+        if self.grid_size[0] % 2 ** (stages - 1):
+            raise ValueError(
+                f"{stages} generator stages halve the {self.grid_size[0]}x{self.grid_size[0]} token grid "
+                f"{stages - 1} times, which does not come out even; use fewer stages or another patch_size"
+            )
+        first = self.grid_size[0] // 2 ** (stages - 1)
+
+        widths = [latent_dim * (2 if num_classes else 1)] + [style_dim] * mapping_depth
+        self.latent_norm = PixelNorm()
+        self.label_embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
+        self.map = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+
+        self.tokens = nn.Parameter(sincos_table(dim[0], (first, first)).unsqueeze(0))
+        self.stages, self.ups = nn.ModuleList(), nn.ModuleList()
+        for i in range(stages):
+            grid = (first * 2**i, first * 2**i)
+            self.stages.append(
+                Transformer(
+                    dim[i],
+                    depth[i],
+                    num_heads[i],
+                    grid,
+                    mlp_ratio,
+                    norm=partial(StyleNorm, style_dim=style_dim),
+                    window_size=window_size[i],
+                )
+            )
+            if i + 1 < stages:
+                self.ups.append(PixelShuffleUp(dim[i], dim[i + 1], grid))
+
+        pixel_dim = max(in_chans, dim[-1] // patch_size**2)
+        self.norm = RMSNorm(dim[-1])
+        self.head = nn.Linear(dim[-1], patch_size**2 * pixel_dim)
+        self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)     # sees across patch borders
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Xavier for every linear layer; StyleNorm starts its own modulation small."""
+        modulations = {module.modulation for module in self.modules() if isinstance(module, StyleNorm)}
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and module not in modulations:
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def mapping(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
+        """The style (N, S)."""
+        style = self.latent_norm(latent)
+        if self.label_embed is not None:
+            style = torch.cat([style, self.latent_norm(self.label_embed(labels))], dim=1)
+        for layer in self.map:
+            style = F.silu(layer(style))
+        return style
+
+    def synthesis(self, style: Tensor) -> Tensor:                                  # (N, S)
+        """The images (N, in_chans, H, W)."""
+        x = self.tokens.expand(style.shape[0], -1, -1)                             # (N, T0, C0)
+        x = self.stages[0](x, style)
+        for up, stage in zip(self.ups, self.stages[1:], strict=True):
+            x = stage(up(x).float(), style)                                        # (N, 4 T, C'); sums in float32
+        x = self.head(self.norm(x))                                                # (N, T, p*p*c)
+        x = F.silu(unpatchify(x, self.grid_size, self.patch_size))                 # (N, c, H, W)
+        return self.refine(x)                                                      # (N, in_chans, H, W)
+
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.synthesis(self.mapping(latent, labels))

@@ -1,0 +1,115 @@
+"""A Vision Transformer that judges images, built to be stable under gradient penalties.
+
+Overlapping stem (ViTGAN, 2021), RMSNorm before and LayerScale after each branch, QK-norm and rotary positions
+(GAT, 2025), a class token, and a head in float32 with projection conditioning (Miyato and Koyama, 2018). No batch
+statistics anywhere: the penalties need every logit to depend on its own image alone.
+
+N batch, T tokens, C channels, H W image.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from transgan.layers.block import Transformer
+from transgan.layers.norm import RMSNorm, ScaledNorm
+from transgan.layers.patch import PatchEmbed, PoolDown, token_grid
+from transgan.layers.position import sincos_table
+
+
+class ViTDiscriminator(nn.Module):
+    """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
+
+    Args:
+        img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
+        patch_size: stride of the stem, which sees patch_size // 2 pixels of each neighbouring patch too.
+        dim, depth, num_heads: one number per stage, fine to coarse; each stage halves the token grid.
+        window_size: per stage, attention within square windows, or None for everywhere; the last stage must see
+            everywhere. None for all stages.
+        mlp_ratio: hidden width of the feed-forward layers over dim. init_values: initial LayerScale.
+
+    Raises ValueError when the patch does not divide the image or the stages do not fit each other.
+    """
+
+    def __init__(
+        self,
+        img_size: int,
+        in_chans: int,
+        num_classes: int,
+        patch_size: int,
+        dim: Sequence[int],
+        depth: Sequence[int],
+        num_heads: Sequence[int],
+        window_size: Sequence[int | None] | None,
+        mlp_ratio: float,
+        init_values: float | None,
+    ):
+        super().__init__()
+        stages = len(dim)
+        window_size = window_size or [None] * stages
+        if not stages == len(depth) == len(num_heads) == len(window_size):
+            raise ValueError(
+                "discriminator.dim, depth, num_heads and window_size need one number per stage; they have "
+                f"{stages}, {len(depth)}, {len(num_heads)} and {len(window_size)}"
+            )
+        if window_size[-1] is not None:
+            raise ValueError("the last discriminator stage holds the class token and must see everywhere: window null")
+        self.num_classes = num_classes
+        grid = token_grid(img_size, patch_size)
+        if grid[0] % 2 ** (stages - 1):
+            raise ValueError(
+                f"{stages} discriminator stages halve the {grid[0]}x{grid[0]} token grid {stages - 1} times, "
+                "which does not come out even; use fewer stages or another patch_size"
+            )
+        self.patch_embed = PatchEmbed(in_chans, dim[0], patch_size, overlap=patch_size // 2)
+        self.pos_embed = nn.Parameter(sincos_table(dim[0], grid).unsqueeze(0))
+        self.cls_token = nn.Parameter(torch.randn(1, 1, dim[-1]) * 0.02)
+        self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
+        for i in range(stages):
+            self.stages.append(
+                Transformer(
+                    dim[i],
+                    depth[i],
+                    num_heads[i],
+                    grid,
+                    mlp_ratio,
+                    norm=partial(ScaledNorm, init_values=init_values),
+                    window_size=window_size[i],
+                    num_prefix_tokens=1 if i + 1 == stages else 0,
+                )
+            )
+            if i + 1 < stages:
+                self.downs.append(PoolDown(dim[i], dim[i + 1], grid))
+                grid = (grid[0] // 2, grid[1] // 2)
+        self.norm = RMSNorm(dim[-1])
+        self.head = nn.Linear(dim[-1], 1)
+        self.label_embed = nn.Embedding(num_classes, dim[-1]) if num_classes else None
+        self.initialise()
+
+    def initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if self.label_embed is not None:                                # <f, e> then starts with the variance of f
+            nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
+
+    def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
+        """What the class token has seen (N, C), float32."""
+        x = self.patch_embed(images).float() + self.pos_embed                      # (N, T, C); sums in float32
+        for stage, down in zip(self.stages[:-1], self.downs, strict=True):
+            x = down(stage(x)).float()                                             # (N, T / 4, C')
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)       # (N, 1 + T, C)
+        return self.norm(self.stages[-1](x)[:, 0])                                 # (N, C)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.features(images)
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            logits = self.head(x).squeeze(1)                                       # (N,)
+            if self.label_embed is not None:
+                logits = logits + (x * self.label_embed(labels)).sum(1)
+        return logits

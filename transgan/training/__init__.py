@@ -1,0 +1,1 @@
+"""Lightning modules. They import losses, penalties, augmentation, ema and schedules, and never a network."""

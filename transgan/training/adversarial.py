@@ -1,0 +1,245 @@
+"""A generator against a discriminator.
+
+One batch is one discriminator step; every `n_critic` batches the generator takes one. Time is images shown. Both
+objectives are plain functions of tensors and modules, so that they can be compiled whole, second derivative included.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from transgan.augmentation import DiffAugment
+from transgan.ema import decay, update_ema
+from transgan.losses import Relativistic
+from transgan.penalties import ZeroCentered
+from transgan.schedules import Schedule, schedule
+from transgan.training.generative import Generative, to_float, to_uint8
+from transgan.training.randomness import seeded_normal
+
+
+class NonFiniteTraining(RuntimeError):
+    """Too many steps in a row without a finite gradient."""
+
+
+def discriminator_objective(
+    discriminator: nn.Module,
+    loss: Relativistic,
+    penalty: ZeroCentered,
+    augment: DiffAugment,
+    real: Tensor,
+    fake: Tensor,
+    labels: Tensor | None,
+    draws: Tensor,
+    strength: Tensor,
+    gamma: Tensor,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """mean(loss + gamma / 2 * penalties) over N pairs, and what to log. `draws` (2 N, augment.num_draws)."""
+
+    def critic(*batches: Tensor) -> tuple[Tensor, ...]:
+        images = augment(torch.cat(batches), draws, strength)
+        return discriminator(images, None if labels is None else labels.repeat(len(batches))).chunk(len(batches))
+
+    logits_real, logits_fake, penalties = penalty(critic, real, fake)
+    value = loss.discriminator(logits_real, logits_fake)
+    log = {"loss_d": value.mean(), "d_real": logits_real.mean(), "d_fake": logits_fake.mean()}
+    for name, each in penalties.items():
+        value = value + 0.5 * gamma * each
+        log[name] = each.mean()
+    return value.mean(), {name: each.detach() for name, each in log.items()}
+
+
+def generator_objective(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    loss: Relativistic,
+    augment: DiffAugment,
+    real: Tensor,
+    latent: Tensor,
+    labels: Tensor | None,
+    draws: Tensor,
+    strength: Tensor,
+) -> Tensor:
+    """The generator's mean loss over N pairs. `draws` (2 N, augment.num_draws)."""
+    draws_real, draws_fake = draws.chunk(2)
+    with torch.no_grad():
+        logits_real = discriminator(augment(real, draws_real, strength), labels)
+    logits_fake = discriminator(augment(generator(latent, labels), draws_fake, strength), labels)
+    return loss.generator(logits_real, logits_fake).mean()
+
+
+class Adversarial(Generative):
+    """Trains `generator` against `discriminator`; keeps an exponential moving average of the generator to sample from.
+
+    Args:
+        generator: (latent (N, Z), labels) -> images; has `latent_dim`. discriminator: (images, labels) -> logits (N,).
+        loss, penalty, augmentation: objects as in losses.py, penalties.py, augmentation.py.
+        optimizer: makes an optimizer from parameters and `lr`, such as a partial of torch.optim.Adam.
+        generator_lr, discriminator_lr, beta2, gamma, augment, ema_halflife: numbers or schedules over images shown.
+            gamma weighs the penalties by gamma / 2; augment is the augmentation's strength in [0, 1]; ema_halflife
+            is in kimg. beta2 of None leaves the optimizer's own.
+        n_critic: discriminator steps per generator step. clip: largest gradient norm of a network, None for any.
+        mirror: show each real image mirrored half of the time.
+        max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many in a row training
+            stops with NonFiniteTraining.
+        compile: None for eager, or a torch.compile backend such as "inductor".
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: Relativistic,
+        penalty: ZeroCentered,
+        augmentation: DiffAugment,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        generator_lr: float | Schedule,
+        discriminator_lr: float | Schedule,
+        beta2: float | Schedule | None,
+        gamma: float | Schedule,
+        augment: float | Schedule,
+        ema_halflife: float | Schedule,
+        n_critic: int,
+        clip: float | None,
+        mirror: bool,
+        max_nonfinite: int,
+        compile: str | None,
+        batch_size: int,
+        seed: int,
+        num_classes: int,
+    ):
+        super().__init__(batch_size, seed, num_classes)
+        self.automatic_optimization = False
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
+        self.loss, self.penalty, self.augmentation, self.optimizer = loss, penalty, augmentation, optimizer
+        self.schedules = {
+            name: schedule(value)
+            for name, value in {
+                "generator_lr": generator_lr,
+                "discriminator_lr": discriminator_lr,
+                "beta2": beta2,
+                "gamma": gamma,
+                "augment": augment,
+                "ema_halflife": ema_halflife,
+            }.items()
+            if value is not None
+        }
+        if n_critic < 1:
+            raise ValueError(f"algorithm.n_critic must be at least 1, not {n_critic}")
+        self.n_critic, self.clip, self.mirror, self.max_nonfinite = n_critic, clip, mirror, max_nonfinite
+        self.nonfinite = {"discriminator": 0, "generator": 0}          # steps skipped since the run began
+        self.nonfinite_in_a_row = 0
+        self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
+        if compile:
+            self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
+            self.generator_objective = torch.compile(generator_objective, backend=compile)
+        self.log_values: dict[str, Tensor | float] = {}
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [
+            self.optimizer(self.generator.parameters(), lr=self.schedules["generator_lr"](0)),
+            self.optimizer(self.discriminator.parameters(), lr=self.schedules["discriminator_lr"](0)),
+        ]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, labels = batch                                                     # uint8 (n, C, H, W), (n,)
+        labels = labels if self.num_classes else None
+        n = len(images)
+        draws = self.draws(n)
+        now = {name: value(self.images_seen) for name, value in self.schedules.items()}
+        # as tensors: a compiled graph would be rebuilt for every new Python number
+        strength, gamma = (torch.tensor(now[name], device=self.device) for name in ("augment", "gamma"))
+
+        real = to_float(images)
+        if self.mirror:
+            real = torch.where(draws.uniform(1, 1, 1) < 0.5, real.flip(3), real)
+
+        generator_optimizer, discriminator_optimizer = self.optimizers()
+        with torch.no_grad():
+            fake = self.generator(draws.normal(self.generator.latent_dim), labels).float()
+        value, self.log_values = self.discriminator_objective(
+            self.discriminator, self.loss, self.penalty, self.augmentation,
+            real, fake, labels, self.augmentation_draws(draws), strength, gamma,
+        )  # fmt: skip
+        # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
+        self.descend("discriminator", discriminator_optimizer.optimizer, value, now)
+
+        if (self.step + 1) % self.n_critic == 0:
+            self.discriminator.requires_grad_(False)
+            value = self.generator_objective(
+                self.generator, self.discriminator, self.loss, self.augmentation,
+                real, draws.normal(self.generator.latent_dim), labels, self.augmentation_draws(draws), strength,
+            )  # fmt: skip
+            self.log_values["loss_g"] = value.detach()
+            if self.descend("generator", generator_optimizer, value, now):
+                keep = decay(self.batch_size * self.n_critic, 1000 * now["ema_halflife"])
+                update_ema(self.generator_ema, self.generator, keep)
+            self.discriminator.requires_grad_(True)
+
+        self.log_values |= now
+        self.images_seen += self.batch_size
+
+    def augmentation_draws(self, draws) -> Tensor:
+        """(2 n, num_draws) uniform numbers, for n real images and then n fakes."""
+        return torch.cat([draws.uniform(self.augmentation.num_draws) for _ in range(2)])
+
+    def descend(self, name: str, optimizer, value: Tensor, now: dict[str, float]) -> bool:
+        """One optimizer step on `value` for the named network; False if it was skipped for not being finite."""
+        for group in optimizer.param_groups:
+            group["lr"] = now[f"{name}_lr"]
+            if "beta2" in now:
+                group["betas"] = (group["betas"][0], now["beta2"])
+        optimizer.zero_grad()
+        self.manual_backward(value)
+        parameters = getattr(self, name).parameters()
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
+        self.log_values[f"grad_norm_{name[0]}"] = norm
+        if not norm.isfinite():
+            self.nonfinite[name] += 1
+            self.nonfinite_in_a_row += 1
+            if self.nonfinite_in_a_row >= self.max_nonfinite:
+                raise NonFiniteTraining(
+                    f"{self.nonfinite_in_a_row} steps in a row had no finite gradient (the last: {name}), "
+                    f"at {self.images_seen / 1000:g} kimg"
+                )
+            return False
+        self.nonfinite_in_a_row = 0
+        optimizer.step()
+        return True
+
+    @torch.no_grad()
+    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """uint8 images (N, C, H, W) of the averaged generator, image i a function of seeds[i] and labels[i].
+
+        `truncation` is psi of StyleGAN (Karras et al., 2019, appendix B): styles move towards their mean by 1 - psi;
+        a class has a mean of its own.
+        """
+        network = self.generator_ema
+        labels = self.labels_of(seeds) if labels is None else labels
+        labels = labels.to(self.device) if self.num_classes else None
+        latent = seeded_normal(seeds, network.latent_dim).to(self.device)
+        if truncation == 1:
+            return to_uint8(network(latent, labels))
+        if not hasattr(network, "mapping"):
+            raise ValueError("this generator has no style to truncate; leave psi at 1")
+        style = network.mapping(latent, labels)
+        return to_uint8(network.synthesis(self.mean_style(labels).lerp(style, truncation)))
+
+    def mean_style(self, labels: Tensor | None) -> Tensor:
+        """The mean style (1, S), or (N, S) of each label's class, over 1,024 fixed latents."""
+        network = self.generator_ema
+        latent = seeded_normal(list(range(1024)), network.latent_dim).to(self.device)
+        if labels is None:
+            return network.mapping(latent).mean(0, keepdim=True)
+        mean = {int(k): network.mapping(latent, k.expand(1024)).mean(0) for k in labels.unique()}
+        return torch.stack([mean[int(k)] for k in labels])
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["nonfinite"] = dict(self.nonfinite)
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self.nonfinite = dict(checkpoint["nonfinite"])

@@ -1,0 +1,45 @@
+"""Random numbers that are a function of (seed, step, sample), whatever the device count or the history.
+
+A resumed run repeats an uninterrupted one, and two processes draw between them what one process draws alone.
+"""
+
+import torch
+from torch import Tensor
+
+
+def mix(*numbers: int) -> int:
+    """One well-mixed seed in [0, 2^63) from whole numbers (splitmix64, Steele et al., 2014, over each in turn)."""
+    mask = 2**64 - 1
+    state = 0
+    for number in numbers:
+        state = (state ^ (number & mask)) + 0x9E3779B97F4A7C15 & mask
+        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & mask
+        state = (state ^ state >> 27) * 0x94D049BB133111EB & mask
+        state ^= state >> 31
+    return state >> 1
+
+
+class Draws:
+    """The random numbers of one training step, for the `batch` samples of process `rank` out of `world_size`.
+
+    Every process draws the numbers of the whole batch and keeps its own part. They are drawn on `device`; another
+    kind of device gives other numbers.
+    """
+
+    def __init__(self, seed: int, step: int, batch: int, rank: int, world_size: int, device: torch.device):
+        self.generator = torch.Generator(device).manual_seed(mix(seed, step))
+        self.total, self.own = batch * world_size, slice(batch * rank, batch * (rank + 1))
+        self.device = device
+
+    def uniform(self, *shape: int) -> Tensor:
+        """(batch, *shape) in [0, 1)."""
+        return torch.rand(self.total, *shape, generator=self.generator, device=self.device)[self.own]
+
+    def normal(self, *shape: int) -> Tensor:
+        """(batch, *shape), standard normal."""
+        return torch.randn(self.total, *shape, generator=self.generator, device=self.device)[self.own]
+
+
+def seeded_normal(seeds: list[int], *shape: int) -> Tensor:
+    """(N, *shape) standard normal numbers, each row a function of its own seed alone, drawn on the CPU."""
+    return torch.stack([torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
