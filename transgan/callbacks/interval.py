@@ -1,0 +1,23 @@
+"""When something is due, as a pure function of the images shown, so that a resumed run does what it would have done."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Due whenever another `kimg` thousand images are shown, and at the end of the run at `total` kimg."""
+
+    kimg: float
+    total: float
+
+    def __post_init__(self):
+        if self.kimg <= 0:
+            raise ValueError(f"an interval must be more than 0 kimg, not {self.kimg:g}; to switch it off, make it larger than the run")
+
+    def due(self, images: int, batch_size: int) -> bool:
+        """Whether the batch that brought the count to `images` crossed a multiple of the interval or the end."""
+        unit = 1000 * self.kimg
+        return images // unit > (images - batch_size) // unit or self.finished(images)
+
+    def finished(self, images: int) -> bool:
+        return images >= 1000 * self.total

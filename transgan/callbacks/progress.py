@@ -1,0 +1,78 @@
+"""One line of progress: a bar in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+from pytorch_lightning import Callback
+from rich.progress import BarColumn, Progress, TextColumn
+
+from transgan.callbacks.interval import Interval
+
+
+def clock(seconds: float) -> str:
+    seconds = round(seconds)
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds % 60:02d}s"
+
+
+class ProgressLine(Callback):
+    """kimg, images per second, time left including evaluation, losses, logits, the latest metric and the best."""
+
+    def __init__(self, total: float, stats, evaluation, evaluate: Interval, console, every: float = 10.0):
+        self.total, self.stats, self.evaluation, self.evaluate = total, stats, evaluation, evaluate
+        self.console, self.every = console, every
+        self.printed = -every
+        self.shown: dict | None = None
+        self.bar = None
+
+    def on_train_start(self, trainer, module) -> None:
+        if trainer.is_global_zero and sys.stdout.isatty():
+            self.bar = Progress(
+                TextColumn("kimg {task.fields[kimg]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.fields[text]}"), console=self.console, transient=False,
+            )  # fmt: skip
+            self.task = self.bar.add_task("", total=1000 * self.total, kimg="0", text="")
+            self.bar.start()
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        row = self.stats.latest
+        if trainer.is_global_zero and row:
+            kimg = f"{module.images_seen / 1000:.1f}/{self.total:g}"
+            if self.bar is not None:
+                self.bar.update(self.task, completed=module.images_seen, kimg=kimg, text=self.text(module, row))
+            elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
+                self.printed, self.shown = time.monotonic(), row
+                self.console.print(f"kimg {kimg:>11}  {self.text(module, row)}", highlight=False, soft_wrap=True)
+        self.stats.resume_clock()
+
+    def news(self, module) -> bool:
+        return self.evaluation is not None and self.evaluate.due(module.images_seen, module.batch_size)
+
+    def text(self, module, row: dict) -> str:
+        left = max(0.0, self.total - module.images_seen / 1000)
+        eta = 1000 * left / row["images_per_second"]
+        if self.evaluation is not None:
+            eta += self.evaluation.took * int(left / self.evaluate.kimg)
+        parts = [f"{row['images_per_second']:.0f} img/s  eta {clock(eta)}"]
+        parts.append(" ".join(
+            f"{name} {row[key]:.2f}"
+            for name, key in (("G", "loss_g"), ("D", "loss_d"), ("D(real)", "d_real"), ("D(fake)", "d_fake"))
+            if key in row
+        ))
+        if self.evaluation is not None and self.evaluation.best:
+            name, best = self.evaluation.judge.primary, self.evaluation.best
+            parts.append(f"{name} {self.evaluation.latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
+        if skipped := sum(module.nonfinite.values()):
+            parts.append(f"skipped {skipped} non-finite steps")
+        return " | ".join(parts)
+
+    def on_train_end(self, trainer, module) -> None:
+        self.close()
+
+    def on_exception(self, trainer, module, exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

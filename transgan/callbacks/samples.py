@@ -1,0 +1,67 @@
+"""samples/: pictures of the same seeds all along the run, and real images beside them."""
+
+import os
+from pathlib import Path
+
+import torch
+from PIL import Image
+from pytorch_lightning import Callback
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from transgan.callbacks.interval import Interval
+
+
+def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
+    """Writes uint8 images (N, C, H, W) as one PNG; small ones enlarged by a whole factor, so that a person sees them."""
+    factor = max(1, 40 // images.shape[-1])
+    images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    Image.fromarray(grid.permute(1, 2, 0).numpy()).save(beside, format="PNG")
+    os.replace(beside, path)
+
+
+def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
+    """Columns of a grid and the class of each of `count` images: a column per class where they fit, else rows of all."""
+    if not num_classes:
+        return max(1, round(count**0.5)), None
+    columns = num_classes if num_classes <= 20 else max(1, round(count**0.5))
+    return columns, torch.arange(count) % num_classes
+
+
+class Samples(Callback):
+    """A grid at the start and at every interval, named by kimg, and reals.png in the same layout."""
+
+    def __init__(self, run: Path, interval: Interval, dataset, num_classes: int, count: int):
+        self.folder, self.interval, self.dataset = Path(run) / "samples", interval, dataset
+        self.seeds = list(range(count))
+        self.columns, self.labels = layout(count, num_classes)
+
+    def on_train_start(self, trainer, module) -> None:
+        if trainer.is_global_zero and module.images_seen == 0:
+            save_grid(self.reals(), self.folder / "reals.png", self.columns)
+            self.write(module)
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        if trainer.is_global_zero and self.interval.due(module.images_seen, module.batch_size):
+            self.write(module)
+
+    def write(self, module) -> None:
+        images = torch.cat([
+            module.generate(self.seeds[i : i + 64], None if self.labels is None else self.labels[i : i + 64])
+            for i in range(0, len(self.seeds), 64)
+        ])
+        save_grid(images, self.folder / f"{round(module.images_seen / 1000):06d}.png", self.columns)
+
+    def reals(self) -> Tensor:
+        """Real images in the grid's layout, evenly spaced over the data or over each class."""
+        count = len(self.seeds)
+        if self.labels is None:
+            chosen = torch.linspace(0, len(self.dataset) - 1, count).long().tolist()
+        else:
+            of_class = {int(k): (self.dataset.labels == k).nonzero().flatten() for k in self.labels.unique()}
+            chosen = [int(of_class[int(k)][i // self.columns % len(of_class[int(k)])]) for i, k in enumerate(self.labels)]
+        return self.dataset.__getitems__(chosen)[0]

@@ -1,0 +1,105 @@
+"""stats.csv: one line per interval with the means of what the training step logged, and the speed."""
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import torch
+from pytorch_lightning import Callback
+
+from transgan.callbacks.interval import Interval
+
+
+class Stats(Callback):
+    """Means over the steps since the last line; the open sums travel in the checkpoint.
+
+    `seconds` counts the whole run over all resumes, `images_per_second` training alone, without evaluation,
+    pictures and checkpoints. After a resume, lines beyond the checkpoint are taken out: they will be written again.
+    """
+
+    def __init__(self, run: Path, interval: Interval):
+        self.path, self.interval = Path(run) / "stats.csv", interval
+        self.sums: dict[str, torch.Tensor] = {}
+        self.steps = 0
+        self.before = 0.0                   # seconds of earlier sessions
+        self.start = self.clock = time.monotonic()
+        self.busy = 0.0                     # seconds of training since the last line
+        self.latest: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def resume_clock(self) -> None:
+        """Training goes on now: what passed since the last step was not training."""
+        self.clock = time.monotonic()
+
+    def on_train_start(self, trainer, module) -> None:
+        self.start = time.monotonic()
+        self.resume_clock()
+        if trainer.is_global_zero:
+            keep_until(self.path, module.images_seen / 1000)
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        self.busy += time.monotonic() - self.clock
+        self.clock = time.monotonic()
+        self.steps += 1
+        for name, value in module.log_values.items():
+            value = torch.as_tensor(value, dtype=torch.float64).detach()
+            if name in self.sums:           # a resumed sum comes from the CPU
+                value = value + self.sums[name].to(value.device)
+            self.sums[name] = value
+        if self.interval.due(module.images_seen, module.batch_size):
+            self.write(trainer, module)
+
+    def write(self, trainer, module) -> None:
+        names = list(self.sums)
+        means = torch.stack([self.sums[name].cpu() for name in names]) / self.steps
+        if trainer.world_size > 1:          # each process saw its own part of the batches
+            means = trainer.strategy.reduce(means.to(module.device), reduce_op="mean").cpu()
+        row = {"kimg": module.images_seen / 1000, "seconds": round(self.seconds, 3)}
+        row |= dict(zip(names, means.tolist(), strict=True))
+        row |= {f"skipped_{name}": count for name, count in module.nonfinite.items()}
+        row["images_per_second"] = round(self.steps * module.batch_size / max(self.busy, 1e-9), 1)
+        row["memory_mib"] = round(memory_mib(), 1)
+        self.latest, self.sums, self.steps, self.busy = row, {}, 0, 0.0
+        if trainer.is_global_zero:
+            new = not self.path.exists() or self.path.stat().st_size == 0
+            with open(self.path, "a", newline="") as file:
+                writer = csv.DictWriter(file, list(row))
+                if new:
+                    writer.writeheader()
+                writer.writerow(row)
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(row, step=module.images_seen)
+
+    def state_dict(self) -> dict:
+        return {"sums": {k: v.cpu() for k, v in self.sums.items()}, "steps": self.steps, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.sums, self.steps, self.before = dict(state["sums"]), state["steps"], state["seconds"]
+
+
+def memory_mib() -> float:
+    """Largest memory so far: the GPU's if there is one, else the process's."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:                     # Windows
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def keep_until(path: Path, kimg: float) -> None:
+    """Takes out the lines of a CSV after `kimg`, and a last line cut off in the middle."""
+    if not path.exists():
+        return
+    with open(path, newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    kept = [row for row in rows if len(row) == len(header) and float(row[0]) <= kimg]
+    beside = path.with_name(path.name + ".tmp")
+    with open(beside, "w", newline="") as file:
+        csv.writer(file).writerows([header, *kept] if kept else [])
+    os.replace(beside, path)

@@ -1,0 +1,123 @@
+"""`transgan <command> [key=value ...]`. Imports no torch, so that --help and typing errors answer at once."""
+
+import importlib
+import sys
+
+from transgan import __version__
+from transgan.errors import UserError
+
+HELP = """\
+transgan {version}: Transformers that generate images, judged by Transformers
+
+  transgan train [PICTURES] [key=value ...]     train, or continue the same command
+  transgan evaluate RUN [key=value ...]         measure a run: Frechet distance, Inception Score
+  transgan sample RUN [key=value ...]           draw images
+
+Start here, on any computer, without a download:
+  transgan train                                hand-written digits, about a minute
+  transgan sample runs/digits to=grid
+  transgan train ~/pictures                     your own images; sub-folders are classes
+
+transgan COMMAND --help says more about a command.
+"""
+
+COMMANDS = {
+    "train": """\
+transgan train [PICTURES] [key=value ...]
+
+Trains a generator against a discriminator. The same command continues a run that was cut off, exactly.
+
+  transgan train                                                 digits on a CPU, about a minute
+  transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
+  transgan train experiment=cifar10 trainer=ddp trainer.devices=4
+
+Most used:
+  name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
+  experiment={experiment}
+  generator={generator}
+  discriminator={discriminator}
+  data={data}   data.path=PATH                 data.on_error=skip  go on without broken files
+  metrics={metrics}         trainer={trainer}
+  batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
+  algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
+  precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
+  config=runs/NAME/config.yaml                  repeat a run from its own configuration
+  --cfg                 print the whole configuration and stop             debug=true     show tracebacks
+
+Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jsonl, env.json, log.txt.
+""",
+    "evaluate": """\
+transgan evaluate RUN [key=value ...]
+
+Measures the averaged generator of a run folder or checkpoint and prints each number with its protocol.
+
+  transgan evaluate runs/digits
+  transgan evaluate runs/digits checkpoint=last num_samples=5000 seed=1
+  transgan evaluate runs/cats metrics=inception metrics.extractor.weights=weights-inception-2015-12-05-6726825d.pth
+
+  checkpoint=best|last  num_samples=N  seed=N  psi=X  device=auto|cpu|cuda
+  metrics={metrics}   default: what the run was trained with
+
+Appends a line to metrics.jsonl of the run.
+""",
+    "sample": """\
+transgan sample RUN [key=value ...]
+
+Draws images from the averaged generator. Image number s is the same one whenever it is asked for.
+
+  transgan sample runs/digits                              64 PNG files in runs/digits/generated
+  transgan sample runs/digits seeds=0-99 to=grid out=digits.png
+  transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
+
+  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
+  to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
+""",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("-h", "--help", "help"):
+        print(HELP.format(version=__version__), end="")
+        return 0
+    if command == "--version":
+        print(f"transgan {__version__}")
+        return 0
+    try:
+        if command not in COMMANDS:
+            raise UserError(unknown_command(command))
+        from transgan.overrides import compose, groups
+
+        if {"-h", "--help"} & set(rest):
+            print(COMMANDS[command].format(**{group: "|".join(names) for group, names in groups().items()}), end="")
+            return 0
+        show = "--cfg" in rest
+        rest = [word for word in rest if word != "--cfg"]
+        config = compose(command, rest)
+        if show:
+            from omegaconf import OmegaConf
+
+            print(OmegaConf.to_yaml(config), end="")
+            return 0
+        return importlib.import_module(f"transgan.commands.{command}").main(config, rest)
+    except UserError as error:
+        if "debug=true" in rest:
+            raise
+        for finding in error.findings:
+            print(f"transgan: {finding}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("transgan: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def unknown_command(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, COMMANDS, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
+    return f"{word} is not a command; {hint}"

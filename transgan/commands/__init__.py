@@ -1,0 +1,1 @@
+"""One thin file per command: `main(config, arguments) -> exit code`."""

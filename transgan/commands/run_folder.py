@@ -1,0 +1,142 @@
+"""The folder a run leaves, its log, and whether a configuration continues the run that is in it."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from transgan import __version__
+from transgan.errors import UserError
+
+# What may change when a run is continued: how it is watched, where it runs and how far it goes.
+FREE = (
+    "kimg", "trainer.", "trainer", "logger", "logger.", "log_every", "sample_every", "evaluate_every",
+    "evaluate_at_start", "checkpoint_every", "grid", "num_workers", "force", "debug", "runs", "name", "init_from",
+    "compile", "algorithm.compile", "algorithm.max_nonfinite", "data.path", "data.in_memory", "data.on_error",
+    "data.download",
+)  # fmt: skip
+ARCHITECTURE = ("generator.", "discriminator.", "resolution", "channels", "num_classes", "conditional")
+
+
+def is_main_process() -> bool:
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("RANK", 0)) == 0
+
+
+def open_console(log_file: Path | None = None) -> Console:
+    """Where people read: the console, and a handler that brings warnings to it and to the log file."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in (
+        ".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*GPU available but not used.*",
+        ".*ModelCheckpoint.*", ".*Checkpoint directory.*", ".*infer the `batch_size`.*", ".*max_epochs.*",
+        ".*find_unused_parameters=True was specified.*", ".*sync_dist.*", ".*mmap.*",
+    ):  # fmt: skip
+        warnings.filterwarnings("ignore", message=message)
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    root.handlers = []
+    if is_main_process():
+        root.addHandler(shown := logging.StreamHandler(sys.stderr))
+        shown.setFormatter(logging.Formatter("%(message)s"))
+        shown.addFilter(lambda record: record.name.startswith("transgan"))
+        if log_file is not None:
+            root.addHandler(kept := logging.FileHandler(log_file))
+            kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    else:
+        root.addHandler(logging.NullHandler())
+    return Console(quiet=not is_main_process(), width=None if sys.stdout.isatty() else 200)
+
+
+def prepare(folder: Path) -> None:
+    """Makes the run folder and sees that it can be written to. Raises UserError."""
+    if "=" in folder.name:
+        raise UserError(f"name={folder.name}: a run's name cannot hold an equal sign; give another name=")
+    try:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except FileExistsError as error:
+        raise UserError(f"{error.filename} is a file, where a run folder should be; give another name= or runs=") from error
+    except NotADirectoryError as error:
+        raise UserError(f"{error.filename}: a part of this path is a file; give another runs=") from error
+
+
+def require_space(folder: Path, state_bytes: int) -> None:
+    """Refuses to begin where two checkpoints and the one being written do not fit."""
+    need, free = 3 * state_bytes, shutil.disk_usage(folder).free
+    if free < need:
+        raise UserError(
+            f"{folder}: its disk has {free / 2**20:.1f} MiB free and the checkpoints of this run need "
+            f"{need / 2**20:.1f} MiB; free some space there, or keep runs elsewhere with runs=PATH"
+        )
+
+
+def describe_machine(arguments: list[str]) -> dict:
+    """What env.json holds."""
+    packages = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy")
+    return {
+        "command": ["transgan", "train", *arguments],
+        "transgan": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in packages},
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def write_description(folder: Path, config: dict, arguments: list[str]) -> None:
+    """config.yaml and env.json, renamed into place."""
+    for name, text in (
+        ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(config))),
+        ("env.json", json.dumps(describe_machine(arguments), indent=2) + "\n"),
+    ):
+        beside = folder / f"{name}.tmp"
+        beside.write_text(text)
+        os.replace(beside, folder / name)
+
+
+def flat(node, prefix: str = "") -> dict:
+    if isinstance(node, dict):
+        return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
+    return {prefix.removesuffix("."): node}
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """Keys whose values differ and may not, as `key: old -> new`; the networks' first. Repetitions are left out."""
+    a, b = flat(old), flat(new)
+    keys = [
+        key
+        for key in a | b
+        if a.get(key, "absent") != b.get(key, "absent")
+        and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
+        and key not in FREE
+        and not key.startswith(("algorithm.generator.", "algorithm.discriminator."))
+    ]
+    keys.sort(key=lambda key: not key.startswith(ARCHITECTURE))
+    return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]
+
+
+def refuse_other(folder: Path, found: list[str], force: bool) -> None:
+    """Raises UserError if a run in `folder` was trained with settings this one may not change."""
+    architecture = [each for each in found if each.startswith(ARCHITECTURE)]
+    if architecture:
+        raise UserError(
+            f"{folder} holds a run of another architecture ({'; '.join(architecture)}); "
+            "give this one another name=, or take back the change"
+        )
+    if found and not force:
+        raise UserError(
+            f"{folder} holds a run with other settings ({'; '.join(found)}); "
+            "give this one another name=, or go on with the change by force=true"
+        )

@@ -1,0 +1,199 @@
+"""`transgan train`: put the run together from its configuration, then let Lightning train it."""
+
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from transgan import __version__, checkpoint
+from transgan.commands.run_folder import (
+    differences, is_main_process, open_console, prepare, refuse_other, require_space, write_description,
+)  # fmt: skip
+from transgan.errors import UserError, describe, setting_up
+
+
+def main(config: DictConfig, arguments: list[str]) -> int:
+    """Trains or continues the run `runs/name`. Returns the exit code."""
+    if is_main_process():
+        print(f"transgan {__version__} · torch {torch.__version__} · run {config.runs}/{config.name}", flush=True)
+    with setting_up():
+        folder = Path(config.runs).expanduser() / config.name
+        check(config)
+        prepare(folder)
+        console = open_console(folder / "log.txt")
+        dataset = instantiate(config.data, _convert_="all")
+        console.print(f"data    {dataset.describe()}", highlight=False, soft_wrap=True)
+        settle(config, dataset)
+        last = folder / "checkpoints" / "last.ckpt"
+        previous = checkpoint.read(last) if last.exists() else None
+        if previous is not None:
+            compare(config, arguments, previous, dataset, folder)
+            if previous["images_seen"] >= 1000 * config.kimg:
+                return say_finished(config, previous, folder, console)
+
+        resolved = OmegaConf.to_container(config, resolve=True)
+        torch.manual_seed(config.seed)
+        module = checkpoint.build(resolved)
+        if previous is None and config.init_from is not None:
+            path = checkpoint.find(config.init_from)
+            checkpoint.load_weights(module, checkpoint.read(path), path)
+            console.print(f"start   from the weights of {path}", highlight=False, soft_wrap=True)
+        # weights and average of the generator, weights of the discriminator, Adam's two moments of both
+        require_space(folder, 4 * (4 * count(module.generator) + 3 * count(module.discriminator)))
+        if is_main_process():
+            write_description(folder, resolved, arguments)
+    return fit(config, resolved, module, dataset, previous, folder, console)
+
+
+def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: Path, console) -> int:
+    from transgan.callbacks.checkpoints import SaveCheckpoints, Stop
+    from transgan.callbacks.evaluation import Evaluation
+    from transgan.callbacks.interval import Interval
+    from transgan.callbacks.progress import ProgressLine
+    from transgan.callbacks.samples import Samples
+    from transgan.callbacks.stats import Stats
+    from transgan.data import ImageData
+    from transgan.training.adversarial import NonFiniteTraining
+
+    def every(name: str) -> Interval:
+        return Interval(config[name], config.kimg)
+
+    with setting_up():
+        stop = Stop(every("log_every"))
+        stats = Stats(folder, every("log_every"))
+        samples = Samples(folder, every("sample_every"), dataset, config.num_classes, config.grid)
+        evaluation = None
+        if config.get("metrics"):
+            judge = instantiate(config.metrics, _convert_="all")
+            with console.status("preparing the metrics: features of all real images"):
+                judge.prepare(dataset, device=device_of(config))
+            facts = judge.protocol()
+            console.print(
+                f"judge   {judge.primary}: {facts['num_generated']:,} generated against {facts['num_real']:,} real images "
+                f"every {config.evaluate_every:g} kimg", highlight=False, soft_wrap=True)  # fmt: skip
+            evaluation = Evaluation(folder, every("evaluate_every"), judge, config.evaluate_at_start, stats)
+        extra = {"config": resolved, "data": dataset.fingerprint, "class_names": list(dataset.class_names)}
+        save = SaveCheckpoints(folder, every("checkpoint_every"), stop, evaluation, extra)
+        progress = ProgressLine(config.kimg, stats, evaluation, every("evaluate_every"), console)
+        console.print(
+            f"model   generator {count(module.generator) / 1e6:.2f} M, discriminator {count(module.discriminator) / 1e6:.2f} M "
+            f"parameters; {'conditional' if config.num_classes else 'unconditional'}; {config.precision}", highlight=False, soft_wrap=True)  # fmt: skip
+        done = f", from {previous['images_seen'] / 1000:g}" if previous else ""
+        epochs = 1000 * config.kimg / len(dataset)
+        console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}", highlight=False, soft_wrap=True)  # fmt: skip
+        trainer = instantiate(
+            config.trainer,
+            _convert_="all",
+            callbacks=[each for each in (stop, stats, samples, evaluation, save, progress) if each is not None],
+            logger=(instantiate(config.logger) if config.get("logger") else None) or False,
+            plugins=[checkpoint.AtomicCheckpointIO()],
+            precision=config.precision,
+            max_epochs=-1,
+            max_steps=-1,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=str(folder),
+        )
+        if config.batch_size % trainer.world_size:
+            raise ValueError(f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple")
+    data = ImageData(dataset, config.batch_size, config.seed, config.num_workers)
+    last = folder / "checkpoints" / "last.ckpt"
+    try:
+        trainer.fit(module, data, ckpt_path=str(last) if previous else None)
+    except NonFiniteTraining as error:
+        where = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
+        print(
+            f"transgan: training stopped: {error}; {where}. A lower algorithm.generator_lr.start or a larger "
+            "algorithm.gamma.start usually helps",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        if error.errno is None:
+            raise
+        kept = f"; {last} is whole, and the same command continues from it" if last.exists() else ""
+        raise UserError(f"training stopped at {module.images_seen / 1000:g} kimg: {describe(error)}{kept}") from error
+    finally:
+        stop.restore()
+    if stop.signal is not None:
+        console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues", highlight=False)
+        return 128 + stop.signal
+    report(config, module, evaluation, folder, console)
+    return 0
+
+
+def report(config, module, evaluation, folder: Path, console) -> None:
+    if evaluation is not None and evaluation.best:
+        name, best = evaluation.judge.primary, evaluation.best
+        start = f" (untrained {evaluation.first[name]:.3g})" if config.evaluate_at_start else ""
+        console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}", highlight=False)
+    else:
+        console.print(f"done    {module.images_seen / 1000:g} kimg", highlight=False)
+    grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
+    console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}", highlight=False, soft_wrap=True)
+
+
+def check(config) -> None:
+    """What can be said to be wrong before anything heavy begins; all of it at once."""
+    found = []
+    if str(config.precision) not in ("32-true", "bf16-mixed", "32", "64-true"):
+        found.append(
+            f"precision={config.precision} is not for adversarial training (one loss scale for two networks); "
+            "use 32-true or bf16-mixed"
+        )
+    if config.conditional not in ("auto", True, False):
+        found.append(f"conditional={config.conditional}: it takes auto, true or false")
+    if config.kimg <= 0 or config.batch_size < 1 or config.grid < 1:
+        found.append("kimg, batch_size and grid must be more than 0")
+    accelerator = config.trainer.get("accelerator", "auto")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
+    devices = config.trainer.get("devices", 1)
+    if torch.cuda.is_available() and accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > torch.cuda.device_count():
+        found.append(f"trainer.devices={devices}: this machine has {torch.cuda.device_count()} GPU; give that many or fewer")
+    if found:
+        raise UserError(*found)
+
+
+def settle(config, dataset) -> None:
+    """Fills in what only the data knows: the number of classes."""
+    if config.conditional is True and not dataset.num_classes:
+        raise ValueError("conditional=true needs classes and the data has none; make a sub-folder per class, or leave conditional at auto")
+    config.num_classes = dataset.num_classes if config.conditional else 0
+    if "path" in config.data and config.data.path:
+        config.data.path = str(Path(config.data.path).expanduser().resolve()).replace("${", "\\${")
+
+
+def compare(config, arguments: list[str], previous: dict, dataset, folder: Path) -> None:
+    """Refuses to continue a run with settings it was not trained with."""
+    from transgan.overrides import compose
+
+    # schedules that end with the run follow its length: compare at the old one
+    same_length = compose("train", [*arguments, f"kimg={float(previous['config']['kimg'])}"])
+    settle(same_length, dataset)
+    found = differences(previous["config"], OmegaConf.to_container(same_length, resolve=True))
+    if previous.get("data") != dataset.fingerprint:
+        found.append(f"data: {previous.get('data', 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
+    refuse_other(folder, found, config.force)
+
+
+def say_finished(config, previous: dict, folder: Path, console) -> int:
+    shown = previous["images_seen"] / 1000
+    console.print(
+        f"{folder} is finished: {shown:g} of {config.kimg:g} kimg. To extend it, the same command with kimg={2 * config.kimg:g}; "
+        "to train another, with name=NAME", highlight=False, soft_wrap=True)  # fmt: skip
+    return 0
+
+
+def device_of(config) -> str:
+    return "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator", "auto") != "cpu" else "cpu"
+
+
+def count(network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

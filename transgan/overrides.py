@@ -1,0 +1,180 @@
+"""From the words on the command line to a configuration, with every mistake in them found at once.
+
+Hydra composes the groups and reads values; keys and types are checked here, so that a typing error is answered in a
+sentence before torch is imported, and so that a path may hold any character.
+"""
+
+import difflib
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from transgan.errors import UserError
+
+CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
+
+# Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
+LITERAL = {"path", "run", "runs", "name", "init_from", "weights", "out", "seeds", "class", "config"}
+NEEDED = {
+    "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
+    "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
+}
+
+
+def compose(command: str, arguments: list[str]) -> DictConfig:
+    """The configuration of a command. Raises UserError with all findings."""
+    findings: list[str] = []
+    values, choices, base = split(command, arguments, findings)
+    try:
+        if base is not None:
+            config = OmegaConf.load(Path(base).expanduser())
+            OmegaConf.set_struct(config, True)
+        else:
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                config = hydra_compose(command, [f"{group}={choice}" for group, choice in choices.items()])
+        for key, word in values:
+            assign(config, key, word, choices, findings)
+        for key in sorted(OmegaConf.missing_keys(config)):
+            findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
+        if findings:
+            raise UserError(*findings)
+        OmegaConf.to_container(config, resolve=True)           # every ${...} must have a target
+        return config
+    except OSError as error:
+        raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def groups() -> dict[str, list[str]]:
+    """The configuration groups and their choices: conf/generator/x.yaml is choice x of generator."""
+    return {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONF.iterdir() if folder.is_dir()
+    }
+
+
+def split(command: str, arguments: list[str], findings: list[str]):
+    """Words to (key, value) pairs, choices of groups, and the path after config= if there is one."""
+    values: list[tuple[str, str]] = []
+    choices: dict[str, str] = {}
+    base = None
+    known = groups()
+    for argument in arguments:
+        key, equals, value = argument.removeprefix("--").partition("=")
+        if not equals:
+            positional(command, argument, values, choices, findings)
+        elif key == "config" and command == "train":
+            base = value
+        elif key in known:
+            if value in known[key]:
+                choices[key] = value
+            else:
+                near = difflib.get_close_matches(value, known[key], 1)
+                if near:
+                    choices[key] = near[0]      # so that the other words are judged as they were meant
+                hint = f"did you mean {near[0]}? " if near else ""
+                findings.append(f"{key}={value}: there is no such {key}; {hint}There are: {', '.join(known[key])}")
+        else:
+            values.append((key, value))
+    if base is not None and choices:
+        findings.append(f"with config=, {', '.join(choices)} cannot be chosen anew; override single keys instead")
+    return values, choices, base
+
+
+def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
+    """A bare word is the run of evaluate and sample, and the pictures of train."""
+    if word.startswith("-"):
+        findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
+    elif command != "train":
+        values.append(("run", word))
+    elif not Path(word).expanduser().exists():
+        findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
+    else:
+        choices.setdefault("experiment", "folder")
+        if Path(word).expanduser().is_file():
+            choices.setdefault("data", "zip")
+        values.append(("data.path", word))
+
+
+def assign(config: DictConfig, key: str, word: str, choices: dict, findings: list[str]) -> None:
+    """Sets one key after checking that it exists and that the value is of its kind."""
+    add, key = key.startswith("+"), key.lstrip("+")
+    keys = flat(OmegaConf.to_container(config, resolve=False))
+    if key not in keys and not add:
+        findings.append(unknown(key, keys))
+        return
+    default = keys.get(key)
+    value = parse(key, word, default)
+    if not add and (wrong := mismatch(value, default)):
+        findings.append(f"{key}={word}: {wrong}")
+        return
+    # a schedule gives way to a number: merging would keep its parts
+    OmegaConf.update(config, key, value, merge=isinstance(value, dict), force_add=add)
+
+
+def parse(key: str, word: str, default):
+    """A word's value by Hydra's grammar; the word itself where a text is wanted or the grammar does not fit."""
+    literal = key.split(".")[-1] in LITERAL
+    if literal and word in ("null", "???") and default in (None, "???"):
+        return None
+    is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
+    if not literal and not is_text:
+        try:
+            override = OverridesParser.create().parse_override(f"key={word}")
+            if not override.is_sweep_override():
+                return override.value()
+        except HydraException:
+            pass
+    return word.replace("${", "\\${")
+
+
+def mismatch(value, default) -> str | None:
+    """What is wrong with the kind of a value, judged by the value it replaces."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "it takes true or false"
+    if isinstance(default, int):
+        return None if number and isinstance(value, int) else "it takes a whole number"
+    if isinstance(default, float):
+        return None if number else "it takes a number"
+    if isinstance(default, list):
+        return None if isinstance(value, list) else f"it takes a list, such as [{word_of(value)}]"
+    if isinstance(default, dict):
+        schedule = str(default.get("_target_", "")).startswith("transgan.schedules")
+        if schedule:
+            return None if number or isinstance(value, dict) else "it takes a number, or keys of its schedule"
+        return None if isinstance(value, dict) else "it is a group of keys; give one of them, as in key.part=value"
+    return None
+
+
+def word_of(value) -> str:
+    return "64" if isinstance(value, str) else str(value)
+
+
+def flat(node, prefix: str = "") -> dict:
+    """All dotted keys of nested dicts, inner and outer, with their values."""
+    found = {}
+    for key, value in node.items():
+        found[prefix + str(key)] = value
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+    return found
+
+
+def unknown(key: str, keys: dict) -> str:
+    """The sentence for a key that does not exist, with the nearest one that does."""
+    if key == "data.path":
+        return "data.path goes with data=folder or data=zip; give one of them too, or `transgan train PATH`"
+    every = [*keys, *groups()]
+    last = key.split(".")[-1]
+    near = difflib.get_close_matches(key, every, 1, 0.75) or [k for k in every if k.split(".")[-1] == last][:1]
+    if not near:
+        by_last = {k.split(".")[-1]: k for k in reversed(every)}
+        near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)] or difflib.get_close_matches(key, every, 1)
+    hint = f"did you mean {near[0]}?" if near else "transgan train --cfg shows all keys"
+    return f"{key} is not an option; {hint}"
