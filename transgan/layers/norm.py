@@ -51,10 +51,10 @@ class StyleNorm(nn.Module):
     """A norm without parameters whose scale, and the gate of the branch behind it, follow a style.
 
     norm(x) * (1 + s(w)) before the branch and g(w) after it, without a shift; s and g come from one linear layer
-    that starts small (Peebles and Xie, 2023, use the same places and add a shift).
+    (Peebles and Xie, 2023, use the same places and add a shift). `init_gain` scales how far styles differ at the start.
     """
 
-    def __init__(self, dim: int, style_dim: int, norm_layer: type[nn.Module] = PixelNorm, init_gain: float = 0.1):
+    def __init__(self, dim: int, style_dim: int, norm_layer: type[nn.Module] = PixelNorm, init_gain: float = 1.0):
         super().__init__()
         self.norm = norm_layer(dim)
         self.modulation = nn.Linear(style_dim, 2 * dim)

@@ -20,7 +20,7 @@ def sincos_table(dim: int, grid_size: tuple[int, int]) -> Tensor:
 class Rotary(nn.Module):
     """Rotates queries and keys by their place in a 2-D grid, so that logits depend on distances (Su et al., 2021).
 
-    The first half of the head turns with y, the second with x. A row of tokens is the grid (1, T): then x alone turns.
+    Half of the angles follow y, half x. A row of tokens is the grid (1, T): then x alone turns.
     """
 
     def __init__(self, head_dim: int, grid_size: tuple[int, int], num_prefix_tokens: int = 0, theta: float = 100.0):
@@ -32,13 +32,14 @@ class Rotary(nn.Module):
         y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
         angle = torch.cat([place.reshape(-1, 1) * frequency for place in (y, x)], dim=1)          # (T, D/2)
         angle = torch.cat([angle.new_zeros(num_prefix_tokens, angle.shape[1]), angle])            # (P + T, D/2)
-        self.register_buffer("cos", angle.cos().repeat_interleave(2, dim=1), persistent=False)    # (P + T, D)
-        self.register_buffer("sin", angle.sin().repeat_interleave(2, dim=1), persistent=False)
+        self.register_buffer("cos", angle.cos(), persistent=False)
+        self.register_buffer("sin", angle.sin(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, heads, P + T, D) -> the same, each pair of channels turned by its angle."""
-        turned = torch.stack((-x[..., 1::2], x[..., ::2]), dim=-1).flatten(-2)
-        return x * self.cos.to(x.dtype) + turned * self.sin.to(x.dtype)
+        """(N, heads, P + T, D) -> the same, channel i and channel i + D/2 turned together by angle i."""
+        a, b = x.chunk(2, dim=-1)
+        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
 class RelativePositionBias(nn.Module):

@@ -1,8 +1,8 @@
 """A modern Transformer generator: a latent and a class become a style, and the style drives every block.
 
-The recipe that today's best Transformer GANs share (GAT, 2025): a mapping network, tokens that start from their
-position alone, style-modulated blocks with QK-norm and rotary positions. With several stages the token grid doubles
-between them by pixel shuffle.
+A mapping network (Karras et al., 2019), tokens that start from their position and a linear map of the style (as the
+TransGAN of 2021 starts), then style-modulated blocks with QK-norm and rotary positions (GAT, 2025). With several stages
+the token grid doubles between them by pixel shuffle.
 
 N batch, Z latent width, S style width, T tokens, C channels, H W image, K classes.
 """
@@ -72,6 +72,7 @@ class StyleTransformer(nn.Module):
         self.map = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
 
         self.tokens = nn.Parameter(sincos_table(dim[0], (first, first)).unsqueeze(0))
+        self.enter = nn.Linear(style_dim, first**2 * dim[0])
         self.stages, self.ups = nn.ModuleList(), nn.ModuleList()
         for i in range(stages):
             grid = (first * 2**i, first * 2**i)
@@ -115,7 +116,7 @@ class StyleTransformer(nn.Module):
 
     def synthesis(self, style: Tensor) -> Tensor:                                  # (N, S)
         """The images (N, in_chans, H, W)."""
-        x = self.tokens.expand(style.shape[0], -1, -1)                             # (N, T0, C0)
+        x = self.tokens + self.enter(style).float().unflatten(1, self.tokens.shape[1:])         # (N, T0, C0)
         x = self.stages[0](x, style)
         for up, stage in zip(self.ups, self.stages[1:], strict=True):
             x = stage(up(x).float(), style)                                        # (N, 4 T, C'); sums in float32

@@ -1,6 +1,6 @@
 """A Vision Transformer that judges images, built to be stable under gradient penalties.
 
-Overlapping stem (ViTGAN, 2021), RMSNorm before and LayerScale after each branch, QK-norm and rotary positions
+A convolution before the overlapping patches (Xiao et al., 2021; ViTGAN, 2021), RMSNorm before and LayerScale after each branch, QK-norm and rotary positions
 (GAT, 2025), a class token, and a head in float32 with projection conditioning (Miyato and Koyama, 2018). No batch
 statistics anywhere: the penalties need every logit to depend on its own image alone.
 
@@ -24,7 +24,8 @@ class ViTDiscriminator(nn.Module):
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
-        patch_size: stride of the stem, which sees patch_size // 2 pixels of each neighbouring patch too.
+        patch_size: stride of the patches, which see patch_size // 2 pixels of each neighbour too.
+        stem_dim: channels of the 3x3 convolution before them.
         dim, depth, num_heads: one number per stage, fine to coarse; each stage halves the token grid.
         window_size: per stage, attention within square windows, or None for everywhere; the last stage must see
             everywhere. None for all stages.
@@ -39,6 +40,7 @@ class ViTDiscriminator(nn.Module):
         in_chans: int,
         num_classes: int,
         patch_size: int,
+        stem_dim: int,
         dim: Sequence[int],
         depth: Sequence[int],
         num_heads: Sequence[int],
@@ -63,7 +65,8 @@ class ViTDiscriminator(nn.Module):
                 f"{stages} discriminator stages halve the {grid[0]}x{grid[0]} token grid {stages - 1} times, "
                 "which does not come out even; use fewer stages or another patch_size"
             )
-        self.patch_embed = PatchEmbed(in_chans, dim[0], patch_size, overlap=patch_size // 2)
+        self.stem = nn.Sequential(nn.Conv2d(in_chans, stem_dim, 3, padding=1), nn.LeakyReLU(0.2))
+        self.patch_embed = PatchEmbed(stem_dim, dim[0], patch_size, overlap=patch_size // 2)
         self.pos_embed = nn.Parameter(sincos_table(dim[0], grid).unsqueeze(0))
         self.cls_token = nn.Parameter(torch.randn(1, 1, dim[-1]) * 0.02)
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
@@ -99,7 +102,7 @@ class ViTDiscriminator(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
         """What the class token has seen (N, C), float32."""
-        x = self.patch_embed(images).float() + self.pos_embed                      # (N, T, C); sums in float32
+        x = self.patch_embed(self.stem(images)).float() + self.pos_embed                      # (N, T, C); sums in float32
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
             x = down(stage(x)).float()                                             # (N, T / 4, C')
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)       # (N, 1 + T, C)

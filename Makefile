@@ -1,0 +1,28 @@
+# make install   an environment in .venv with everything for work and tests
+# make demo      install, train hand-written digits, measure them, draw a grid (about two minutes after the install)
+# make test      every test;  make quick: without the slow ones;  make lint
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test quick lint
+install: .venv/installed
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch .venv/installed
+
+demo: install
+	$(BIN)/transgan train
+	$(BIN)/transgan evaluate runs/digits
+	$(BIN)/transgan sample runs/digits to=grid seeds=0-99
+
+test: install
+	$(BIN)/python -m pytest
+
+quick: install
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: install
+	$(BIN)/ruff check .

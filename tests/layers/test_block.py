@@ -1,0 +1,102 @@
+"""The block, the stack of it, and DropPath."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from transgan.layers.attention import Attention, Causal, Windowed
+from transgan.layers.block import Block, DropPath, Transformer
+from transgan.layers.feedforward import Mlp, SwiGLU
+from transgan.layers.norm import ScaledNorm, StyleNorm
+
+
+def block(norm, drop_path=0.0):
+    return Block(Attention(8, 2, qk_norm=True), SwiGLU(8, 16), norm(8), norm(8), drop_path)
+
+
+def test_block_closed_form():
+    layer, x = block(partial(ScaledNorm, init_values=0.5)), torch.randn(2, 4, 8)
+    middle = x + 0.5 * layer.attn(layer.norm1.norm(x))
+    torch.testing.assert_close(layer(x), middle + 0.5 * layer.mlp(layer.norm2.norm(middle)))
+
+
+@pytest.mark.parametrize("norm", [partial(ScaledNorm, init_values=0.0), partial(StyleNorm, style_dim=4)])
+def test_zero_gates_make_the_identity(norm):
+    layer, x = block(norm), torch.randn(2, 4, 8)
+    assert torch.equal(layer(x, torch.zeros(2, 4)), x)      # a style of zeros gives StyleNorm a gate of zeros
+
+
+def test_style_changes_the_block():
+    layer, x = block(partial(StyleNorm, style_dim=4)), torch.randn(2, 4, 8)
+    assert not torch.allclose(layer(x, torch.ones(2, 4)), layer(x, -torch.ones(2, 4)))
+
+
+def test_drop_path_in_eval_mode_and_at_zero_is_the_identity():
+    x = torch.randn(3, 4, 8)
+    assert DropPath(0.7).eval()(x) is x
+    assert DropPath(0.0).train()(x) is x
+
+
+def test_drop_path_drops_whole_samples_and_keeps_the_expectation():
+    out = DropPath(0.25).train()(torch.ones(20000, 2, 3))
+    torch.testing.assert_close(out.unique(), torch.tensor([0.0, 1 / 0.75]))
+    assert torch.equal(out, out[:, :1, :1].expand_as(out))
+    assert out.mean().item() == pytest.approx(1.0, abs=0.02)        # six standard deviations
+
+
+def test_feed_forward_closed_forms():
+    x, mlp, glu = torch.randn(2, 8), Mlp(8, 12), SwiGLU(8, 12)
+    torch.testing.assert_close(mlp(x), F.linear(F.gelu(F.linear(x, mlp.fc1.weight, mlp.fc1.bias)), mlp.fc2.weight, mlp.fc2.bias))
+    gate, value = glu.fc1(x)[:, :8], glu.fc1(x)[:, 8:]
+    torch.testing.assert_close(glu(x), glu.fc2(gate * torch.sigmoid(gate) * value))
+    assert (glu.fc1.out_features, glu.fc2.in_features) == (16, 8)   # two thirds of 12
+
+
+def test_transformer_builds_what_it_is_asked_for():
+    stack = Transformer(8, 3, 2, (4, 4), window_size=2, relative_position=True, qk_norm=False, mlp_layer=Mlp, drop_path=0.1)
+    assert len(stack.blocks) == 3
+    for each in stack.blocks:
+        assert isinstance(each.attn.pattern, Windowed) and each.attn.pattern.window_size == 2
+        assert each.attn.rotary.cos.shape == (4, 4) and each.attn.bias.index.shape == (4, 4)
+        assert isinstance(each.attn.q_norm, nn.Identity) and isinstance(each.mlp, Mlp) and each.drop_path.drop_prob == 0.1
+    plain = Transformer(8, 1, 2, (1, 5), causal=True, rotary=False)
+    assert isinstance(plain.blocks[0].attn.pattern, Causal) and plain.blocks[0].attn.bias is None
+    assert not [name for name, _ in plain.named_buffers()]
+
+
+def test_transformer_is_its_blocks_in_a_row():
+    stack, x = Transformer(8, 2, 2, (2, 2), num_prefix_tokens=1), torch.randn(2, 5, 8)
+    torch.testing.assert_close(stack(x), stack.blocks[1](stack.blocks[0](x)))
+
+
+def test_a_causal_stack_looks_back_only():
+    stack, x = Transformer(8, 2, 2, (1, 6), causal=True, relative_position=True), torch.randn(1, 6, 8)
+    changed = x.clone()
+    changed[:, 3] += 1
+    difference = (stack(changed) - stack(x)).abs().amax(-1)[0]
+    assert not difference[:3].any() and difference[3:].all()
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="windows have no place for prefix tokens"):
+        Transformer(8, 1, 2, (4, 4), window_size=2, num_prefix_tokens=1)
+    with pytest.raises(ValueError, match="either causal or windowed, not both"):
+        Transformer(8, 1, 2, (4, 4), window_size=2, causal=True)
+
+
+@pytest.mark.parametrize("norm", [partial(ScaledNorm, init_values=0.5), partial(StyleNorm, style_dim=2, init_gain=1.0)])
+def test_can_be_differentiated_twice(norm):
+    layer = Block(Attention(4, 1, qk_norm=True), SwiGLU(4, 6), norm(4), norm(4)).double()
+    x, style = (torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((1, 3, 4), (1, 2)))
+    arguments = (x, style) if isinstance(layer.norm1, StyleNorm) else (x,)
+    with sdpa_kernel(SDPBackend.MATH):
+        assert torch.autograd.gradgradcheck(layer, arguments)
+
+
+@pytest.mark.parametrize("layer", [Mlp(3, 4), SwiGLU(3, 4)])
+def test_feed_forward_can_be_differentiated_twice(layer):
+    assert torch.autograd.gradgradcheck(layer.double(), (torch.randn(2, 3, dtype=torch.float64, requires_grad=True),))

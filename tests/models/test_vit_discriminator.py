@@ -1,0 +1,70 @@
+"""The discriminator: shapes, one image one logit, float32 at the end, and sentences for stages that do not fit."""
+
+import pytest
+import torch
+
+TWO_STAGES = dict(dim=[8, 16], depth=[1, 1], num_heads=[1, 2], window_size=[2, None])
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("changes", [{}, dict(patch_size=1), dict(patch_size=8), dict(init_values=None), TWO_STAGES])
+def test_shapes(discriminator, changes, channels, classes):
+    network = discriminator(in_chans=channels, num_classes=classes, **changes)
+    images, labels = torch.randn(3, channels, 8, 8), torch.tensor([0, 1, 2]) if classes else None
+    logits = network(images, labels)
+    assert logits.shape == (3,) and logits.dtype == torch.float32
+    assert network.features(images).shape == (3, 16)
+
+
+def test_stages_halve_the_token_grid(discriminator):
+    network, seen = discriminator(**TWO_STAGES), []
+    for stage in network.stages:
+        stage.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape)))
+    network(torch.randn(2, 1, 8, 8), torch.tensor([0, 1]))
+    assert seen == [(2, 16, 8), (2, 1 + 4, 16)]
+
+
+@pytest.mark.parametrize("changes", [{}, TWO_STAGES])
+def test_a_logit_depends_on_its_own_image_alone(discriminator, changes):
+    network = discriminator(**changes).train()
+    images, labels = torch.randn(4, 1, 8, 8, requires_grad=True), torch.tensor([0, 1, 2, 0])
+    logits = network(images, labels)
+    (gradient,) = torch.autograd.grad(logits[1], images)
+    assert gradient[1].any() and not gradient[[0, 2, 3]].any()
+    torch.testing.assert_close(network(images[1:2], labels[1:2]), logits[1:2])
+
+
+def test_every_pixel_counts(discriminator):
+    images = torch.randn(1, 1, 8, 8, requires_grad=True)
+    discriminator(**TWO_STAGES)(images, torch.tensor([0])).backward()
+    assert images.grad.all()
+
+
+def test_the_label_projects(discriminator):
+    network, image = discriminator(), torch.randn(1, 1, 8, 8)
+    features = network.features(image)
+    expected = (features @ network.head.weight.T + network.head.bias).squeeze(1) + features @ network.label_embed.weight[2]
+    torch.testing.assert_close(network(image, torch.tensor([2])), expected)
+    assert not torch.allclose(network(image, torch.tensor([1])), network(image, torch.tensor([2])))
+
+
+def test_logits_stay_float32_under_bf16(discriminator):
+    network, images, labels = discriminator(depth=[1]), torch.randn(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
+    exact = network(images, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(images, labels)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, exact, atol=0.05, rtol=0.05)
+    assert not torch.equal(logits, logits.bfloat16().float())       # the head itself is not rounded
+
+
+def test_errors_name_the_key(discriminator):
+    with pytest.raises(ValueError, match="patch_size 5 does not divide img_size 8"):
+        discriminator(patch_size=5)
+    with pytest.raises(ValueError, match="discriminator.dim, depth, num_heads and window_size .* 1, 2, 1 and 1"):
+        discriminator(depth=[1, 2])
+    with pytest.raises(ValueError, match="window null"):
+        discriminator(window_size=[2])
+    with pytest.raises(ValueError, match="4 discriminator stages halve the 4x4 token grid 3 times"):
+        discriminator(dim=[8] * 4, depth=[1] * 4, num_heads=[1] * 4)

@@ -1,0 +1,76 @@
+"""Arrows run one way. Which part may import which, and what the command line may not import at all."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "transgan"
+HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "timm", "torchmetrics"}
+FUNCTIONS = {"losses", "penalties", "augmentation", "ema", "schedules"}
+OURS = {  # part: the parts of ours that it may import
+    "layers": {"layers"},
+    "models": {"models", "layers"},
+    **{name: set() for name in FUNCTIONS},
+    "training": {"training", *FUNCTIONS},
+    **{name: {name} for name in ("data", "metrics", "callbacks")},
+    "errors": set(),
+    "overrides": {"errors"},
+    "cli": {"errors", "overrides"},         # commands by name, through importlib
+    "checkpoint": set(),
+    "__init__": set(),
+    "__main__": {"cli"},
+    "commands": {"commands", "checkpoint", "errors", "overrides", "callbacks", "data", "training"},
+}
+
+
+def imported(source: str, package: list[str]) -> set[str]:
+    """Every module a source in `package` imports, in functions too; `from a import b` counts as a and as a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def violations(part: str, source: str) -> set[str]:
+    names = imported(source, ["transgan", part])
+    parts = {path.stem for path in ROOT.iterdir()}
+    bad = {n for n in names if n.startswith("transgan.") and n.split(".")[1] in parts - OURS[part]}
+    outside = {n.split(".")[0] for n in names} - {"transgan"}
+    if part in ("layers", "models"):
+        bad |= outside - {"torch", "collections", "functools", "math"}
+    if part in ("cli", "overrides", "errors", "__init__", "__main__"):
+        bad |= outside & HEAVY
+    return bad
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_arrows_run_one_way(path):
+    assert not violations(path.relative_to(ROOT).parts[0].removesuffix(".py"), path.read_text())
+
+
+@pytest.mark.parametrize(
+    "part, source",
+    [
+        ("layers", "from transgan.models import style_transformer"),
+        ("layers", "import pytorch_lightning"),
+        ("models", "def f():\n    from transgan.training.adversarial import Adversarial"),
+        ("training", "import transgan.models.vit_discriminator"),
+        ("training", "from transgan import checkpoint"),
+        ("losses", "from transgan import penalties"),
+        ("callbacks", "from transgan.metrics import Judge"),
+        ("data", "import transgan.callbacks.stats as s"),
+        ("data", "from ..metrics import Judge"),
+        ("cli", "from transgan.commands.train import main"),
+        ("overrides", "def f():\n    import torch.nn"),
+        ("errors", "from torch import Tensor"),
+        ("checkpoint", "from transgan.commands import train"),
+    ],
+)
+def test_a_violation_would_be_seen(part, source):
+    assert violations(part, source)

@@ -1,0 +1,110 @@
+"""`transgan sample`: images by seed, as files, one grid, or arrays."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from PIL import Image
+
+from transgan import checkpoint
+from transgan.commands.evaluate import device_named
+from transgan.commands.run_folder import open_console
+from transgan.errors import UserError, setting_up
+
+
+def main(config: DictConfig, arguments: list[str]) -> int:
+    with setting_up():
+        console = open_console()
+        seeds = parse_seeds(config.seeds)
+        if config.to not in ("png", "grid", "npz"):
+            raise UserError(f"to={config.to}: it takes png, grid or npz")
+        device = device_named(config.device)
+        path = checkpoint.find(config.run, config.checkpoint)
+        module, saved = checkpoint.load(path)
+        module.to(device)
+        labels = choose_labels(config["class"], seeds, saved, module)
+        images = torch.cat([
+            module.generate(seeds[i : i + config.batch_size], None if labels is None else labels[i : i + config.batch_size], config.psi).cpu()
+            for i in range(0, len(seeds), config.batch_size)
+        ])  # fmt: skip
+        folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+        default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
+        out = Path(config.out).expanduser() if config.out else default
+        {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to](images, seeds, labels, saved, config, out)
+    console.print(
+        f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}",
+        highlight=False, soft_wrap=True)  # fmt: skip
+    return 0
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`7`, `0-63`, `1,5,9-12` to a list of seeds. Raises UserError."""
+    seeds: list[int] = []
+    for part in str(text).split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
+        if match is None or (match[2] is not None and int(match[2]) < int(match[1])):
+            raise UserError(f"seeds={text}: write 7, 0-63 or 1,5,9-12")
+        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return seeds
+
+
+def choose_labels(wanted, seeds: list[int], saved: dict, module) -> torch.Tensor | None:
+    """The class of each seed: the one asked for by number or name, else the seed's own. Raises UserError."""
+    names = saved.get("class_names", [])
+    if wanted is None:
+        return module.labels_of(seeds)
+    if not module.num_classes:
+        raise UserError(f"class={wanted}: this run is unconditional and knows no classes; leave class= out")
+    if str(wanted) in names:
+        label = names.index(str(wanted))
+    elif str(wanted).isdigit() and int(wanted) < module.num_classes:
+        label = int(wanted)
+    else:
+        raise UserError(f"class={wanted}: there is no such class; give 0 to {module.num_classes - 1}, or one of {', '.join(names)}")
+    return torch.full((len(seeds),), label)
+
+
+def write_files(images, seeds, labels, saved, config, out: Path) -> None:
+    """seed00000007.png ..., and index.json with the class of each."""
+    out.mkdir(parents=True, exist_ok=True)
+    index = {}
+    for i, (image, seed) in enumerate(zip(images, seeds, strict=True)):
+        name = f"seed{seed:08d}.png"
+        array = image.permute(1, 2, 0).numpy()
+        write(out / name, lambda file, array=array: Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(file, "PNG"))
+        index[name] = {"seed": seed, "class": None if labels is None else saved["class_names"][int(labels[i])]}
+    text = json.dumps({"run": str(config.run), "kimg": saved["images_seen"] / 1000, "psi": config.psi, "images": index}, indent=1)
+    write(out / "index.json", lambda file: file.write(text.encode()))
+
+
+def write_grid(images, seeds, labels, saved, config, out: Path) -> None:
+    from transgan.callbacks.samples import save_grid
+
+    save_grid(images, out, config.columns or max(1, round(len(seeds) ** 0.5)))
+
+
+def write_arrays(images, seeds, labels, saved, config, out: Path) -> None:
+    """images N x H x W x C uint8, seeds, labels (-1 without classes)."""
+    arrays = {
+        "images": images.permute(0, 2, 3, 1).numpy(),
+        "seeds": np.array(seeds),
+        "labels": np.full(len(seeds), -1) if labels is None else labels.numpy(),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write(out, lambda file: np.savez(file, **arrays))
+
+
+def write(path: Path, save) -> None:
+    """Writes beside the file and renames."""
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with open(beside, "wb") as file:
+            save(file)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
