@@ -172,7 +172,8 @@ def unknown(key: str, keys: dict) -> str:
         return "data.path goes with data=folder or data=zip; give one of them too, or `transgan train PATH`"
     every = [*keys, *groups()]
     last = key.split(".")[-1]
-    near = difflib.get_close_matches(key, every, 1, 0.75) or [k for k in every if k.split(".")[-1] == last][:1]
+    same = [k for k in every if k.split(".")[-1] == last]
+    near = difflib.get_close_matches(key, same, 1, 0.0) or difflib.get_close_matches(key, every, 1, 0.75)
     if not near:
         by_last = {k.split(".")[-1]: k for k in reversed(every)}
         near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)] or difflib.get_close_matches(key, every, 1)

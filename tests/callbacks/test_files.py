@@ -1,0 +1,201 @@
+"""stats.csv, metrics.jsonl and pictures: what a resumed run keeps of them, and how they are laid out."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+from transgan.callbacks import evaluation, stats
+from transgan.callbacks.evaluation import Evaluation, append
+from transgan.callbacks.interval import Interval
+from transgan.callbacks.samples import Samples, layout, save_grid
+from transgan.callbacks.stats import Stats
+
+
+def test_stats_beyond_the_checkpoint_are_taken_out(tmp_path):
+    path = tmp_path / "stats.csv"
+    path.write_text("kimg,seconds,loss\n0.5,1,2.5\n1.0,2,2.4\n1.5,3,2.3\n")
+    stats.keep_until(path, 1.0)
+    assert path.read_text().split() == ["kimg,seconds,loss", "0.5,1,2.5", "1.0,2,2.4"]
+    assert [each.name for each in tmp_path.iterdir()] == ["stats.csv"]
+
+
+def test_a_torn_line_of_stats_is_taken_out(tmp_path):
+    path = tmp_path / "stats.csv"
+    for torn in ("1.0,2", "1", ""):
+        path.write_text(f"kimg,seconds,loss\n0.5,1,2.5\n{torn}")
+        stats.keep_until(path, 9.0)
+        assert path.read_text().split() == ["kimg,seconds,loss", "0.5,1,2.5"]
+
+
+def test_stats_from_the_beginning_and_without_a_file(tmp_path):
+    path = tmp_path / "stats.csv"
+    stats.keep_until(path, 1.0)
+    assert not path.exists()
+    for text in ("", "kimg,sec", "kimg,seconds,loss\n0.5,1,2.5\n"):
+        path.write_text(text)
+        stats.keep_until(path, 0.0)
+        assert path.read_text() == ""           # the header is written again with the first line
+
+
+def line(kimg):
+    return json.dumps({"kimg": kimg, "seconds": 1.0, "metrics": {"fid": 2.0}, "protocol": {}}) + "\n"
+
+
+@pytest.mark.parametrize("torn", ["", '{"kimg": 0.5, "sec', "null", "7", "[]", "{}"])
+def test_metrics_beyond_the_checkpoint_and_torn_lines_are_taken_out(tmp_path, torn):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(line(0.5) + line(1.0) + line(1.5) + torn)
+    evaluation.keep_until(path, 1.0)
+    assert path.read_text() == line(0.5) + line(1.0)
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_metrics_without_a_file(tmp_path):
+    evaluation.keep_until(tmp_path / "metrics.jsonl", 1.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_finite_is_null(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    append(path, 1.5, 2.00049, {"fid": math.nan, "is": 3.0}, {"seed": 0})
+    append(path, 2.0, 3.0, {"fid": math.inf}, {})
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first == {"kimg": 1.5, "seconds": 2.0, "metrics": {"fid": None, "is": 3.0}, "protocol": {"seed": 0}}
+    assert second["metrics"] == {"fid": None}
+
+
+class FakeStrategy:
+    def broadcast(self, value):
+        return value
+
+
+def trainer():
+    return SimpleNamespace(is_global_zero=True, world_size=1, global_rank=0, logger=None, strategy=FakeStrategy())
+
+
+def module(images, **more):
+    return SimpleNamespace(images_seen=images, batch_size=100, nonfinite={"generator": 0}, **more)
+
+
+def test_stats_are_means_since_the_last_line(tmp_path):
+    callback = Stats(tmp_path, Interval(kimg=0.2, total=1.0))
+    for step, value in enumerate((1.0, 2.0, 5.0, 9.0), start=1):
+        callback.on_train_batch_end(trainer(), module(100 * step, log_values={"loss": value}), None, None, step)
+    rows = [row.split(",") for row in (tmp_path / "stats.csv").read_text().split()]
+    assert rows[0][:3] == ["kimg", "seconds", "loss"] and len(rows) == 3
+    assert [(float(row[0]), float(row[2])) for row in rows[1:]] == [(0.2, 1.5), (0.4, 7.0)]
+
+
+def test_open_sums_travel_in_the_checkpoint(tmp_path):
+    first = Stats(tmp_path, Interval(kimg=0.2, total=1.0))
+    first.on_train_batch_end(trainer(), module(100, log_values={"loss": torch.tensor(1.0)}), None, None, 0)
+    second = Stats(tmp_path, Interval(kimg=0.2, total=1.0))
+    second.load_state_dict(first.state_dict())
+    second.on_train_batch_end(trainer(), module(200, log_values={"loss": torch.tensor(4.0)}), None, None, 1)
+    assert second.latest["loss"] == 2.5 and second.seconds >= first.before
+
+
+class Judge:
+    primary = "fid"
+
+    def __init__(self, *values):
+        self.values = list(values)
+
+    def __call__(self, generate, rank, world_size, gather):
+        value = self.values.pop(0)
+        if isinstance(value, Exception):
+            raise value
+        return {"fid": value}
+
+    def protocol(self):
+        return {"seed": 0}
+
+
+def evaluations(tmp_path, judge):
+    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), judge, True, SimpleNamespace(seconds=1.0))
+
+
+def test_the_best_is_the_lowest_finite(tmp_path):
+    callback = evaluations(tmp_path, Judge(9.0, 5.0, math.nan, ValueError("not finite"), 7.0, 4.0))
+    network = module(0, generate=None, all_gather=None)
+    callback.on_train_start(trainer(), network)
+    improved = [callback.improved]
+    for step in range(1, 6):
+        network.images_seen = 100 * step
+        callback.on_train_batch_end(trainer(), network, None, None, step)
+        improved.append(callback.improved)
+    assert improved == [True, True, False, False, False, True]
+    assert callback.best == {"kimg": 0.5, "value": 4.0} and callback.first == {"fid": 9.0}
+    written = [json.loads(each)["metrics"]["fid"] for each in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert written == [9.0, 5.0, None, None, 7.0, 4.0]
+
+
+def test_another_judges_best_is_no_measure(tmp_path):
+    callback, other = evaluations(tmp_path, Judge()), evaluations(tmp_path, Judge())
+    callback.best = {"kimg": 0.5, "value": 4.0}
+    other.load_state_dict(callback.state_dict())
+    assert other.best == callback.best
+    other = evaluations(tmp_path, Judge())
+    other.judge.primary = "fd_classifier"
+    other.load_state_dict(callback.state_dict())
+    assert other.best is None
+
+
+@pytest.mark.parametrize("channels, size, factor", [(1, 8, 5), (3, 32, 1), (3, 64, 1)])
+def test_a_grid_is_as_large_as_its_images(tmp_path, channels, size, factor):
+    images = torch.randint(0, 256, (6, channels, size, size), dtype=torch.uint8)
+    path = tmp_path / "samples" / "000000.png"
+    save_grid(images, path, columns=3)
+    side = factor * size + 2
+    grid = Image.open(path)
+    assert grid.size == (3 * side + 2, 2 * side + 2)
+    assert [each.name for each in path.parent.iterdir()] == ["000000.png"]
+    corner = 2 + side           # the fifth image is in row 1, column 1
+    expected = tuple(images[4, :, 0, 0].tolist()) * (3 // channels)
+    assert grid.getpixel((corner, corner)) == expected
+    assert grid.getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_layout():
+    columns, labels = layout(100, 10)
+    assert columns == 10 and labels.view(10, 10).eq(torch.arange(10)).all()         # a column per class
+    assert layout(49, 0) == (7, None) and layout(1, 0) == (1, None)
+    columns, labels = layout(64, 1000)
+    assert columns == 8 and labels.tolist() == list(range(64))
+    assert layout(20, 20)[0] == 20 and layout(16, 21)[0] == 4
+
+
+def test_reals_stand_in_the_same_layout(tmp_path):
+    class Data:
+        labels = torch.tensor([0, 1, 2] * 4)
+
+        def __len__(self):
+            return 12
+
+        def __getitems__(self, chosen):
+            return torch.tensor(chosen), self.labels[chosen]
+
+    callback = Samples(tmp_path, Interval(1.0, 1.0), Data(), 3, 9)
+    chosen = callback.reals().tolist()
+    assert [k % 3 for k in chosen] == [0, 1, 2] * 3 and len(set(chosen)) == 9
+    free = Samples(tmp_path, Interval(1.0, 1.0), Data(), 0, 4)
+    assert free.reals().tolist() == [0, 3, 7, 11]
+
+
+def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
+    asked = []
+
+    def generate(seeds, labels):
+        asked.append((seeds, labels.tolist()))
+        return torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8)
+
+    callback = Samples(tmp_path, Interval(kimg=2.0, total=9.0), None, 3, 70)
+    for images in (1900, 2000, 2100, 4000):
+        callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["000002.png", "000004.png"]
+    assert asked[:2] == asked[2:] and [len(seeds) for seeds, _ in asked] == [64, 6, 64, 6]
+    assert asked[1] == (list(range(64, 70)), [k % 3 for k in range(64, 70)])

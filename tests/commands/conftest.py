@@ -1,0 +1,140 @@
+"""The command line as people use it: in processes of its own, or in this one where a mistake is found before training."""
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import transgan
+from transgan.cli import main
+
+# One thread each: more of them wait for each other where other tests run. A GPU would round differently.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "80"}
+TINY = [
+    "trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4",
+    "generator.dim=[16]", "generator.depth=[1]", "generator.num_heads=[2]", "generator.style_dim=16",
+    "discriminator.dim=[16]", "discriminator.depth=[1]", "discriminator.num_heads=[2]",
+]  # fmt: skip
+FOLDER = ["generator=style_transformer", "discriminator=vit", "resolution=8", *TINY]
+
+
+class CommandLine:
+    """Starts `python -m transgan` in a folder, with nothing of the person's own settings."""
+
+    def __init__(self, cache: Path):
+        checkout = str(Path(transgan.__file__).parents[1])
+        self.environment = os.environ | ENVIRONMENT | {"TRANSGAN_CACHE": str(cache), "PYTHONPATH": checkout}
+        self.environment.pop("TRANSGAN_INCEPTION", None)
+
+    def __call__(self, *words, cwd, timeout=300, **environment) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "transgan", *map(str, words)], cwd=cwd, capture_output=True, text=True,
+            env=self.environment | environment, timeout=timeout, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def start(self, *words, cwd, errors=subprocess.STDOUT) -> subprocess.Popen:
+        """Leads a process group, as what a terminal starts does."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "transgan", *map(str, words)], cwd=cwd, stdout=subprocess.PIPE, stderr=errors,
+            text=True, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def transgan_process(cache):
+    return CommandLine(cache)
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Options of a run of seconds."""
+    return list(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder():
+    """The same for one's own pictures."""
+    return list(FOLDER)
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch, capsys, cache):
+    """Runs a command in this process, in tmp_path: inside(*words) -> (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRANSGAN_CACHE", str(cache))
+    monkeypatch.delenv("TRANSGAN_INCEPTION", raising=False)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def run(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    with warnings.catch_warnings():
+        yield run
+    logging.captureWarnings(False)
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers, root.level = handlers, level
+
+
+@pytest.fixture
+def refused(inside, tmp_path):
+    """Runs a command that must end in sentences: refused(*words) -> stderr."""
+
+    def run(*words) -> str:
+        before = halves(tmp_path)
+        code, out, err = inside(*words)
+        assert code == 2, out + err
+        assert "Traceback" not in err and "Error executing" not in err
+        assert err.startswith("transgan: ")
+        assert halves(tmp_path) == before
+        return err
+
+    return run
+
+
+def halves(folder: Path) -> set[Path]:
+    """What a command that did nothing must not leave."""
+    return {path for pattern in ("*.ckpt", "*.tmp", "*.part") for path in folder.rglob(pattern)}
+
+
+def draw_pictures(folder: Path, classes=("a", "b"), count=8, suffix="png") -> Path:
+    """Noise of 8x8 pixels in a folder per class."""
+    random = np.random.default_rng(0)
+    for name in classes:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / name / f"{i}.{suffix}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """Draws a folder of small pictures."""
+    return draw_pictures
+
+
+@pytest.fixture(scope="session")
+def judged(transgan_process, tmp_path_factory):
+    """A digits run with evaluations, made by one real process: (folder, what the process answered)."""
+    cwd = tmp_path_factory.mktemp("judged")
+    done = transgan_process(
+        "train", *TINY, "metrics=classifier", "metrics.extractor.steps=50", "metrics.num_samples=128",
+        "kimg=1.28", "sample_every=0.64", "evaluate_every=0.64", "checkpoint_every=0.64", "log_every=0.32", cwd=cwd,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return cwd / "runs" / "digits", done

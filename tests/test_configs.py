@@ -1,0 +1,187 @@
+"""Every choice in conf/: its keys are the constructor's, and it builds, runs and trains."""
+
+import inspect
+import warnings
+
+import pytest
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from transgan.augmentation import NoAugmentation
+from transgan.losses import Relativistic
+from transgan.overrides import compose, groups
+from transgan.penalties import ZeroCentered
+from transgan.training.adversarial import discriminator_objective
+
+CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
+
+
+def composed(*arguments):
+    """The train configuration with the command's keys filled in."""
+    path = ["data.path=/x"] if any(word in ("data=folder", "data=zip") for word in arguments) else []
+    return compose("train", [*arguments, *path])
+
+
+def nodes(config):
+    if OmegaConf.is_dict(config):
+        if "_target_" in config:
+            yield config
+        for key in config:
+            yield from nodes(config._get_node(key))
+
+
+@pytest.mark.parametrize("group, name", CHOICES, ids="/".join)
+def test_keys_are_the_constructors(group, name):
+    config = composed(f"{group}={name}")[group]
+    for node in nodes(config):
+        if node._target_.startswith("transgan."):
+            assert set(node) - {"_target_", "_partial_"} == set(inspect.signature(get_class(node._target_)).parameters)
+        else:
+            accepted = inspect.signature(get_class(node._target_)).parameters
+            assert set(node) - {"_target_", "_partial_"} <= set(accepted)
+
+
+@pytest.mark.parametrize("group, name", CHOICES, ids="/".join)
+def test_the_first_line_says_what_it_is(group, name):
+    from transgan.overrides import CONF
+
+    assert (CONF / group / f"{name}.yaml").read_text().startswith("# ")
+
+
+def resolution(name):
+    return 64 if name.endswith("_64") else 32 if name.endswith("_small") else 8
+
+
+def network(group, name, channels, classes):
+    """The network at the size it is meant for; a large one with its widths but one block per stage."""
+    config = composed(f"{group}={name}", f"resolution={resolution(name)}", f"channels={channels}")
+    config.num_classes = classes
+    with torch.device("meta"):
+        size = sum(p.numel() for p in instantiate(config[group], _convert_="all").parameters())
+    if size > 3e6:
+        config[group].depth = [1] * len(config[group].dim)
+    return instantiate(config[group], _convert_="all")
+
+
+def cases(group):
+    every = [(channels, classes) for channels in (1, 3) for classes in (0, 3)]
+    return [
+        (name, channels, classes)
+        for name in groups()[group]
+        for channels, classes in (every if resolution(name) == 8 else [(3, 3)])
+    ]
+
+
+def assert_gradients(module):
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, f"{name} has no gradient"
+        assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
+        assert parameter.grad.any() or "k_norm" in name or "q_norm" in name, f"the gradient of {name} is zero"
+
+
+@pytest.mark.parametrize("name, channels, classes", cases("generator"))
+def test_generator(name, channels, classes):
+    module = network("generator", name, channels, classes)
+    latent = torch.randn(2, module.latent_dim, requires_grad=True)
+    labels = torch.tensor([0, 2]) if classes else None
+    images = module(latent, labels)
+    assert images.shape == (2, channels, resolution(name), resolution(name)) and images.isfinite().all()
+    images.square().mean().backward()
+    assert_gradients(module)
+    module.zero_grad()
+    with sdpa_kernel(SDPBackend.MATH):
+        (slope,) = torch.autograd.grad(module(latent, labels).square().mean(), latent, create_graph=True)
+        (1e3 * slope.square().sum()).backward()
+    assert_gradients(module)
+
+
+@pytest.mark.parametrize("name, channels, classes", cases("discriminator"))
+def test_discriminator(name, channels, classes):
+    module = network("discriminator", name, channels, classes)
+    real, fake = torch.randn(2, 2, channels, resolution(name), resolution(name))
+    labels = torch.tensor([0, 2]) if classes else None
+    logits = module(real, labels)
+    assert logits.shape == (2,) and logits.dtype == torch.float32
+    logits.square().sum().backward()
+    assert_gradients(module)
+    for gamma in (0.0, 10.0):
+        module.zero_grad()
+        value, log = discriminator_objective(
+            module, Relativistic(), ZeroCentered(), NoAugmentation(), real, fake, labels, torch.empty(4, 0),
+            torch.tensor(1.0), torch.tensor(gamma),
+        )  # fmt: skip
+        value.backward()
+        assert log["r1"] > 0 and log["r2"] > 0
+        # a constant added to all logits changes neither the pairing loss nor a slope
+        assert all(p.grad is not None and p.grad.isfinite().all() for n, p in module.named_parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in module.parameters()])
+        assert norm > 0 and (gamma == 0 or norm != first)
+        first = norm
+
+
+def test_sizes_are_the_ones_in_the_comments():
+    """`about N million parameters` in the first line of a choice."""
+    import re
+
+    from transgan.overrides import CONF
+
+    found = 0
+    for group in ("generator", "discriminator"):
+        for name in groups()[group]:
+            said = re.search(r"about (\d+) million parameters", (CONF / group / f"{name}.yaml").read_text())
+            if said:
+                config = composed(f"{group}={name}", f"resolution={resolution(name)}", "channels=3")
+                config.num_classes = 10
+                with torch.device("meta"):
+                    size = sum(p.numel() for p in instantiate(config[group], _convert_="all").parameters())
+                assert size / 1e6 == pytest.approx(int(said[1]), rel=0.1), name
+                found += 1
+    assert found
+
+
+def pictures(folder):
+    for k in range(2):
+        (folder / f"class{k}").mkdir(parents=True)
+        for i in range(4):
+            Image.new("RGB", (64, 64), (40 * i, 90 * k, 100)).save(folder / f"class{k}" / f"{i}.png")
+    return folder
+
+
+def small(experiment):
+    """Two narrow stages or one, as many as the experiment's own."""
+    config = compose("train", [f"experiment={experiment}", *(["data.path=/x"] if experiment == "folder" else [])])
+    words = []
+    for group in ("generator", "discriminator"):
+        stages = len(config[group].dim)
+        words += [f"{group}.{key}={[value] * stages}" for key, value in (("dim", 8), ("depth", 1), ("num_heads", 1))]
+    return [word.replace(" ", "") for word in words]
+
+
+@pytest.mark.parametrize("experiment", groups()["experiment"])
+def test_every_experiment_trains(experiment, tmp_path, monkeypatch):
+    import logging
+
+    from transgan.commands import train
+
+    monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    data = [] if experiment == "digits" else ["data=folder", f"data.path={pictures(tmp_path / 'pictures')}"]
+    arguments = [
+        f"experiment={experiment}", *data, *small(experiment), f"runs={tmp_path}", "name=run", "metrics=none",
+        "logger=none", "trainer=cpu", "precision=32-true", "batch_size=4", "kimg=0.008", "grid=4",
+    ]  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert train.main(compose("train", arguments), arguments) == 0
+    finally:
+        logging.captureWarnings(False)
+    saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["images_seen"] == 8 and saved["global_step"] == 2
+    assert all(value.isfinite().all() for value in saved["state_dict"].values())
+    assert (tmp_path / "run" / "stats.csv").read_text().count("\n") == 2
+    assert saved["nonfinite"] == {"discriminator": 0, "generator": 0}
