@@ -17,8 +17,8 @@ GENERATOR = dict(
     mlp_ratio=2.0, latent_dim=6, style_dim=12, mapping_depth=2,
 )  # fmt: skip
 DISCRIMINATOR = dict(
-    img_size=8, in_chans=1, num_classes=3, patch_size=2, stem_dim=4, dim=[16], depth=[2], num_heads=[2], window_size=None,
-    mlp_ratio=2.0, init_values=0.1,
+    img_size=8, in_chans=1, num_classes=3, patch_size=2, stem_dim=4, dim=[16], depth=[2], num_heads=[2],
+    window_size=None, mlp_ratio=2.0, init_values=0.1,
 )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Every choice in conf/: its keys are the constructor's, and it builds, runs and trains."""
 
 import inspect
+import logging
+import re
 import warnings
 
 import pytest
@@ -12,12 +14,14 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transgan.augmentation import NoAugmentation
+from transgan.commands import train
 from transgan.losses import Relativistic
-from transgan.overrides import compose, groups
+from transgan.overrides import CONF, compose, groups
 from transgan.penalties import ZeroCentered
 from transgan.training.adversarial import discriminator_objective
 
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
+each_choice = pytest.mark.parametrize("group, name", CHOICES, ids=[f"{group}/{name}" for group, name in CHOICES])
 
 
 def composed(*arguments):
@@ -34,21 +38,20 @@ def nodes(config):
             yield from nodes(config._get_node(key))
 
 
-@pytest.mark.parametrize("group, name", CHOICES, ids="/".join)
+@each_choice
 def test_keys_are_the_constructors(group, name):
     config = composed(f"{group}={name}")[group]
     for node in nodes(config):
         if node._target_.startswith("transgan."):
             assert set(node) - {"_target_", "_partial_"} == set(inspect.signature(get_class(node._target_)).parameters)
         else:
-            accepted = inspect.signature(get_class(node._target_)).parameters
-            assert set(node) - {"_target_", "_partial_"} <= set(accepted)
+            accepted = inspect.signature(get_class(node._target_)).parameters.values()
+            if not any(argument.kind is argument.VAR_KEYWORD for argument in accepted):
+                assert set(node) - {"_target_", "_partial_"} <= {argument.name for argument in accepted}
 
 
-@pytest.mark.parametrize("group, name", CHOICES, ids="/".join)
+@each_choice
 def test_the_first_line_says_what_it_is(group, name):
-    from transgan.overrides import CONF
-
     assert (CONF / group / f"{name}.yaml").read_text().startswith("# ")
 
 
@@ -108,6 +111,7 @@ def test_discriminator(name, channels, classes):
     assert logits.shape == (2,) and logits.dtype == torch.float32
     logits.square().sum().backward()
     assert_gradients(module)
+    norms = []
     for gamma in (0.0, 10.0):
         module.zero_grad()
         value, log = discriminator_objective(
@@ -116,19 +120,13 @@ def test_discriminator(name, channels, classes):
         )  # fmt: skip
         value.backward()
         assert log["r1"] > 0 and log["r2"] > 0
-        # a constant added to all logits changes neither the pairing loss nor a slope
-        assert all(p.grad is not None and p.grad.isfinite().all() for n, p in module.named_parameters())
-        norm = nn.utils.get_total_norm([p.grad for p in module.parameters()])
-        assert norm > 0 and (gamma == 0 or norm != first)
-        first = norm
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+        norms.append(nn.utils.get_total_norm([p.grad for p in module.parameters()]))
+    assert norms[0] > 0 and norms[1] > 0 and norms[0] != norms[1]
 
 
 def test_sizes_are_the_ones_in_the_comments():
     """`about N million parameters` in the first line of a choice."""
-    import re
-
-    from transgan.overrides import CONF
-
     found = 0
     for group in ("generator", "discriminator"):
         for name in groups()[group]:
@@ -163,10 +161,6 @@ def small(experiment):
 
 @pytest.mark.parametrize("experiment", groups()["experiment"])
 def test_every_experiment_trains(experiment, tmp_path, monkeypatch):
-    import logging
-
-    from transgan.commands import train
-
     monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     data = [] if experiment == "digits" else ["data=folder", f"data.path={pictures(tmp_path / 'pictures')}"]

@@ -34,4 +34,5 @@ def test_large_logits_stay_finite(loss):
 
 
 def test_relativistic_ignores_a_common_shift():
-    torch.testing.assert_close(Relativistic().discriminator(REAL + 7, FAKE + 7), Relativistic().discriminator(REAL, FAKE))
+    shifted = Relativistic().discriminator(REAL + 7, FAKE + 7)
+    torch.testing.assert_close(shifted, Relativistic().discriminator(REAL, FAKE))

@@ -1,5 +1,6 @@
 """Checkpoints: whole or absent on disk, loadable without running code, with the configuration inside."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def read(path: str | Path) -> dict:
     """The checkpoint at `path`, on the CPU. Raises CheckpointError if it is damaged or not one of ours."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on where it breaks
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:      # which it raises for a file cut short
+            raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint (it has {Path(path).stat().st_size:,} bytes); "
             "restore it from a copy, or remove it and use another"

@@ -1,6 +1,8 @@
 """`transgan <command> [key=value ...]`. Imports no torch, so that --help and typing errors answer at once."""
 
 import importlib
+import importlib.metadata
+import os
 import sys
 
 from transgan import __version__
@@ -101,6 +103,9 @@ def main(arguments: list[str] | None = None) -> int:
 
             print(OmegaConf.to_yaml(config), end="")
             return 0
+        if command == "train" and os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0":
+            torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
+            print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
         return importlib.import_module(f"transgan.commands.{command}").main(config, rest)
     except UserError as error:
         if "debug=true" in rest:

@@ -5,6 +5,7 @@ sentence before torch is imported, and so that a path may hold any character.
 """
 
 import difflib
+import os
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -19,7 +20,8 @@ from transgan.errors import UserError
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 
 # Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
-LITERAL = {"path", "run", "runs", "name", "init_from", "weights", "out", "seeds", "class", "config"}
+PATHS = {"path", "run", "runs", "init_from", "weights", "out"}
+LITERAL = PATHS | {"name", "seeds", "class"}
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
     "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
@@ -32,7 +34,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
     values, choices, base = split(command, arguments, findings)
     try:
         if base is not None:
-            config = OmegaConf.load(Path(base).expanduser())
+            config = OmegaConf.load(os.path.expanduser(base))
             OmegaConf.set_struct(config, True)
         else:
             with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -66,7 +68,7 @@ def split(command: str, arguments: list[str], findings: list[str]):
     known = groups()
     for argument in arguments:
         key, equals, value = argument.removeprefix("--").partition("=")
-        if not equals:
+        if not equals or "/" in key:
             positional(command, argument, values, choices, findings)
         elif key == "config" and command == "train":
             base = value
@@ -92,11 +94,11 @@ def positional(command: str, word: str, values: list, choices: dict, findings: l
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
     elif command != "train":
         values.append(("run", word))
-    elif not Path(word).expanduser().exists():
+    elif not os.path.exists(os.path.expanduser(word)):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
     else:
         choices.setdefault("experiment", "folder")
-        if Path(word).expanduser().is_file():
+        if os.path.isfile(os.path.expanduser(word)):
             choices.setdefault("data", "zip")
         values.append(("data.path", word))
 
@@ -130,6 +132,8 @@ def parse(key: str, word: str, default):
                 return override.value()
         except HydraException:
             pass
+    if key.split(".")[-1] in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
+        word = f"./{word}"      # the name of a file, not of a person's home
     return word.replace("${", "\\${")
 
 

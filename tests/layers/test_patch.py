@@ -101,7 +101,11 @@ def test_pool_down():
 
 @pytest.mark.parametrize(
     "layer, shape",
-    [(PatchEmbed(1, 2, 2, 1), (1, 1, 4, 4)), (PixelShuffleUp(2, 1, (2, 2)), (1, 4, 2)), (PoolDown(2, 2, (2, 2)), (1, 4, 2))],
+    [
+        (PatchEmbed(1, 2, 2, 1), (1, 1, 4, 4)),
+        (PixelShuffleUp(2, 1, (2, 2)), (1, 4, 2)),
+        (PoolDown(2, 2, (2, 2)), (1, 4, 2)),
+    ],
     ids=lambda v: type(v).__name__ if isinstance(v, nn.Module) else "",
 )
 def test_can_be_differentiated_twice(layer, shape):

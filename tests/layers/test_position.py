@@ -31,10 +31,10 @@ def test_rotary_closed_form():
     x = torch.randn(1, 1, 6, 8)
     out = Rotary(8, (2, 3), theta=100.0)(x)
     for t, (row, column) in enumerate(places(2, 3)):
-        for pair, angle in enumerate((row, row / 10, column, column / 10)):      # theta^-(0/2), theta^-(1/2)
-            a, b = x[0, 0, t, 2 * pair : 2 * pair + 2]
-            turned = torch.stack([a * math.cos(angle) - b * math.sin(angle), b * math.cos(angle) + a * math.sin(angle)])
-            torch.testing.assert_close(out[0, 0, t, 2 * pair : 2 * pair + 2], turned)
+        for i, angle in enumerate((row, row / 10, column, column / 10)):         # theta^-(0/2), theta^-(1/2)
+            a, b = x[0, 0, t, i], x[0, 0, t, i + 4]
+            torch.testing.assert_close(out[0, 0, t, i], a * math.cos(angle) - b * math.sin(angle))
+            torch.testing.assert_close(out[0, 0, t, i + 4], b * math.cos(angle) + a * math.sin(angle))
 
 
 def test_rotary_leaves_prefix_tokens_and_lengths_alone():
@@ -58,7 +58,7 @@ def test_relative_bias_is_one_number_per_displacement():
             of.setdefault((y - v, x - u), set()).add(tuple(out[0, :, i, j].tolist()))
     assert len(of) == 15 and all(len(values) == 1 for values in of.values())
     assert len(set.union(*of.values())) == 15
-    assert torch.equal(bias.index + bias.index.T, torch.full((6, 6), 14))       # opposite displacements, mirrored entries
+    assert torch.equal(bias.index + bias.index.T, torch.full((6, 6), 14))       # opposite displacements mirror
 
 
 def test_relative_bias_of_prefix_tokens_is_zero():

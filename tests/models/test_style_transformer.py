@@ -10,7 +10,13 @@ TWO_STAGES = dict(img_size=16, dim=[16, 8], depth=[1, 1], num_heads=[2, 1])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     "changes, size",
-    [({}, 8), (dict(patch_size=1), 8), (dict(patch_size=8), 8), (TWO_STAGES, 16), (TWO_STAGES | dict(window_size=[None, 4]), 16)],
+    [
+        ({}, 8),
+        (dict(patch_size=1), 8),
+        (dict(patch_size=8), 8),
+        (TWO_STAGES, 16),
+        (TWO_STAGES | dict(window_size=[None, 4]), 16),
+    ],
 )
 def test_shapes(generator, changes, size, channels):
     network = generator(in_chans=channels, **changes)
@@ -68,7 +74,8 @@ def test_images_depend_on_the_latent_twice(generator):
     network = generator(**TWO_STAGES)
     latent = torch.randn(2, 6, requires_grad=True)
     with sdpa_kernel(SDPBackend.MATH):
-        (gradient,) = torch.autograd.grad(network(latent, torch.tensor([0, 1])).square().sum(), latent, create_graph=True)
+        value = network(latent, torch.tensor([0, 1])).square().sum()
+        (gradient,) = torch.autograd.grad(value, latent, create_graph=True)
         gradient.square().sum().backward()
     assert latent.grad.isfinite().all() and latent.grad.any()
 

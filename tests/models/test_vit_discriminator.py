@@ -44,8 +44,8 @@ def test_every_pixel_counts(discriminator):
 def test_the_label_projects(discriminator):
     network, image = discriminator(), torch.randn(1, 1, 8, 8)
     features = network.features(image)
-    expected = (features @ network.head.weight.T + network.head.bias).squeeze(1) + features @ network.label_embed.weight[2]
-    torch.testing.assert_close(network(image, torch.tensor([2])), expected)
+    head = network.head(features).squeeze(1)
+    torch.testing.assert_close(network(image, torch.tensor([2])), head + features @ network.label_embed.weight[2])
     assert not torch.allclose(network(image, torch.tensor([1])), network(image, torch.tensor([2])))
 
 

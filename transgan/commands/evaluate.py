@@ -4,12 +4,11 @@ import time
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from transgan import checkpoint
-from transgan.commands.run_folder import open_console
+from transgan.commands.run_folder import escaped, make, open_console
 from transgan.errors import UserError, setting_up
 
 
@@ -22,8 +21,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         module, saved = checkpoint.load(path)
         module.to(device)
         console.print(f"run     {path}, {saved['images_seen'] / 1000:g} kimg", highlight=False, soft_wrap=True)
-        judge = instantiate(judge_config(config, saved["config"]), _convert_="all")
-        dataset = instantiate(OmegaConf.create(saved["config"])["data"], _convert_="all")
+        judge = make(judge_config(config, saved["config"]))
+        dataset = make(saved["config"]["data"])
         console.print(f"data    {dataset.describe()}", highlight=False, soft_wrap=True)
         if dataset.fingerprint != saved["data"]:
             console.print("note    these are not the images the run was trained on", highlight=False)
@@ -45,7 +44,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 
 def judge_config(config: DictConfig, trained: dict) -> DictConfig:
     """The judge asked for, else the one the run was trained with, with the samples and the seed asked for."""
-    judge = config.metrics if config.get("metrics") else OmegaConf.create(trained).get("metrics")
+    judge = config.metrics if config.get("metrics") else OmegaConf.create(escaped(trained, "\\${")).get("metrics")
     if not judge:
         raise UserError("the run was trained with metrics=none; say what to measure: metrics=classifier or metrics=inception")
     with open_dict(judge):

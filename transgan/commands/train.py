@@ -5,26 +5,23 @@ import sys
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from transgan import __version__, checkpoint
+from transgan import checkpoint
 from transgan.commands.run_folder import (
-    differences, is_main_process, open_console, prepare, refuse_other, require_space, write_description,
+    differences, is_main_process, make, open_console, prepare, refuse_other, require_space, write_description,
 )  # fmt: skip
 from transgan.errors import UserError, describe, setting_up
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
-    if is_main_process():
-        print(f"transgan {__version__} · torch {torch.__version__} · run {config.runs}/{config.name}", flush=True)
     with setting_up():
         folder = Path(config.runs).expanduser() / config.name
         check(config)
         prepare(folder)
         console = open_console(folder / "log.txt")
-        dataset = instantiate(config.data, _convert_="all")
+        dataset = make(config.data)
         console.print(f"data    {dataset.describe()}", highlight=False, soft_wrap=True)
         settle(config, dataset)
         last = folder / "checkpoints" / "last.ckpt"
@@ -67,7 +64,7 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
         samples = Samples(folder, every("sample_every"), dataset, config.num_classes, config.grid)
         evaluation = None
         if config.get("metrics"):
-            judge = instantiate(config.metrics, _convert_="all")
+            judge = make(config.metrics)
             with console.status("preparing the metrics: features of all real images"):
                 judge.prepare(dataset, device=device_of(config))
             facts = judge.protocol()
@@ -84,11 +81,10 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
         done = f", from {previous['images_seen'] / 1000:g}" if previous else ""
         epochs = 1000 * config.kimg / len(dataset)
         console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}", highlight=False, soft_wrap=True)  # fmt: skip
-        trainer = instantiate(
+        trainer = make(
             config.trainer,
-            _convert_="all",
             callbacks=[each for each in (stop, stats, samples, evaluation, save, progress) if each is not None],
-            logger=(instantiate(config.logger) if config.get("logger") else None) or False,
+            logger=(make(config.logger) if config.get("logger") else None) or False,
             plugins=[checkpoint.AtomicCheckpointIO()],
             precision=config.precision,
             max_epochs=-1,

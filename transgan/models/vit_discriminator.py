@@ -87,7 +87,8 @@ class ViTDiscriminator(nn.Module):
                 self.downs.append(PoolDown(dim[i], dim[i + 1], grid))
                 grid = (grid[0] // 2, grid[1] // 2)
         self.norm = RMSNorm(dim[-1])
-        self.head = nn.Linear(dim[-1], 1)
+        # no bias: a loss of differences has no gradient there but rounding noise, and Adam would make steps of it
+        self.head = nn.Linear(dim[-1], 1, bias=False)
         self.label_embed = nn.Embedding(num_classes, dim[-1]) if num_classes else None
         self.initialise()
 

@@ -81,8 +81,8 @@ class Adversarial(Generative):
             is in kimg. beta2 of None leaves the optimizer's own.
         n_critic: discriminator steps per generator step. clip: largest gradient norm of a network, None for any.
         mirror: show each real image mirrored half of the time.
-        max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many in a row training
-            stops with NonFiniteTraining.
+        max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many of one network in
+            a row training stops with NonFiniteTraining.
         compile: None for eager, or a torch.compile backend such as "inductor".
     """
 
@@ -130,12 +130,17 @@ class Adversarial(Generative):
             raise ValueError(f"algorithm.n_critic must be at least 1, not {n_critic}")
         self.n_critic, self.clip, self.mirror, self.max_nonfinite = n_critic, clip, mirror, max_nonfinite
         self.nonfinite = {"discriminator": 0, "generator": 0}          # steps skipped since the run began
-        self.nonfinite_in_a_row = 0
+        self.in_a_row = {"discriminator": 0, "generator": 0}
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
         if compile:
             self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
             self.generator_objective = torch.compile(generator_objective, backend=compile)
         self.log_values: dict[str, Tensor | float] = {}
+
+    @property
+    def nonfinite_in_a_row(self) -> int:
+        """Steps of one network skipped since its last good one; of the worse network."""
+        return max(self.in_a_row.values())
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
@@ -198,14 +203,14 @@ class Adversarial(Generative):
         self.log_values[f"grad_norm_{name[0]}"] = norm
         if not norm.isfinite():
             self.nonfinite[name] += 1
-            self.nonfinite_in_a_row += 1
-            if self.nonfinite_in_a_row >= self.max_nonfinite:
+            self.in_a_row[name] += 1
+            if self.in_a_row[name] >= self.max_nonfinite:
                 raise NonFiniteTraining(
-                    f"{self.nonfinite_in_a_row} steps in a row had no finite gradient (the last: {name}), "
+                    f"{self.in_a_row[name]} steps of the {name} in a row had no finite gradient, "
                     f"at {self.images_seen / 1000:g} kimg"
                 )
             return False
-        self.nonfinite_in_a_row = 0
+        self.in_a_row[name] = 0
         optimizer.step()
         return True
 

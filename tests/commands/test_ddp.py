@@ -1,0 +1,74 @@
+"""Two processes train as one does with the same images."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def runs(transgan_process, tiny, tmp_path_factory):
+    """The same run by one process and by two: {processes: (folder, stdout)}."""
+    words = [
+        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.32",
+        "evaluate_every=0.16", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",
+    ]  # fmt: skip
+    found = {}
+    for processes, more in ((1, []), (2, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])):
+        cwd = tmp_path_factory.mktemp(f"by{processes}")
+        done = transgan_process("train", *words, *more, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in (cwd / "runs").iterdir()] == ["digits"]
+        found[processes] = cwd / "runs" / "digits", done
+    return found
+
+
+def stats(run):
+    with open(run / "stats.csv") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_weights(runs):
+    one, two = (torch.load(runs[n][0] / "checkpoints" / "last.ckpt", weights_only=True) for n in (1, 2))
+    assert one["images_seen"] == two["images_seen"] == 320 and one["global_step"] == two["global_step"] == 10
+    assert one["state_dict"].keys() == two["state_dict"].keys()
+    for name, value in one["state_dict"].items():
+        assert (value - two["state_dict"][name]).abs().max() <= 1e-6, name
+
+
+def test_losses(runs):
+    one, two = stats(runs[1][0]), stats(runs[2][0])
+    assert len(one) == len(two) == 10
+    for a, b in zip(one, two, strict=True):
+        # the first line has seen no update: equal there means the same images in the same order
+        for name in ("kimg", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr"):
+            assert a[name] == pytest.approx(b[name], rel=1e-4, abs=1e-5), name
+
+
+def test_metrics(runs):
+    one, two = ([json.loads(line) for line in (runs[n][0] / "metrics.jsonl").read_text().splitlines()] for n in (1, 2))
+    assert [line["kimg"] for line in one] == [line["kimg"] for line in two] == [0, 0.16, 0.32]
+    for a, b in zip(one, two, strict=True):
+        assert a["protocol"] == b["protocol"]
+        for name, value in a["metrics"].items():
+            assert b["metrics"][name] == pytest.approx(value, rel=1e-4)
+
+
+def test_one_of_them_speaks(runs):
+    one, two = ([line for line in runs[n][1].stdout.splitlines() if not line.startswith("kimg")] for n in (1, 2))
+    assert [line.split()[0] for line in one] == [line.split()[0] for line in two]
+    assert "Traceback" not in runs[2][1].stderr
+
+
+def test_two_go_on_where_one_stopped(runs, inside, tiny):
+    """How many processes is no setting of the run: here one goes on where two stopped."""
+    run = runs[2][0]
+    words = [
+        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.384",
+        "evaluate_every=0.16", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",
+    ]  # fmt: skip
+    code, out, err = inside("train", *words, f"runs={run.parent}")
+    assert code == 0 and "from 0.32" in out, err

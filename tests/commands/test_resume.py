@@ -1,0 +1,178 @@
+"""The same command goes on, bit for bit, wherever a run was cut off: by kill -9, by a signal, amid a checkpoint."""
+
+import csv
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+LENGTH = ["kimg=3.84", "batch_size=64", "checkpoint_every=0.128", "log_every=0.192", "sample_every=1.28"]
+UNREPEATABLE = {"seconds", "images_per_second", "memory_mib"}
+
+
+@pytest.fixture(scope="module")
+def words(tiny):
+    return ["train", *tiny, *LENGTH]
+
+
+@pytest.fixture(scope="module")
+def whole(transgan_process, words, tmp_path_factory):
+    """The run nobody disturbed."""
+    cwd = tmp_path_factory.mktemp("whole")
+    done = transgan_process(*words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd / "runs" / "digits"
+
+
+def saved(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def stats(run):
+    with open(run / "stats.csv") as file:
+        return [{name: value for name, value in row.items() if name not in UNREPEATABLE} for row in csv.DictReader(file)]
+
+
+def assert_equal(a, b, place="") -> None:
+    """Nested containers of tensors, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype and torch.equal(a, b), place
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), place
+        for key in a:
+            assert_equal(a[key], b[key], f"{place}.{key}")
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b), place
+        for i, each in enumerate(zip(a, b, strict=True)):
+            assert_equal(*each, f"{place}.{i}")
+    else:
+        assert a == b, place
+
+
+def assert_same_run(run, other) -> None:
+    assert stats(run) == stats(other)
+    a, b = saved(run), saved(other)
+    assert any(name.startswith("generator_ema.") for name in a["state_dict"]) and len(a["optimizer_states"]) == 2
+    for part in ("state_dict", "optimizer_states", "images_seen", "global_step", "nonfinite"):
+        assert_equal(a[part], b[part], part)
+    for grid in sorted((run / "samples").iterdir()):
+        assert grid.read_bytes() == (other / "samples" / grid.name).read_bytes()
+    assert not list(run.rglob("*.tmp"))
+
+
+def until_progress(process) -> None:
+    """Waits for the first line about steps of this process."""
+    for line in process.stdout:
+        if line.startswith("kimg"):
+            return
+    pytest.fail(f"it ended before: exit code {process.wait()}")
+
+
+def drained(process) -> str:
+    killer = threading.Timer(120, process.kill)
+    killer.start()
+    out, _ = process.communicate()
+    killer.cancel()
+    return out
+
+
+@pytest.fixture(scope="module")
+def killed(transgan_process, words, tmp_path_factory):
+    """The same, killed ten times: (run, how many of the kills came amid a checkpoint)."""
+    cwd = tmp_path_factory.mktemp("killed")
+    run, moments, amid = cwd / "runs" / "digits", random.Random(0), 0
+    beside = run / "checkpoints" / "last.ckpt.tmp"
+    for kill in range(10):
+        process = transgan_process.start(*words, cwd=cwd)
+        until_progress(process)
+        if kill % 2:
+            end = time.monotonic() + 20
+            while not beside.exists() and time.monotonic() < end and process.poll() is None:
+                pass
+        else:
+            time.sleep(moments.uniform(0, 0.4))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"kill {kill} came too late: make the run longer"
+        amid += beside.exists()
+        if (run / "checkpoints" / "last.ckpt").exists():
+            saved(run)
+    done = transgan_process(*words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert ", from " in done.stdout
+    return run, amid
+
+
+def test_killed_ten_times(killed, whole):
+    run, amid = killed
+    assert amid >= 1
+    assert_same_run(run, whole)
+
+
+def test_signals_and_workers(transgan_process, words, whole, tmp_path):
+    """Ctrl-C and SIGTERM save; going on with another number of processes that read changes nothing."""
+    run = tmp_path / "runs" / "digits"
+    rare = [word for word in words if not word.startswith("checkpoint_every")]      # only the signal makes it save
+    for number, workers, group in ((signal.SIGTERM, 2, False), (signal.SIGINT, 2, True), (signal.SIGINT, 0, False)):
+        process = transgan_process.start(*rare, f"num_workers={workers}", cwd=tmp_path)
+        until_progress(process)
+        (os.killpg if group else os.kill)(process.pid, number)
+        out = drained(process)
+        assert process.returncode == 128 + number, out
+        assert "and saved; the same command continues" in out and "Traceback" not in out
+        assert 0 < saved(run)["images_seen"] < 3840
+    done = transgan_process(*words, "num_workers=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ", from " in done.stdout
+    assert_same_run(run, whole)
+
+
+def test_second_ctrl_c_does_not_wait(transgan_process, words, tmp_path):
+    process = transgan_process.start(*words, "kimg=1000", "batch_size=2048", cwd=tmp_path)
+    while not (tmp_path / "runs/digits/samples/000000.png").exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(1)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    out = drained(process)
+    assert process.returncode == 130, out
+    assert "Traceback" not in out
+
+
+def test_repeated_from_its_configuration(inside, whole, tmp_path):
+    code, out, err = inside("train", f"config={whole}/config.yaml", "name=again")
+    assert code == 0, err
+    assert_same_run(tmp_path / "runs" / "again", whole)
+
+
+def test_finished_run_says_so_and_can_be_extended(inside, words, tmp_path):
+    words = [*words, "kimg=0.64", "checkpoint_every=0.64"]
+    assert inside(*words)[0] == 0
+    run = tmp_path / "runs" / "digits"
+    before = (run / "checkpoints" / "last.ckpt").read_bytes()
+    code, out, err = inside(*words)
+    assert code == 0 and "is finished: 0.64 of 0.64 kimg. To extend it, the same command with kimg=1.28" in out
+    assert (run / "checkpoints" / "last.ckpt").read_bytes() == before
+    code, out, err = inside(*words, "kimg=1.28")
+    assert code == 0 and "plan    to 1.28 kimg, from 0.64" in out, err
+    assert saved(run)["images_seen"] == 1280
+    rows = [float(row["kimg"]) for row in stats(run)]
+    assert rows == sorted(set(rows)) and rows[-1] == 1.28
+
+
+def test_init_from_starts_afresh_with_other_weights(inside, words, whole, tmp_path):
+    code, out, err = inside(*words, "kimg=0.064", "name=other", f"init_from={whole}", "algorithm.generator_lr=0.0")
+    assert code == 0, err
+    assert "start   from the weights of" in out and ", from " not in out
+    new, old = saved(tmp_path / "runs" / "other"), saved(whole)
+    assert new["images_seen"] == 64 and new["global_step"] == 1
+    # a learning rate of 0: the generator is as it was
+    for name, value in old["state_dict"].items():
+        if name.startswith("generator."):
+            assert torch.equal(new["state_dict"][name], value)
