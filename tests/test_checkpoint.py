@@ -167,13 +167,13 @@ def test_a_configuration_runs_nothing_foreign(config, target, place):
         node = node[key]
     node["_target_"] = target
     with pytest.raises(CheckpointError, match=f"asks to run {target}"):
-        checkpoint.build(config)
+        checkpoint.require_trusted(config)
 
 
 def test_a_foreign_target_in_a_list_is_seen(config):
     with pytest.raises(CheckpointError, match="asks to run os.system"):
         extra = [[{"_target_": "os.system", "command": "true"}]]
-        checkpoint.build({"algorithm": config["algorithm"] | {"extra": extra}})
+        checkpoint.require_trusted({"algorithm": config["algorithm"] | {"extra": extra}})
 
 
 def test_find(tmp_path):
@@ -200,3 +200,17 @@ def test_find_expands_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x.ckpt").touch()
     assert checkpoint.find("~/x.ckpt") == tmp_path / "x.ckpt"
+
+
+def test_a_package_named_as_trusted_may_be_built(monkeypatch):
+    config = {"algorithm": {"_target_": "fractions.Fraction"}}
+    with pytest.raises(CheckpointError, match="TRANSGAN_TRUST=fractions"):
+        checkpoint.require_trusted(config)
+    monkeypatch.setenv("TRANSGAN_TRUST", "other:fractions")
+    checkpoint.require_trusted(config)
+
+
+def test_data_and_metrics_are_checked_too():
+    for part in ("data", "metrics"):
+        with pytest.raises(CheckpointError, match="os.system"):
+            checkpoint.require_trusted({"algorithm": {}, part: {"_target_": "os.system"}})

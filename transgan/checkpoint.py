@@ -72,30 +72,39 @@ def read(path: str | Path) -> dict:
 
 
 def build(config: dict) -> LightningModule:
-    """The Lightning module a resolved configuration describes, with fresh weights.
+    """The Lightning module a resolved configuration describes, with fresh weights."""
+    return instantiate(config["algorithm"], _convert_="all")
 
-    Refuses `_target_`s that are no classes of this package, torch.nn, torch.optim, torchvision or timm: a checkpoint
-    comes from anywhere, and building it must not run anything else.
+
+def require_trusted(config: dict) -> None:
+    """Refuses a checkpoint's configuration whose `_target_`s are not classes of packages that may be run.
+
+    A checkpoint comes from anywhere, and building what it describes must not run anything else: only classes of this
+    package, torch.nn, torch.optim, torchvision and timm, and of packages named in $TRANSGAN_TRUST (with colons between).
     """
 
     def check(node) -> None:
         if isinstance(node, dict):
             target = node.get("_target_")
             if target is not None and not trusted(str(target)):
-                raise CheckpointError(f"the checkpoint asks to run {target}, which is not part of transgan or torch")
+                raise CheckpointError(
+                    f"the checkpoint asks to run {target}, which is not part of transgan or torch; if you trust it, "
+                    f"set TRANSGAN_TRUST={str(target).split('.')[0]}"
+                )
         for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
             check(child)
 
-    check(config["algorithm"])
-    return instantiate(config["algorithm"], _convert_="all")
+    for part in ("algorithm", "data", "metrics"):
+        check(config.get(part))
 
 
 def trusted(target: str) -> bool:
     """Whether a name means a class defined in a trusted package: torch.os.system and torch.hub.load are none."""
-    if not target.startswith(TRUSTED):
+    own = tuple(f"{package}." for package in os.environ.get("TRANSGAN_TRUST", "").split(":") if package)
+    if not target.startswith(TRUSTED + own):
         return False
     try:
-        return get_class(target).__module__.startswith(TRUSTED)
+        return f"{get_class(target).__module__}.".startswith(TRUSTED + own)
     except Exception:       # hydra raises what it likes for a name that does not exist or is no class
         return False
 
@@ -103,6 +112,7 @@ def trusted(target: str) -> bool:
 def load(path: str | Path) -> tuple[LightningModule, dict]:
     """The trained module in eval mode on the CPU, and its checkpoint (with "config" and "images_seen")."""
     checkpoint = read(path)
+    require_trusted(checkpoint["config"])
     try:
         module = build(checkpoint["config"])
     except InstantiationException as error:

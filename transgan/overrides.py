@@ -133,7 +133,7 @@ def parse(key: str, word: str, default):
         except HydraException:
             pass
     if key.split(".")[-1] in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
-        word = f"./{word}"      # the name of a file, not of a person's home
+        word = os.path.abspath(word)        # the name of a file, not of a person's home
     return word.replace("${", "\\${")
 
 

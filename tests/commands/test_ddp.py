@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 def runs(transgan_process, tiny, tmp_path_factory):
     """The same run by one process and by two: {processes: (folder, stdout)}."""
     words = [
-        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.32",
-        "evaluate_every=0.16", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",
+        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.16",
+        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",      # or Adam makes much of the last bit
     ]  # fmt: skip
     found = {}
     for processes, more in ((1, []), (2, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])):
@@ -33,7 +33,7 @@ def stats(run):
 
 def test_weights(runs):
     one, two = (torch.load(runs[n][0] / "checkpoints" / "last.ckpt", weights_only=True) for n in (1, 2))
-    assert one["images_seen"] == two["images_seen"] == 320 and one["global_step"] == two["global_step"] == 10
+    assert one["images_seen"] == two["images_seen"] == 160 and one["global_step"] == two["global_step"] == 5
     assert one["state_dict"].keys() == two["state_dict"].keys()
     for name, value in one["state_dict"].items():
         assert (value - two["state_dict"][name]).abs().max() <= 1e-6, name
@@ -41,7 +41,7 @@ def test_weights(runs):
 
 def test_losses(runs):
     one, two = stats(runs[1][0]), stats(runs[2][0])
-    assert len(one) == len(two) == 10
+    assert len(one) == len(two) == 5
     for a, b in zip(one, two, strict=True):
         # the first line has seen no update: equal there means the same images in the same order
         for name in ("kimg", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr"):
@@ -50,7 +50,7 @@ def test_losses(runs):
 
 def test_metrics(runs):
     one, two = ([json.loads(line) for line in (runs[n][0] / "metrics.jsonl").read_text().splitlines()] for n in (1, 2))
-    assert [line["kimg"] for line in one] == [line["kimg"] for line in two] == [0, 0.16, 0.32]
+    assert [line["kimg"] for line in one] == [line["kimg"] for line in two] == [0, 0.096, 0.16]
     for a, b in zip(one, two, strict=True):
         assert a["protocol"] == b["protocol"]
         for name, value in a["metrics"].items():
@@ -67,8 +67,8 @@ def test_two_go_on_where_one_stopped(runs, inside, tiny):
     """How many processes is no setting of the run: here one goes on where two stopped."""
     run = runs[2][0]
     words = [
-        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.384",
-        "evaluate_every=0.16", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",
+        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.192",
+        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",      # or Adam makes much of the last bit
     ]  # fmt: skip
     code, out, err = inside("train", *words, f"runs={run.parent}")
-    assert code == 0 and "from 0.32" in out, err
+    assert code == 0 and "from 0.16" in out, err

@@ -31,15 +31,15 @@ def test_never_finite(inside, words, tmp_path, monkeypatch):
 
 def test_no_longer_finite(inside, words, tmp_path, monkeypatch):
     """The last good checkpoint is named, is still whole, and the same command goes on from it."""
-    spoil_gradients(monkeypatch, lambda step: step >= 6, both=True)
-    code, out, err = inside("train", *words)
+    with monkeypatch.context() as spoiling:
+        spoil_gradients(spoiling, lambda step: step >= 6, both=True)
+        code, out, err = inside("train", *words)
     assert code == 1, out + err
     assert "the last good checkpoint is runs/digits/checkpoints/last.ckpt" in err
     saved = torch.load(tmp_path / "runs/digits/checkpoints/last.ckpt", weights_only=True)
     assert saved["images_seen"] == 6 * 32
     assert saved["nonfinite"] == {"discriminator": 0, "generator": 0}
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
-    monkeypatch.undo()
     code, out, err = inside("train", *words)
     assert code == 0 and "from 0.192" in out, out + err
 

@@ -138,7 +138,7 @@ def report(config, module, evaluation, folder: Path, console) -> None:
 def check(config) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
     found = []
-    if str(config.precision) not in ("32-true", "bf16-mixed", "32", "64-true"):
+    if str(config.precision) not in ("32-true", "bf16-mixed"):
         found.append(
             f"precision={config.precision} is not for adversarial training (one loss scale for two networks); "
             "use 32-true or bf16-mixed"
