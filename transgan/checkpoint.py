@@ -80,7 +80,7 @@ def require_trusted(config: dict) -> None:
     """Refuses a checkpoint's configuration whose `_target_`s are not classes of packages that may be run.
 
     A checkpoint comes from anywhere, and building what it describes must not run anything else: only classes of this
-    package, torch.nn, torch.optim, torchvision and timm, and of packages named in $TRANSGAN_TRUST (with colons between).
+    package, torch.nn, torch.optim, torchvision and timm, and of packages named in $TRANSGAN_TRUST (a:b:c).
     """
 
     def check(node) -> None:
@@ -131,7 +131,8 @@ def load_weights(module: LightningModule, checkpoint: dict, path: str | Path) ->
     ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     theirs = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
     found = [f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if n in theirs and ours[n] != theirs[n]]
-    found += [f"{n} is only here" for n in ours if n not in theirs] + [f"{n} is only there" for n in theirs if n not in ours]
+    found += [f"{n} is only here" for n in ours if n not in theirs]
+    found += [f"{n} is only there" for n in theirs if n not in ours]
     if found:
         more = f" and {len(found) - 6} more" if len(found) > 6 else ""
         raise CheckpointError(

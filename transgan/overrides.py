@@ -180,6 +180,7 @@ def unknown(key: str, keys: dict) -> str:
     near = difflib.get_close_matches(key, same, 1, 0.0) or difflib.get_close_matches(key, every, 1, 0.75)
     if not near:
         by_last = {k.split(".")[-1]: k for k in reversed(every)}
-        near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)] or difflib.get_close_matches(key, every, 1)
+        near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)]
+        near = near or difflib.get_close_matches(key, every, 1)
     hint = f"did you mean {near[0]}?" if near else "transgan train --cfg shows all keys"
     return f"{key} is not an option; {hint}"

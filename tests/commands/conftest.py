@@ -1,4 +1,4 @@
-"""The command line as people use it: in processes of its own, or in this one where a mistake is found before training."""
+"""The command line as people use it: in processes of its own, or inside this one where that shows the same."""
 
 import logging
 import os

@@ -173,9 +173,8 @@ def test_checkpoint_cut_in_half(refused, run, tiny):
     (run / "checkpoints" / "best.ckpt").unlink()
     whole = last.read_bytes()
     last.write_bytes(whole[: len(whole) // 2])
-    for words in (
-        ["train", *tiny, "kimg=2.56"], ["train", *tiny, "name=other", f"init_from={run}"], ["evaluate", run], ["sample", run]
-    ):  # fmt: skip
+    start_from = ["train", *tiny, "name=other", f"init_from={run}"]
+    for words in (["train", *tiny, "kimg=2.56"], start_from, ["evaluate", run], ["sample", run]):
         err = refused(*words)
         assert err.count("\n") == 1
         assert "last.ckpt is damaged or not a checkpoint" in err and "restore it from a copy" in err
@@ -284,7 +283,8 @@ def mount(tmp_path):
 
     def make(options: str):
         try:
-            done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True)
+            command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+            done = subprocess.run(command, capture_output=True, text=True)
         except FileNotFoundError:
             pytest.skip("there is no mount command here")
         if done.returncode:

@@ -73,10 +73,11 @@ def test_lines_of_train(judged):
     assert done.stderr == ""
     first = done.stdout.splitlines()[0]
     assert first.startswith(f"transgan {transgan.__version__} · torch ") and first.endswith(" · run runs/digits")
-    for word in ("data    digits: 1,797 images", "judge   fd_classifier", "model   generator", "plan    to 1.28 kimg", "done    best"):
-        assert word in done.stdout
+    for start in ("data    digits: 1,797", "judge   fd_classifier", "model   generator", "plan    to 1.28", "done    best"):
+        assert f"\n{start}" in done.stdout
     progress = [line for line in done.stdout.splitlines() if line.startswith("kimg")]
-    assert re.search(r"1\.3/1\.28 .* img/s  eta \d+m\d\ds \| G .* D\(fake\) .* \| fd_classifier .* \(best .* @ ", progress[-1])
+    pattern = r"1\.3/1\.28 .* img/s  eta \d+m\d\ds \| G .* D\(fake\) .* \| fd_classifier .* \(best .* @ "
+    assert re.search(pattern, progress[-1])
 
 
 # evaluate
@@ -116,7 +117,8 @@ def test_evaluate_differently(inside, judged):
     """Other samples give another number under another protocol."""
     run, _ = judged
     before = strict((run / "metrics.jsonl").read_text())
-    code, out, err = inside("evaluate", run / "checkpoints/best.ckpt", "num_samples=64", "seed=3", "psi=0.5", "device=cpu")
+    best = run / "checkpoints/best.ckpt"
+    code, out, err = inside("evaluate", best, "num_samples=64", "seed=3", "psi=0.5", "device=cpu")
     assert code == 0, err
     line = strict((run / "metrics.jsonl").read_text())[-1]
     assert line["protocol"]["num_generated"] == 64 and line["protocol"]["seed"] == 3
@@ -226,11 +228,11 @@ def test_help(inside):
     code, out, err = inside("--help")
     assert code == 0 and err == ""
     assert inside()[1] == out and inside("-h")[1] == out and inside("help")[1] == out
-    assert sum(line.startswith("  transgan train") or line.startswith("  transgan sample") for line in out.splitlines()) >= 3
+    assert sum(line.startswith(("  transgan train", "  transgan sample")) for line in out.splitlines()) >= 3
     for command in ("train", "evaluate", "sample"):
         code, out, err = inside(command, "--help")
         assert code == 0 and err == ""
-        assert sum(line.startswith(f"  transgan {command} ") or line.strip() == "transgan train" for line in out.splitlines()) == 3
+        assert sum(line.startswith(f"  transgan {command} ") for line in out.splitlines()) == 3
         assert "{" not in out
         assert max(map(len, out.splitlines())) <= 130
     assert "digits" in inside("train", "--help")[1]
@@ -244,6 +246,13 @@ def test_the_whole_configuration(inside, tmp_path):
     code, out, err = inside("train", "--cfg", "kimg=3")
     assert code == 0 and "kimg: 3" in out and "_target_: transgan.training.adversarial.Adversarial" in out
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="discriminator_lr refers to the parts of generator_lr")
+def test_a_number_in_the_place_of_any_schedule(inside):
+    for name in ("gamma", "augment", "beta2", "ema_halflife", "discriminator_lr", "generator_lr"):
+        code, out, err = inside("train", "--cfg", f"algorithm.{name}=0.5")
+        assert code == 0, err
 
 
 def test_no_torch_before_it_is_needed(transgan_process, tmp_path):

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 pytestmark = pytest.mark.slow
+EPS = ["optimizer.eps=1.0e-3"]        # else Adam makes much of the last bit of small gradients
+EQUAL = ("kimg", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr")
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +16,7 @@ def runs(transgan_process, tiny, tmp_path_factory):
     """The same run by one process and by two: {processes: (folder, stdout)}."""
     words = [
         *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.16",
-        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",      # or Adam makes much of the last bit
+        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS,
     ]  # fmt: skip
     found = {}
     for processes, more in ((1, []), (2, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])):
@@ -44,7 +46,7 @@ def test_losses(runs):
     assert len(one) == len(two) == 5
     for a, b in zip(one, two, strict=True):
         # the first line has seen no update: equal there means the same images in the same order
-        for name in ("kimg", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr"):
+        for name in EQUAL:
             assert a[name] == pytest.approx(b[name], rel=1e-4, abs=1e-5), name
 
 
@@ -68,7 +70,7 @@ def test_two_go_on_where_one_stopped(runs, inside, tiny):
     run = runs[2][0]
     words = [
         *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.192",
-        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", "optimizer.eps=1.0e-3",      # or Adam makes much of the last bit
+        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS,
     ]  # fmt: skip
     code, out, err = inside("train", *words, f"runs={run.parent}")
     assert code == 0 and "from 0.16" in out, err

@@ -18,8 +18,8 @@ def test_quickstart(tmp_path, monkeypatch, transgan_process):
     monkeypatch.setenv("QUICKSTART_KIMG", "2")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)      # it is kept without them
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert output["output_type"] != "error", output

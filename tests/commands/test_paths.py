@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 NAMES = [
-    "two words", "[b]", "(p)", "a=b", "#1", "it's", 'say "x"', "a,b", "${x}", "Bücher 图片", "{c}", "a:b;c", "100%", "a\\b", "~tilde",
+    "two words", "[b]", "(p)", "a=b", "#1", "it's", 'say "x"', "a,b", "${x}", "Bücher 图片", "{c}", "a:b;c", "100%",
+    "a\\b", "~tilde",
 ]  # fmt: skip
 
 
@@ -14,7 +15,8 @@ def test_folder(inside, pictures, tiny_folder, tmp_path, name):
     """As the positional word, and twice as a value; only the data is read, then the run is over."""
     pictures(tmp_path / name / "in")
     path = f"{tmp_path}/{name}"
-    for words in ([f"{path}/in"], ["experiment=folder", f"data.path={path}/in"], ["--experiment=folder", f"--data.path={path}/in"]):
+    by_key = ["experiment=folder", f"data.path={path}/in"]
+    for words in ([f"{path}/in"], by_key, [f"--{word}" for word in by_key]):
         code, out, err = inside("train", *words, *tiny_folder, "kimg=0.032", "--name=it")
         assert code == 0, err
         assert "16 images" in out and "2 classes (a 8, b 8)" in out

@@ -16,7 +16,8 @@ CHECKOUT = Path(__file__).parents[2]
 def wheel(tmp_path_factory):
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", folder, CHECKOUT]
+    options = ["--no-deps", "--no-build-isolation", "--quiet", "-w", folder]
+    command = [sys.executable, "-m", "pip", "wheel", *options, CHECKOUT]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (path,) = folder.iterdir()

@@ -53,7 +53,7 @@ def test_the_batch_size_does_not_change_the_order(batch_size):
 def test_ranks_together_equal_one_process(start):
     one = list(islice(EndlessSampler(10, 12, 3, start), 9))
     ranks = [list(islice(EndlessSampler(10, 12, 3, start, rank, 3), 9)) for rank in range(3)]
-    assert [a + b + c for a, b, c in zip(*ranks)] == one
+    assert [a + b + c for a, b, c in zip(*ranks, strict=True)] == one
     assert all(len(batch) == 4 for batches in ranks for batch in batches)
 
 

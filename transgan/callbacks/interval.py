@@ -12,7 +12,9 @@ class Interval:
 
     def __post_init__(self):
         if self.kimg <= 0:
-            raise ValueError(f"an interval must be more than 0 kimg, not {self.kimg:g}; to switch it off, make it larger than the run")
+            raise ValueError(
+                f"an interval must be more than 0 kimg, not {self.kimg:g}; one larger than the run switches it off"
+            )
 
     def due(self, images: int, batch_size: int) -> bool:
         """Whether the batch that brought the count to `images` crossed a multiple of the interval or the end."""

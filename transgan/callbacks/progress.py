@@ -42,7 +42,7 @@ class ProgressLine(Callback):
                 self.bar.update(self.task, completed=module.images_seen, kimg=kimg, text=self.text(module, row))
             elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
                 self.printed, self.shown = time.monotonic(), row
-                self.console.print(f"kimg {kimg:>11}  {self.text(module, row)}", highlight=False, soft_wrap=True)
+                self.console.print(f"kimg {kimg:>11}  {self.text(module, row)}")
         self.stats.resume_clock()
 
     def news(self, module) -> bool:

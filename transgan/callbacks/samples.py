@@ -13,7 +13,7 @@ from transgan.callbacks.interval import Interval
 
 
 def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
-    """Writes uint8 images (N, C, H, W) as one PNG; small ones enlarged by a whole factor, so that a person sees them."""
+    """Writes uint8 images (N, C, H, W) as one PNG; small ones enlarged by a whole factor, for a person to see."""
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
@@ -25,7 +25,7 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
-    """Columns of a grid and the class of each of `count` images: a column per class where they fit, else rows of all."""
+    """Columns of a grid and the class of each of `count` images: a column per class where they fit."""
     if not num_classes:
         return max(1, round(count**0.5)), None
     columns = num_classes if num_classes <= 20 else max(1, round(count**0.5))
@@ -62,6 +62,7 @@ class Samples(Callback):
         if self.labels is None:
             chosen = torch.linspace(0, len(self.dataset) - 1, count).long().tolist()
         else:
-            of_class = {int(k): (self.dataset.labels == k).nonzero().flatten() for k in self.labels.unique()}
-            chosen = [int(of_class[int(k)][i // self.columns % len(of_class[int(k)])]) for i, k in enumerate(self.labels)]
+            members = {int(k): (self.dataset.labels == k).nonzero().flatten().tolist() for k in self.labels.unique()}
+            of_class = [members[int(k)] for k in self.labels]
+            chosen = [each[i // self.columns % len(each)] for i, each in enumerate(of_class)]
         return self.dataset.__getitems__(chosen)[0]

@@ -1,7 +1,6 @@
 """`transgan evaluate`: the numbers of a run or checkpoint, with their protocol."""
 
 import time
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -20,12 +19,12 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         device = device_named(config.device)
         module, saved = checkpoint.load(path)
         module.to(device)
-        console.print(f"run     {path}, {saved['images_seen'] / 1000:g} kimg", highlight=False, soft_wrap=True)
+        console.print(f"run     {path}, {saved['images_seen'] / 1000:g} kimg")
         judge = make(judge_config(config, saved["config"]))
         dataset = make(saved["config"]["data"])
-        console.print(f"data    {dataset.describe()}", highlight=False, soft_wrap=True)
+        console.print(f"data    {dataset.describe()}")
         if dataset.fingerprint != saved["data"]:
-            console.print("note    these are not the images the run was trained on", highlight=False)
+            console.print("note    these are not the images the run was trained on")
         with console.status("features of all real images"):
             judge.prepare(dataset, device=device)
         with console.status("generating"):
@@ -37,8 +36,9 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     target = folder / "metrics.jsonl"
     with setting_up():
-        append(target, saved["images_seen"] / 1000, time.monotonic() - start, numbers, protocol | {"checkpoint": path.name})
-    console.print(f"written to {target}", highlight=False, soft_wrap=True)
+        seconds = time.monotonic() - start
+        append(target, saved["images_seen"] / 1000, seconds, numbers, protocol | {"checkpoint": path.name})
+    console.print(f"written to {target}")
     return 0
 
 
@@ -46,7 +46,9 @@ def judge_config(config: DictConfig, trained: dict) -> DictConfig:
     """The judge asked for, else the one the run was trained with, with the samples and the seed asked for."""
     judge = config.metrics if config.get("metrics") else OmegaConf.create(escaped(trained, "\\${")).get("metrics")
     if not judge:
-        raise UserError("the run was trained with metrics=none; say what to measure: metrics=classifier or metrics=inception")
+        raise UserError(
+            "the run was trained with metrics=none; say what to measure: metrics=classifier or metrics=inception"
+        )
     with open_dict(judge):
         for key in ("num_samples", "seed"):
             if config[key] is not None:
@@ -62,11 +64,11 @@ def report(console, numbers: dict[str, float], protocol: dict) -> None:
     console.print(table)
     psi = f"psi {protocol['truncation']}" if protocol["truncation"] else "no truncation"
     console.print(
-        f"protocol: {protocol['extractor']} ({protocol['extractor_sha256'][:8]}), {protocol['num_generated']:,} generated "
-        f"(averaged weights, {psi}, seed {protocol['seed']}) against all {protocol['num_real']:,} training images, "
-        f"{protocol['resolution']} px"
-        + ("" if protocol["comparable_to_published"] else "; not comparable with published FIDs"),
-        highlight=False, soft_wrap=True)  # fmt: skip
+        f"protocol: {protocol['extractor']} ({protocol['extractor_sha256'][:8]}), "
+        f"{protocol['num_generated']:,} generated (averaged weights, {psi}, seed {protocol['seed']}) "
+        f"against all {protocol['num_real']:,} training images, {protocol['resolution']} px"
+        + ("" if protocol["comparable_to_published"] else "; not comparable with published FIDs")
+    )
 
 
 def device_named(name: str) -> str:

@@ -54,7 +54,14 @@ def open_console(log_file: Path | None = None) -> Console:
             kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     else:
         root.addHandler(logging.NullHandler())
-    return Console(quiet=not is_main_process(), width=None if sys.stdout.isatty() else 200)
+    return Console(
+        quiet=not is_main_process(),
+        width=None if sys.stdout.isatty() else 200,
+        soft_wrap=True,
+        highlight=False,
+        markup=False,       # a path may hold [brackets]
+        emoji=False,
+    )
 
 
 def prepare(folder: Path) -> None:
@@ -67,7 +74,8 @@ def prepare(folder: Path) -> None:
         probe.write_bytes(b"x")
         probe.unlink()
     except FileExistsError as error:
-        raise UserError(f"{error.filename} is a file, where a run folder should be; give another name= or runs=") from error
+        found = f"{error.filename} is a file, where a run folder should be; give another name= or runs="
+        raise UserError(found) from error
     except NotADirectoryError as error:
         raise UserError(f"{error.filename}: a part of this path is a file; give another runs=") from error
 

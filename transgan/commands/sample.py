@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from PIL import Image
+from torchvision.transforms.v2.functional import to_pil_image
 
 from transgan import checkpoint
 from transgan.commands.evaluate import device_named
@@ -27,17 +27,18 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         module, saved = checkpoint.load(path)
         module.to(device)
         labels = choose_labels(config["class"], seeds, saved, module)
-        images = torch.cat([
-            module.generate(seeds[i : i + config.batch_size], None if labels is None else labels[i : i + config.batch_size], config.psi).cpu()
-            for i in range(0, len(seeds), config.batch_size)
-        ])  # fmt: skip
+        parts = [slice(i, i + config.batch_size) for i in range(0, len(seeds), config.batch_size)]
+        images = torch.cat(
+            [module.generate(seeds[p], None if labels is None else labels[p], config.psi).cpu() for p in parts]
+        )
         folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
         default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
         out = Path(config.out).expanduser() if config.out else default
-        {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to](images, seeds, labels, saved, config, out)
+        writer = {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to]
+        writer(images, seeds, labels, saved, config, out)
     console.print(
-        f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}",
-        highlight=False, soft_wrap=True)  # fmt: skip
+        f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}"
+    )
     return 0
 
 
@@ -64,7 +65,9 @@ def choose_labels(wanted, seeds: list[int], saved: dict, module) -> torch.Tensor
     elif str(wanted).isdigit() and int(wanted) < module.num_classes:
         label = int(wanted)
     else:
-        raise UserError(f"class={wanted}: there is no such class; give 0 to {module.num_classes - 1}, or one of {', '.join(names)}")
+        raise UserError(
+            f"class={wanted}: there is no such class; give 0 to {module.num_classes - 1}, or one of {', '.join(names)}"
+        )
     return torch.full((len(seeds),), label)
 
 
@@ -74,10 +77,11 @@ def write_files(images, seeds, labels, saved, config, out: Path) -> None:
     index = {}
     for i, (image, seed) in enumerate(zip(images, seeds, strict=True)):
         name = f"seed{seed:08d}.png"
-        array = image.permute(1, 2, 0).numpy()
-        write(out / name, lambda file, array=array: Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(file, "PNG"))
+        picture = to_pil_image(image)
+        write(out / name, lambda file, picture=picture: picture.save(file, "PNG"))
         index[name] = {"seed": seed, "class": None if labels is None else saved["class_names"][int(labels[i])]}
-    text = json.dumps({"run": str(config.run), "kimg": saved["images_seen"] / 1000, "psi": config.psi, "images": index}, indent=1)
+    facts = {"run": str(config.run), "kimg": saved["images_seen"] / 1000, "psi": config.psi, "images": index}
+    text = json.dumps(facts, indent=1)
     write(out / "index.json", lambda file: file.write(text.encode()))
 
 

@@ -1,6 +1,5 @@
 """`transgan train`: put the run together from its configuration, then let Lightning train it."""
 
-import signal
 import sys
 from pathlib import Path
 
@@ -9,7 +8,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint
 from transgan.commands.run_folder import (
-    differences, is_main_process, make, open_console, prepare, refuse_other, require_space, write_description,
+    differences,
+    is_main_process,
+    make,
+    open_console,
+    prepare,
+    refuse_other,
+    require_space,
+    write_description,
 )  # fmt: skip
 from transgan.errors import UserError, describe, setting_up
 
@@ -22,7 +28,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         prepare(folder)
         console = open_console(folder / "log.txt")
         dataset = make(config.data)
-        console.print(f"data    {dataset.describe()}", highlight=False, soft_wrap=True)
+        console.print(f"data    {dataset.describe()}")
         settle(config, dataset)
         last = folder / "checkpoints" / "last.ckpt"
         previous = checkpoint.read(last) if last.exists() else None
@@ -37,7 +43,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if previous is None and config.init_from is not None:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)
-            console.print(f"start   from the weights of {path}", highlight=False, soft_wrap=True)
+            console.print(f"start   from the weights of {path}")
         # weights and average of the generator, weights of the discriminator, Adam's two moments of both
         require_space(folder, 4 * (4 * count(module.generator) + 3 * count(module.discriminator)))
         if is_main_process():
@@ -67,20 +73,22 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
             judge = make(config.metrics)
             with console.status("preparing the metrics: features of all real images"):
                 judge.prepare(dataset, device=device_of(config))
-            facts = judge.protocol()
             console.print(
-                f"judge   {judge.primary}: {facts['num_generated']:,} generated against {facts['num_real']:,} real images "
-                f"every {config.evaluate_every:g} kimg", highlight=False, soft_wrap=True)  # fmt: skip
+                f"judge   {judge.primary}: {judge.protocol()['num_generated']:,} generated against "
+                f"{len(dataset):,} real images every {config.evaluate_every:g} kimg"
+            )
             evaluation = Evaluation(folder, every("evaluate_every"), judge, config.evaluate_at_start, stats)
         extra = {"config": resolved, "data": dataset.fingerprint, "class_names": list(dataset.class_names)}
         save = SaveCheckpoints(folder, every("checkpoint_every"), stop, evaluation, extra)
         progress = ProgressLine(config.kimg, stats, evaluation, every("evaluate_every"), console)
         console.print(
-            f"model   generator {count(module.generator) / 1e6:.2f} M, discriminator {count(module.discriminator) / 1e6:.2f} M "
-            f"parameters; {'conditional' if config.num_classes else 'unconditional'}; {config.precision}", highlight=False, soft_wrap=True)  # fmt: skip
+            f"model   generator {count(module.generator) / 1e6:.2f} M, discriminator "
+            f"{count(module.discriminator) / 1e6:.2f} M parameters; "
+            f"{'conditional' if config.num_classes else 'unconditional'}; {config.precision}"
+        )
         done = f", from {previous['images_seen'] / 1000:g}" if previous else ""
         epochs = 1000 * config.kimg / len(dataset)
-        console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}", highlight=False, soft_wrap=True)  # fmt: skip
+        console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}")
         trainer = make(
             config.trainer,
             callbacks=[each for each in (stop, stats, samples, evaluation, save, progress) if each is not None],
@@ -97,7 +105,9 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
             default_root_dir=str(folder),
         )
         if config.batch_size % trainer.world_size:
-            raise ValueError(f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple")
+            raise ValueError(
+                f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple"
+            )
     data = ImageData(dataset, config.batch_size, config.seed, config.num_workers)
     last = folder / "checkpoints" / "last.ckpt"
     try:
@@ -118,7 +128,7 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
     finally:
         stop.restore()
     if stop.signal is not None:
-        console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues", highlight=False)
+        console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues")
         return 128 + stop.signal
     report(config, module, evaluation, folder, console)
     return 0
@@ -128,11 +138,11 @@ def report(config, module, evaluation, folder: Path, console) -> None:
     if evaluation is not None and evaluation.best:
         name, best = evaluation.judge.primary, evaluation.best
         start = f" (untrained {evaluation.first[name]:.3g})" if config.evaluate_at_start else ""
-        console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}", highlight=False)
+        console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}")
     else:
-        console.print(f"done    {module.images_seen / 1000:g} kimg", highlight=False)
+        console.print(f"done    {module.images_seen / 1000:g} kimg")
     grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
-    console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}", highlight=False, soft_wrap=True)
+    console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
 
 def check(config) -> None:
@@ -151,8 +161,9 @@ def check(config) -> None:
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
     devices = config.trainer.get("devices", 1)
-    if torch.cuda.is_available() and accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > torch.cuda.device_count():
-        found.append(f"trainer.devices={devices}: this machine has {torch.cuda.device_count()} GPU; give that many or fewer")
+    gpus = torch.cuda.device_count()
+    if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
+        found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
     if found:
         raise UserError(*found)
 
@@ -160,7 +171,9 @@ def check(config) -> None:
 def settle(config, dataset) -> None:
     """Fills in what only the data knows: the number of classes."""
     if config.conditional is True and not dataset.num_classes:
-        raise ValueError("conditional=true needs classes and the data has none; make a sub-folder per class, or leave conditional at auto")
+        raise ValueError(
+            "conditional=true needs classes and the data has none; make a sub-folder per class, or leave it at auto"
+        )
     config.num_classes = dataset.num_classes if config.conditional else 0
     if "path" in config.data and config.data.path:
         config.data.path = str(Path(config.data.path).expanduser().resolve()).replace("${", "\\${")
@@ -182,8 +195,9 @@ def compare(config, arguments: list[str], previous: dict, dataset, folder: Path)
 def say_finished(config, previous: dict, folder: Path, console) -> int:
     shown = previous["images_seen"] / 1000
     console.print(
-        f"{folder} is finished: {shown:g} of {config.kimg:g} kimg. To extend it, the same command with kimg={2 * config.kimg:g}; "
-        "to train another, with name=NAME", highlight=False, soft_wrap=True)  # fmt: skip
+        f"{folder} is finished: {shown:g} of {config.kimg:g} kimg. "
+        f"To extend it, the same command with kimg={2 * config.kimg:g}; "
+        "to train another, with name=NAME")
     return 0
 
 

@@ -122,7 +122,7 @@ def check_all(names, identity, read, resolution, channels):
     sizes = memory.load(len(names)) or [None] * len(names)
     unknown = [i for i, size in enumerate(sizes) if size is None]
     _, found, broken = decode_all([names[i] for i in unknown], lambda k: read(unknown[k]), resolution, channels, False)
-    for i, size in zip(unknown, found):
+    for i, size in zip(unknown, found, strict=True):
         sizes[i] = size
     if unknown:
         memory.save(sizes)

@@ -96,7 +96,7 @@ class ImageDataset(Dataset):
         if not self.class_names:
             return "no labels"
         counts = torch.bincount(self.labels, minlength=self.num_classes).tolist()
-        named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts)]
+        named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts, strict=False)]
         rest = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
         return f"{len(named):,} class{'es' if len(named) != 1 else ''} ({', '.join(named[:5])}{rest})"
 

@@ -29,7 +29,7 @@ def classes(names):
     """
     parents = [PurePosixPath(name).parts[:-1] for name in names]
     first, last = min(parents), max(parents)
-    shared = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), min(len(first), len(last)))
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     folders = [parent[shared] if len(parent) > shared else None for parent in parents]
     inside = sum(folder is not None for folder in folders)
     if inside == len(folders):

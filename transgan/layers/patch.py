@@ -11,7 +11,9 @@ def token_grid(img_size: int, patch_size: int) -> tuple[int, int]:
     """Rows and columns of patches of a square image. Raises ValueError if the patch does not divide the image."""
     if patch_size < 1 or img_size % patch_size:
         near = max(1, img_size // max(1, patch_size)) * patch_size
-        raise ValueError(f"patch_size {patch_size} does not divide img_size {img_size}; {near} would do, or another patch")
+        raise ValueError(
+            f"patch_size {patch_size} does not divide img_size {img_size}; {near} would do, or another patch"
+        )
     return img_size // patch_size, img_size // patch_size
 
 

@@ -1,8 +1,8 @@
 """A Vision Transformer that judges images, built to be stable under gradient penalties.
 
-A convolution before the overlapping patches (Xiao et al., 2021; ViTGAN, 2021), RMSNorm before and LayerScale after each branch, QK-norm and rotary positions
-(GAT, 2025), a class token, and a head in float32 with projection conditioning (Miyato and Koyama, 2018). No batch
-statistics anywhere: the penalties need every logit to depend on its own image alone.
+A convolution before the overlapping patches (Xiao et al., 2021; ViTGAN, 2021), RMSNorm before and LayerScale after each
+branch, QK-norm and rotary positions (GAT, 2025), a class token, and a head in float32 with projection conditioning
+(Miyato and Koyama, 2018). No batch statistics anywhere: for the penalties a logit must depend on its own image alone.
 
 N batch, T tokens, C channels, H W image.
 """
@@ -103,7 +103,8 @@ class ViTDiscriminator(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
         """What the class token has seen (N, C), float32."""
-        x = self.patch_embed(self.stem(images)).float() + self.pos_embed                      # (N, T, C); sums in float32
+        x = self.patch_embed(self.stem(images))                                    # (N, T, C)
+        x = x.float() + self.pos_embed                                             # the residual sums are float32
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
             x = down(stage(x)).float()                                             # (N, T / 4, C')
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)       # (N, 1 + T, C)
