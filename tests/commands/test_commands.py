@@ -125,6 +125,8 @@ def test_evaluate_differently(inside, judged):
     assert line["protocol"]["truncation"] == 0.5 and line["protocol"]["checkpoint"] == "best.ckpt"
     assert line["metrics"] != before[1]["metrics"]
     assert "64 generated (averaged weights, psi 0.5, seed 3)" in out
+    code, out, err = inside("evaluate", best, "num_samples=16", "psi=0", "device=cpu")
+    assert code == 0 and "(averaged weights, psi 0.0, seed 0)" in out, err
 
 
 # sample

@@ -1,10 +1,13 @@
-"""One line of progress: a bar in a terminal, plain lines elsewhere."""
+"""Progress: a bar with the numbers under it in a terminal, plain lines elsewhere."""
 
 import sys
 import time
 
 from pytorch_lightning import Callback
+from rich.console import Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from transgan.callbacks.interval import Interval
 
@@ -28,37 +31,39 @@ class ProgressLine(Callback):
     def on_train_start(self, trainer, module) -> None:
         if trainer.is_global_zero and sys.stdout.isatty():
             self.bar = Progress(
-                TextColumn("kimg {task.fields[kimg]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.fields[text]}"), console=self.console, transient=False,
+                TextColumn("kimg {task.fields[kimg]}"), BarColumn(20), TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.fields[speed]}"), console=self.console,
             )  # fmt: skip
-            self.task = self.bar.add_task("", total=1000 * self.total, kimg="0", text="")
-            self.bar.start()
+            self.task = self.bar.add_task("", total=1000 * self.total, kimg="0", speed="")
+            self.under = Text(no_wrap=False)
+            self.live = Live(Group(self.bar, self.under), console=self.console, refresh_per_second=4)
+            self.live.start()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         row = self.stats.latest
         if trainer.is_global_zero and row:
             kimg = f"{module.images_seen / 1000:.1f}/{self.total:g}"
             if self.bar is not None:
-                self.bar.update(self.task, completed=module.images_seen, kimg=kimg, text=self.text(module, row))
+                self.bar.update(self.task, completed=module.images_seen, kimg=kimg, speed=self.speed(module, row))
+                self.under.plain = self.numbers(module, row)
             elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
                 self.printed, self.shown = time.monotonic(), row
-                self.console.print(f"kimg {kimg:>11}  {self.text(module, row)}")
+                self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}")
         self.stats.resume_clock()
 
     def news(self, module) -> bool:
         return self.evaluation is not None and self.evaluate.due(module.images_seen, module.batch_size)
 
-    def text(self, module, row: dict) -> str:
+    def speed(self, module, row: dict) -> str:
         left = max(0.0, self.total - module.images_seen / 1000)
         eta = 1000 * left / row["images_per_second"]
         if self.evaluation is not None:
             eta += self.evaluation.took * int(left / self.evaluate.kimg)
-        parts = [f"{row['images_per_second']:.0f} img/s  eta {clock(eta)}"]
-        parts.append(" ".join(
-            f"{name} {row[key]:.2f}"
-            for name, key in (("G", "loss_g"), ("D", "loss_d"), ("D(real)", "d_real"), ("D(fake)", "d_fake"))
-            if key in row
-        ))
+        return f"{row['images_per_second']:.0f} img/s  eta {clock(eta)}"
+
+    def numbers(self, module, row: dict) -> str:
+        shown = (("G", "loss_g"), ("D", "loss_d"), ("D(real)", "d_real"), ("D(fake)", "d_fake"))
+        parts = [" ".join(f"{name} {row[key]:.2f}" for name, key in shown if key in row)]
         if self.evaluation is not None and self.evaluation.best:
             name, best = self.evaluation.judge.primary, self.evaluation.best
             parts.append(f"{name} {self.evaluation.latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
@@ -74,5 +79,5 @@ class ProgressLine(Callback):
 
     def close(self) -> None:
         if self.bar is not None:
-            self.bar.stop()
+            self.live.stop()
             self.bar = None

@@ -62,7 +62,7 @@ def report(console, numbers: dict[str, float], protocol: dict) -> None:
     for name, value in numbers.items():
         table.add_row(name, f"{value:.4f}")
     console.print(table)
-    psi = f"psi {protocol['truncation']}" if protocol["truncation"] else "no truncation"
+    psi = "no truncation" if protocol["truncation"] is None else f"psi {protocol['truncation']}"
     console.print(
         f"protocol: {protocol['extractor']} ({protocol['extractor_sha256'][:8]}), "
         f"{protocol['num_generated']:,} generated (averaged weights, {psi}, seed {protocol['seed']}) "
