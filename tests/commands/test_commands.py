@@ -126,7 +126,7 @@ def test_evaluate_differently(inside, judged):
     assert line["metrics"] != before[1]["metrics"]
     assert "64 generated (averaged weights, psi 0.5, seed 3)" in out
     code, out, err = inside("evaluate", best, "num_samples=16", "psi=0", "device=cpu")
-    assert code == 0 and "(averaged weights, psi 0.0, seed 0)" in out, err
+    assert code == 0 and re.search(r"averaged weights, psi 0(\.0)?, seed 0", out), err
 
 
 # sample
@@ -250,7 +250,6 @@ def test_the_whole_configuration(inside, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="discriminator_lr refers to the parts of generator_lr")
 def test_a_number_in_the_place_of_any_schedule(inside):
     for name in ("gamma", "augment", "beta2", "ema_halflife", "discriminator_lr", "generator_lr"):
         code, out, err = inside("train", "--cfg", f"algorithm.{name}=0.5")

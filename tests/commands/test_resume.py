@@ -133,7 +133,6 @@ def test_signals_and_workers(transgan_process, words, whole, tmp_path):
     assert_same_run(run, whole)
 
 
-@pytest.mark.xfail(strict=True, reason="the processes that read images do not outlive Ctrl-C")
 def test_ctrl_c_in_a_terminal(transgan_process, words, tmp_path):
     """A terminal interrupts the whole process group, also the processes that read images."""
     process = transgan_process.start(*words, "kimg=1000", "checkpoint_every=1000", "num_workers=2", cwd=tmp_path)

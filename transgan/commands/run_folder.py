@@ -32,8 +32,8 @@ def is_main_process() -> bool:
     return int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("RANK", 0)) == 0
 
 
-def open_console(log_file: Path | None = None) -> Console:
-    """Where people read: the console, and a handler that brings warnings to it and to the log file."""
+def open_console() -> Console:
+    """Where people read; a handler brings our own warnings there too."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in (
@@ -49,9 +49,6 @@ def open_console(log_file: Path | None = None) -> Console:
         root.addHandler(shown := logging.StreamHandler(sys.stderr))
         shown.setFormatter(logging.Formatter("%(message)s"))
         shown.addFilter(lambda record: record.name.startswith("transgan"))
-        if log_file is not None:
-            root.addHandler(kept := logging.FileHandler(log_file))
-            kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     else:
         root.addHandler(logging.NullHandler())
     return Console(
@@ -62,6 +59,13 @@ def open_console(log_file: Path | None = None) -> Console:
         markup=False,       # a path may hold [brackets]
         emoji=False,
     )
+
+
+def keep_log(path: Path) -> None:
+    """From now on everything that is logged goes to this file too."""
+    kept = logging.FileHandler(path)
+    kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(kept)
 
 
 def prepare(folder: Path) -> None:
@@ -82,7 +86,8 @@ def prepare(folder: Path) -> None:
 
 def require_space(folder: Path, state_bytes: int) -> None:
     """Refuses to begin where two checkpoints and the one being written do not fit."""
-    need, free = 3 * state_bytes, shutil.disk_usage(folder).free
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    need, free = 3 * state_bytes, shutil.disk_usage(there).free
     if free < need:
         raise UserError(
             f"{folder}: its disk has {free / 2**20:.1f} MiB free and the checkpoints of this run need "

@@ -1,5 +1,6 @@
 """`transgan train`: put the run together from its configuration, then let Lightning train it."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from transgan import checkpoint
 from transgan.commands.run_folder import (
     differences,
     is_main_process,
+    keep_log,
     make,
     open_console,
     prepare,
@@ -25,8 +27,9 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     with setting_up():
         folder = Path(config.runs).expanduser() / config.name
         check(config)
-        prepare(folder)
-        console = open_console(folder / "log.txt")
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        console = open_console()
         dataset = make(config.data)
         console.print(f"data    {dataset.describe()}")
         settle(config, dataset)
@@ -46,7 +49,9 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             console.print(f"start   from the weights of {path}")
         # weights and average of the generator, weights of the discriminator, Adam's two moments of both
         require_space(folder, 4 * (4 * count(module.generator) + 3 * count(module.discriminator)))
+        prepare(folder)
         if is_main_process():
+            keep_log(folder / "log.txt")
             write_description(folder, resolved, arguments)
     return fit(config, resolved, module, dataset, previous, folder, console)
 
@@ -121,7 +126,7 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
         )
         return 1
     except OSError as error:
-        if error.errno is None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
             raise
         kept = f"; {last} is whole, and the same command continues from it" if last.exists() else ""
         raise UserError(f"training stopped at {module.images_seen / 1000:g} kimg: {describe(error)}{kept}") from error
@@ -155,6 +160,8 @@ def check(config) -> None:
         )
     if config.conditional not in ("auto", True, False):
         found.append(f"conditional={config.conditional}: it takes auto, true or false")
+    if config.threads is not None and (not isinstance(config.threads, int) or config.threads < 1):
+        found.append(f"threads={config.threads}: it takes a number of threads, 1 or more, or null")
     if config.kimg <= 0 or config.batch_size < 1 or config.grid < 1:
         found.append("kimg, batch_size and grid must be more than 0")
     accelerator = config.trainer.get("accelerator", "auto")

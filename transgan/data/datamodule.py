@@ -1,5 +1,7 @@
 """The data module: any image data set, shown endlessly, from where the run stopped, to every process its share."""
 
+import signal
+
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
@@ -10,6 +12,11 @@ from .sampler import EndlessSampler
 def as_is(batch):
     """`dataset.__getitems__` already returns a batch. A named function, because worker processes pickle it."""
     return batch
+
+
+def undisturbed(worker):
+    """Ctrl-C reaches all processes of a terminal: the main one decides when its workers end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class ImageData(pl.LightningDataModule):
@@ -39,4 +46,5 @@ class ImageData(pl.LightningDataModule):
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             collate_fn=as_is,
+            worker_init_fn=undisturbed,
         )
