@@ -125,6 +125,12 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
             file=sys.stderr,
         )
         return 1
+    except (KeyboardInterrupt, SystemExit):
+        if stop.signal is None:
+            raise
+        # Lightning exits with 1 when the second Ctrl-C does not wait for the end of the step
+        print(f"transgan: stopped amid a step; the same command continues from {last}", file=sys.stderr)
+        return 128 + stop.signal
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
             raise
