@@ -16,7 +16,7 @@ transgan {version}: Transformers that generate images, judged by Transformers
   transgan sample RUN [key=value ...]           draw images
 
 Start here, on any computer, without a download:
-  transgan train                                hand-written digits, about a minute
+  transgan train                                hand-written digits, a minute or two
   transgan sample runs/digits to=grid
   transgan train ~/pictures                     your own images; sub-folders are classes
 
@@ -29,7 +29,7 @@ transgan train [PICTURES] [key=value ...]
 
 Trains a generator against a discriminator. The same command continues a run that was cut off, exactly.
 
-  transgan train                                                 digits on a CPU, about a minute
+  transgan train                                                 digits on a CPU, a minute or two
   transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
 

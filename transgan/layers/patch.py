@@ -3,6 +3,8 @@
 N batch, C channels, H W image, h w token grid, p patch size, T = h * w.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +17,33 @@ def token_grid(img_size: int, patch_size: int) -> tuple[int, int]:
             f"patch_size {patch_size} does not divide img_size {img_size}; {near} would do, or another patch"
         )
     return img_size // patch_size, img_size // patch_size
+
+
+def stage_windows(
+    network: str,
+    grid_size: tuple[int, int],
+    dim: Sequence[int],
+    depth: Sequence[int],
+    num_heads: Sequence[int],
+    window_size: Sequence[int | None] | None,
+) -> list[int | None]:
+    """The window of each stage of a `network` whose finest token grid is `grid_size`, None for everywhere.
+
+    Raises ValueError unless every list has one number per stage and the grid can be halved between all of them.
+    """
+    stages = len(dim)
+    windows = list(window_size or [None] * stages)
+    if not stages == len(depth) == len(num_heads) == len(windows):
+        raise ValueError(
+            f"{network}.dim, depth, num_heads and window_size need one number per stage; they have "
+            f"{stages}, {len(depth)}, {len(num_heads)} and {len(windows)}"
+        )
+    if grid_size[0] % 2 ** (stages - 1):
+        raise ValueError(
+            f"{stages} {network} stages halve the {grid_size[0]}x{grid_size[1]} token grid {stages - 1} times, "
+            "which does not come out even; use fewer stages or another patch_size"
+        )
+    return windows
 
 
 class PatchEmbed(nn.Module):

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from transgan.layers.block import Transformer
 from transgan.layers.norm import PixelNorm, RMSNorm, StyleNorm
-from transgan.layers.patch import PixelShuffleUp, token_grid, unpatchify
+from transgan.layers.patch import PixelShuffleUp, stage_windows, token_grid, unpatchify
 from transgan.layers.position import sincos_table
 
 
@@ -51,19 +51,9 @@ class StyleTransformer(nn.Module):
     ):
         super().__init__()
         stages = len(dim)
-        window_size = window_size or [None] * stages
-        if not stages == len(depth) == len(num_heads) == len(window_size):
-            raise ValueError(
-                "generator.dim, depth, num_heads and window_size need one number per stage; they have "
-                f"{stages}, {len(depth)}, {len(num_heads)} and {len(window_size)}"
-            )
         self.latent_dim, self.num_classes, self.patch_size = latent_dim, num_classes, patch_size
         self.grid_size = token_grid(img_size, patch_size)
-        if self.grid_size[0] % 2 ** (stages - 1):
-            raise ValueError(
-                f"{stages} generator stages halve the {self.grid_size[0]}x{self.grid_size[0]} token grid "
-                f"{stages - 1} times, which does not come out even; use fewer stages or another patch_size"
-            )
+        window_size = stage_windows("generator", self.grid_size, dim, depth, num_heads, window_size)
         first = self.grid_size[0] // 2 ** (stages - 1)
 
         widths = [latent_dim * (2 if num_classes else 1)] + [style_dim] * mapping_depth

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from transgan.layers.block import Transformer
 from transgan.layers.norm import RMSNorm, ScaledNorm
-from transgan.layers.patch import PatchEmbed, PoolDown, token_grid
+from transgan.layers.patch import PatchEmbed, PoolDown, stage_windows, token_grid
 from transgan.layers.position import sincos_table
 
 
@@ -50,21 +50,11 @@ class ViTDiscriminator(nn.Module):
     ):
         super().__init__()
         stages = len(dim)
-        window_size = window_size or [None] * stages
-        if not stages == len(depth) == len(num_heads) == len(window_size):
-            raise ValueError(
-                "discriminator.dim, depth, num_heads and window_size need one number per stage; they have "
-                f"{stages}, {len(depth)}, {len(num_heads)} and {len(window_size)}"
-            )
-        if window_size[-1] is not None:
-            raise ValueError("the last discriminator stage holds the class token and must see everywhere: window null")
         self.num_classes = num_classes
         grid = token_grid(img_size, patch_size)
-        if grid[0] % 2 ** (stages - 1):
-            raise ValueError(
-                f"{stages} discriminator stages halve the {grid[0]}x{grid[0]} token grid {stages - 1} times, "
-                "which does not come out even; use fewer stages or another patch_size"
-            )
+        window_size = stage_windows("discriminator", grid, dim, depth, num_heads, window_size)
+        if window_size[-1] is not None:
+            raise ValueError("the last discriminator stage holds the class token and must see everywhere: window null")
         self.stem = nn.Sequential(nn.Conv2d(in_chans, stem_dim, 3, padding=1), nn.LeakyReLU(0.2))
         self.patch_embed = PatchEmbed(stem_dim, dim[0], patch_size, overlap=patch_size // 2)
         self.pos_embed = nn.Parameter(sincos_table(dim[0], grid).unsqueeze(0))
