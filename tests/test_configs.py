@@ -21,13 +21,18 @@ from transgan.penalties import ZeroCentered
 from transgan.training.adversarial import discriminator_objective
 
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
+NEEDED = {
+    "data=folder": ["data.path=/x"], "data=zip": ["data.path=/x"], "extractor=timm": ["extractor.model_name=x"],
+    "extractor=mobilenet_v2": ["extractor.weights=/x"], "extractor=resnet56_cifar10": ["extractor.weights=/x"],
+    "extractor=module": ["extractor.module={_target_: torch.nn.Flatten}", "extractor.name=x"],
+}  # fmt: skip
 each_choice = pytest.mark.parametrize("group, name", CHOICES, ids=[f"{group}/{name}" for group, name in CHOICES])
 
 
 def composed(*arguments):
     """The train configuration with the command's keys filled in."""
-    path = ["data.path=/x"] if any(word in ("data=folder", "data=zip") for word in arguments) else []
-    return compose("train", [*arguments, *path])
+    needed = [word for choice, words in NEEDED.items() if choice in arguments for word in words]
+    return compose("train", [*arguments, *needed])
 
 
 def nodes(config):

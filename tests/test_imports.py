@@ -20,7 +20,7 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": set(),
     "__init__": set(),
     "__main__": {"cli"},
-    "commands": {"commands", "checkpoint", "errors", "overrides", "callbacks", "data", "training"},
+    "commands": {"commands", "checkpoint", "errors", "overrides", "callbacks", "data", "metrics", "training"},
 }
 
 

@@ -11,7 +11,7 @@ import torch
 
 from transgan import checkpoint
 from transgan.data import Digits
-from transgan.metrics import Classifier
+from transgan.metrics.extractors import Classifier
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +60,7 @@ def test_cifar10_photographs_from_a_zip(tmp_path):
         pytest.skip("TRANSGAN_TEST_SHARED does not name a folder with data/cifar10-train.zip")
     output = transgan(
         "train", "experiment=cifar10_tiny", "data=zip", f"data.path={shared}/data/cifar10-train.zip",
-        "kimg=3", "evaluate_every=1.5", "metrics.num_samples=2000", "metrics.extractor.steps=200", cwd=tmp_path,
+        "kimg=3", "evaluate_every=1.5", "metrics.num_samples=2000", "extractor.steps=200", cwd=tmp_path,
     )  # fmt: skip
     assert "50,000 images" in output and "img/s" in output
     run = tmp_path / "runs" / "cifar10_tiny"

@@ -12,7 +12,7 @@ HELP = """\
 transgan {version}: Transformers that generate images, judged by Transformers
 
   transgan train [PICTURES] [key=value ...]     train, or continue the same command
-  transgan evaluate RUN [key=value ...]         measure a run: Frechet distance, Inception Score
+  transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
   transgan sample RUN [key=value ...]           draw images
 
 Start here, on any computer, without a download:
@@ -39,7 +39,8 @@ Most used:
   generator={generator}
   discriminator={discriminator}
   data={data}   data.path=PATH                 data.on_error=skip  go on without broken files
-  metrics={metrics}         trainer={trainer}
+  metrics={metrics}  extractor={extractor}
+  trainer={trainer}
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
   precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
@@ -49,18 +50,25 @@ Most used:
 Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jsonl, env.json, log.txt.
 """,
     "evaluate": """\
-transgan evaluate RUN [key=value ...]
+transgan evaluate RUN|IMAGES [key=value ...]
 
-Measures the averaged generator of a run folder or checkpoint and prints each number with its protocol.
+Measures the averaged generator of a run or checkpoint, or a folder or zip of images that any program made, and prints
+each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
 
   transgan evaluate runs/digits
-  transgan evaluate runs/digits checkpoint=last num_samples=5000 seed=1
-  transgan evaluate runs/cats metrics=inception metrics.extractor.weights=weights-inception-2015-12-05-6726825d.pth
+  transgan evaluate runs/cats metrics=paper extractor=inception extractor.download=true
+  transgan evaluate their_samples/ against=real_images/ extractor=timm:vit_small_patch16_224 extractor.weights=PATH
 
-  checkpoint=best|last  num_samples=N  seed=N  psi=X  device=auto|cpu|cuda
-  metrics={metrics}   default: what the run was trained with
+  metrics={metrics}       default: what the run was trained with; paper: 50,000 images, three times, every metric
+  extractor={extractor}
+                           the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
+  against=PATH             real images: a folder, a zip, or an npz of mu and sigma (num_real=N); default: the run's data
+  heldout=PATH             real images that were not trained on; or train with holdout=0.1
+  export=PATH.npz          mu and sigma of the real images, for other programs
+  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
+  devices=N  device=auto|cpu|cuda  out=PATH
 
-Appends a line to metrics.jsonl of the run.
+Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.evaluation.json, with everything.
 """,
     "sample": """\
 transgan sample RUN [key=value ...]

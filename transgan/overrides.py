@@ -20,7 +20,7 @@ from transgan.errors import UserError
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 
 # Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
-PATHS = {"path", "run", "runs", "init_from", "weights", "out"}
+PATHS = {"path", "run", "runs", "init_from", "weights", "out", "against", "heldout", "export"}
 LITERAL = PATHS | {"name", "seeds", "class"}
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
@@ -73,6 +73,9 @@ def split(command: str, arguments: list[str], findings: list[str]):
         elif key == "config" and command == "train":
             base = value
         elif key in known:
+            value, colon, argument = value.partition(":")
+            if colon:                           # extractor=timm:resnet50
+                values.append((f"{key}.model_name", argument))
             if value in known[key]:
                 choices[key] = value
             else:

@@ -101,6 +101,7 @@ def test_open_sums_travel_in_the_checkpoint(tmp_path):
 
 class Judge:
     primary = "fid"
+    identity = ["fid", "ab", 100, 0, 1]
 
     def __init__(self, *values):
         self.values = list(values)
@@ -109,18 +110,18 @@ class Judge:
         value = self.values.pop(0)
         if isinstance(value, Exception):
             raise value
-        return {"fid": value}
+        return SimpleNamespace(numbers={"fid": value}, flags={})
 
     def protocol(self):
         return {"seed": 0}
 
 
-def evaluations(tmp_path, judge):
-    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), judge, True, SimpleNamespace(seconds=1.0))
+def evaluations(tmp_path, judge, share=1.0):
+    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), judge, True, share, SimpleNamespace(seconds=1.0))
 
 
 def test_the_best_is_the_lowest_finite(tmp_path):
-    callback = evaluations(tmp_path, Judge(9.0, 5.0, math.nan, ValueError("not finite"), 7.0, 4.0))
+    callback = evaluations(tmp_path, Judge(9.0, 5.0, math.nan, RuntimeError("out of memory"), 7.0, 4.0))
     network = module(0, generate=None, all_gather=None)
     callback.on_train_start(trainer(), network)
     improved = [callback.improved]
@@ -140,9 +141,22 @@ def test_another_judges_best_is_no_measure(tmp_path):
     other.load_state_dict(callback.state_dict())
     assert other.best == callback.best
     other = evaluations(tmp_path, Judge())
-    other.judge.primary = "fd_classifier"
+    other.judge.identity = ["fid", "ab", 5000, 0, 1]
     other.load_state_dict(callback.state_dict())
     assert other.best is None
+
+
+def test_evaluations_take_no_more_than_their_share(tmp_path, caplog):
+    callback = evaluations(tmp_path, Judge(4.0, 3.0, 2.0, 1.0), share=0.25)
+    network = module(0, generate=None, all_gather=None)
+    for images, spent in ((100, 0.0), (200, 0.2), (300, 0.3), (400, 0.25), (1000, 0.9)):     # of stats.seconds = 1
+        network.images_seen, callback.spent = images, spent
+        callback.on_train_batch_end(trainer(), network, None, None, 0)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["kimg"] for line in lines] == [0.1, 0.2, 0.4, 1.0]              # the last one in any case
+    assert "no evaluation at 0.3 kimg: evaluations took 30 % of the time, and evaluate_share allows 25 %" in caplog.text
+    with pytest.raises(ValueError, match="evaluate_share"):
+        evaluations(tmp_path, Judge(), share=0)
 
 
 @pytest.mark.parametrize("channels, size, factor", [(1, 8, 5), (3, 32, 1), (3, 64, 1)])

@@ -79,17 +79,17 @@ def test_classes_asked_for_where_there_are_none(refused, pictures, tiny_folder, 
 
 def test_metrics_that_need_classes(refused, pictures, tiny_folder, tmp_path):
     pictures(tmp_path / "flat", classes=["."])
-    assert "metrics=none" in refused("train", "flat", *tiny_folder, "metrics=classifier")
+    assert "metrics=none" in refused("train", "flat", *tiny_folder, "metrics=fast")
 
 
 def test_inception_without_weights_or_network(refused, pictures, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     pictures(tmp_path / "mine")
     words = [word for word in tiny_folder if word != "metrics=none"]
-    err = refused("train", "mine", *words, "metrics.extractor.download=false")
+    err = refused("train", "mine", *words)
     assert err.count("\n") == 1
-    assert "the weights are not on this machine, and download is off" in err
-    assert "metrics.extractor.weights=PATH" in err and "metrics=classifier" in err
+    assert "the weights are not on this machine" in err
+    assert "extractor.weights=PATH" in err and "extractor=classifier" in err
     assert not (tmp_path / "runs/folder/stats.csv").exists()
 
 
@@ -224,7 +224,7 @@ def test_other_images_are_refused(refused, run, judged_words, pictures, tmp_path
 def judged_words(tiny):
     """What continues the `judged` run, apart from its length."""
     return [
-        *tiny, "metrics=classifier", "metrics.extractor.steps=50", "metrics.num_samples=128", "kimg=2.56",
+        *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=50", "metrics.num_samples=128", "kimg=2.56",
         "sample_every=0.64", "evaluate_every=0.64", "checkpoint_every=0.64", "log_every=0.32",
     ]  # fmt: skip
 
@@ -235,7 +235,7 @@ def test_run_trained_without_metrics(refused, run):
     saved["config"]["metrics"] = {}
     torch.save(saved, last)
     err = refused("evaluate", run, "checkpoint=last")
-    assert "trained with metrics=none" in err and "metrics=classifier or metrics=inception" in err
+    assert "trained with metrics=none" in err and "metrics=fast or metrics=paper" in err
 
 
 def test_checkpoint_that_would_run_something_else(refused, run):

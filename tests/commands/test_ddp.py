@@ -15,7 +15,7 @@ EQUAL = ("kimg", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_
 def runs(transgan_process, tiny, tmp_path_factory):
     """The same run by one process and by two: {processes: (folder, stdout)}."""
     words = [
-        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.16",
+        *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num_samples=100", "kimg=0.16",
         "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS,
     ]  # fmt: skip
     found = {}
@@ -69,7 +69,7 @@ def test_two_go_on_where_one_stopped(runs, inside, tiny):
     """How many processes is no setting of the run: here one goes on where two stopped."""
     run = runs[2][0]
     words = [
-        *tiny, "metrics=classifier", "metrics.extractor.steps=20", "metrics.num_samples=100", "kimg=0.192",
+        *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num_samples=100", "kimg=0.192",
         "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS,
     ]  # fmt: skip
     code, out, err = inside("train", *words, f"runs={run.parent}")

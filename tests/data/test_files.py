@@ -349,3 +349,42 @@ def test_describe(tmp_path):
         "pets: 6 images, 2 classes (cats 3, dogs 3); 8x8 from 12x10 median, centre crop, Lanczos; "
         "1 smaller than 8 px enlarged; ignored 1 other file; kept in memory (1.2 kB)"
     )
+
+
+# Images as they are: for measuring what another program made.
+
+
+def square(path, side, mode="RGB", seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (side, side, 3) if mode == "RGB" else (side, side)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("source", [Folder, Zip])
+@pytest.mark.parametrize("mode, channels", [("RGB", 3), ("L", 1)])
+def test_as_they_are(tmp_path, source, mode, channels):
+    for i in range(3):
+        square(tmp_path / "made" / f"{i}.png", 12, mode, i)
+    path = tmp_path / "made" if source is Folder else packed(tmp_path / "made", tmp_path / "made.zip")
+    images = source(path, None, None)
+    assert (images.resolution, images.channels, images.preparation) == (12, channels, "as they are")
+    with Image.open(tmp_path / "made" / "2.png") as last:
+        assert np.array_equal(images.images[2].permute(1, 2, 0).squeeze(), np.asarray(last))
+
+
+def test_as_they_are_means_squares_of_one_size(tmp_path):
+    square(tmp_path / "a.png", 12)
+    square(tmp_path / "b.png", 14)
+    with pytest.raises(ValueError, match=r"1 of 2 images .* are not 12x12 \(the first is b.png, 14x14\)"):
+        Folder(tmp_path, None, None)
+    assert Folder(tmp_path, 12, None).preparation == "Lanczos to 12 px"
+    (tmp_path / "b.png").unlink()
+    Image.new("RGB", (12, 7)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not 12x12 .*a.png, 12x7"):
+        Folder(tmp_path, None, None)
+
+
+def test_as_they_are_with_a_broken_first_image(tmp_path):
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(ValueError, match="a.png in .* cannot be read"):
+        Folder(tmp_path, None, None)

@@ -7,9 +7,11 @@ import pytest
 import scipy.linalg
 import torch
 from torch import nn
-from torchmetrics.image.inception import InceptionScore
+from torchmetrics.image.fid import FrechetInceptionDistance
 
-from transgan.metrics import Inception, Judge
+from transgan.metrics import Accuracy, Frechet, Judge, Kernel, Score, incomparable, ranking
+from transgan.metrics.extractors import Inception
+from transgan.metrics.measures import named
 
 
 @pytest.fixture
@@ -17,10 +19,22 @@ def dataset(images_dataset, noise):
     return images_dataset(noise(1234), torch.arange(1234) % 3)
 
 
+def identity(num_features):
+    network = nn.Identity()
+    network.num_features = num_features
+    return network
+
+
 def judge_of(dataset, extractor, **arguments):
-    judge = Judge(extractor, **arguments)
+    judge = unprepared(extractor, **arguments)
     judge.prepare(dataset)
     return judge
+
+
+def unprepared(extractor, splits=3, subset_size=50, num_samples=None, batch_size=256, seed=0, blocks=1):
+    measures = {"frechet": Frechet(), "kernel": Kernel(subsets=3, subset_size=subset_size), "score": Score(splits),
+                "accuracy": Accuracy()}
+    return Judge(extractor, measures, num_samples, batch_size, seed, blocks, heldout=False)
 
 
 def frechet(a, b):
@@ -32,43 +46,23 @@ def frechet(a, b):
 
 def test_frechet_distance_is_the_closed_form(dataset, pixels, generate):
     judge = judge_of(dataset, pixels(), num_samples=301)
-    fakes = generate(list(judge.seeds), judge.labels)
+    fakes = generate(list(judge.seeds()), judge.labels)
     expected = frechet(dataset.images.flatten(1) / 255, fakes.flatten(1) / 255)
-    assert judge(generate)["fd_pixels"] == pytest.approx(expected, rel=1e-6)
-
-
-def test_score_is_k_for_one_hot_logits(dataset, pixels):
-    class OneHot(pixels):
-        def __call__(self, images):
-            features, _ = super().__call__(images)
-            return features, nn.functional.one_hot(images[:, 0, 0, 0].long() % 5, 5).float() * 900
-
-    judge = judge_of(dataset, OneHot(), num_samples=1000, splits=1)
-    numbers = judge(lambda seeds, labels: (torch.tensor(seeds) % 5).byte().view(-1, 1, 1, 1).repeat(1, 1, 4, 4))
-    assert numbers["cs_pixels"] == pytest.approx(5, abs=1e-9)
-    constant = judge(lambda seeds, labels: torch.full((len(seeds), 1, 4, 4), 2, dtype=torch.uint8))
-    assert constant["cs_pixels"] == pytest.approx(1, abs=1e-9)
-
-
-@pytest.mark.filterwarnings("ignore:Metric", "ignore:std")
-def test_score_equals_torchmetrics(dataset, pixels, generate):
-    judge = judge_of(dataset, pixels(), num_samples=300, splits=1)
-    metric = InceptionScore(nn.Identity(), splits=1)         # one group: the permutation does not matter
-    metric.update(pixels()(generate(list(judge.seeds), judge.labels))[1].double())
-    assert judge(generate)["cs_pixels"] == pytest.approx(metric.compute()[0].item(), rel=1e-9)
+    assert judge(generate).numbers["fd_pixels"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_no_logits_no_score(dataset, pixels, generate):
-    assert set(judge_of(dataset, pixels(logits=False), num_samples=50)(generate)) == {"fd_pixels"}
+    numbers = judge_of(dataset, pixels(logits=False), num_samples=50)(generate).numbers
+    assert set(numbers) == {"fd_pixels", "kd_pixels", "kd_pixels_std"}
 
 
-def test_batch_size_changes_nothing(dataset, pixels, generate):
-    numbers = [judge_of(dataset, pixels(), num_samples=103, batch_size=size)(generate) for size in (1, 7, 64)]
-    assert numbers[0] == numbers[1] == numbers[2]
+def test_T24_batch_size_changes_nothing(dataset, pixels, generate):
+    results = [judge_of(dataset, pixels(), num_samples=103, batch_size=size)(generate) for size in (1, 7, 64)]
+    assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("world_size, num_samples", [(2, 101), (3, 100), (5, 3)])   # 5 ranks, 3 images: two have none
-def test_processes_change_nothing(dataset, pixels, generate, world_size, num_samples):
+@pytest.mark.parametrize("world_size, num_samples", [(2, 101), (3, 100), (5, 4)])   # 5 ranks, 4 images: one has none
+def test_T24_processes_change_nothing(dataset, pixels, generate, world_size, num_samples):
     judge = judge_of(dataset, pixels(), num_samples=num_samples, batch_size=7)
     held, made = [], []
 
@@ -86,30 +80,33 @@ def test_processes_change_nothing(dataset, pixels, generate, world_size, num_sam
     for rank in range(world_size):
         with pytest.raises(Waiting):
             judge(counting, rank, world_size, hand_in)
-    assert sorted(made) == list(judge.seeds)
+    assert sorted(made) == list(judge.seeds())
     assert len({rows.shape for rows in held}) == 1          # a plain all_gather will do
     assert judge(generate, 0, world_size, lambda rows: held) == judge(generate)
     assert judge(generate, world_size - 1, world_size, lambda rows: held) is None
 
 
 def test_the_metrics_do_not_wait_for_other_processes(dataset, pixels, generate, monkeypatch):
-    judge = judge_of(dataset, pixels(), num_samples=100)
-    expected = judge(generate)
+    expected = judge_of(dataset, pixels(), num_samples=100)(generate)
     monkeypatch.setattr("torchmetrics.metric.jit_distributed_available", lambda: True)   # but there is no group
     assert judge_of(dataset, pixels(), num_samples=100)(generate) == expected
 
 
-def test_twice_is_the_same_and_the_reals_stay(dataset, pixels, generate):
+def test_T25b_twice_is_the_same_and_the_reals_stay(dataset, pixels, generate):
     judge = judge_of(dataset, pixels(), num_samples=100)
     first = judge(generate)
     assert judge(generate) == first
-    assert int(judge.frechet.real_features_num_samples) == len(dataset)
-    assert int(judge.frechet.fake_features_num_samples) == 0
+    assert judge.reference.moments.n == len(dataset)
+    # calling torchmetrics' metric, as its interface invites to, counts the real images twice
+    naive = FrechetInceptionDistance(identity(16), reset_real_features=False)
+    naive.update(judge.reference.features.rows, real=True)
+    naive(judge.reference.features.rows[:100] * 0.9, real=False)
+    assert naive.real_features_num_samples == 2 * len(dataset)
 
 
 def test_a_seed_is_another_sample(dataset, pixels, generate):
     one, two = (judge_of(dataset, pixels(), num_samples=100, seed=seed) for seed in (0, 1))
-    assert not set(one.seeds) & set(two.seeds)
+    assert not set(one.seeds()) & set(two.seeds())
     assert one(generate) != two(generate)
 
 
@@ -124,7 +121,7 @@ def test_labels_are_the_proportions_of_the_data(images_dataset, noise, pixels):
     assert judge_of(images_dataset(noise(10)), pixels()).labels is None
 
 
-def test_random_numbers_outside_are_untouched(dataset, pixels, generate):
+def test_T23_random_numbers_outside_are_untouched(dataset, pixels, generate):
     before = torch.get_rng_state()
     judge = judge_of(dataset, pixels(), num_samples=100)
     judge(lambda seeds, labels: generate(seeds, labels) + torch.rand(1).byte())   # draws from the global generator
@@ -141,8 +138,8 @@ def test_the_score_ignores_random_numbers_outside(dataset, pixels, generate):
     assert judge(generate) == first
 
 
-def test_works_across_inference_mode_and_leaves_no_gradients(dataset, pixels, generate):
-    judge = Judge(pixels(), num_samples=100)
+def test_T29_works_across_inference_mode_and_leaves_no_gradients(dataset, pixels, generate):
+    judge = unprepared(pixels(), num_samples=100)
     with torch.inference_mode():
         judge.prepare(dataset)
         inside = judge(generate)
@@ -165,13 +162,13 @@ def test_non_finite_features_name_the_image(dataset, pixels, generate):
     judge = judge_of(dataset, extractor, num_samples=50)
     judge.extractor = Broken()
     judge.extractor.prepare(dataset)
-    judge.extractor.broken = generate([judge.seeds[17]], judge.labels[17:18])[0, 0, 0, 0]
-    first = next(i for i in range(50) if generate([judge.seeds[i]], judge.labels[i:i + 1])[0, 0, 0, 0]
+    judge.extractor.broken = generate([judge.seeds()[17]], judge.labels[17:18])[0, 0, 0, 0]
+    first = next(i for i in range(50) if generate([judge.seeds()[i]], judge.labels[i:i + 1])[0, 0, 0, 0]
                  == judge.extractor.broken)
     with pytest.raises(ValueError, match=f"generated image {first} "):
         judge(generate)
     judge.extractor = extractor
-    assert np.isfinite(judge(generate)["fd_pixels"])        # the failure left nothing behind
+    assert np.isfinite(judge(generate).numbers["fd_pixels"])        # the failure left nothing behind
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x / 255, lambda x: x[1:]])
@@ -186,22 +183,96 @@ def test_too_few_images(images_dataset, noise, pixels):
         judge_of(images_dataset(noise(1)), pixels())
 
 
-def test_only_the_standard_inception_is_called_fid(pixels):
-    names = {type(extractor).__name__ + str(extractor.standard): (Judge(extractor).primary, Judge(extractor).score)
-             for extractor in (Inception(), Inception(weights="mine.pth", check=False), pixels())}
-    assert names == {"InceptionTrue": ("fid", "is"), "PixelsFalse": ("fd_pixels", "cs_pixels"),
-                     "InceptionFalse": ("fd_inception_unchecked", "cs_inception_unchecked")}
+def test_T31_only_the_standard_inception_is_called_fid(pixels):
+    names = {}
+    for extractor in (Inception(), Inception(weights="mine.pth", check=False), pixels()):
+        names[extractor.name] = [named(name, extractor) for name in ("fd", "kd", "cs", "fd_heldout", "recall")]
+    assert names == {
+        "inception": ["fid", "kid", "is", "fid_heldout", "recall"],
+        "inception_unchecked": ["fd_inception_unchecked", "kd_inception_unchecked", "cs_inception_unchecked",
+                                "fd_inception_unchecked_heldout", "recall_inception_unchecked"],
+        "pixels": ["fd_pixels", "kd_pixels", "cs_pixels", "fd_pixels_heldout", "recall_pixels"]}
+
+
+def test_T31_numbers_of_different_protocols_are_not_ranked(dataset, pixels):
+    class Other(pixels):
+        hash = "01"
+
+    few, many, other = (judge_of(dataset, extractor, num_samples=n).protocol()
+                        for extractor, n in ((pixels(), 60), (pixels(), 100), (Other(), 60)))
+    values = ({"fd_pixels": 2.0}, {"fd_pixels": 1.0})
+    assert ranking([("a", values[0], few), ("b", values[1], few | {"seed": 3})], "fd_pixels") == ["b", "a"]
+    assert sorted(values, key=lambda each: each["fd_pixels"])[0] is values[1]       # what one would do without asking
+    for wrong, word in ((many, "num_generated: 60 and 100"), (other, "extractor_sha256: 00 and 01")):
+        with pytest.raises(ValueError, match=word):
+            ranking([("a", values[0], few), ("b", values[1], wrong)], "fd_pixels")
+        assert wrong["id"] != few["id"]
+    assert not incomparable(few, few | {"seed": 1})
 
 
 def test_protocol_is_complete_and_plain(dataset, pixels):
-    protocol = judge_of(dataset, pixels(), num_samples=12).protocol(weights="raw", truncation=0.7)
+    protocol = judge_of(dataset, pixels(), num_samples=60, seed=2).protocol(weights="raw", truncation=0.7)
     assert json.loads(json.dumps(protocol)) == protocol
-    assert protocol["num_generated"] == 12 and protocol["num_real"] == 1234 and protocol["split"] == "train"
+    assert protocol["num_generated"] == 60 and protocol["num_real"] == 1234 and protocol["split"] == "train"
     assert protocol["extractor"] == "pixels" and protocol["extractor_sha256"] == "00"
-    assert protocol["dataset"] == dataset.fingerprint and protocol["resolution"] == 4 and protocol["channels"] == 1
-    assert protocol["weights"] == "raw" and protocol["truncation"] == 0.7 and protocol["seed"] == 0
+    assert protocol["reference"]["dataset"] == dataset.fingerprint
+    assert protocol["resolution"] == 4 and protocol["channels"] == 1
+    assert protocol["weights"] == "raw" and protocol["truncation"] == 0.7 and protocol["seed"] == 2
     assert protocol["comparable_to_published"] is False
-    assert protocol["splits"] == 6                          # 12 images in chunks of ceil(12 / 10)
+    assert protocol["measures"]["score"] == {"splits": 3}
+    assert protocol["measures"]["kernel"]["rng_seed"] == 2020 and len(protocol["id"]) == 8
+
+
+def test_T32_small_samples_are_called_small(dataset, pixels, generate, images_dataset, noise):
+    flags = judge_of(dataset, pixels(), num_samples=100)(generate).flags
+    assert set(flags) == {"small_sample"} and "100 images are few" in flags["small_sample"]
+    flags = judge_of(dataset, pixels(), num_samples=10, subset_size=20)(generate).flags
+    assert set(flags) == {"small_sample", "rank_deficient", "small_kernel_subsets"}
+    many = images_dataset(noise(2100), torch.arange(2100) % 3)
+    assert not judge_of(many, pixels(), num_samples=2048)(generate).flags
+
+
+def test_blocks_are_disjoint_and_give_mean_and_spread(dataset, pixels, generate):
+    judge = judge_of(dataset, pixels(), num_samples=100, seed=1, blocks=3)
+    seen = []
+    result = judge(lambda seeds, labels: seen.extend(seeds) or generate(seeds, labels))
+    assert len(seen) == len(set(seen)) == 300 and min(seen) >= 1_000_003
+    single = [judge_of(dataset, pixels(), num_samples=100, seed=s) for s in (1, 2, 3)]
+    for each in single:
+        each.labels = judge.labels
+    values = [each(generate).numbers["fd_pixels"] for each in single]
+    assert result.numbers["fd_pixels"] == pytest.approx(np.mean(values), rel=1e-12)
+    spread = result.spread["fd_pixels"]
+    assert spread["std"] == pytest.approx(np.std(values, ddof=1), rel=1e-9)
+    assert (spread["min"], spread["max"]) == (min(values), max(values))
+
+
+def test_floor_and_ceiling(dataset, pixels, generate, images_dataset, noise):
+    judge = judge_of(dataset, pixels(), num_samples=300)
+    bounds = judge.bounds(lambda seeds, labels: torch.zeros(len(seeds), 1, 4, 4, dtype=torch.uint8))
+    assert bounds["floor_of"] == "two halves of the real images" and bounds["floor_num"] == 300
+    assert 0 < bounds["floor"] < judge(generate).numbers["fd_pixels"] < bounds["ceiling"]
+    judge.prepare(dataset, images_dataset(noise(200, seed=5), torch.arange(200) % 3))
+    with_heldout = judge.bounds(generate)
+    assert with_heldout["floor_of"] == "held-out real images" and with_heldout["floor_num"] == 200
+
+
+def test_numbers_against_held_out_images(dataset, pixels, generate, images_dataset, noise):
+    heldout = images_dataset(noise(200, seed=5), torch.arange(200) % 3)
+    judge = unprepared(pixels(), num_samples=300)
+    judge.prepare(dataset, heldout)
+    other = judge_of(heldout, pixels(), num_samples=300)
+    other.labels = judge.labels
+    assert judge(generate).numbers["fd_pixels_heldout"] == pytest.approx(other(generate).numbers["fd_pixels"], rel=1e-9)
+    assert judge.protocol()["num_heldout"] == 200
+
+
+def test_an_unconditional_generator_is_asked_for_no_class(dataset, pixels, generate):
+    judge = unprepared(pixels(), num_samples=60)
+    judge.prepare(dataset, conditional=False)
+    asked = []
+    judge(lambda seeds, labels: asked.append(labels) or generate(seeds, labels))
+    assert asked == [None]
 
 
 def test_num_samples_defaults_to_the_data_up_to_ten_thousand(images_dataset, noise, pixels):
@@ -211,5 +282,5 @@ def test_num_samples_defaults_to_the_data_up_to_ten_thousand(images_dataset, noi
 
 def test_progress_is_told(dataset, pixels):
     told = []
-    Judge(pixels()).prepare(dataset, progress=lambda done, total: told.append((done, total)))
+    unprepared(pixels()).prepare(dataset, progress=lambda done, total: told.append((done, total)))
     assert told == [(1000, 1234), (1234, 1234)]

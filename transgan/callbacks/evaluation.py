@@ -17,18 +17,22 @@ log = logging.getLogger(__name__)
 class Evaluation(Callback):
     """Runs `judge` on the module at every interval; a failure is reported and noted as null, training goes on.
 
-    `best` is the lowest value of the judge's primary number so far, {"kimg", "value"}; `improved` tells whether the
-    evaluation just made is it.
+    An evaluation is left out, and that is said, while evaluations have taken more than `share` of the run's time; the
+    last one is always made. `best` is the lowest value of the judge's primary number so far, {"kimg", "value"};
+    `improved` tells whether the evaluation just made is it.
     """
 
-    def __init__(self, run: Path, interval: Interval, judge, at_start: bool, stats):
+    def __init__(self, run: Path, interval: Interval, judge, at_start: bool, share: float, stats):
+        if not 0 < share <= 1:
+            raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
         self.path, self.interval, self.judge, self.stats = Path(run) / "metrics.jsonl", interval, judge, stats
-        self.at_start = at_start
+        self.at_start, self.share = at_start, share
         self.best: dict[str, float] | None = None
         self.latest: dict[str, float] = {}
         self.first: dict[str, float] = {}
         self.improved = False
         self.took = 0.0                     # seconds of the latest evaluation
+        self.spent = 0.0                    # seconds of all evaluations of the run
 
     def on_train_start(self, trainer, module) -> None:
         if trainer.is_global_zero:
@@ -39,17 +43,30 @@ class Evaluation(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         self.improved = False
         if self.interval.due(module.images_seen, module.batch_size):
-            self.evaluate(trainer, module)
+            # one process decides for all: their clocks differ
+            if trainer.strategy.broadcast(self.affordable(module)):
+                self.evaluate(trainer, module)
+            else:
+                log.warning(
+                    "no evaluation at %g kimg: evaluations took %.0f %% of the time, and evaluate_share allows %.0f %%",
+                    module.images_seen / 1000, 100 * self.spent / self.stats.seconds, 100 * self.share,
+                )  # fmt: skip
+
+    def affordable(self, module) -> bool:
+        return self.interval.finished(module.images_seen) or self.spent <= self.share * self.stats.seconds
 
     def evaluate(self, trainer, module) -> None:
         start = time.monotonic()
+        result = None
         try:
-            numbers = self.judge(module.generate, trainer.global_rank, trainer.world_size, module.all_gather)
-        except ValueError as error:         # images that are not finite, on all processes alike
-            log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error)
-            numbers = {self.judge.primary: float("nan")}
+            result = self.judge(module.generate, trainer.global_rank, trainer.world_size, module.all_gather)
+            numbers, flags = (result.numbers, sorted(result.flags)) if result is not None else ({}, [])
+        except Exception as error:          # images that are not finite, too little memory, ...: training goes on
+            log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
+            numbers, flags = {self.judge.primary: float("nan")}, ["failed"]
         numbers = trainer.strategy.broadcast(numbers)
         self.took = time.monotonic() - start
+        self.spent += self.took
         kimg, value = module.images_seen / 1000, numbers[self.judge.primary]
         self.latest = numbers
         self.first = self.first or numbers
@@ -57,24 +74,36 @@ class Evaluation(Callback):
         if self.improved:
             self.best = {"kimg": kimg, "value": value}
         if trainer.is_global_zero:
-            append(self.path, kimg, self.stats.seconds, numbers, self.judge.protocol())
+            append(self.path, kimg, self.stats.seconds, numbers, self.judge.protocol() | {"flags": flags})
         if trainer.logger is not None:
             trainer.logger.log_metrics(numbers, step=module.images_seen)
 
     def state_dict(self) -> dict:
-        return {"primary": self.judge.primary, "best": self.best, "latest": self.latest, "first": self.first}
+        return {
+            "judge": self.judge.identity, "best": self.best, "latest": self.latest, "first": self.first,
+            "spent": self.spent,
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict) -> None:
-        if state["primary"] == self.judge.primary:      # another judge's best is no measure
+        self.spent = state["spent"]
+        if state["judge"] == self.judge.identity:       # another judge's best is no measure
             self.best, self.latest, self.first = state["best"], state["latest"], state["first"]
 
 
-def append(path: Path, kimg: float, seconds: float, numbers: dict[str, float], protocol: dict) -> None:
-    """One line of metrics.jsonl. What is not finite is null: JSON has no word for it."""
-    metrics = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": metrics, "protocol": protocol}
+def append(path: Path, kimg: float | None, seconds: float, numbers: dict, protocol: dict, **more) -> None:
+    """One line of metrics.jsonl, in one write. What is not finite is null: JSON has no word for it."""
+    line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, **more, "protocol": protocol}
     with open(path, "a") as file:
-        file.write(json.dumps(line, allow_nan=False) + "\n")
+        file.write(json.dumps(plain(line), allow_nan=False) + "\n")
+
+
+def plain(node):
+    """Nested containers with every number that is not finite as None."""
+    if isinstance(node, dict):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [plain(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
 
 
 def keep_until(path: Path, kimg: float) -> None:

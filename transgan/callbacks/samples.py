@@ -1,5 +1,6 @@
 """samples/: pictures of the same seeds all along the run, and real images beside them."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from transgan.callbacks.interval import Interval
+
+log = logging.getLogger(__name__)
 
 
 def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
@@ -50,10 +53,14 @@ class Samples(Callback):
             self.write(module)
 
     def write(self, module) -> None:
-        images = torch.cat([
-            module.generate(self.seeds[i : i + 64], None if self.labels is None else self.labels[i : i + 64])
-            for i in range(0, len(self.seeds), 64)
-        ])
+        try:
+            images = torch.cat([
+                module.generate(self.seeds[i : i + 64], None if self.labels is None else self.labels[i : i + 64])
+                for i in range(0, len(self.seeds), 64)
+            ])
+        except ValueError as error:         # images that are not finite: the steps will say so too
+            log.warning("no picture at %g kimg: %s", module.images_seen / 1000, error)
+            return
         save_grid(images, self.folder / f"{round(module.images_seen / 1000):06d}.png", self.columns)
 
     def reals(self) -> Tensor:

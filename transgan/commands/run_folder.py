@@ -22,8 +22,9 @@ from transgan.errors import UserError
 FREE = (
     "kimg", "trainer.", "trainer", "logger", "logger.", "log_every", "sample_every", "evaluate_every",
     "evaluate_at_start", "checkpoint_every", "grid", "num_workers", "force", "debug", "runs", "name", "init_from",
-    "compile", "algorithm.compile", "algorithm.max_nonfinite", "data.path", "data.in_memory", "data.on_error",
-    "data.download",
+    "evaluate_share", "extractor.weights", "metrics.extractor.weights", "extractor.download",
+    "metrics.extractor.download", "compile", "algorithm.compile", "algorithm.max_nonfinite", "data.path",
+    "data.in_memory", "data.on_error", "data.download",
 )  # fmt: skip
 ARCHITECTURE = ("generator.", "discriminator.", "resolution", "channels", "num_classes", "conditional")
 

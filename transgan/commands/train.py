@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint
+from transgan.callbacks.evaluation import append
 from transgan.commands.run_folder import (
     differences,
     is_main_process,
@@ -19,6 +20,7 @@ from transgan.commands.run_folder import (
     require_space,
     write_description,
 )  # fmt: skip
+from transgan.commands.sources import training_data
 from transgan.errors import UserError, describe, setting_up
 
 
@@ -30,8 +32,10 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         console = open_console()
-        dataset = make(config.data)
+        dataset, heldout = training_data(config)
         console.print(f"data    {dataset.describe()}")
+        if heldout is not None:
+            console.print(f"kept    {len(heldout):,} images out of training, to measure against")
         settle(config, dataset)
         last = folder / "checkpoints" / "last.ckpt"
         previous = checkpoint.read(last) if last.exists() else None
@@ -53,10 +57,10 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if is_main_process():
             keep_log(folder / "log.txt")
             write_description(folder, resolved, arguments)
-    return fit(config, resolved, module, dataset, previous, folder, console)
+    return fit(config, resolved, module, dataset, heldout, previous, folder, console)
 
 
-def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: Path, console) -> int:
+def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None, folder: Path, console) -> int:
     from transgan.callbacks.checkpoints import SaveCheckpoints, Stop
     from transgan.callbacks.evaluation import Evaluation
     from transgan.callbacks.interval import Interval
@@ -76,13 +80,20 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
         evaluation = None
         if config.get("metrics"):
             judge = make(config.metrics)
+            if judge.heldout_wanted and heldout is None:
+                heldout = dataset.heldout()
             with console.status("preparing the metrics: features of all real images"):
-                judge.prepare(dataset, device=device_of(config))
+                judge.prepare(
+                    dataset, heldout if judge.heldout_wanted else None, device_of(config), main=is_main_process(),
+                    conditional=config.num_classes > 0,
+                )  # fmt: skip
             console.print(
-                f"judge   {judge.primary}: {judge.protocol()['num_generated']:,} generated against "
-                f"{len(dataset):,} real images every {config.evaluate_every:g} kimg"
+                f"judge   {judge.primary}: {judge.num_samples:,} generated against {len(dataset):,} real images "
+                f"every {config.evaluate_every:g} kimg, for at most {100 * config.evaluate_share:g} % of the time"
             )
-            evaluation = Evaluation(folder, every("evaluate_every"), judge, config.evaluate_at_start, stats)
+            evaluation = Evaluation(
+                folder, every("evaluate_every"), judge, config.evaluate_at_start, config.evaluate_share, stats
+            )
         extra = {"config": resolved, "data": dataset.fingerprint, "class_names": list(dataset.class_names)}
         save = SaveCheckpoints(folder, every("checkpoint_every"), stop, evaluation, extra)
         progress = ProgressLine(config.kimg, stats, evaluation, every("evaluate_every"), console)
@@ -141,7 +152,8 @@ def fit(config, resolved: dict, module, dataset, previous: dict | None, folder: 
     if stop.signal is not None:
         console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues")
         return 128 + stop.signal
-    report(config, module, evaluation, folder, console)
+    if is_main_process():
+        report(config, module, evaluation, folder, console)
     return 0
 
 
@@ -150,10 +162,29 @@ def report(config, module, evaluation, folder: Path, console) -> None:
         name, best = evaluation.judge.primary, evaluation.best
         start = f" (untrained {evaluation.first[name]:.3g})" if config.evaluate_at_start else ""
         console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}")
+        if (folder / "checkpoints" / "best.ckpt").exists():     # not where nothing was better than untrained
+            with console.status("measuring the best again"):
+                again = measure_again(config, module, evaluation, folder)
+            console.print(f"again   {name} {again:.4g} with fresh seeds: the best of several is chosen by luck, too")
     else:
         console.print(f"done    {module.images_seen / 1000:g} kimg")
     grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
     console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
+
+
+def measure_again(config, module, evaluation, folder: Path) -> float:
+    """The primary number of best.ckpt by seeds that did not choose it; a line of metrics.jsonl says so."""
+    path = folder / "checkpoints" / "best.ckpt"
+    saved = checkpoint.read(path)
+    checkpoint.load_weights(module, saved, path)
+    module.eval().to(device_of(config))
+    judge = evaluation.judge
+    judge.seed += judge.blocks
+    result = judge(module.generate)
+    facts = judge.protocol() | {"checkpoint": path.name, "selection": "chosen by other seeds, measured again by these"}
+    with setting_up():
+        append(folder / "metrics.jsonl", saved["images_seen"] / 1000, evaluation.stats.seconds, result.numbers, facts)
+    return result.numbers[judge.primary]
 
 
 def check(config) -> None:

@@ -3,6 +3,7 @@
 from .arrays import Cifar10, Digits
 from .datamodule import ImageData
 from .files import Folder, Zip
+from .part import Part, hold_out
 from .sampler import EndlessSampler
 
-__all__ = ["Cifar10", "Digits", "EndlessSampler", "Folder", "ImageData", "Zip"]
+__all__ = ["Cifar10", "Digits", "EndlessSampler", "Folder", "ImageData", "Part", "Zip", "hold_out"]

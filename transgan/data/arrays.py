@@ -41,6 +41,7 @@ class Cifar10(ImageDataset):
         super().__init__("cifar10" if train else "cifar10 test", resolution, channels)
         from torchvision.datasets import CIFAR10
 
+        self.root, self.train = path, train
         root = Path(path).expanduser().absolute()
         if not (root / CIFAR10.base_folder).exists():
             unpack(root, CIFAR10, download)
@@ -52,6 +53,9 @@ class Cifar10(ImageDataset):
             ) from error
         images = fitted(source.data, resolution, channels)
         self.hold(images, source.targets, source.classes, [(32, 32)] * len(images))
+
+    def heldout(self):
+        return Cifar10(self.root, self.resolution, self.channels, train=False, download=False) if self.train else None
 
 
 def fitted(pixels, resolution, channels):

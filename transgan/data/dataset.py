@@ -64,6 +64,18 @@ class ImageDataset(Dataset):
             return self.images[indices], self.labels[indices]
         return torch.stack([self.decode(index) for index in indices]), self.labels[indices]
 
+    @property
+    def preparation(self):
+        """What was done to the images of the source, in a few words."""
+        done = [] if (self.sizes[:, 0] == self.sizes[:, 1]).all() else ["centre crop"]
+        if (self.sizes.amin(1) != self.resolution).any():
+            done.append(f"Lanczos to {self.resolution} px")
+        return ", ".join(done) or "as they are"
+
+    def heldout(self):
+        """The data set's own images that are not for training, as another ImageDataset; None if it has none."""
+        return None
+
     @cached_property
     def fingerprint(self):
         """Hex SHA-256 of the content: every pixel and label in memory; when streamed, the list of files with their

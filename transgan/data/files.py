@@ -1,8 +1,11 @@
 """A person's own images: every image file in a folder or a zip archive, in any format Pillow reads."""
 
+import io
 import os
 import zipfile
 from pathlib import Path, PurePosixPath
+
+from PIL import Image
 
 from .checking import check_all, decode_all, fits, quiet, why
 from .dataset import ImageDataset
@@ -12,13 +15,16 @@ from .listing import classes, image_suffixes, is_hidden, is_image, kinds
 
 class Files(ImageDataset):
     """What Folder and Zip share. They define `find()` -> [(relative posix name, place, stamp)] of all files that are
-    not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes."""
+    not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes.
+
+    resolution=None takes the images as they are: squares of one size, which no resizing has touched.
+    channels=None: 1 if the first image is gray, else 3.
+    """
 
     kind = ""
 
     def __init__(self, path, resolution, channels, on_error="raise", in_memory="auto"):
         self.path = Path(path).expanduser()
-        super().__init__(self.path.resolve().stem, resolution, channels)
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={on_error} is not possible: give raise or skip.")
         if in_memory not in ("auto", True, False):
@@ -30,13 +36,39 @@ class Files(ImageDataset):
         files = sorted(self.find(), key=lambda file: file[0])
         suffixes = image_suffixes()
         self.files = [file for file in files if is_image(file[0], suffixes)]
-        self.ignored = len(files) - len(self.files)
         if not self.files:
             others = kinds(name for name, _, _ in files)
-            others = f", only {self.ignored:,} other files ({others})" if files else ": it is empty"
+            others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
             raise ValueError(f"No image in {self.path}{others}; give a {self.kind} with png, jpg, webp... files.")
+        as_they_are = resolution is None
+        if as_they_are or channels is None:
+            width, gray = self._first()
+            resolution, channels = (width if as_they_are else resolution), channels or (1 if gray else 3)
+        super().__init__(self.path.resolve().stem, resolution, channels)
+        self.ignored = len(files) - len(self.files)
         size = len(self.files) * self.channels * self.resolution**2
         self._load(on_error, keep=fits(size) if in_memory == "auto" else in_memory)
+        if as_they_are:
+            self._require_one_size()
+
+    def _first(self):
+        """-> width of the first image, whether it is gray"""
+        name, place, _ = self.files[0]
+        try:
+            with quiet(), Image.open(io.BytesIO(self.read(place))) as image:
+                return image.size[0], image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+        except Exception as error:  # noqa: BLE001 - of many kinds, as in checking.py
+            raise ValueError(f"{name} in {self.path} cannot be read: {why(error)}; repair or remove it.") from error
+
+    def _require_one_size(self):
+        other = (self.sizes != self.resolution).any(1).nonzero().flatten().tolist()
+        if other:
+            width, height = self.sizes[other[0]].tolist()
+            raise ValueError(
+                f"{len(other):,} of {len(self):,} images in {self.path} are not {self.resolution}x{self.resolution} "
+                f"(the first is {self.files[other[0]][0]}, {width}x{height}): images are measured as they are, squares "
+                "of one size; save them all at the size they were generated at."
+            )
 
     def _load(self, on_error, keep):
         names = [name for name, _, _ in self.files]

@@ -1,7 +1,8 @@
-"""Measuring generators: feature extractors, and the judge that turns their features into numbers."""
+"""Measuring generators: feature extractors, measures of their features, and the judge that brings both together."""
 
-from transgan.metrics.classifier import Classifier
-from transgan.metrics.inception import Inception
-from transgan.metrics.judge import Judge
+from transgan.metrics.judge import Judge, Result, incomparable, ranking
+from transgan.metrics.measures import Accuracy, Copies, Frechet, Kernel, Manifold, Score
 
-__all__ = ["Classifier", "Inception", "Judge"]
+__all__ = [
+    "Accuracy", "Copies", "Frechet", "Judge", "Kernel", "Manifold", "Result", "Score", "incomparable", "ranking",
+]  # fmt: skip

@@ -1,149 +1,280 @@
-"""Judges a generator by numbers: the Frechet distance to all real images, and the score of the extractor's logits."""
+"""One pass over generated images, many numbers: images -> uint8 -> extractor -> features once -> every measure."""
 
-import math
-import warnings
+import hashlib
+import json
+import logging
+import statistics
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
-import torchmetrics
-from torch import nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.inception import InceptionScore
+from torch import Tensor, nn
 
-BLOCK = 1000         # rows added to the sums at a time: fixed, so that the batch size does not change the rounding
-STRIDE = 1_000_003   # between the first seeds of two evaluation seeds
+from transgan.metrics.frechet import Moments, frechet_distance
+from transgan.metrics.measures import named
+from transgan.metrics.reference import Features, Reference, reference_of
+
+VERSION = 1          # of the way numbers are made: counts up when the same images would give others
+STRIDE = 1_000_003   # between the first seeds of two blocks
+SMALL = 2048         # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Result:
+    """numbers by name, means over the blocks of seeds; spread: name -> {std, min, max} with several blocks;
+    details and flags (name -> sentence) of the first block."""
+
+    numbers: dict[str, float]
+    spread: dict[str, dict[str, float]]
+    details: dict
+    flags: dict[str, str]
 
 
 class Judge:
-    """Compares `num_samples` generated images with every image of a data set (None: as many as it has, up to 10,000).
+    """Compares generated images with all images of a data set, and with held-out ones where there are any.
 
-    Generated image i comes from seed `seed * 1_000_003 + i` and from label i of `labels`, whoever makes it: the
-    numbers do not depend on the batch size or the number of processes, and no random state outside is touched.
+    Generated image i of block b comes from seed `(seed + b) * 1_000_003 + i` and from label i of `labels`, whoever
+    makes it: the numbers do not depend on the batch size or the number of processes, and no random state outside is
+    touched.
 
-    The numbers are `fid` and `is` with the standard Inception only; with any other extractor they are
-    `fd_<extractor>` and `cs_<extractor>` (the score of a classifier), and compare only with the same weights.
+    Args:
+        extractor: makes features of uint8 images, see metrics/extractors. measures: name -> measure (measures.py).
+        num_samples: generated images per block; None: as many as there are real ones, up to 10,000.
+        batch_size: images at a time. seed: of the first block. blocks: disjoint blocks of seeds.
+        heldout: whether images kept out of training are wanted; whoever calls `prepare` hands them in.
     """
 
-    def __init__(self, extractor, num_samples=None, batch_size=256, seed=0, splits=10):
-        self.extractor, self.batch_size, self.seed, self.splits = extractor, batch_size, seed, splits
-        self.num_samples = num_samples
-        self.labels = None                    # int64 (num_samples,) after prepare(), or None without classes
-        self.frechet = None
+    def __init__(
+        self,
+        extractor,
+        measures: dict,
+        num_samples: int | None,
+        batch_size: int,
+        seed: int,
+        blocks: int,
+        heldout: bool,
+    ):
+        if blocks < 1 or batch_size < 1:
+            raise ValueError(f"metrics.blocks and metrics.batch_size must be 1 or more, not {blocks} and {batch_size}")
+        if num_samples is not None and not 2 <= num_samples <= STRIDE:
+            raise ValueError(f"metrics.num_samples must be 2 to {STRIDE:,}, not {num_samples}")
+        self.extractor, self.measures, self.num_samples = extractor, measures, num_samples
+        self.batch_size, self.seed, self.blocks, self.heldout_wanted = batch_size, seed, blocks, heldout
+        self.labels: Tensor | None = None     # int64 (num_samples,) after prepare(), or None without classes
+        self.reference: Reference | None = None
+        self.heldout: Reference | None = None
 
     @property
-    def primary(self):
+    def primary(self) -> str:
         """The name of the Frechet distance, the number to choose checkpoints by: lower is better."""
-        return "fid" if self.extractor.standard else f"fd_{self.extractor.name}"
+        return named("fd", self.extractor)
 
     @property
-    def score(self):
-        """The name of the score of the logits: higher is better, at most the number of classes."""
-        return "is" if self.extractor.standard else f"cs_{self.extractor.name}"
+    def identity(self) -> list:
+        """What the primary number depends on beside the generator; known to every process after `prepare`."""
+        return [self.primary, self.extractor.hash, self.num_samples, self.seed, self.blocks]
 
-    @property
-    def seeds(self):
-        """The seeds of the generated images, in order."""
-        return range(self.seed * STRIDE, self.seed * STRIDE + self.num_samples)
+    def seeds(self, block: int = 0) -> range:
+        """The seeds of a block's images, in order."""
+        first = (self.seed + block) * STRIDE
+        return range(first, first + self.num_samples)
 
-    def prepare(self, dataset, device="cpu", progress=None):
-        """Ready the extractor and sum up the features of all real images; `progress(done, total)` after each block."""
+    def prepare(
+        self, dataset, heldout=None, device="cpu", progress=None, main=True, conditional=True, reference=None
+    ) -> None:
+        """Ready the extractor and the features of real images; `progress(done, total)` after each 1,000 of them.
+
+        `heldout` is a data set of real images that were not trained on. `reference` (a function of the extractor)
+        takes the place of `dataset`'s own features. Processes other than the `main` one need none of either.
+        `conditional` says that the generator takes the classes of the data.
+        """
         if self.num_samples is None:
             self.num_samples = min(10_000, len(dataset))
         if min(self.num_samples, len(dataset)) < 2:
             raise ValueError(f"A Frechet distance needs at least two images on either side, and there are "
                              f"{len(dataset)} real and {self.num_samples} generated ones.")
         self.device = torch.device(device)
-        self.labels = _quotas(dataset.labels, dataset.num_classes, self.num_samples, self.seed)
-        self.facts = {"num_real": len(dataset), "resolution": dataset.resolution, "channels": dataset.channels,
-                      "dataset": dataset.fingerprint}
-        with _isolated():
+        num_classes = dataset.num_classes if conditional else 0
+        self.labels = quotas(dataset.labels, num_classes, self.num_samples, self.seed)
+        self.facts = {"resolution": dataset.resolution, "channels": dataset.channels}
+        with isolated():
             self.extractor.prepare(dataset)
             self.extractor.to(self.device)
-            # sync_on_compute: the process that computes has everything; the others would never answer
-            self.frechet = FrechetInceptionDistance(
-                _identity(self.extractor.num_features), reset_real_features=False, sync_on_compute=False)
-            for first in range(0, len(dataset), BLOCK):
-                block = range(first, min(first + BLOCK, len(dataset)))
-                rows = torch.cat([self._rows(dataset.__getitems__(list(part))[0]) for part in self._batches(block)])
-                _refuse_non_finite(rows, [f"real image {index}" for index in block])
-                self.frechet.update(rows[:, :self.extractor.num_features].double(), real=True)
-                if progress is not None:
-                    progress(block.stop, len(dataset))
-            self.num_columns = rows.shape[1]  # known also to a process that generates nothing
+            self.names_classes = num_classes > 0 and self.extractor.class_names == list(dataset.class_names)
+            # columns known also to a process that generates nothing
+            self.columns = self.join(self.extract(dataset.__getitems__([0, 1])[0])).shape[1]
+            if main:
+                self.reference = (self.features_of(dataset, "train", progress) if reference is None
+                                  else reference(self.extractor))
+                self.heldout = None if heldout is None else self.features_of(heldout, "heldout", progress)
 
-    def __call__(self, generate, rank=0, world_size=1, gather=None):
-        """The numbers by name, on rank 0; None on the others.
+    def __call__(self, generate, rank: int = 0, world_size: int = 1, gather=None) -> Result | None:
+        """The numbers, on rank 0; None on the others.
 
         `generate(seeds, labels)` takes a list of seeds and int64 labels (or None) and returns uint8 N x C x H x W.
-        Rank r makes the images r, r + world_size, ...; then `gather(rows)` is called once on every rank, with a
-        float32 matrix of the same shape everywhere, on the device of `prepare`, and returns the list of all ranks'.
+        Rank r makes the images r, r + world_size, ... of each block; then `gather(rows)` is called once on every rank,
+        with a float32 matrix of the same shape everywhere, on the device of `prepare`, and returns all ranks' in a
+        list or a stack.
         """
-        assert self.frechet is not None, "prepare() comes first"
-        mine = range(rank, self.num_samples, world_size)
-        with _isolated():
-            parts = [self._generated(generate, part) for part in self._batches(mine)]
-            rows = torch.cat([torch.empty(0, self.num_columns), *parts])
-            if world_size > 1:
-                share = -(-self.num_samples // world_size)
-                padded = nn.functional.pad(rows, (0, 0, 0, share - len(rows))).to(self.device)
-                # share x world_size x D, flattened, is the order of the indices: the padding ends up last
-                rows = torch.stack([part.cpu() for part in gather(padded)], 1).flatten(0, 1)[:self.num_samples]
-            _refuse_non_finite(rows, [f"generated image {i} (seed {seed})" for i, seed in enumerate(self.seeds)])
-            return self._numbers(*rows.tensor_split([self.extractor.num_features], 1)) if rank == 0 else None
+        outcomes = []
+        with isolated():
+            for block in range(self.blocks):
+                fake = self.collect(generate, self.seeds(block), rank, world_size, gather)
+                if fake is not None:
+                    outcomes.append(self.measure(fake))
+        return self.summary(outcomes) if rank == 0 else None
 
-    def protocol(self, weights="ema", truncation=None):
-        """How the numbers are measured, as plain values; without it no two of them compare."""
-        assert self.frechet is not None, "prepare() comes first"
-        return {
+    def bounds(self, untrained) -> dict:
+        """What the primary number is for real images, and for `untrained(seeds, labels)`, at most as many as generated.
+
+        The floor is held-out images against the reference, or without held-out ones two halves of the real images.
+        """
+        bounds = {}
+        with isolated():
+            fake = self.collect(untrained, self.seeds(), 0, 1, None)
+            bounds["ceiling"] = self.frechet(fake.rows, self.reference.moments, self.reference.root)
+            bounds["ceiling_num"] = len(fake)
+            if self.heldout is not None:
+                chosen = shuffled(len(self.heldout.features))[: self.num_samples]
+                rows, reference = self.heldout.features.rows[chosen], self.reference.moments
+                bounds["floor_of"] = "held-out real images"
+            elif self.reference.features is not None and len(self.reference.features) >= 4:
+                order = shuffled(len(self.reference.features))
+                half = len(order) // 2
+                rows = self.reference.features.rows[order[:half]][: self.num_samples]
+                reference = Moments.of(self.reference.features.rows[order[half:]])
+                bounds["floor_of"] = "two halves of the real images"
+            else:
+                return bounds
+            bounds["floor"], bounds["floor_num"] = self.frechet(rows, reference), len(rows)
+        return bounds
+
+    def protocol(self, weights: str = "ema", truncation: float | None = None) -> dict:
+        """How the numbers are measured, as plain values; without it no two of them compare. `id` is short for all of
+        it but the seed."""
+        assert self.reference is not None, "prepare() comes first"
+        stated = self.reference.facts
+        protocol = {
             "extractor": self.extractor.name, "extractor_sha256": self.extractor.hash,
-            "comparable_to_published": self.extractor.standard,
-            "num_generated": self.num_samples, "split": "train", **self.facts,
-            "weights": weights, "truncation": truncation, "seed": self.seed, "splits": self._groups(),
-            "torchmetrics": torchmetrics.__version__,
-        }
+            "preprocessing": self.extractor.preprocessing, "comparable_to_published": self.extractor.standard,
+            "num_generated": self.num_samples, "blocks": self.blocks, **self.facts, "reference": stated,
+            "num_real": stated["num_real"], "split": stated["split"],
+            "num_heldout": None if self.heldout is None else self.heldout.facts["num_real"],
+            "heldout": None if self.heldout is None else self.heldout.facts["dataset"],
+            "weights": weights, "truncation": truncation, "measures": {n: m.facts() for n, m in self.measures.items()},
+            "version": VERSION,
+        }  # fmt: skip
+        return protocol | {"seed": self.seed, "id": protocol_id(protocol)}
 
-    def _generated(self, generate, part):
-        seeds = [self.seeds[index] for index in part]
-        labels = None if self.labels is None else self.labels[part.start:part.stop:part.step]
-        images = generate(seeds, labels)
-        if images.dtype != torch.uint8 or len(images) != len(part):
-            raise ValueError(f"Generated image {part[0]} (seed {seeds[0]}) and those after it: expected {len(part)} "
-                             f"uint8 images, got {images.dtype} of shape {tuple(images.shape)}.")
-        return self._rows(images)
+    def measure(self, fake: Features):
+        numbers, details, flags = {}, {}, {}
+        few = min(len(fake), self.reference.moments.n or SMALL)
+        if few < SMALL:
+            flags["small_sample"] = f"{few:,} images are few: Frechet distances below {SMALL:,} are dominated by bias"
+        for name, measure in self.measures.items():
+            if measure.needs_features and self.reference.features is None:
+                flags[f"no_{name}"] = f"{name} is left out: it needs the real images, not their statistics alone"
+                continue
+            outcome = measure(fake, self.reference, self.heldout)
+            numbers |= {named(key, self.extractor): value for key, value in outcome.numbers.items()}
+            details |= {named(key, self.extractor) if key.startswith("fd") else key: value
+                        for key, value in outcome.details.items()}
+            flags |= outcome.flags
+        return Result(numbers, {}, details, flags)
 
-    def _rows(self, images):
-        """Features, and logits beside them if there are any: float32 N x (D + K), on the CPU."""
-        features, logits = self.extractor(images.to(self.device))
-        return (features if logits is None else torch.cat([features, logits], 1)).float().cpu()
+    def summary(self, outcomes: list[Result]) -> Result:
+        if len(outcomes) == 1:
+            return outcomes[0]
+        numbers, spread = {}, {}
+        for name in outcomes[0].numbers:
+            values = [outcome.numbers[name] for outcome in outcomes]
+            numbers[name] = statistics.fmean(values)
+            spread[name] = {"std": statistics.stdev(values), "min": min(values), "max": max(values)}
+        return Result(numbers, spread, outcomes[0].details, outcomes[0].flags)
 
-    def _batches(self, indices):
-        return [indices[first:first + self.batch_size] for first in range(0, len(indices), self.batch_size)]
-
-    def _groups(self):
-        """The number of groups that torch.chunk really makes when it is asked for `splits`."""
-        return math.ceil(self.num_samples / math.ceil(self.num_samples / self.splits))
-
-    def _numbers(self, features, logits):
+    def collect(self, generate, seeds: range, rank: int, world_size: int, gather) -> Features | None:
+        """The features of one block on rank 0, in the order of its seeds; None elsewhere."""
+        mine = range(rank, self.num_samples, world_size)
         try:
-            for block in features.split(BLOCK):
-                self.frechet.update(block.double(), real=False)   # never forward(): it loses or doubles the reals
-            numbers = {self.primary: self.frechet.compute().item()}
-        finally:
-            self.frechet.reset()
-        if logits.shape[1]:
-            logits = logits.double()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")   # that all logits are kept, and that one group has no deviation
-                score = InceptionScore(nn.Identity(), splits=self.splits, sync_on_compute=False)
-                # Below exp(-700) a probability is 0 even in float64, and 0 * log 0 would make the score NaN.
-                score.update((logits - logits.amax(1, keepdim=True)).clamp(min=-700))
-                torch.random.default_generator.manual_seed(self.seed)   # it permutes; we are inside _isolated()
-                numbers[self.score] = score.compute()[0].item()
-        return numbers
+            parts = [self.join(self.generated(generate, part, seeds)) for part in self.batches(mine)]
+            rows = torch.cat([torch.empty(0, self.columns), *parts])
+        except Exception as error:
+            if world_size == 1:
+                raise
+            # the others wait in gather: they are told by rows that everybody refuses
+            log.warning("process %d could not make its images: %s", rank, error)
+            rows = torch.full((len(mine), self.columns), float("nan"))
+        if world_size > 1:
+            share = -(-self.num_samples // world_size)
+            padded = nn.functional.pad(rows, (0, 0, 0, share - len(rows))).to(self.device)
+            # share x world_size x D, flattened, is the order of the indices: the padding ends up last
+            rows = torch.stack([part.cpu() for part in gather(padded)], 1).flatten(0, 1)[: self.num_samples]
+        refuse_non_finite(rows, lambda i: f"generated image {i} (seed {seeds[i]})")
+        if rank != 0:
+            return None
+        width = self.extractor.num_features
+        return Features(rows[:, :width], rows[:, width:] if self.columns > width else None,
+                        self.labels, self.names_classes)
+
+    def generated(self, generate, part: range, seeds: range) -> Features:
+        labels = None if self.labels is None else self.labels[part.start : part.stop : part.step]
+        images = generate([seeds[index] for index in part], labels)
+        if images.dtype != torch.uint8 or len(images) != len(part):
+            raise ValueError(f"Generated image {part[0]} (seed {seeds[part[0]]}) and those after it: expected "
+                             f"{len(part)} uint8 images, got {images.dtype} of shape {tuple(images.shape)}.")
+        return self.extract(images)
+
+    def features_of(self, dataset, split: str, progress=None) -> Reference:
+        def extract(block: range) -> Features:
+            rows = torch.cat([self.join(self.extract(dataset.__getitems__(list(part))[0]))
+                              for part in self.batches(block)])
+            refuse_non_finite(rows, lambda i: f"real image {block[i]}")
+            width = self.extractor.num_features
+            return Features(rows[:, :width], rows[:, width:] if self.columns > width else None)
+
+        return reference_of(dataset, self.extractor, split, extract, progress)
+
+    def extract(self, images: Tensor) -> Features:
+        return Features(*self.extractor(images.to(self.device)))
+
+    def join(self, features: Features) -> Tensor:
+        """Features, and logits beside them if there are any: float32 N x (D + K), on the CPU."""
+        parts = [features.rows] if features.logits is None else [features.rows, features.logits]
+        return torch.cat([part.float() for part in parts], 1).cpu()
+
+    def batches(self, indices: range) -> list[range]:
+        return [indices[first : first + self.batch_size] for first in range(0, len(indices), self.batch_size)]
+
+    def frechet(self, rows: Tensor, moments: Moments, root: Tensor | None = None) -> float:
+        return frechet_distance(Moments.of(rows), moments, root=root)
+
+
+def protocol_id(protocol: dict) -> str:
+    """Eight hex digits that are equal where numbers compare: everything of the protocol but the seed."""
+    fixed = {key: value for key, value in protocol.items() if key not in ("seed", "id")}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def incomparable(one: dict, other: dict) -> list[str]:
+    """The parts of two protocols for which their numbers do not compare, `key: one and other`; empty if they do."""
+    keys = [key for key in one | other if key not in ("seed", "id") and one.get(key) != other.get(key)]
+    return [f"{key}: {one.get(key)} and {other.get(key)}" for key in keys]
+
+
+def ranking(results: list[tuple[str, dict, dict]], primary: str) -> list[str]:
+    """Names in the order of `primary`, best first, of (name, numbers, protocol). Raises ValueError unless all were
+    measured by one protocol."""
+    for name, _, protocol in results[1:]:
+        if found := incomparable(results[0][2], protocol):
+            raise ValueError(f"{results[0][0]} and {name} were not measured alike ({'; '.join(found)}); measure both "
+                             "by one protocol")
+    return [name for name, numbers, _ in sorted(results, key=lambda each: each[1][primary])]
 
 
 @contextmanager
-def _isolated():
+def isolated():
     """No gradients, and random numbers drawn inside leave no trace outside, also if something fails.
 
     Inference mode is left, because sums made inside it cannot be added to outside of it.
@@ -153,27 +284,24 @@ def _isolated():
         yield
 
 
-def _identity(num_features):
-    """The features themselves, for a metric that wants to call a network."""
-    identity = nn.Identity()
-    identity.num_features = num_features
-    return identity
+def shuffled(count: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
-def _quotas(labels, num_classes, num_samples, seed):
+def quotas(labels: Tensor, num_classes: int, num_samples: int, seed: int) -> Tensor | None:
     """`num_samples` labels in the proportions of the data, exact up to rounding (largest remainders), shuffled."""
     if num_classes == 0:
         return None
     counts = torch.bincount(labels.cpu(), minlength=num_classes) * num_samples
-    quotas, remainders = counts // len(labels), counts % len(labels)
-    largest = remainders.argsort(descending=True, stable=True)[:num_samples - quotas.sum()]
-    quotas[largest] += 1
-    ordered = torch.repeat_interleave(torch.arange(num_classes), quotas)
+    wanted, remainders = counts // len(labels), counts % len(labels)
+    largest = remainders.argsort(descending=True, stable=True)[: num_samples - wanted.sum()]
+    wanted[largest] += 1
+    ordered = torch.repeat_interleave(torch.arange(num_classes), wanted)
     return ordered[torch.randperm(num_samples, generator=torch.Generator().manual_seed(seed))]
 
 
-def _refuse_non_finite(rows, names):
+def refuse_non_finite(rows: Tensor, name) -> None:
     bad = (~rows.isfinite().all(1)).nonzero()
     if len(bad):
-        raise ValueError(f"The features of {names[bad[0]]} are not finite (and so for {len(bad)} of {len(rows)} "
+        raise ValueError(f"The features of {name(int(bad[0]))} are not finite (and so for {len(bad)} of {len(rows)} "
                          f"images): no distance can be computed from them.")

@@ -13,7 +13,14 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float images meant for [-1, 1] to uint8: clamp, scale, round. The inverse of `to_float` for all 256 values."""
+    """Float images meant for [-1, 1] to uint8: clamp, scale, round. The inverse of `to_float` for all 256 values.
+
+    Raises ValueError for NaN, which has no place among them and would become some number silently.
+    """
+    if images.isnan().any():
+        broken = int(images.isnan().reshape(len(images), -1).any(1).sum())
+        raise ValueError(f"{broken} of {len(images)} generated images hold NaN: the weights are broken; use an earlier "
+                         "checkpoint")
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from transgan.metrics import Classifier
+from transgan.metrics.extractors import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,18 @@ def test_cache_is_used_and_a_broken_one_is_not(few, own_cache, monkeypatch, capl
     assert trained(few, steps=20).hash == first.hash
 
 
+def test_other_data_get_another_network(few, digits, images_dataset):
+    classifier = trained(few, steps=2)
+    network, before = classifier.network, classifier.hash
+    classifier.prepare(few)
+    assert classifier.network is network and classifier.class_names == few.class_names
+    few.class_names = [f"digit {k}" for k in range(10)]
+    classifier.prepare(few)
+    assert classifier.network is network and classifier.class_names[0] == "digit 0"
+    classifier.prepare(images_dataset(digits[0][1:301], digits[1][1:301]))
+    assert classifier.network is not network and classifier.hash != before
+
+
 def test_cache_tells_data_and_arguments_apart(few, own_cache, digits, images_dataset):
     trained(few, steps=2)
     trained(few, steps=3)
@@ -109,7 +121,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(few, tmp_path, monkeypatc
 
 def test_labels_are_needed(noise, images_dataset):
     for labels in (None, torch.zeros(20, dtype=torch.int64), torch.full((20,), 3)):
-        with pytest.raises(ValueError, match="sub-folder.*metrics=inception or metrics=none"):
+        with pytest.raises(ValueError, match="sub-folder.*extractor=inception or metrics=none"):
             trained(images_dataset(noise(20), labels))
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from transgan.metrics.exact import exact
+from transgan.metrics.extractors.extractor import Extractor, state_hash
 
 VERSION = 1          # of the network and its training: counts up with every change, so that old caches are left alone
 LARGEST = 32         # pixels; larger images are averaged down to it
@@ -40,7 +40,7 @@ class Network(nn.Module):
         return features, self.head(features)
 
 
-class Classifier:
+class Classifier(Extractor):
     """Features of a classifier that is trained once per data set, in seconds, and kept in a cache.
 
     The same data, seed and arguments give the same weights: training runs on one CPU thread with a generator of its
@@ -51,23 +51,29 @@ class Classifier:
     """
 
     name = "classifier"
-    standard = False
     num_features = 64
+    preprocessing = f"averaged down to at most {LARGEST} px, in [-1, 1]"
+    rgb = False
 
     def __init__(self, seed=0, steps=500, batch_size=128):
         self.seed, self.steps, self.batch_size = seed, steps, batch_size
-        self.hash = self.accuracy = None      # known after prepare()
-        self.device = torch.device("cpu")
-        self.network = None
+        self.accuracy = self.key = None       # known after prepare()
 
     def prepare(self, dataset):
         """Train on the `dataset`, or take the weights of an earlier, equal training from the cache."""
         if dataset.num_classes < 2 or len(dataset.labels.unique()) < 2:
             raise ValueError("The classifier learns from labels and these images have none (or a single class): put "
-                             "every class in a sub-folder of its own, or use metrics=inception or metrics=none.")
-        with _one_thread(), exact("cpu"):
+                             "every class in a sub-folder of its own, or use extractor=inception or metrics=none.")
+        if self.key != self._key(dataset):
+            self.network = None               # other images, another network
+        super().prepare(dataset)
+        self.class_names = list(dataset.class_names)
+
+    def load(self, dataset):
+        key = self._key(dataset)
+        path = _cache() / f"classifier-{key[:16]}.pt"
+        with _one_thread():
             network = _new_network(dataset, self.seed)
-            path = _cache() / f"classifier-{self._key(dataset)[:16]}.pt"
             accuracy = _load(path, network)
             if accuracy is None:
                 network = _new_network(dataset, self.seed)   # a broken file may have left its weights behind
@@ -75,20 +81,11 @@ class Classifier:
                     self._train(network, dataset)
                 accuracy = _grade(network, dataset)
                 _save(path, network, accuracy)
-        self.network = network.eval().requires_grad_(False).to(self.device)
-        self.hash, self.accuracy = _hash(network), accuracy
+        self.key, self.hash, self.accuracy = key, state_hash(network), accuracy
+        return network
 
-    def to(self, device):
-        self.device = torch.device(device)
-        if self.network is not None:
-            self.network.to(self.device)
-        return self
-
-    def __call__(self, images):
-        """uint8 N x C x H x W -> features float32 N x 64, logits float32 N x K"""
-        assert self.network is not None, "prepare() comes first"
-        with exact(self.device):
-            return self.network(_scaled(images.to(self.device)))
+    def extract(self, images):
+        return self.network(_scaled(images))
 
     def _key(self, dataset):
         labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()
@@ -114,9 +111,8 @@ class Classifier:
 
 
 def _new_network(dataset, seed):
-    with torch.random.fork_rng(devices=[]):   # initialisation knows only the global generator
-        torch.random.default_generator.manual_seed(seed)
-        return Network(dataset.channels, dataset.num_classes).to("cpu", torch.float32)
+    torch.random.default_generator.manual_seed(seed)         # initialisation knows only this one
+    return Network(dataset.channels, dataset.num_classes).to("cpu", torch.float32)
 
 
 def _scaled(images):
@@ -145,14 +141,6 @@ def _grade(network, dataset):
     return hits / len(indices)
 
 
-def _hash(network):
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-        digest.update(tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _cache():
     return Path(os.environ.get("TRANSGAN_CACHE") or "~/.cache/transgan").expanduser()
 
@@ -164,7 +152,7 @@ def _load(path, network):
     try:
         kept = torch.load(path, weights_only=True)
         network.load_state_dict(kept["weights"])
-        if _hash(network) == kept["hash"]:
+        if state_hash(network) == kept["hash"]:
             return kept["accuracy"]
         reason = "its hash does not match its weights"
     except Exception as error:                # of many kinds: zip, pickle, missing keys, shapes
@@ -180,7 +168,7 @@ def _save(path, network, accuracy):
         handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                torch.save({"weights": network.state_dict(), "hash": _hash(network), "accuracy": accuracy}, file)
+                torch.save({"weights": network.state_dict(), "hash": state_hash(network), "accuracy": accuracy}, file)
             os.replace(part, path)
         finally:
             if os.path.exists(part):

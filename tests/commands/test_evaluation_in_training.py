@@ -1,0 +1,140 @@
+"""Evaluation changes nothing in training, and measures what it says: the average, at full precision, when it is due."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from transgan import checkpoint
+from transgan.metrics import Judge
+
+WORDS = ["kimg=0.256", "log_every=0.064", "checkpoint_every=0.256", "sample_every=1"]
+JUDGED = [
+    "metrics=fast", "extractor=pixels", "metrics.num_samples=40", "metrics.measures.score.splits=1", "evaluate_share=1",
+]  # fmt: skip
+
+
+def weights(folder):
+    saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return saved["state_dict"]
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def train(inside, tiny, tmp_path):
+    def run(name, *words):
+        code, out, err = inside("train", *tiny, *WORDS, f"name={name}", *words)
+        assert code == 0, err
+        return tmp_path / "runs" / name, err
+
+    return run
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
+    without, _ = train("without")
+    with_it, _ = train("with", *JUDGED, "evaluate_every=0.064", "generator.style_dim=16")
+    assert len(metrics(with_it)) == 6
+    assert equal(weights(without), weights(with_it))
+
+    def failing(self, generate, *_):
+        generate(list(range(8)), None if self.labels is None else self.labels[:8])
+        torch.rand(5)
+        torch.manual_seed(3)
+        raise RuntimeError("amid the evaluation")
+
+    monkeypatch.setattr(Judge, "__call__", failing)
+    failed, err = train("failed", *JUDGED, "evaluate_every=0.064")
+    assert "evaluation failed" in err and metrics(failed)[1]["metrics"] == {"fd_pixels": None}
+    assert equal(weights(without), weights(failed))
+
+
+def test_T26_an_interval_longer_than_the_run(train):
+    run, _ = train("long", *JUDGED, "evaluate_every=1000", "evaluate_at_start=false")
+    assert [line["kimg"] for line in metrics(run)] == [0.256, 0.256]        # at the end, and again with fresh seeds
+
+
+def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
+    run, _ = train("dev", *JUDGED, "evaluate_every=0.064")
+    assert {line["protocol"]["num_real"] for line in metrics(run)} == {1797}
+
+
+def test_T27_the_average_is_measured(train, monkeypatch):
+    """An average of constant black, a generator of its own: the numbers are those of black images."""
+    from transgan.training.adversarial import Adversarial
+
+    whole, seen = Judge.__call__, []
+
+    def black_average(self, generate, *rest):
+        module = generate.__self__
+        assert isinstance(module, Adversarial)
+        kept = {name: value.clone() for name, value in module.generator_ema.state_dict().items()}
+        with torch.no_grad():
+            for parameter in module.generator_ema.parameters():
+                parameter.zero_()
+            module.generator_ema.refine.bias.fill_(-5.0)
+        seen.append(generate([1, 2], self.labels[:2]).unique().tolist())
+        raw = module.generator(torch.randn(2, module.generator.latent_dim), self.labels[:2])
+        assert raw.unique().numel() > 2
+        try:
+            return whole(self, generate, *rest)
+        finally:
+            module.generator_ema.load_state_dict(kept)
+
+    monkeypatch.setattr(Judge, "__call__", black_average)
+    run, _ = train("black", *JUDGED, "evaluate_every=0.128")
+    values = {line["metrics"]["fd_pixels"] for line in metrics(run)}
+    assert seen[0] == [0] and len(values) == 1
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, precision, tmp_path):
+    run, _ = train(precision, *JUDGED, "evaluate_every=0.128", f"precision={precision}", "evaluate_at_start=false")
+    trained = metrics(run)[-2]["metrics"]["fd_pixels"]
+    code, _, err = inside("evaluate", run, "checkpoint=last", "device=cpu", "bounds=false", "out=found.json")
+    assert code == 0, err
+    found = json.loads((tmp_path / "found.json").read_text())["metrics"]["fd_pixels"]
+    assert found == pytest.approx(trained, rel=1e-6)
+    assert torch.tensor(found, dtype=torch.float32).item() != found         # a float64, not a rounded one
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true", "64-true"])
+def test_T28_other_precisions_are_refused(inside, tiny, precision):
+    code, _, err = inside("train", *tiny, f"precision={precision}")
+    assert code == 2 and "use 32-true or bf16-mixed" in err
+
+
+def test_T16_the_extractor_is_in_no_checkpoint(train):
+    run, _ = train("clean", *JUDGED, "extractor=classifier", "extractor.steps=20", "evaluate_every=0.128")
+    module, saved = checkpoint.load(run / "checkpoints" / "last.ckpt")
+    assert {name.split(".")[0] for name in saved["state_dict"]} == {"generator", "discriminator", "generator_ema"}
+    assert not any("body" in name for name, _ in module.named_parameters())
+
+
+@pytest.mark.slow
+def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_folder):
+    """torch-fidelity is needed for the standard Inception alone; scipy's matrix root, whose arguments have changed, not
+    at all. (scipy as a whole is a need of scikit-learn and torchmetrics.)"""
+    pictures(tmp_path / "mine")
+    code = (
+        "import sys\n"
+        "import torchmetrics\n"         # which imports both where they are
+        "for name in [*sys.modules, 'prdc']: sys.modules[name] = None if name.split('.')[0] in ('torch_fidelity', "
+        "'prdc') else sys.modules[name]\n"
+        "import scipy.linalg; scipy.linalg.sqrtm = None\n"
+        "from transgan.cli import main\n"
+        f"words = {[*tiny_folder, *JUDGED, 'kimg=0.064', 'metrics.num_samples=10']!r}\n"
+        "sys.exit(main(['train', 'mine', *words]) or main(['evaluate', 'runs/folder', 'metrics=paper', "
+        "'num_samples=16', 'device=cpu', 'extractor=pixels', 'metrics.measures.score.splits=1']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "precision_pixels" in done.stdout

@@ -1,0 +1,60 @@
+"""Numbers for people: a table, one line that says how they were measured, and a row for a LaTeX table."""
+
+from rich.table import Table
+
+
+def print_table(console, result, bounds: dict, primary: str, ceiling: str) -> None:
+    """A line per number, with its spread over the blocks of seeds; floor and ceiling beside the primary one."""
+    columns = ["metric", "value"] + ["± std"] * bool(result.spread) + ["floor", ceiling] * bool(bounds)
+    table = Table(*columns, box=None)
+    for name, value in result.numbers.items():
+        cells = [name, number(value)]
+        if result.spread:
+            cells.append(number(result.spread[name]["std"]))
+        if bounds:
+            own = name == primary
+            cells += [number(bounds.get("floor")) if own else "", number(bounds.get("ceiling")) if own else ""]
+        table.add_row(*cells)
+    console.print(table)
+    if bounds:
+        floor = f"floor: {bounds['floor_of']}, {bounds['floor_num']:,}; " if "floor" in bounds else ""
+        console.print(f"        {floor}{ceiling}: {bounds['ceiling_num']:,} images", style="dim")
+    for name, values in result.details.items():
+        if name.endswith("_per_class"):
+            shown = ", ".join(f"{k}: {number(value)}" for k, value in values.items())
+            console.print(f"        {name}: {shown}")
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
+
+
+def protocol_line(protocol: dict) -> str:
+    """How the numbers were measured, in a sentence for a caption."""
+    psi = "" if protocol["truncation"] is None else f", psi {protocol['truncation']}"
+    blocks = "" if protocol["blocks"] == 1 else f" x {protocol['blocks']} disjoint seed blocks"
+    kind = {"ema": "averaged weights", "raw": "raw weights"}.get(protocol["weights"])
+    made = f"{protocol['num_generated']:,} " + (
+        f"generated{blocks} ({kind}{psi}, seed {protocol['seed']})" if kind else protocol["weights"]
+    )
+    reference = protocol["reference"]
+    of = f"all {reference['num_real']:,} {reference['split']} images"
+    if "file" in reference:
+        of = f"{reference['file']}, statistics of {reference['num_real']:,} images (resize: {reference['resize']})"
+    return (
+        f"{protocol['id']}: {made} against {of}, {protocol['resolution']} px; "
+        f"{protocol['extractor']} {protocol['extractor_sha256'][:8]} "
+        f"({protocol['preprocessing']})"
+        + ("" if protocol["comparable_to_published"] else "; not comparable to published FIDs")
+    )
+
+
+def latex_row(name: str, result) -> str:
+    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns."""
+    cells = [name.replace("_", r"\_").replace("&", r"\&").replace("%", r"\%").replace("#", r"\#")]
+    for key, value in result.numbers.items():
+        std = rf" $\pm$ {result.spread[key]['std']:.2g}" if result.spread else ""
+        cells.append(f"{value:.4g}{std}")
+    return " & ".join(cells) + r" \\  % " + ", ".join(result.numbers)

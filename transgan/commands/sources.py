@@ -1,0 +1,33 @@
+"""Where images come from: a run's own data with what is kept out of training, and folders or zips as they are."""
+
+import zipfile
+from pathlib import Path
+
+from transgan.commands.run_folder import make
+from transgan.data import Folder, Zip, hold_out
+from transgan.errors import UserError
+
+
+def training_data(config):
+    """-> (what is trained on, what is kept out by holdout=, or None) of a run's configuration."""
+    dataset = make(config["data"])
+    share = config.get("holdout", 0.0)
+    return hold_out(dataset, share) if share else (dataset, None)
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a path means a run folder or a checkpoint, and not images."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return (path / "checkpoints").is_dir() or (path / "config.yaml").is_file()
+    return path.suffix.lower() != ".zip"
+
+
+def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None):
+    """The images of a folder or a zip, as they are unless a resolution is given."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise UserError(f"there is nothing at {path}: give a folder or a zip of images")
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is neither a folder nor a zip of images")
+    return (Zip if path.is_file() else Folder)(path, resolution, channels)

@@ -1,0 +1,109 @@
+"""Where weights come from: a file that was named, the caches of this machine, and the internet only when asked."""
+
+import hashlib
+import os
+import tempfile
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+
+def find(named, cached, download, fetch, missing):
+    """The path of the weights, from the first of these that has them; else ValueError.
+
+    named       pairs (what named it, path or None): such a file is used or refused, never replaced by another
+    cached      paths at which the file may lie
+    download    whether `fetch()` may be called, which brings the file and returns its path, or raises OSError
+    missing     turns what is wrong into one sentence with the way out
+    """
+    for source, path in named:
+        if path:
+            path = Path(path).expanduser().absolute()
+            if not path.is_file():
+                raise ValueError(missing(f"{source} names {path}, where there is no file"))
+            return path
+    for path in cached:
+        if path.is_file():
+            return path
+    if not download:
+        raise ValueError(missing("the weights are not on this machine, and download is off"))
+    try:
+        return fetch()
+    except OSError as error:                  # no network, no such host, a time-out, a full or read-only disk
+        raise ValueError(missing(f"the weights could not be downloaded: {one_line(error)}")) from error
+
+
+def folder(*names):
+    """Where files of these names would lie in the folder $TRANSGAN_WEIGHTS, if that is set."""
+    path = os.environ.get("TRANSGAN_WEIGHTS")
+    if not path:
+        return []
+    path = Path(path).expanduser().absolute()
+    if not path.is_dir():
+        raise ValueError(f"TRANSGAN_WEIGHTS names {path}, where there is no folder: name one with weights in it.")
+    return [path / name for name in names]
+
+
+def torch_hub(name):
+    """Where torch hub keeps a file of this name."""
+    return (Path(torch.hub.get_dir()) / "checkpoints" / name).absolute()
+
+
+def hugging_face(repository, name):
+    """Where the cache of the Hugging Face hub has a file, as a list: empty if it has not. Opens no connection."""
+    from huggingface_hub import try_to_load_from_cache
+    path = try_to_load_from_cache(repository, name)
+    return [Path(path)] if isinstance(path, str) else []    # it also answers that there is no such file
+
+
+def fetch(address, path, verify=lambda place, size, digest: None):
+    """Download to `path`; the name appears only when every byte is there and `verify` has not raised."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
+    digest, size = hashlib.sha256(), 0
+    try:
+        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(address, timeout=30) as answer:
+            while block := answer.read(1 << 20):
+                file.write(block)
+                digest.update(block)
+                size += len(block)
+        verify(f"What came from {address}", size, digest.hexdigest())
+        os.chmod(part, 0o644)                 # mkstemp makes files that only their owner can read
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.unlink(part)
+    return path
+
+
+def file_hash(path):
+    """Hex SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def loading(path, network):
+    """Whatever goes wrong inside is one sentence: `path` does not hold weights of `network`."""
+    try:
+        yield
+    except Exception as error:                # of many kinds: zip, pickle, safetensors, missing keys, shapes
+        raise ValueError(f"{path} does not hold weights of {network} "
+                         f"({type(error).__name__}: {one_line(error)}).") from error
+
+
+def load_own(network, path, what):
+    """Fill `network` with the state dict in a torch file that only a person can provide; returns the file's hash."""
+    def missing(wrong):
+        return f"{what[0].upper()}{what[1:]}: {wrong}; give extractor.weights=PATH."
+    path = find([("extractor.weights", path)], [], False, None, missing)
+    with loading(path, what):
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return file_hash(path)
+
+
+def one_line(error, length=200):
+    text = " ".join(str(error).split())
+    return text if len(text) <= length else f"{text[:length]} ..."
