@@ -1,6 +1,7 @@
 """The Frechet distance: known answers, the programs that others use, and where those go wrong. T1 to T9, processes."""
 
 import json
+import pickle
 import subprocess
 import sys
 import warnings
@@ -12,7 +13,13 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from transgan.metrics.frechet import (
-    FrechetDistance, Moments, MomentSums, frechet_distance, frechet_infinity, is_rank_deficient, square_root,
+    FrechetDistance,
+    Moments,
+    MomentSums,
+    frechet_distance,
+    frechet_infinity,
+    is_rank_deficient,
+    square_root,
 )  # fmt: skip
 from transgan.metrics.kernel import kernel_distance
 
@@ -117,7 +124,7 @@ def test_T3_few_or_dependent_rows():
 
 def test_T3_more_than_rounding_below_zero_is_an_error():
     broken = Moments(100, torch.zeros(2).double(), torch.tensor([[1.0, 2.0], [2.0, 1.0]]).double())   # no covariance
-    with pytest.raises(AssertionError, match="the covariances are none"):
+    with pytest.raises(AssertionError, match="these are no covariances"):
         frechet_distance(broken, Moments(100, broken.mean, torch.full((2, 2), 1.5).double()))
 
 
@@ -249,6 +256,25 @@ def test_metric_keeps_counts_and_reference():
     late.update(real, real=True)
     with pytest.raises(ValueError, match="must come first"):
         late.set_real(Moments.of(real))
+
+
+def test_copies_are_independent():
+    rows = normal(1500, 4)
+    metric = FrechetDistance(4)
+    metric.update(rows, real=True)
+    for copy in (metric.clone(), pickle.loads(pickle.dumps(metric))):
+        copy.update(rows + 1, real=False)
+        assert copy.compute() == pytest.approx(4, rel=1e-10)
+    assert metric.sums("fake").n == 0
+
+
+def test_a_buffer_may_be_filled_again():
+    rows, metric = normal(300, 4), FrechetDistance(4)
+    buffer = torch.empty(10, 4, dtype=torch.float64)
+    for part in rows.split(10):
+        metric.update(buffer.copy_(part), real=True)
+        metric.update(buffer.add_(1), real=False)
+    assert metric.compute() == pytest.approx(4, rel=1e-10)
 
 
 def test_made_in_inference_mode_and_used_outside():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from transgan.metrics.exact import exact
-from transgan.metrics.score import RowMetric, checked
+from transgan.metrics.rows import RowMetric, checked
 
 
 def kernel_distance(
@@ -22,8 +22,8 @@ def kernel_distance(
     """
     fake, real = both(fake, real)
     if not 2 <= subset_size <= min(len(fake), len(real)) or subsets < 1:
-        raise ValueError(f"{subsets} subsets of {subset_size} rows need 2 rows or more each, and as many on either side: "
-                         f"there are {len(fake)} generated and {len(real)} real rows")
+        raise ValueError(f"{subsets} subsets of {subset_size} rows need 2 rows or more each, and as many on either "
+                         f"side: there are {len(fake)} generated and {len(real)} real rows")
     rng, values = np.random.RandomState(seed), []
     for _ in range(subsets):
         chosen = [rng.choice(len(rows), subset_size, replace=False) for rows in (fake, real)]
@@ -42,7 +42,8 @@ def kernel_distance_full(
     fake, real = both(fake, real)
     n, m = len(fake), len(real)
     if min(n, m) < 2:
-        raise ValueError(f"a kernel distance needs 2 rows on either side, and there are {n} generated and {m} real ones")
+        raise ValueError(f"a kernel distance needs 2 rows or more on either side: there are {n} generated and {m} real "
+                         "rows")
     kernel = degree, 1 / fake.shape[1] if gamma is None else gamma, coef
     within = others(fake, *kernel) / (n * (n - 1)) + others(real, *kernel) / (m * (m - 1))
     return within - 2 * total(fake, real, *kernel) / (n * m)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from transgan.metrics.exact import exact
 from transgan.metrics.kernel import both
-from transgan.metrics.score import RowMetric
+from transgan.metrics.rows import RowMetric
 
 CHUNK = 512          # rows compared with all others at a time
 SPARE = 4            # candidates beyond k that are measured exactly
@@ -27,8 +27,8 @@ def prdc(fake: Tensor, real: Tensor, k: int = 5) -> dict[str, float]:
     fake, real = both(fake, real)
     n = len(real)
     if not 1 <= k < n or len(fake) != n:
-        raise ValueError(f"{k} nearest neighbours need k of 1 or more and more than k rows, equally many on either side: "
-                         f"there are {len(fake)} generated and {n} real rows")
+        raise ValueError(f"{k} nearest neighbours need k of 1 or more and more than k rows, equally many on either "
+                         f"side: there are {len(fake)} generated and {n} real rows")
     near_real, near_fake = (nearest(rows, rows, k, torch.arange(n, device=rows.device))[0][:, -1]
                             for rows in (real, fake))
     in_real, covered, recalled = 0, 0, 0      # real rows around each generated one; real rows reached; recalled

@@ -14,6 +14,7 @@ from transgan.metrics.memorisation import Memorisation
 from transgan.metrics.reference import Features, Reference
 from transgan.metrics.score import InceptionScore
 
+FEWEST_HELDOUT = 200                                # half of them are the yardstick, whose 1 % must be an image
 ALONE = {"sync_on_compute": False}                  # one process has all rows; the others would never answer
 STANDARD = {"fd": "fid", "kd": "kid", "cs": "is"}   # names reserved for the standard Inception
 
@@ -163,9 +164,11 @@ class Copies:
         return asdict(self)
 
     def __call__(self, fake: Features, real: Reference, heldout: Reference | None) -> Outcome:
-        if heldout is None or heldout.features is None:
-            return Outcome({}, flags={"no_memorisation": "memorisation is not measured: it needs real images kept out "
-                                      "of training, by heldout=PATH or by training with holdout=0.1"})
+        if heldout is None or len(heldout.features) < FEWEST_HELDOUT:
+            return Outcome({}, flags={"no_memorisation": (
+                f"memorisation is not measured: it needs {FEWEST_HELDOUT} real images kept out of training, by "
+                "heldout=PATH or by training with holdout=0.1"
+            )})
         metric = Memorisation(max_samples=self.max_samples, **ALONE)
         metric.update(real.features.rows, "train")
         metric.update(heldout.features.rows, "heldout")

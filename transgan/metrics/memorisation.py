@@ -5,7 +5,7 @@ from torch import Tensor
 
 from transgan.metrics.kernel import both
 from transgan.metrics.manifold import nearest, sampled
-from transgan.metrics.score import RowMetric
+from transgan.metrics.rows import RowMetric
 
 SIDES = ("train", "heldout", "generated")
 
@@ -13,22 +13,24 @@ SIDES = ("train", "heldout", "generated")
 class Memorisation(RowMetric):
     """Copy rate, AuthPct (Alaa et al., 2022) and C_T (Meehan et al., 2020), each beside that of held-out real images.
 
-    Held-out rows are split in two halves by `seed`. The first is the yardstick. The second stands in for a generator
-    that has learned the distribution and copies nothing: it goes through what the generated rows go through, and its
-    numbers end in `_heldout`. Both, and the generated rows, are at most `max_samples`, drawn from `seed`; the training
-    rows are all searched. With d(x) the distance of x to the nearest training row:
+    Of the held-out and of the generated rows at most `max_samples` are taken, drawn from `seed`; all training rows are
+    searched. The held-out rows are then split in two halves. The first is the yardstick. The second stands in for a
+    generator that has learned the distribution and copies nothing: it goes through exactly what the generated rows go
+    through, and its numbers end in `_heldout`. With d(x) the distance of row x to the nearest training row:
 
-    copy_rate   share of rows with d <= t, 0 to 1. t is the d of the yardstick's row of rank `quantile` (rounded, at
-                least the first), so that the rate expected of an honest generator is `calibrated_rate`.
-    copy_rate_p chance that an honest generator shows as many such rows as the generated ones or more (`copies_p`).
+    copy_rate   share of rows with d <= t, 0 to 1. t is the r-th smallest d of the m rows of the yardstick, where r is
+                quantile * (m + 1), rounded: an honest generator is expected to show r / (m + 1), `calibrated_rate`.
+    copy_rate_p chance that an honest generator shows as many such rows as the generated ones, or more (`copies_p`).
     auth_pct    percentage of rows whose nearest training row has another training row closer to it than they are:
-                0 for copies, some 50 for an honest generator, 100 for noise. Percent as in the paper's successors.
+                0 for copies, 100 for noise. What an honest generator has depends on the data: 50 and more, 80 where
+                features are many and independent.
     c_t         z of the Mann-Whitney test of d against the yardstick's d, over the whole space: without the cells of
                 the paper. Below 0: closer to the training rows than held-out ones, data copying; about N(0, 1) for an
-                honest generator; above: further away, underfitting.
+                honest generator; above 0: further away, underfitting.
 
     A check, no proof: rows that are no copies in this feature space, or mirrored ones, go unseen. `nearest_pairs`,
     after compute(), holds the `pairs` closest (generated row, training row, distance) for a person to look at.
+    80 CPU-seconds for 50,000 training rows, 10,000 of the others, and D = 2048.
     """
 
     higher_is_better = None
@@ -49,7 +51,8 @@ class Memorisation(RowMetric):
 
     def compute(self) -> dict[str, float]:
         train, heldout, generated = map(self.rows, SIDES)
-        both(generated, train), both(heldout, train)                                    # of one width
+        for rows in (heldout, generated):
+            both(rows, train)                                                           # of one width
         kept = sampled(generated, self.max_samples, self.seed)
         order = torch.randperm(len(heldout), generator=torch.Generator().manual_seed(self.seed)).to(heldout.device)
         yard, stand_in = order[:self.max_samples].tensor_split([min(len(order), self.max_samples) // 2])
@@ -85,7 +88,7 @@ def auth_pct(squares: Tensor, neighbour: Tensor, train: Tensor) -> float:
 
 
 def mann_whitney(x: Tensor, y: Tensor) -> float:
-    """z of the number of pairs with x (N,) > y (M,), y ascending; ties count half. Normal without ties, else narrower."""
+    """z of the number of pairs with x (N,) > y (M,), y ascending; ties count half, and narrow it a little."""
     n, m = len(x), len(y)
     larger = torch.searchsorted(y, x).double() + torch.searchsorted(y, x, right=True)   # twice the pairs
     return ((larger.sum() / 2 - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5).item()
