@@ -20,6 +20,8 @@ class Backbone(Extractor):
     resized whole to the size that timm notes for these weights.
     """
 
+    cpu_chunk = 8
+
     def __init__(self, model_name, weights=None, download=False):
         self.model_name, self.weights, self.download = model_name, weights, download
         self.name = "timm_" + model_name.replace(".", "_").replace("/", "_")

@@ -25,6 +25,8 @@ class DINOv2(Extractor):
     `hash` is that of the file: there is none to check it against, for Facebook publishes none.
     """
 
+    cpu_chunk = 8
+
     def __init__(self, model="vitl14", weights=None, download=False):
         if model not in MODELS:
             raise ValueError(f"DINOv2: there is no model={model}; there are {', '.join(MODELS)}.")

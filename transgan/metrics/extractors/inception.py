@@ -25,6 +25,7 @@ class Inception(Extractor):
 
     num_features = 2048
     preprocessing = "TensorFlow 1 bilinear to 299 px without antialias, grey repeated to RGB"
+    cpu_chunk = 8
 
     def __init__(self, weights=None, download=False, check=True):
         if not check and not weights:

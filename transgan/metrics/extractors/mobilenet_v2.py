@@ -17,6 +17,7 @@ class MobileNetV2(Extractor):
     num_features = 1280
     resize = Resize((224, 224), "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))       # RGB in [-1, 1]
     preprocessing = str(resize)
+    cpu_chunk = 8
 
     def __init__(self, weights):
         self.weights = weights
