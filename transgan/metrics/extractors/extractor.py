@@ -17,8 +17,8 @@ class Extractor:
     class_names      names of the logits' columns, where they are classes that data can have; else None
     preprocessing    one line on what is done to the images first, known after prepare()
     rgb              whether the network wants three channels: then grey is repeated
-    cpu_chunk        images at a time on a CPU, whatever the batch; None: all. 8 images of 224 px take half the time each
-                     that 32 do, whose activations the system has to map anew for every layer
+    cpu_chunk        images at a time on a CPU, whatever the batch; None: all. 8 images of 224 px take half the time
+                     per image that 32 do, whose activations the system has to map anew for every layer
 
     A plain object, not a module: frozen weights have no place in the parameters, the modes and the checkpoints of
     what is trained, and BatchNorm inside must not follow the training mode of an owner.
