@@ -91,6 +91,8 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
                 f"judge   {judge.primary}: {judge.num_samples:,} generated against {len(dataset):,} real images "
                 f"every {config.evaluate_every:g} kimg, for at most {100 * config.evaluate_share:g} % of the time"
             )
+            if is_main_process() and judge.few():
+                console.print(f"note    small_sample: {judge.few()}")
             evaluation = Evaluation(
                 folder, every("evaluate_every"), judge, config.evaluate_at_start, config.evaluate_share, stats
             )
@@ -181,7 +183,10 @@ def measure_again(config, module, evaluation, folder: Path) -> float:
     judge = evaluation.judge
     judge.seed += judge.blocks
     result = judge(module.generate)
-    facts = judge.protocol() | {"checkpoint": path.name, "selection": "chosen by other seeds, measured again by these"}
+    facts = judge.protocol() | {
+        "flags": sorted(result.flags), "checkpoint": path.name,
+        "selection": "chosen by other seeds, measured again by these",
+    }  # fmt: skip
     with setting_up():
         append(folder / "metrics.jsonl", saved["images_seen"] / 1000, evaluation.stats.seconds, result.numbers, facts)
     return result.numbers[judge.primary]

@@ -170,9 +170,8 @@ class Judge:
 
     def measure(self, fake: Features):
         numbers, details, flags = {}, {}, {}
-        few = min(len(fake), self.reference.moments.n or SMALL)
-        if few < SMALL:
-            flags["small_sample"] = f"{few:,} images are few: Frechet distances below {SMALL:,} are dominated by bias"
+        if few := self.few():
+            flags["small_sample"] = few
         for name, measure in self.measures.items():
             if measure.needs_features and self.reference.features is None:
                 flags[f"no_{name}"] = f"{name} is left out: it needs the real images, not their statistics alone"
@@ -183,6 +182,13 @@ class Judge:
                         for key, value in outcome.details.items()}
             flags |= outcome.flags
         return Result(numbers, {}, details, flags)
+
+    def few(self) -> str | None:
+        """What must be said of a number that so few images give; None where there are enough."""
+        count = min(self.num_samples, self.reference.moments.n or SMALL)
+        if count >= SMALL:
+            return None
+        return f"{count:,} images are few: Frechet distances below {SMALL:,} are dominated by bias"
 
     def summary(self, outcomes: list[Result]) -> Result:
         if len(outcomes) == 1:
