@@ -79,7 +79,7 @@ def test_classes_asked_for_where_there_are_none(refused, pictures, tiny_folder, 
 
 def test_metrics_that_need_classes(refused, pictures, tiny_folder, tmp_path):
     pictures(tmp_path / "flat", classes=["."])
-    assert "metrics=none" in refused("train", "flat", *tiny_folder, "metrics=fast")
+    assert "metrics=none" in refused("train", "flat", *tiny_folder, "metrics=fast", "extractor=classifier")
 
 
 def test_inception_without_weights_or_network(refused, pictures, tiny_folder, tmp_path, monkeypatch):
@@ -126,7 +126,7 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
         (["train", "init_from=nowhere"], "there is no run folder or checkpoint at nowhere"),
         (["evaluate"], "a run is needed"),
         (["sample"], "a run is needed"),
-        (["evaluate", "runs/none"], "there is no run folder or checkpoint at runs/none"),
+        (["evaluate", "runs/none"], "there is no run folder, checkpoint, folder or zip of images at runs/none"),
         (["sample", "runs/none"], "there is no run folder or checkpoint at runs/none"),
     ],
 )

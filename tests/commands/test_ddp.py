@@ -52,7 +52,8 @@ def test_losses(runs):
 
 def test_metrics(runs):
     one, two = ([json.loads(line) for line in (runs[n][0] / "metrics.jsonl").read_text().splitlines()] for n in (1, 2))
-    assert [line["kimg"] for line in one] == [line["kimg"] for line in two] == [0, 0.096, 0.16]
+    assert [line["kimg"] for line in one][:3] == [line["kimg"] for line in two][:3] == [0, 0.096, 0.16]
+    assert len(one) == len(two) == 4            # and the best once more, with fresh seeds
     for a, b in zip(one, two, strict=True):
         assert a["protocol"] == b["protocol"]
         for name, value in a["metrics"].items():

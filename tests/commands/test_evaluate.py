@@ -267,7 +267,7 @@ def test_held_out_images_of_a_run(inside, tiny, tmp_path):
     saved = torch.load(tmp_path / "runs/digits/checkpoints/last.ckpt", weights_only=True)
     assert saved["config"]["holdout"] == 0.2
     code, out, err = inside(
-        "evaluate", "runs/digits", "metrics=fast", "extractor=pixels", "metrics.heldout=true", "num_samples=100",
+        "evaluate", "runs/digits", "metrics=fast", "extractor=pixels", "metrics.with_heldout=true", "num_samples=100",
         "device=cpu", "out=a.json",
     )  # fmt: skip
     assert code == 0, err

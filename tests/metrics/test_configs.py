@@ -30,7 +30,7 @@ def test_every_argument_is_listed_and_it_builds(config):
 
 def test_the_protocol_for_publishing():
     config = compose("evaluate", ["run=x", "metrics=paper", "extractor=inception"]).metrics
-    assert (config.num_samples, config.blocks, config.heldout) == (50_000, 3, True)
+    assert (config.num_samples, config.blocks, config.with_heldout) == (50_000, 3, True)
     assert config.seed > compose("evaluate", ["run=x", "metrics=fast", "extractor=inception"]).metrics.seed
     measures = config.measures
     assert measures.score.splits == 10 and (measures.kernel.subsets, measures.kernel.subset_size) == (100, 1000)

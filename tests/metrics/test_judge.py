@@ -34,7 +34,7 @@ def judge_of(dataset, extractor, **arguments):
 def unprepared(extractor, splits=3, subset_size=50, num_samples=None, batch_size=256, seed=0, blocks=1):
     measures = {"frechet": Frechet(), "kernel": Kernel(subsets=3, subset_size=subset_size), "score": Score(splits),
                 "accuracy": Accuracy()}
-    return Judge(extractor, measures, num_samples, batch_size, seed, blocks, heldout=False)
+    return Judge(extractor, measures, num_samples, batch_size, seed, blocks, with_heldout=False)
 
 
 def frechet(a, b):

@@ -176,7 +176,7 @@ def test_logits_are_kept_where_they_are_the_classes_of_the_data(dataset, own_cac
 
 def test_T25_the_reference_is_counted_once(dataset, pixels, generate):
     """Reals handed to every process and then summed over them count W times: 1.5988 instead of 1.6041."""
-    judge = Judge(pixels(), {"frechet": Frechet()}, 30, 7, 0, 1, heldout=False)
+    judge = Judge(pixels(), {"frechet": Frechet()}, 30, 7, 0, 1, with_heldout=False)
     judge.prepare(dataset)
     held = []
 

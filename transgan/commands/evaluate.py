@@ -265,7 +265,7 @@ def heldout_of(config, judge, real, kept, resolution: int, channels: int):
         heldout = pictures(config.heldout, None if as_they_are else resolution, None if as_they_are else channels)
         same_kind(heldout, resolution, channels, f"the held-out images in {config.heldout}")
         return heldout
-    if not judge.heldout_wanted:
+    if not judge.with_heldout:
         return None
     return kept if kept is not None or real is None else real.heldout()
 

@@ -80,11 +80,11 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
         evaluation = None
         if config.get("metrics"):
             judge = make(config.metrics)
-            if judge.heldout_wanted and heldout is None:
+            if judge.with_heldout and heldout is None:
                 heldout = dataset.heldout()
             with console.status("preparing the metrics: features of all real images"):
                 judge.prepare(
-                    dataset, heldout if judge.heldout_wanted else None, device_of(config), main=is_main_process(),
+                    dataset, heldout if judge.with_heldout else None, device_of(config), main=is_main_process(),
                     conditional=config.num_classes > 0,
                 )  # fmt: skip
             console.print(

@@ -43,7 +43,7 @@ class Judge:
         extractor: makes features of uint8 images, see metrics/extractors. measures: name -> measure (measures.py).
         num_samples: generated images per block; None: as many as there are real ones, up to 10,000.
         batch_size: images at a time. seed: of the first block. blocks: disjoint blocks of seeds.
-        heldout: whether images kept out of training are wanted; whoever calls `prepare` hands them in.
+        with_heldout: whether images kept out of training are wanted; whoever calls `prepare` hands them in.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Judge:
         batch_size: int,
         seed: int,
         blocks: int,
-        heldout: bool,
+        with_heldout: bool,
     ):
         if blocks < 1 or batch_size < 1:
             raise ValueError(f"metrics.blocks and metrics.batch_size must be 1 or more, not {blocks} and {batch_size}")
         if num_samples is not None and not 2 <= num_samples <= STRIDE:
             raise ValueError(f"metrics.num_samples must be 2 to {STRIDE:,}, not {num_samples}")
         self.extractor, self.measures, self.num_samples = extractor, measures, num_samples
-        self.batch_size, self.seed, self.blocks, self.heldout_wanted = batch_size, seed, blocks, heldout
+        self.batch_size, self.seed, self.blocks, self.with_heldout = batch_size, seed, blocks, with_heldout
         self.labels: Tensor | None = None     # int64 (num_samples,) after prepare(), or None without classes
         self.reference: Reference | None = None
         self.heldout: Reference | None = None
