@@ -58,7 +58,7 @@ def test_run(inside, pictures, tiny_folder, tmp_path, name):
     code, out, err = inside("train", *words, "name=after", f"init_from={run}")
     assert code == 0 and "start   from the weights of" in out, err
 
-    code, out, err = inside("evaluate", run, "metrics=fast", "extractor.steps=2", "device=cpu")
+    code, out, err = inside("evaluate", run, "metrics=fast", "extractor=classifier", "extractor.steps=2", "device=cpu")
     assert code == 0 and "fd_classifier" in out, err
     assert (tmp_path / run / "metrics.jsonl").read_text().count("\n") == 1
     code, out, err = inside("sample", f"run={run}", "to=grid", f"out={name} out/{name}.png", "seeds=0-3", "device=cpu")
