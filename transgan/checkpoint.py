@@ -87,11 +87,6 @@ def require_trusted(config: dict) -> None:
         if isinstance(node, dict):
             target = node.get("_target_")
             if target is not None and not trusted(str(target)):
-                if str(target).startswith("transgan."):
-                    raise CheckpointError(
-                        f"the checkpoint was written by another version of transgan, which had {target}; "
-                        "use that version, which env.json beside it names"
-                    )
                 raise CheckpointError(
                     f"the checkpoint asks to run {target}, which is not part of transgan or torch; if you trust it, "
                     f"set TRANSGAN_TRUST={str(target).split('.')[0]}"
