@@ -129,10 +129,14 @@ class Score:
     def __call__(self, fake: Features, real: Reference, heldout: Reference | None) -> Outcome:
         if fake.logits is None:
             return Outcome({})
-        metric = InceptionScore(splits=self.splits, **ALONE)
+        splits = min(self.splits, len(fake))
+        metric = InceptionScore(splits=splits, **ALONE)
         metric.update(fake.logits)
         mean, std = metric.compute()
-        return Outcome({"cs": float(mean), "cs_std": float(std)})
+        outcome = Outcome({"cs": float(mean), "cs_std": float(std)})
+        if splits < self.splits:
+            outcome.flags["few_splits"] = f"the score has {splits} splits instead of {self.splits}"
+        return outcome
 
 
 @dataclass
