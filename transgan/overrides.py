@@ -39,8 +39,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             OmegaConf.set_struct(config, True)
         else:
             with initialize_config_dir(str(CONF), version_base="1.3"):
-                chosen = [f"{group}={choice}" for group, choice in choices.items()]
-                config = hydra_compose(command.replace("-", "_"), chosen)
+                config = hydra_compose(command, [f"{group}={choice}" for group, choice in choices.items()])
         for key, word in values:
             assign(config, key, word, choices, findings)
         for key in sorted(OmegaConf.missing_keys(config)):

@@ -61,7 +61,6 @@ class RelativePositionBias(nn.Module):
 
     def forward(self) -> Tensor:
         """The bias (1, heads, P + T, P + T)."""
-        t = len(self.index)
-        bias = self.table.t().index_select(1, self.index.flatten()).view(1, -1, t, t)
+        bias = self.table[self.index].permute(2, 0, 1).unsqueeze(0)
         p = self.num_prefix_tokens
         return nn.functional.pad(bias, (p, 0, p, 0)) if p else bias
