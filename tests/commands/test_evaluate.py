@@ -1,6 +1,7 @@
 """`transgan evaluate` on runs and on any program's images: its numbers, its files, and what it refuses."""
 
 import json
+import shutil
 import socket
 
 import numpy as np
@@ -26,6 +27,13 @@ def draw(folder, count, side=8, mode="RGB", seed=0, low=0, classes=("a", "b")):
 def sides(tmp_path):
     """Two folders of pictures: made (60) and real (80)."""
     return draw(tmp_path / "made", 60, low=40, seed=1), draw(tmp_path / "real", 80)
+
+
+@pytest.fixture
+def judged(judged, tmp_path_factory):
+    """A copy: what is written here is no business of the tests that read the run as training left it."""
+    run, done = judged
+    return shutil.copytree(run, tmp_path_factory.mktemp("copy") / "digits"), done
 
 
 PIXELS = ["extractor=pixels", "bounds=false"]
@@ -62,8 +70,6 @@ def test_images_of_any_program(inside, sides, tmp_path):
 
 
 def test_a_zip_and_a_folder_are_the_same(inside, sides, tmp_path):
-    import shutil
-
     made, real = sides
     for folder in sides:
         shutil.make_archive(str(folder), "zip", folder)

@@ -90,9 +90,9 @@ class Evaluation(Callback):
             self.best, self.latest, self.first = state["best"], state["latest"], state["first"]
 
 
-def append(path: Path, kimg: float | None, seconds: float, numbers: dict, protocol: dict, **more) -> None:
+def append(path: Path, kimg: float, seconds: float, numbers: dict, protocol: dict) -> None:
     """One line of metrics.jsonl, in one write. What is not finite is null: JSON has no word for it."""
-    line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, **more, "protocol": protocol}
+    line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, "protocol": protocol}
     with open(path, "a") as file:
         file.write(json.dumps(plain(line), allow_nan=False) + "\n")
 

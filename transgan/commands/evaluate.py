@@ -1,18 +1,16 @@
 """`transgan evaluate`: the numbers of a run, a checkpoint, or any program's images, with their protocol."""
 
-import json
 import math
-import os
 import time
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from transgan import checkpoint
 from transgan.commands.report import latex_row, print_table, protocol_line
 from transgan.commands.run_folder import escaped, make, open_console
-from transgan.commands.sources import is_run, pictures, training_data
+from transgan.commands.sources import is_run
+from transgan.commands.subjects import Pictures, Run
 from transgan.errors import UserError, setting_up
 
 
@@ -105,186 +103,6 @@ class Team:
             self.gather, self.device = fabric.all_gather, fabric.device
 
 
-class Run:
-    """A trained generator: images by seed and class, and an untrained twin for the ceiling."""
-
-    kind, ceiling = "run", "untrained"
-
-    def __init__(self, config, device):
-        self.path = checkpoint.find(config.run, config.checkpoint)
-        self.module, self.saved = checkpoint.load(self.path)
-        self.config, self.device, self.trained = config, device, self.saved["config"]
-        if not config.ema:
-            if not hasattr(self.module, "generator_ema"):
-                raise UserError("ema=false: this run keeps no average; leave it out")
-            self.module.generator_ema.load_state_dict(self.module.generator.state_dict())
-        self.module.to(device)
-        self.weights = "ema" if config.ema else "raw"
-        self.kimg = self.saved["images_seen"] / 1000
-        self.folder = self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
-        self.name = self.trained.get("name", self.folder.name)
-        self.description = f"{self.path}, {self.kimg:g} kimg"
-        self.notes: list[str] = []
-
-    def reals(self, config, judge):
-        """-> (real images, held-out ones or None, a maker of a Reference or None)"""
-        resolution, channels = self.trained["resolution"], self.trained["channels"]
-        if config.resolution not in (None, resolution) or config.channels not in (None, channels):
-            raise UserError(f"this run makes images of {resolution} px and {channels} channel(s); leave resolution= "
-                            "and channels= out")
-        real, kept = training_data(self.trained)
-        if real.fingerprint != self.saved["data"] and config.against is None and not config.get("data"):
-            self.notes.append("these are not the images the run was trained on")
-        heldout = heldout_of(config, judge, real, kept, resolution, channels)
-        other, statistics = compared_with(config, resolution, channels)
-        return (real if other is None else other), heldout, statistics
-
-    def size(self, judge) -> None:
-        """A run makes as many images as the judge wants."""
-
-    def label(self, judge) -> None:
-        """Classes come from the judge's quotas."""
-
-    def takes_classes_of(self, real) -> bool:
-        return self.module.num_classes > 0 and list(real.class_names) == list(self.saved.get("class_names", []))
-
-    def generate(self, seeds, labels):
-        return self.module.generate(seeds, labels, self.config.psi)
-
-    def untrained(self):
-        torch.manual_seed(self.trained["seed"])
-        return checkpoint.build(self.trained).eval().to(self.device).generate
-
-    def write(self, config, result, protocol, seconds, everything) -> str:
-        from transgan.callbacks.evaluation import append
-
-        default = self.folder / "evaluations" / f"{round(self.kimg):06d}-{self.path.stem}-{protocol['id']}.json"
-        out = write_json(Path(config.out).expanduser() if config.out else default, everything)
-        append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
-               protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)})
-        return f"{out} and, as a line, to {self.folder / 'metrics.jsonl'}"
-
-
-class Pictures:
-    """Images that any program made, measured as they are; noise is their ceiling."""
-
-    kind, ceiling, kimg = "images", "noise", None
-    trained, weights = None, "given images"
-
-    def __init__(self, config, device):
-        self.path = Path(config.run).expanduser()
-        self.images = pictures(self.path, None, config.channels)
-        self.name, self.description = self.path.stem, self.images.describe()
-        self.notes: list[str] = []
-        ignored = [f"{key}=" for key, none in (("psi", 1.0), ("ema", True), ("checkpoint", "best"), ("seed", None))
-                   if config[key] != none]
-        if ignored:
-            raise UserError(f"{', '.join(ignored)} are for runs; {self.path} holds images, leave them out")
-        if config.against is None and not config.get("data"):
-            raise UserError(f"{self.path} holds images; say what to compare them with: against=FOLDER, "
-                            "against=FILE.zip, against=FILE.npz, or data=cifar10")
-
-    def reals(self, config, judge):
-        resolution, channels = self.images.resolution, self.images.channels
-        if config.resolution not in (None, resolution):
-            raise UserError(f"resolution={config.resolution}: the generated images have {resolution} px and are "
-                            f"measured as they are; give resolution={resolution} to bring the real ones to it")
-        real, statistics = compared_with(config, resolution, channels, as_they_are=config.resolution is None)
-        heldout = heldout_of(config, judge, real, None, resolution, channels)
-        return (self.images if real is None else real), heldout, statistics
-
-    def size(self, judge) -> None:
-        """All images, or as many as were asked for, spread over all of them."""
-        count = judge.num_samples = min(judge.num_samples or len(self.images), len(self.images))
-        judge.blocks = 1
-        self.chosen = torch.arange(len(self.images))
-        if count < len(self.images):
-            order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(0))
-            self.chosen = order[:count].sort().values
-
-    def label(self, judge) -> None:
-        """The images' own sub-folders are their classes, where they are those of the real images."""
-        self.first = judge.seeds()[0]
-        judge.labels = None if judge.labels is None else self.images.labels[self.chosen]
-
-    def takes_classes_of(self, real) -> bool:
-        return self.images.num_classes > 0 and self.images.class_names == real.class_names
-
-    def generate(self, seeds, labels):
-        return self.images.__getitems__([int(self.chosen[seed - self.first]) for seed in seeds])[0]
-
-    def untrained(self):
-        shape = (self.images.channels, self.images.resolution, self.images.resolution)
-
-        def noise(seeds, labels):
-            drawn = [torch.randint(256, shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-            return torch.stack(drawn).to(torch.uint8)
-
-        return noise
-
-    def write(self, config, result, protocol, seconds, everything) -> str:
-        default = self.path.with_name(self.path.name + ".evaluation.json")
-        return str(write_json(Path(config.out).expanduser() if config.out else default, everything))
-
-
-class Statistics:
-    """A file of mu and sigma in the place of real images; called with an extractor, it is their Reference."""
-
-    def __init__(self, path: str, num_real: int | None, resolution: int):
-        self.path, self.num_real, self.resolution = path, num_real, resolution
-
-    def __call__(self, extractor):
-        from transgan.metrics.statistics import read_statistics
-
-        return read_statistics(self.path, extractor, self.num_real, self.resolution)
-
-    def describe(self) -> str:
-        return f"mu and sigma of {self.path}"
-
-
-def compared_with(config, resolution: int, channels: int, as_they_are: bool = False):
-    """-> (the real images that against= or data= names, or None; a file of statistics, or None)"""
-    if config.against is not None and str(config.against).lower().endswith(".npz"):
-        return None, Statistics(config.against, config.num_real, resolution)
-    if config.against is not None:
-        size = (None, config.channels) if as_they_are else (resolution, channels)
-        real = pictures(config.against, *size)
-        same_kind(real, resolution, channels, f"the real images in {config.against}")
-        return real, None
-    if config.get("data"):
-        data = OmegaConf.to_container(config.data, resolve=False)
-        data["resolution"], data["channels"] = resolution, channels
-        return make(data), None
-    return None, None
-
-
-def heldout_of(config, judge, real, kept, resolution: int, channels: int):
-    """The held-out images: those of heldout=PATH, else where the judge wants some, what the run or data set keeps."""
-    if config.heldout is not None:
-        as_they_are = config.resolution is None and kept is None and not is_run(config.run)
-        heldout = pictures(config.heldout, None if as_they_are else resolution, None if as_they_are else channels)
-        same_kind(heldout, resolution, channels, f"the held-out images in {config.heldout}")
-        return heldout
-    if not judge.with_heldout:
-        return None
-    return kept if kept is not None or real is None else real.heldout()
-
-
-def same_kind(images, resolution: int, channels: int, what: str) -> None:
-    """Raises UserError where real images are not of the generated ones' size and colour."""
-    found = []
-    if images.resolution != resolution:
-        found.append(f"{what} have {images.resolution} px and the generated ones {resolution} px: a distance between "
-                     f"them measures the resizing; give resolution={resolution} to bring the real ones to it, as "
-                     "training does")
-    if images.channels != channels:
-        kinds = {1: "grey", 3: "in colour"}
-        found.append(f"{what} are {kinds[images.channels]} and the generated ones are {kinds[channels]}; give "
-                     "channels=3 to repeat grey in all three, or channels=1 to take the colour away, on both sides")
-    if found:
-        raise UserError(*found)
-
-
 def judge_config(config: DictConfig, trained: dict | None) -> dict:
     """The judge asked for, else the one the run was trained with; its extractor, samples, seed and blocks likewise."""
     saved = OmegaConf.create(escaped(trained, "\\${")) if trained is not None else OmegaConf.create({})
@@ -300,23 +118,7 @@ def judge_config(config: DictConfig, trained: dict | None) -> dict:
         raise UserError("say which features to measure by: extractor=inception, or another one of `transgan evaluate "
                         "--help`")
     judge = OmegaConf.to_container(judge, resolve=False) | {"extractor": OmegaConf.to_container(extractor)}
-    with open_dict(config):
-        judge |= {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}
-    return judge
-
-
-def write_json(path: Path, everything: dict) -> Path:
-    """Strict JSON, written beside and renamed."""
-    from transgan.callbacks.evaluation import plain
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        beside.write_text(json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    return judge | {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}
 
 
 def device_named(name: str) -> str:
