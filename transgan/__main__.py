@@ -2,7 +2,7 @@
 
 import sys
 
-from transgan.cli import main
+from transgan.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script())

@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import os
+import signal
 import sys
 
 from transgan import __version__
@@ -126,6 +127,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
+
+
+def script() -> int:
+    """`main` as a process of its own: once it is stopped, pressing Ctrl-C again does not change its exit code."""
+    code = main()
+    if code > 128:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
 
 
 def unknown_command(word: str) -> str:

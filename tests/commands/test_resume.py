@@ -157,6 +157,21 @@ def test_second_ctrl_c_does_not_wait(transgan_process, words, tmp_path):
     assert "Traceback" not in out
 
 
+def test_ctrl_c_again_and_again_while_it_ends(transgan_process, words, tmp_path):
+    process = transgan_process.start(*words, "kimg=1000", "checkpoint_every=1000", cwd=tmp_path)
+    until_progress(process)
+    process.send_signal(signal.SIGINT)
+    while not (tmp_path / "runs/digits/checkpoints/last.ckpt").exists():
+        time.sleep(0.001)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    out = drained(process)
+    assert process.returncode == 130, out
+    assert "Traceback" not in out
+    assert saved(tmp_path / "runs" / "digits")["images_seen"] > 0
+
+
 def test_repeated_from_its_configuration(inside, whole, tmp_path):
     code, out, err = inside("train", f"config={whole}/config.yaml", "name=again")
     assert code == 0, err

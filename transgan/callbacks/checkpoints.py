@@ -12,12 +12,14 @@ from transgan.callbacks.interval import Interval
 class Stop(Callback):
     """Ends training after the step that reaches the run's length, or in which Ctrl-C or SIGTERM came.
 
-    A signal must not cut a step in half: half a step cannot be resumed exactly. A second Ctrl-C does not wait.
+    A signal must not cut a step in half: half a step cannot be resumed exactly. A second Ctrl-C does not wait, unless
+    everything is saved already.
     """
 
     def __init__(self, interval: Interval):
         self.interval = interval
         self.signal: int | None = None
+        self.over = False
         self.previous: dict[int, object] = {}
 
     def on_train_start(self, trainer, module) -> None:
@@ -26,6 +28,8 @@ class Stop(Callback):
                 self.previous[number] = signal.signal(number, self.note)
 
     def note(self, number: int, frame) -> None:
+        if self.over:
+            return
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
@@ -43,7 +47,7 @@ class Stop(Callback):
         self.previous = {}
 
     def teardown(self, trainer, module, stage) -> None:
-        self.restore()
+        self.over = True
 
 
 class SaveCheckpoints(Callback):
