@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 import transgan
+from transgan import checkpoint
+from transgan.callbacks.evaluation import append
 
 
 def strict(text):
@@ -116,6 +118,29 @@ def test_T30_evaluate_repeats_the_number_of_training(evaluated):
         assert re.search(rf"{name} +{line['metrics'][name]:.4f}", done.stdout)
     protocol = {key: value for key, value in line["protocol"].items() if key != "checkpoint"}
     assert protocol == trained["protocol"] and line["protocol"]["checkpoint"] == "last.ckpt"
+
+
+def test_T30_naive_images_and_lines(judged, tmp_path):
+    """What `evaluate` would do without seeds of its own and strict JSON."""
+    run, _ = judged
+    module, _ = checkpoint.load(run / "checkpoints" / "last.ckpt")
+    labels = torch.zeros(4, dtype=torch.int64)
+
+    def naive():                            # whatever the random state happens to be
+        return module.generator_ema(torch.randn(4, module.generator_ema.latent_dim), labels)
+
+    with torch.no_grad():
+        assert not torch.equal(naive(), naive())
+    assert torch.equal(module.generate(range(4), labels), module.generate(range(4), labels))
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"kimg": 1}\n')
+    append(path, 2, 0.0, {"fid": float("nan")}, {})
+    assert [line["kimg"] for line in strict(path.read_text())] == [1, 2]
+    with open(path, "w") as file:           # overwrites, and writes what is no JSON
+        file.write(json.dumps({"kimg": 2, "metrics": {"fid": float("nan")}}) + "\n")
+    assert path.read_text().count("\n") == 1
+    with pytest.raises(ValueError, match="NaN"):
+        strict(path.read_text())
 
 
 def test_evaluate_says_how_it_measured(evaluated):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DistributedSampler
 
 from transgan.data import Folder, Zip
 from transgan.metrics.frechet import Moments, frechet_distance
@@ -300,6 +301,9 @@ def test_T24_any_number_of_processes(transgan_process, judged, tmp_path):
         assert numbers[devices].keys() == numbers[1].keys()
         for name, value in numbers[1].items():
             assert numbers[devices][name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
+    # naive: the sampler Lightning puts in makes all shares as large, by taking images twice or not at all
+    shares = [DistributedSampler(range(50), 3, rank=0, drop_last=drop).total_size for drop in (False, True)]
+    assert shares == [51, 48]
 
 
 @pytest.mark.slow
@@ -313,3 +317,5 @@ def test_T24_a_process_with_nothing_to_do(transgan_process, judged, tmp_path):
         assert done.returncode == 0, done.stderr
         numbers.append(result(tmp_path / "found.json")["metrics"])
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)
+    with pytest.raises(RuntimeError):       # naive: the third process has no batch to put together
+        torch.stack([torch.zeros(192) for _ in range(2, 2, 3)])

@@ -1,6 +1,8 @@
 """The judge: closed forms, and independence of batch size, processes and everybody else's random numbers."""
 
+import inspect
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -60,6 +62,11 @@ def test_T24_batch_size_changes_nothing(dataset, pixels, generate):
     results = [judge_of(dataset, pixels(), num_samples=103, batch_size=size)(generate) for size in (1, 7, 64)]
     assert results[0] == results[1] == results[2]
 
+    # the naive loop rounds the number of images up to whole batches
+    def naive(batch_size):
+        return sum(batch_size for _ in range(0, 103, batch_size))
+    assert [naive(size) for size in (1, 7, 64)] == [103, 105, 128]
+
 
 @pytest.mark.parametrize("world_size, num_samples", [(2, 101), (3, 100), (5, 4)])   # 5 ranks, 4 images: one has none
 def test_T24_processes_change_nothing(dataset, pixels, generate, world_size, num_samples):
@@ -84,6 +91,15 @@ def test_T24_processes_change_nothing(dataset, pixels, generate, world_size, num
     assert len({rows.shape for rows in held}) == 1          # a plain all_gather will do
     assert judge(generate, 0, world_size, lambda rows: held) == judge(generate)
     assert judge(generate, world_size - 1, world_size, lambda rows: held) is None
+
+    # Naive: every process seeds itself by its rank and draws its share, as large as all others, which the gather wants.
+    def naive(processes):
+        share = -(-num_samples // processes)
+        return torch.cat([torch.randn(share, 4, generator=torch.Generator().manual_seed(rank))
+                          for rank in range(processes)])
+    one, several = naive(1), naive(world_size)
+    assert len(several) > num_samples or not torch.equal(one, several)
+    assert (several[:, None] == one).all(2).any(1).sum() < len(one)     # other images than one process makes
 
 
 def test_the_metrics_do_not_wait_for_other_processes(dataset, pixels, generate, monkeypatch):
@@ -129,6 +145,14 @@ def test_T23_random_numbers_outside_are_untouched(dataset, pixels, generate):
         judge(lambda seeds, labels: torch.rand(3) / (1 // 0))
     assert torch.equal(before, torch.get_rng_state())
 
+    def naive():                            # puts the state back, but only where nothing fails
+        torch.manual_seed(12345)
+        generate(list(judge.seeds()), judge.labels / (1 // 0))
+        torch.set_rng_state(before)
+    with pytest.raises(ZeroDivisionError):
+        naive()
+    assert not torch.equal(before, torch.get_rng_state())
+
 
 def test_the_score_ignores_random_numbers_outside(dataset, pixels, generate):
     judge = judge_of(dataset, pixels(), num_samples=100)
@@ -145,6 +169,10 @@ def test_T29_works_across_inference_mode_and_leaves_no_gradients(dataset, pixels
         inside = judge(generate)
     assert judge(generate) == inside
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+    with torch.inference_mode():            # naive: sums begun in validation, where Lightning is in inference mode
+        naive = judge.reference.features.rows.sum(0)
+    with pytest.raises(RuntimeError, match="[Ii]nference"):
+        naive += judge.reference.features.rows[0]
 
 
 def test_non_finite_features_name_the_image(dataset, pixels, generate):
@@ -187,6 +215,11 @@ def test_T31_only_the_standard_inception_is_called_fid(pixels):
     names = {}
     for extractor in (Inception(), Inception(weights="mine.pth", check=False), pixels()):
         names[extractor.name] = [named(name, extractor) for name in ("fd", "kd", "cs", "fd_heldout", "recall")]
+    # torchmetrics' class of that name takes any network, and what it returns is called FID
+    naive = FrechetInceptionDistance(identity(16))
+    naive.update(torch.rand(20, 16), real=True)
+    naive.update(torch.rand(20, 16), real=False)
+    assert naive.compute() > 0 and type(naive).__name__ == "FrechetInceptionDistance"
     assert names == {
         "inception": ["fid", "kid", "is", "fid_heldout", "recall"],
         "inception_unchecked": ["fd_inception_unchecked", "kd_inception_unchecked", "cs_inception_unchecked",
@@ -230,6 +263,27 @@ def test_T32_small_samples_are_called_small(dataset, pixels, generate, images_da
     assert set(flags) == {"small_sample", "rank_deficient", "small_kernel_subsets"}
     many = images_dataset(noise(2100), torch.arange(2100) % 3)
     assert not judge_of(many, pixels(), num_samples=2048)(generate).flags
+    naive = FrechetInceptionDistance(identity(16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")      # ten images, and not a word
+        naive.update(many.images[:10].flatten(1) / 255, real=True)
+        naive.update(many.images[10:20].flatten(1) / 255, real=False)
+        assert naive.compute() > 0.1
+
+
+def test_T32_a_bootstrap_is_not_offered():
+    """Drawing the same images again adds the bias of a small sample a second time: the interval misses the number it
+    is drawn around, and both miss the truth, which is 0 here. Disjoint blocks of seeds are what is offered."""
+    from transgan.metrics.frechet import Moments, frechet_distance
+
+    generator = torch.Generator().manual_seed(0)
+    real = Moments.of(torch.randn(20_000, 16, generator=generator))
+    fake = torch.randn(100, 16, generator=generator)
+    value = frechet_distance(Moments.of(fake), real)
+    again = [frechet_distance(Moments.of(fake[torch.randint(100, (100,), generator=generator)]), real)
+             for _ in range(200)]
+    assert np.quantile(again, 0.025) > value > 0.1
+    assert not any("bootstrap" in name for name in inspect.signature(Judge).parameters)
 
 
 def test_blocks_are_disjoint_and_give_mean_and_spread(dataset, pixels, generate):

@@ -81,6 +81,9 @@ def test_T22_the_key_is_the_same_in_every_process(dataset):
     keys = {subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PATH": ""}, text=True,
                            capture_output=True, check=True).stdout for seed in ("1", "2")}
     assert len(keys) == 1
+    naive = "print(hash(('50', 'train', 'a', 'b', 'c')))"           # Python's own hash is another in every process
+    assert len({subprocess.check_output([sys.executable, "-c", naive], env={"PYTHONHASHSEED": seed, "PATH": ""})
+                for seed in ("1", "2")}) == 2
 
 
 def spoil(entry, how):
@@ -104,6 +107,16 @@ def test_T22_a_broken_entry_is_reported_and_made_again(dataset, own_cache, caplo
     first = reference_of(dataset, Extractor(), "train", features(dataset))
     entry = next((own_cache / "reference").iterdir())
     spoil(entry, how)
+
+    def naive():                            # reads what lies under the right name
+        return np.load(entry / "features.npy", allow_pickle=True)
+    if how == "truncated":
+        with pytest.raises(ValueError):     # and falls over where the disk was full
+            naive()
+    elif how == "nan":
+        assert np.isnan(naive()).any()
+    else:                                   # or takes what somebody else put there
+        assert naive().dtype == object if how == "pickle" else naive().shape == (50, 16)
     assert made(dataset)
     assert "is not valid" in caplog.text
     assert not made(dataset)
@@ -152,6 +165,12 @@ def test_T22_several_writers_leave_one_whole_entry(tmp_path):
         assert writer.exitcode == 0
     assert failures.empty(), failures.get()
     assert not list((tmp_path / "reference").iterdir())
+    with open(tmp_path / "naive.npy", "wb") as file:        # naive: written in its place, read by another meanwhile
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (50, 16)})
+        file.write(bytes(100))
+        file.flush()
+        with pytest.raises(ValueError):
+            np.load(tmp_path / "naive.npy")
 
 
 def test_a_cache_that_cannot_be_written_costs_time_not_the_run(dataset, tmp_path, monkeypatch, caplog):

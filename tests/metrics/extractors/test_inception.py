@@ -116,6 +116,9 @@ def test_T14_truncated_file_names_file_and_both_hashes(dataset, tmp_path, monkey
     digest = inception.hashlib.sha256(b"PK half a file").hexdigest()
     assert str(path) in str(error.value) and digest in str(error.value) and inception.SHA256 in str(error.value)
     assert asked == []
+    with pytest.raises(Exception) as naive:                  # torch-fidelity's error does not say which file it is about
+        reference(str(path))
+    assert str(path) not in str(naive.value) and digest not in str(naive.value)
 
 
 @pytest.mark.parametrize("source", ["extractor.weights", "TRANSGAN_INCEPTION"])
@@ -127,6 +130,8 @@ def test_T14_a_named_file_that_is_missing_is_not_replaced(dataset, tmp_path, mon
         Inception(weights=path if source == "extractor.weights" else None, download=True).prepare(dataset)
     says_the_way_out(error)
     assert asked == []
+    naive = next(place for place in (Path(path), cached) if place.exists())     # the first file there is
+    assert naive == cached
 
 
 def test_missing_without_network(dataset, asked):
