@@ -291,7 +291,7 @@ def test_T24_any_number_of_processes(transgan_process, judged, tmp_path):
     numbers = {}
     for devices, batch_size in ((1, 64), (2, 7), (3, 1)):
         words = [f"devices={devices}", "device=cpu", f"out={tmp_path / 'found.json'}", "num_samples=50", "metrics=paper",
-                 f"metrics.batch_size={batch_size}", "extractor=pixels", "bounds=false", "blocks=2"]
+                 f"metrics.batch_size={batch_size}", "extractor=classifier", "bounds=false", "blocks=2"]
         done = transgan_process("evaluate", run, *words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         numbers[devices] = result(tmp_path / "found.json")["metrics"]

@@ -15,6 +15,7 @@ from transgan.metrics.measures import named
 from transgan.metrics.reference import Features, Reference, reference_of
 
 VERSION = 1          # of the way numbers are made: counts up when the same images would give others
+LANE = 8             # images at a time, or a multiple: fewer take another path through matrix products and round otherwise
 STRIDE = 1_000_003   # between the first seeds of two blocks
 SMALL = 2048         # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
 
@@ -42,7 +43,7 @@ class Judge:
     Args:
         extractor: makes features of uint8 images, see metrics/extractors. measures: name -> measure (measures.py).
         num_samples: generated images per block; None: as many as there are real ones, up to 10,000.
-        batch_size: images at a time. seed: of the first block. blocks: disjoint blocks of seeds.
+        batch_size: images at a time, made up to a multiple of 8. seed: of the first block. blocks: of other seeds each.
         with_heldout: whether images kept out of training are wanted; whoever calls `prepare` hands them in.
     """
 
@@ -226,11 +227,12 @@ class Judge:
 
     def generated(self, generate, part: range, seeds: range) -> Features:
         labels = None if self.labels is None else self.labels[part.start : part.stop : part.step]
-        images = generate([seeds[index] for index in part], labels)
-        if images.dtype != torch.uint8 or len(images) != len(part):
+        wanted = [seeds[index] for index in part]
+        images = generate(filled(wanted), None if labels is None else filled(labels))
+        if images.dtype != torch.uint8 or len(images) != len(filled(wanted)):
             raise ValueError(f"Generated image {part[0]} (seed {seeds[part[0]]}) and those after it: expected "
-                             f"{len(part)} uint8 images, got {images.dtype} of shape {tuple(images.shape)}.")
-        return self.extract(images)
+                             f"{len(filled(wanted))} uint8 images, got {images.dtype} of shape {tuple(images.shape)}.")
+        return self.extract(images[:len(part)])
 
     def features_of(self, dataset, split: str, progress=None) -> Reference:
         def extract(block: range) -> Features:
@@ -243,7 +245,8 @@ class Judge:
         return reference_of(dataset, self.extractor, split, extract, progress)
 
     def extract(self, images: Tensor) -> Features:
-        return Features(*self.extractor(images.to(self.device)))
+        features, logits = self.extractor(filled(images).to(self.device))
+        return Features(features[:len(images)], None if logits is None else logits[:len(images)])
 
     def join(self, features: Features) -> Tensor:
         """Features, and logits beside them if there are any: float32 N x (D + K), on the CPU."""
@@ -255,6 +258,14 @@ class Judge:
 
     def frechet(self, rows: Tensor, moments: Moments, root: Tensor | None = None) -> float:
         return frechet_distance(Moments.of(rows), moments, root=root)
+
+
+def filled(items):
+    """A list, or a tensor of rows, with the first item again until the count is a multiple of LANE."""
+    missing = -len(items) % LANE
+    if isinstance(items, Tensor):
+        return torch.cat([items, items[:1].expand(missing, *items.shape[1:])])
+    return items + items[:1] * missing
 
 
 def protocol_id(protocol: dict) -> str:
