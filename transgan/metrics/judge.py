@@ -15,7 +15,7 @@ from transgan.metrics.measures import named
 from transgan.metrics.reference import Features, Reference, reference_of
 
 VERSION = 1          # of the way numbers are made: counts up when the same images would give others
-LANE = 8             # images at a time, or a multiple: fewer take another path through matrix products and round otherwise
+LANE = 8             # images at a time, or a multiple: fewer take another path through matrix products
 STRIDE = 1_000_003   # between the first seeds of two blocks
 SMALL = 2048         # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
 
