@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from transgan.augmentation import DiffAugment, NoAugmentation
+from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
 from transgan.models.style_transformer import StyleTransformer
 from transgan.models.vit_discriminator import ViTDiscriminator
 from transgan.penalties import ZeroCentered
 from transgan.training.adversarial import Adversarial
+from transgan.training.leak import NoLeak
 
 GENERATOR = dict(
     img_size=8, in_chans=1, num_classes=3, patch_size=2, dim=[16], depth=[1], num_heads=[2], window_size=None,
@@ -52,10 +54,11 @@ def adversarial(generator, discriminator):
     def make(**changes) -> Adversarial:
         torch.manual_seed(changes.pop("init", 0))
         arguments = dict(
-            generator=generator(), discriminator=discriminator(depth=[1]), loss=Relativistic(), penalty=ZeroCentered(),
-            augmentation=NoAugmentation(), optimizer=partial(torch.optim.Adam, betas=(0.0, 0.9)), generator_lr=2e-3,
-            discriminator_lr=1e-3, beta2=None, gamma=0.1, augment=1.0, ema_halflife=0.01, n_critic=1, clip=None,
-            mirror=False, max_nonfinite=3, compile=None, batch_size=4, seed=0, num_classes=3,
+            generator=generator(), discriminator=discriminator(depth=[1]), loss=Relativistic(),
+            penalty=ZeroCentered(real=True, fake=True), consistency=NoConsistency(), augmentation=NoAugmentation(),
+            optimizer=partial(torch.optim.Adam, betas=(0.0, 0.9)), generator_lr=2e-3, discriminator_lr=1e-3,
+            beta2=None, gamma=0.1, augment=1.0, ema_halflife=0.01, n_critic=1, clip=None, generator_batch_size=None,
+            leak=NoLeak(), mirror=False, max_nonfinite=3, compile=None, batch_size=4, seed=0, num_classes=3,
         )  # fmt: skip
         return Adversarial(**arguments | changes)
 

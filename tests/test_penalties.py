@@ -1,30 +1,72 @@
-"""R1 and R2 on critics whose gradient is known, and the gradient of the whole objective by finite differences."""
+"""Penalties on critics whose gradient is known, the gradient of the whole objective by differences, and compiled."""
+
+import math
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transgan.augmentation import DiffAugment, NoAugmentation
-from transgan.losses import NonSaturating, Relativistic
-from transgan.penalties import NoPenalty, ZeroCentered
+from transgan.consistency import BalancedConsistency, NoConsistency
+from transgan.losses import NonSaturating, Relativistic, RelativisticAverage, WassersteinMeanDrift
+from transgan.penalties import (
+    CentralDifference,
+    Critic,
+    FiniteDifference,
+    Interpolated,
+    JacobianVector,
+    Lazily,
+    NoPenalty,
+    OnPart,
+    ZeroCentered,
+)
 from transgan.training.adversarial import discriminator_objective, generator_objective
+from transgan.training.randomness import Draws
 
 SHAPE = (2, 3, 3)
 PIXELS = 18
+BOTH = dict(real=True, fake=True)
+EVERY = {
+    "exact": ZeroCentered(**BOTH), "r1": ZeroCentered(True, False), "r2": ZeroCentered(False, True),
+    "jvp": JacobianVector(**BOTH), "fd": FiniteDifference(0.01, **BOTH), "central": CentralDifference(0.03, **BOTH),
+    "fd_r1": FiniteDifference(0.01, True, False), "gp": Interpolated(1.0), "none": NoPenalty(),
+    "part": OnPart(ZeroCentered(**BOTH), 0.5), "part_gp": OnPart(Interpolated(2.0), 0.5),
+    "part_fd": OnPart(FiniteDifference(0.01, **BOTH), 0.5), "lazy": Lazily(ZeroCentered(**BOTH), 2),
+    "lazy_part": Lazily(OnPart(JacobianVector(**BOTH), 0.5), 2), "part_lazy": OnPart(Lazily(Interpolated(1.0), 2), 0.5),
+}  # fmt: skip
+each_penalty = pytest.mark.parametrize("penalty", EVERY.values(), ids=EVERY)
 
 
-def critic_of(function):
-    """A critic as Adversarial makes it, from images (N, C, H, W) to logits (N,)."""
-    return lambda *batches: function(torch.cat(batches)).chunk(len(batches))
+def critic_of(function, n=4):
+    """A critic from images (N, C, H, W) to logits (N,)."""
+    return Critic(lambda images, labels: function(images), NoAugmentation(), 1.0, None, torch.empty(2, n, 0))
 
 
 def pairs(n=4):
     return torch.randn(n, *SHAPE), torch.randn(n, *SHAPE)
 
 
+def numbers(penalty, n=4, shape=SHAPE, seed=3):
+    return penalty.draw(Draws(seed, 0, n, 0, 1, torch.device("cpu")), shape)
+
+
+def judged(penalty, function, real, fake):
+    """(logits of both, penalties) of one of the steps in which a lazy penalty is due."""
+    penalty = penalty.at(0)
+    return penalty(critic_of(function, len(real)), real, fake, numbers(penalty, len(real), real.shape[1:]))
+
+
+def quadratic():
+    """x -> x A x / 2 with a symmetric A; its gradient is A x."""
+    a = torch.randn(PIXELS, PIXELS)
+    a = a + a.T
+    return a, lambda x: 0.5 * ((x.flatten(1) @ a) * x.flatten(1)).sum(1)
+
+
 def test_linear_critic():
     w = torch.randn(PIXELS)
     real, fake = pairs()
-    logits_real, logits_fake, found = ZeroCentered()(critic_of(lambda x: x.flatten(1) @ w), real, fake)
+    logits_real, logits_fake, found = judged(ZeroCentered(**BOTH), lambda x: x.flatten(1) @ w, real, fake)
     torch.testing.assert_close(logits_real, real.flatten(1) @ w)
     torch.testing.assert_close(logits_fake, fake.flatten(1) @ w)
     for name in ("r1", "r2"):
@@ -32,19 +74,96 @@ def test_linear_critic():
 
 
 def test_quadratic_critic_per_image():
-    a = torch.randn(PIXELS, PIXELS)
-    a = a + a.T
+    a, function = quadratic()
     real, fake = pairs()
-    _, _, found = ZeroCentered()(critic_of(lambda x: 0.5 * ((x.flatten(1) @ a) * x.flatten(1)).sum(1)), real, fake)
+    found = judged(ZeroCentered(**BOTH), function, real, fake)[2]
     torch.testing.assert_close(found["r1"], (real.flatten(1) @ a).square().sum(1))
     torch.testing.assert_close(found["r2"], (fake.flatten(1) @ a).square().sum(1))
+
+
+def test_along_a_direction():
+    """On a quadratic critic: jvp and central differences are exact, one-sided ones have half the curvature besides."""
+    a, function = quadratic()
+    real, fake = pairs()
+    for penalty, sigma in ((JacobianVector(**BOTH), 0), (FiniteDifference(0.5, **BOTH), 0.5), (CentralDifference(0.5, **BOTH), 0)):
+        logits_real, logits_fake, found = judged(penalty, function, real, fake)
+        directions = numbers(penalty)
+        assert directions.shape == (4, 2, *SHAPE)
+        for k, (name, images, logits) in enumerate((("r1", real, logits_real), ("r2", fake, logits_fake))):
+            x, e = images.flatten(1), directions[:, k].flatten(1)
+            along, curvature = ((x @ a) * e).sum(1), ((e @ a) * e).sum(1)
+            torch.testing.assert_close(found[name], (along + sigma / 2 * curvature).square(), rtol=1e-3, atol=1e-3)
+            mean = 0.25 / 2 * curvature if isinstance(penalty, CentralDifference) else 0
+            torch.testing.assert_close(logits, function(images) + mean, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "penalty, within",
+    [(JacobianVector(**BOTH), 0.06), (CentralDifference(0.01, **BOTH), 0.06), (FiniteDifference(0.002, **BOTH), 0.06)],
+    ids=["jvp", "central", "one-sided"],
+)
+def test_directions_give_the_exact_penalty_on_average(discriminator, penalty, within):
+    network, n = discriminator(), 4000
+    image = torch.rand(1, 1, 8, 8)
+    real, fake = image.expand(n, -1, -1, -1), -image.expand(n, -1, -1, -1)
+    critic = Critic(network, NoAugmentation(), 1.0, torch.ones(n, dtype=torch.long), torch.empty(2, n, 0))
+    with torch.no_grad():
+        found = penalty(critic, real, fake, numbers(penalty, n, (1, 8, 8)))[2]
+    exact = ZeroCentered(**BOTH)(critic.of(torch.tensor([0])), image, -image, torch.empty(1, 0))[2]
+    for name in ("r1", "r2"):                       # a standard deviation is sqrt(2 / n) = 2.2 %
+        assert found[name].mean().item() == pytest.approx(exact[name].item(), rel=within)
+        assert found[name].var().sqrt().item() == pytest.approx(math.sqrt(2) * exact[name].item(), rel=0.2)
+
+
+def test_the_published_weight_of_differences():
+    """lambda E (D(x + sigma e) - D(x))^2 is gamma / 2 times the penalty where gamma = 2 lambda sigma^2 (APT)."""
+    _, function = quadratic()
+    real, fake = pairs()
+    penalty, weight = FiniteDifference(0.1, True, False), 100.0
+    directions = numbers(penalty)
+    found = judged(penalty, function, real, fake)[2]["r1"]
+    published = weight * (function(real + 0.1 * directions[:, 0]) - function(real)).square()
+    torch.testing.assert_close(0.5 * (2 * weight * 0.1**2) * found, published, rtol=1e-4, atol=1e-3)
+
+
+def test_gradient_penalty_on_linear_and_quadratic_critics():
+    w = torch.randn(PIXELS)
+    real, fake = pairs()
+    for target in (1.0, 3.0):
+        logits_real, logits_fake, found = judged(Interpolated(target), lambda x: x.flatten(1) @ w, real, fake)
+        torch.testing.assert_close(found["gp"], ((w.norm() / target - 1).square()).expand(4))
+        torch.testing.assert_close(torch.stack([logits_real, logits_fake]), torch.stack([real, fake]).flatten(2) @ w)
+    a, function = quadratic()
+    share = numbers(Interpolated(1.0))
+    assert share.shape == (4, 1, 1, 1) and 0 <= share.min() and share.max() < 1
+    between = ((1 - share) * real + share * fake).flatten(1)
+    found = judged(Interpolated(1.0), function, real, fake)[2]["gp"]
+    torch.testing.assert_close(found, ((between @ a).norm(dim=1) - 1).square())
+
+
+def test_gradient_penalty_of_a_critic_without_slope():
+    """Its own slope is 0 there, not NaN: networks may start with a head of zeros."""
+    w = torch.zeros(PIXELS, requires_grad=True)
+    found = judged(Interpolated(1.0), lambda x: x.flatten(1) @ w, *pairs())[2]["gp"]
+    assert found.tolist() == [1, 1, 1, 1]
+    found.sum().backward()
+    assert not w.grad.any()
+
+
+def test_the_published_weights_of_gradient_penalties():
+    """WGAN-GP's 10 (|g| - 1)^2 and TransGAN's 10 / phi^2 (|g| - phi)^2 are gamma = 20."""
+    w = torch.randn(PIXELS)
+    real, fake = pairs()
+    for phi in (1.0, 2.5):
+        value, log = whole(lambda x, labels: x.flatten(1) @ w, NonSaturating(), Interpolated(phi), real, fake, 20.0)
+        torch.testing.assert_close(value - log["loss_d"], 10 / phi**2 * (w.norm() - phi).square())
 
 
 def test_the_penalty_has_a_gradient_to_the_weights_and_none_to_the_images():
     w = torch.randn(PIXELS, requires_grad=True)
     real, fake = pairs()
     fake.requires_grad_()
-    found = ZeroCentered()(critic_of(lambda x: (x.flatten(1) @ w).square() / 2), real, fake)[2]
+    found = judged(ZeroCentered(**BOTH), lambda x: (x.flatten(1) @ w).square() / 2, real, fake)[2]
     found["r1"].sum().backward()            # D = (w x)^2 / 2: |dD/dx|^2 = (w x)^2 |w|^2
     with torch.no_grad():
         along = real.flatten(1) @ w
@@ -55,23 +174,110 @@ def test_the_penalty_has_a_gradient_to_the_weights_and_none_to_the_images():
 
 def test_only_the_asked_for():
     real, fake = pairs()
-    linear = critic_of(lambda x: x.sum((1, 2, 3)))
-    assert set(ZeroCentered(fake=False)(linear, real, fake)[2]) == {"r1"}
-    assert set(ZeroCentered(real=False)(linear, real, fake)[2]) == {"r2"}
-    assert NoPenalty()(linear, real, fake)[2] == {}
-    torch.testing.assert_close(NoPenalty()(linear, real, fake)[1], fake.sum((1, 2, 3)))
-    with pytest.raises(ValueError, match="use penalty=none"):
-        ZeroCentered(real=False, fake=False)
+    seen = []
+
+    def linear(x):
+        seen.append(len(x))
+        return x.sum((1, 2, 3))
+
+    for kind in (ZeroCentered, JacobianVector, lambda real, fake: FiniteDifference(0.1, real, fake)):
+        for sides in ((True, True), (True, False), (False, True)):
+            seen.clear()
+            logits_real, logits_fake, found = judged(kind(*sides), linear, real, fake)
+            assert tuple(found) == kind(*sides).names == tuple(n for n, on in zip(("r1", "r2"), sides, strict=True) if on)
+            torch.testing.assert_close(torch.stack([logits_real, logits_fake]), torch.stack([real, fake]).sum((2, 3, 4)))
+            assert max(seen) == 4 * sum(sides)      # no gradient through what is not penalised
+        with pytest.raises(ValueError, match="use penalty=none"):
+            kind(real=False, fake=False)
+    assert judged(NoPenalty(), linear, real, fake)[2] == {}
+
+
+def test_numbers_that_make_no_sense():
+    with pytest.raises(ValueError, match="sigma must be above 0, not 0"):
+        FiniteDifference(0.0, **BOTH)
+    with pytest.raises(ValueError, match="sigma must be above 0, not -1"):
+        CentralDifference(-1.0, **BOTH)
+    with pytest.raises(ValueError, match="target must be above 0, not 0"):
+        Interpolated(0.0)
+    with pytest.raises(ValueError, match="every must be at least 1, not 0"):
+        Lazily(NoPenalty(), 0)
+    for share in (0.0, 1.0, -0.1):
+        with pytest.raises(ValueError, match=f"share must be between 0 and 1, not {share}"):
+            OnPart(NoPenalty(), share)
+
+
+def test_lazily():
+    w = torch.randn(PIXELS)
+    real, fake = pairs()
+    lazy, plain = Lazily(ZeroCentered(**BOTH), 4), ZeroCentered(**BOTH)
+    expected = judged(plain, lambda x: x.flatten(1) @ w, real, fake)
+    sums = torch.zeros(())
+    for step in range(8):
+        penalty = lazy.at(step)
+        found = penalty(critic_of(lambda x: x.flatten(1) @ w), real, fake, numbers(penalty))
+        torch.testing.assert_close(found[:2], expected[:2])
+        assert tuple(found[2]) == ("r1", "r2")
+        assert bool(found[2]["r1"].any()) == (step in (0, 4))
+        sums = sums + found[2]["r1"].mean()
+    torch.testing.assert_close(sums / 8, expected[2]["r1"].mean())          # what the log's mean is
+
+
+def test_on_part():
+    assert OnPart(NoPenalty(), 0.25).places(8) == ([3, 7], [0, 1, 2, 4, 5, 6])
+    assert OnPart(NoPenalty(), 0.3).places(10)[0] == [3, 6, 9]
+    assert len(OnPart(NoPenalty(), 0.29).places(100)[0]) == 29
+    for n in (4, 16):                               # the parts of two processes are those of one
+        whole = OnPart(NoPenalty(), 0.25).places(2 * n)[0]
+        assert whole == [*OnPart(NoPenalty(), 0.25).places(n)[0], *(n + i for i in OnPart(NoPenalty(), 0.25).places(n)[0])]
+    assert OnPart(NoPenalty(), 0.25).check(4) is None
+    with pytest.raises(ValueError, match="penalty.share=0.2 of a batch of 4 images is not one image; make it at least 0.25"):
+        OnPart(NoPenalty(), 0.2).check(4)
+    with pytest.raises(ValueError, match="make it at least 0.0157"):
+        OnPart(NoPenalty(), 0.0156).check(64)
+    OnPart(NoPenalty(), 0.0157).check(64)
+    with pytest.raises(ValueError, match="share=0.2 of a batch of 4"):
+        Lazily(OnPart(NoPenalty(), 0.2), 3).check(4)
+    with pytest.raises(ValueError, match="share=0.4 of a batch of 2"):
+        OnPart(OnPart(NoPenalty(), 0.4), 0.5).check(4)
+
+
+@pytest.mark.parametrize("name", ["exact", "r1", "jvp", "gp", "fd"])
+def test_a_part_is_judged_as_in_the_whole(discriminator, shift, name):
+    """The logits in their order, and the penalties of every second pair, with their own numbers, labels, augmentation."""
+    network, n = discriminator(), 6
+    real, fake = torch.rand(2, n, 1, 8, 8) * 2 - 1
+    critic = Critic(network, shift, 0.5, torch.arange(n) % 3, torch.rand(2, n, shift.num_draws))
+    mine = numbers(EVERY[name], n, (1, 8, 8))
+    part = OnPart(EVERY[name], 0.5)(critic, real, fake, mine)
+    every = EVERY[name](critic, real, fake, mine)
+    torch.testing.assert_close(part[:2], every[:2], rtol=1e-4, atol=1e-5)
+    for key in every[2]:
+        torch.testing.assert_close(part[2][key], every[2][key][1::2], rtol=2e-3, atol=1e-5)
+        assert not torch.allclose(part[2][key], every[2][key][0::2], rtol=0.05)
+
+
+def test_numbers_of_two_processes_are_those_of_one():
+    for penalty in EVERY.values():
+        penalty = penalty.at(0)
+        one = penalty.draw(Draws(1, 5, 8, 0, 1, torch.device("cpu")), SHAPE)
+        two = [penalty.draw(Draws(1, 5, 4, rank, 2, torch.device("cpu")), SHAPE) for rank in (0, 1)]
+        assert len(one) == 8 and torch.equal(torch.cat(two), one)
+
+
+def whole(network, loss, penalty, real, fake, gamma, augment=None, draws=None):
+    """discriminator_objective without consistency."""
+    draws = torch.empty(2, len(real), 0) if draws is None else draws
+    return discriminator_objective(
+        network, loss, penalty, NoConsistency(), augment or NoAugmentation(), real, fake, None, draws,
+        numbers(penalty, len(real), real.shape[1:]), torch.tensor(1.0), torch.tensor(gamma),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("loss", [Relativistic(), NonSaturating()])
 def test_gamma_weighs_the_penalties_by_half(loss):
     w = torch.randn(PIXELS)
     real, fake = pairs()
-    value, log = discriminator_objective(
-        lambda x, labels: x.flatten(1) @ w, loss, ZeroCentered(), NoAugmentation(), real, fake, None,
-        torch.empty(8, 0), torch.tensor(1.0), torch.tensor(0.6),
-    )  # fmt: skip
+    value, log = whole(lambda x, labels: x.flatten(1) @ w, loss, ZeroCentered(**BOTH), real, fake, 0.6)
     plain = loss.discriminator(real.flatten(1) @ w, fake.flatten(1) @ w).mean()
     torch.testing.assert_close(value, plain + 0.3 * 2 * w.square().sum())
     torch.testing.assert_close(log["loss_d"], plain)
@@ -81,26 +287,39 @@ def test_gamma_weighs_the_penalties_by_half(loss):
     assert not any(value.requires_grad for value in log.values())
 
 
+def test_a_penalty_on_a_part_weighs_as_one_on_all():
+    w = torch.randn(PIXELS)
+    real, fake = pairs()
+    values = [
+        whole(lambda x, labels: x.flatten(1) @ w, Relativistic(), penalty, real, fake, 0.6)[0]
+        for penalty in (ZeroCentered(**BOTH), OnPart(ZeroCentered(**BOTH), 0.25))
+    ]
+    torch.testing.assert_close(*values)
+
+
 def test_the_penalty_is_of_the_image_before_augmentation():
     """A pixel cut out by the augmentation has no gradient: the penalty counts the pixels that are left."""
     cut = DiffAugment(0.0, 0.0, 0.0, 0.0, cutout=0.5)
-    images, draws = torch.ones(2, 1, 8, 8), torch.full((4, 10), 0.5)
-    _, log = discriminator_objective(
-        lambda x, labels: x.sum((1, 2, 3)), Relativistic(), ZeroCentered(), cut, images, images, None,
-        draws, torch.tensor(1.0), torch.tensor(1.0),
-    )  # fmt: skip
-    assert log["r1"] == log["r2"] == 64 - 16
+    images, draws = torch.ones(2, 1, 8, 8), torch.full((2, 2, 10), 0.5)
+    for penalty in (ZeroCentered(**BOTH), Interpolated(1.0)):
+        _, log = whole(lambda x, labels: x.sum((1, 2, 3)), Relativistic(), penalty, images, images, 1.0, cut, draws)
+        expected = {"r1": 48, "r2": 48} if penalty.names[0] == "r1" else {"gp": (math.sqrt(48) - 1) ** 2}
+        for name, value in expected.items():
+            assert log[name].item() == pytest.approx(value, rel=1e-6)
 
 
-def objective(network, augment, gamma=1.0, images=None):
+def objective(network, augment, gamma=1.0, penalty=EVERY["exact"], loss=None, consistency=None):
     """discriminator_objective of a network, as a function without arguments."""
     generator = torch.Generator().manual_seed(1)
     dtype = next(network.parameters()).dtype
-    real, fake = torch.rand(2, 3, 1, 8, 8, generator=generator).to(dtype) * 2 - 1
-    draws = torch.rand(6, augment.num_draws, generator=generator)
-    labels = torch.tensor([0, 1, 2])
+    consistency = consistency or NoConsistency()
+    real, fake = torch.rand(2, 4, 1, 8, 8, generator=generator).to(dtype) * 2 - 1
+    draws = torch.rand(2 + consistency.views, 4, augment.num_draws, generator=generator)
+    penalty = penalty.at(0)
+    mine = numbers(penalty, 4, (1, 8, 8)).to(dtype)
+    labels = torch.tensor([0, 1, 2, 1])
     return lambda f=discriminator_objective: f(
-        network, Relativistic(), ZeroCentered(), augment, real, fake, labels, draws,
+        network, loss or Relativistic(), penalty, consistency, augment, real, fake, labels, draws, mine,
         torch.tensor(1.0), torch.tensor(gamma),
     )  # fmt: skip
 
@@ -109,20 +328,25 @@ def gradients(value, network):
     return torch.autograd.grad(value, list(network.parameters()), allow_unused=True)
 
 
+WINDOWED = dict(dim=[8, 8], depth=[1, 1], num_heads=[1, 1], window_size=[2, None])
+
+
 @pytest.mark.parametrize(
-    "changes", [{}, dict(dim=[8, 8], depth=[1, 1], num_heads=[1, 1], window_size=[2, None])], ids=["full", "windowed"]
+    "name, changes",
+    [("exact", {}), ("exact", WINDOWED), *((name, {}) for name in EVERY if name not in ("exact", "none"))],
+    ids=["exact", "exact-windowed", *(name for name in EVERY if name not in ("exact", "none"))],
 )
-def test_the_gradient_agrees_with_finite_differences(discriminator, changes, monkeypatch):
+def test_the_gradient_agrees_with_finite_differences(discriminator, name, changes, monkeypatch):
     monkeypatch.setattr(torch.Tensor, "float", lambda tensor: tensor)       # float32 is too coarse to check against
     network = discriminator(**changes).double()
-    value = objective(network, NoAugmentation(), gamma=500.0)      # so that the penalty dominates
+    value = objective(network, NoAugmentation(), gamma=500.0, penalty=EVERY[name])     # so that the penalty dominates
     found = gradients(value()[0], network)
     assert all(each is not None and each.isfinite().all() for each in found)
-    _, log = value()
-    assert 250.0 * (log["r1"] + log["r2"]) > log["loss_d"]
+    log = value()[1]
+    assert 250.0 * sum(log[key] for key in EVERY[name].names) > log["loss_d"]
     start = [parameter.detach().clone() for parameter in network.parameters()]
     step = 1e-6
-    for _ in range(5):
+    for _ in range(3):
         direction = [torch.randn_like(each) for each in start]
         ends = []
         for sign in (1, -1):
@@ -133,33 +357,89 @@ def test_the_gradient_agrees_with_finite_differences(discriminator, changes, mon
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=1e-5)
 
 
-def test_bf16_autocast_stays_close(discriminator):
+@pytest.mark.parametrize("name", ["exact", "jvp", "gp"])
+def test_bf16_autocast_stays_close(discriminator, name):
     network = discriminator()
-    value = objective(network, NoAugmentation())
+    value = objective(network, NoAugmentation(), penalty=EVERY[name])
     exact = value()[1]
     with torch.autocast("cpu", torch.bfloat16):
         rough = value()[1]
-    for name in ("r1", "r2"):
-        assert rough[name].dtype == torch.float32
-        assert rough[name].item() == pytest.approx(exact[name].item(), rel=0.05)
-        assert rough[name] != exact[name]           # it did run in bfloat16
+    for key in EVERY[name].names:
+        assert rough[key].dtype == torch.float32
+        assert rough[key].item() == pytest.approx(exact[key].item(), rel=0.05)
+        assert rough[key] != exact[key]             # it did run in bfloat16
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
-def test_compiled_objectives_have_the_same_gradients(discriminator, generator, shift, backend):
+@pytest.mark.parametrize("name", ["fd", "central"])
+def test_differences_are_in_float32_under_autocast(discriminator, name):
+    """In bfloat16 the rounding of the logits over sigma would be the larger part of them."""
+    network = discriminator()
+    value = objective(network, NoAugmentation(), penalty=EVERY[name])
+    exact = value()[1]
+    with torch.autocast("cpu", torch.bfloat16):
+        again = value()[1]
+    assert again["r1"] == exact["r1"] and again["r2"] == exact["r2"]
+
+
+def test_differences_need_no_second_derivative(discriminator):
+    """They run on attention that has none, and the others bring their own."""
+    network = discriminator()
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        for name in EVERY:
+            value, _ = objective(network, NoAugmentation(), penalty=EVERY[name])()
+            assert all(each.isfinite().all() for each in gradients(value, network) if each is not None)
+
+
+BACKENDS = ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
+CASES = [
+    *((name, "aot_eager") for name in ("exact", "r1", "jvp", "central", "gp", "lazy_part")),
+    pytest.param("exact", "inductor", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("name, backend", CASES)
+def test_compiled_discriminator_objective_has_the_same_gradient(discriminator, shift, name, backend):
     torch._dynamo.reset()
-    judge, painter = discriminator(depth=[1]), generator()
-    value = objective(judge, shift)
+    judge = discriminator(depth=[1])
+    loss = Relativistic() if name == "exact" else RelativisticAverage() if name == "gp" else WassersteinMeanDrift(0.1)
+    consistency = BalancedConsistency(1.0, 2.0, 0.5) if name == "gp" else NoConsistency()
+    value = objective(judge, shift, penalty=EVERY[name], loss=loss, consistency=consistency)
     eager, compiled = value(), value(torch.compile(discriminator_objective, backend=backend, fullgraph=True))
     torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)
     for a, b in zip(gradients(compiled[0], judge), gradients(eager[0], judge), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
-    real, latent, draws = torch.rand(3, 1, 8, 8), torch.randn(3, 6), torch.rand(6, shift.num_draws)
-    arguments = (painter, judge, Relativistic(), shift, real, latent, torch.tensor([0, 1, 2]), draws, torch.tensor(1.0))
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("loss", [Relativistic(), NonSaturating()])
+def test_compiled_generator_objective_has_the_same_gradient(discriminator, generator, shift, loss, backend):
+    torch._dynamo.reset()
+    painter, judge = generator(), discriminator(depth=[1])
+    real, latent, draws = torch.rand(3, 1, 8, 8), torch.randn(3, 6), torch.rand(2, 3, shift.num_draws)
+    arguments = (painter, judge, loss, shift, real, latent, torch.tensor([0, 1, 2]), draws, torch.tensor(1.0))
     eager, compiled = generator_objective(*arguments), torch.compile(generator_objective, backend=backend)(*arguments)
     torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)
     for a, b in zip(gradients(compiled, painter), gradients(eager, painter), strict=True):
         assert (a is None) == (b is None)
         if a is not None:
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_a_lazy_penalty_compiles_to_two_graphs(discriminator):
+    torch._dynamo.reset()
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    lazy, judge = Lazily(OnPart(FiniteDifference(0.1, **BOTH), 0.5), 3), discriminator(depth=[1])
+    compiled = torch.compile(discriminator_objective, backend=backend, fullgraph=True)
+    real, fake = torch.rand(2, 4, 1, 8, 8)
+    for step in range(7):
+        penalty = lazy.at(step)
+        compiled(
+            judge, Relativistic(), penalty, NoConsistency(), NoAugmentation(), real, fake, torch.tensor([0, 1, 2, 1]),
+            torch.empty(2, 4, 0), numbers(penalty, 4, (1, 8, 8), seed=step), torch.tensor(1.0), torch.tensor(step / 7),
+        )  # fmt: skip
+    assert len(graphs) == 2

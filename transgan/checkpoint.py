@@ -76,6 +76,15 @@ def build(config: dict) -> LightningModule:
     return instantiate(config["algorithm"], _convert_="all")
 
 
+def without_weights(config: dict) -> dict:
+    """The configuration without published weights to start from: a checkpoint's own take their place."""
+    algorithm = dict(config["algorithm"])
+    for key, part in algorithm.items():
+        if isinstance(part, dict) and "pretrained" in part:
+            algorithm[key] = part | {"pretrained": False}
+    return config | {"algorithm": algorithm}
+
+
 def require_trusted(config: dict) -> None:
     """Refuses a checkpoint's configuration whose `_target_`s are not classes of packages that may be run.
 
@@ -114,7 +123,7 @@ def load(path: str | Path) -> tuple[LightningModule, dict]:
     checkpoint = read(path)
     require_trusted(checkpoint["config"])
     try:
-        module = build(checkpoint["config"])
+        module = build(without_weights(checkpoint["config"]))
     except InstantiationException as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise CheckpointError(

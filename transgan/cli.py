@@ -15,6 +15,8 @@ transgan {version}: Transformers that generate images, judged by Transformers
   transgan train [PICTURES] [key=value ...]     train, or continue the same command
   transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
   transgan sample RUN [key=value ...]           draw images
+  transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
+  transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
 
 Start here, on any computer, without a download:
   transgan train                                hand-written digits, a minute or two
@@ -39,7 +41,11 @@ Most used:
   experiment={experiment}
   generator={generator}
   discriminator={discriminator}
-  data={data}   data.path=PATH                 data.on_error=skip  go on without broken files
+  loss={loss}
+  penalty={penalty}
+  augmentation={augmentation}
+  data={data}
+  data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
   metrics={metrics}  extractor={extractor}
   trainer={trainer}
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
@@ -83,6 +89,38 @@ Draws images from the averaged generator. Image number s is the same one wheneve
   seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
 """,
+    "summary": """\
+transgan summary [RUN] [key=value ...]
+
+Counts the parameters and the multiply-accumulates per image of both networks and their parts, in seconds and without
+memory for them. Takes every key of `transgan train`.
+
+  transgan summary
+  transgan summary experiment=transgan_cifar10
+  transgan summary generator=transgan_church256 discriminator=vit_64 resolution=256 channels=3 json=true
+  transgan summary runs/cats
+
+  experiment={experiment}
+  generator={generator}
+  discriminator={discriminator}
+  resolution=N  channels=1|3  num_classes=N      json=true  one object: generator.parameters, generator.macs, ...
+""",
+    "import-transgan": """\
+transgan import-transgan PATH [key=value ...]
+
+Makes a run of a checkpoint that TransGAN's published code has written: a training checkpoint, or the weights of a
+generator alone. Every weight must find its place and every place its weight; nothing is left out.
+
+  transgan import-transgan cifar_checkpoint name=transgan_official
+  transgan sample runs/transgan_official to=grid
+  transgan evaluate runs/transgan_official metrics=paper
+
+  name=NAME  runs=FOLDER                                        the run is the folder runs/NAME
+  architecture=cifar10|stl10|church256|celebahq256              default: the one whose weights have these names
+  data.path=PATH           the images it was trained with, to evaluate against         kimg=N  how long, if it is known
+
+To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/NAME name=OTHER
+""",
 }
 
 
@@ -102,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         from transgan.overrides import compose, groups
 
         if {"-h", "--help"} & set(rest):
-            print(COMMANDS[command].format(**{group: "|".join(names) for group, names in groups().items()}), end="")
+            print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
             return 0
         show = "--cfg" in rest
         rest = [word for word in rest if word != "--cfg"]
@@ -115,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
         if command == "train" and os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0":
             torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
             print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
-        return importlib.import_module(f"transgan.commands.{command}").main(config, rest)
+        return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
     except UserError as error:
         if "debug=true" in rest:
             raise
@@ -135,6 +173,17 @@ def script() -> int:
     if code > 128:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
+
+
+def listed(names: list[str]) -> str:
+    """a|b|c, in lines of at most 100 letters."""
+    lines = [""]
+    for i, name in enumerate(names):
+        word = name + "|" * (i + 1 < len(names))
+        if len(lines[-1] + word) > 100:
+            lines.append(" " * 6)
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def unknown_command(word: str) -> str:

@@ -38,7 +38,8 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             OmegaConf.set_struct(config, True)
         else:
             with initialize_config_dir(str(CONF), version_base="1.3"):
-                config = hydra_compose(command, [f"{group}={choice}" for group, choice in choices.items()])
+                chosen = [f"{group}={choice}" for group, choice in choices.items()]
+                config = hydra_compose(command.replace("-", "_"), chosen)
         for key, word in values:
             assign(config, key, word, choices, findings)
         for key in sorted(OmegaConf.missing_keys(config)):

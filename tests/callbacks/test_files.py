@@ -1,5 +1,6 @@
 """stats.csv, metrics.jsonl and pictures: what a resumed run keeps of them, and how they are laid out."""
 
+import csv
 import json
 import math
 from types import SimpleNamespace
@@ -39,6 +40,24 @@ def test_stats_from_the_beginning_and_without_a_file(tmp_path):
         path.write_text(text)
         stats.keep_until(path, 0.0)
         assert path.read_text() == ""           # the header is written again with the first line
+
+
+def test_means_are_over_the_steps_that_logged_a_value(tmp_path):
+    """The generator's loss comes in one of n_critic steps; a window may begin with it, or have none."""
+    watch, seen = Stats(tmp_path, Interval(0.002, 1.0)), SimpleNamespace(images_seen=0, batch_size=1, nonfinite={})
+    watch.on_train_start(trainer(), seen)
+    for step in range(8):
+        seen.images_seen += 1
+        seen.log_values = {"loss_d": step} | ({"loss_g": 10.0 * step} if step in (3, 4) else {}) | {"gamma": 1.0}
+        if step == 5:                               # a resume amid a window
+            state, watch = watch.state_dict(), Stats(tmp_path, Interval(0.002, 1.0))
+            watch.load_state_dict(state)
+        watch.on_train_batch_end(trainer(), seen, None, None, step)
+    with open(tmp_path / "stats.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss_d"]) for row in rows] == [0.5, 2.5, 4.5, 6.5]
+    assert [row["loss_g"] for row in rows] == ["", "30.0", "40.0", ""]
+    assert [row["gamma"] for row in rows] == ["1.0"] * 4 and not list(tmp_path.glob("*.tmp"))
 
 
 def line(kimg):

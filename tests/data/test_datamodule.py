@@ -80,7 +80,9 @@ def test_configuration_names_every_argument_with_its_default(path):
 
 
 def test_all_sources_have_a_configuration():
-    assert [path.stem for path in CONF] == ["cifar10", "digits", "folder", "zip"]
+    assert [path.stem for path in CONF] == [
+        "celeba", "cifar10", "digits", "fashion_mnist", "folder", "imagenet", "lsun", "mnist", "stl10", "zip"
+    ]  # fmt: skip
 
 
 def test_digits_from_its_configuration():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from transgan.layers.attention import Attention, Causal, Full, Windowed
+from transgan.layers.attention import Attention, Causal, CrossAttention, Full, Windowed
 from transgan.layers.position import RelativePositionBias, Rotary
 
 DIM, HEADS = 8, 2
@@ -62,6 +62,26 @@ def test_windows_come_back_in_place():
     assert folded.shape == (2 * 6, 4, 3)
     assert torch.equal(pattern.unfold(folded), x)
     assert torch.equal(folded[1], x[0, [2, 3, 8, 9]])       # the second window of the first row: columns 2, 3
+
+
+def test_heads_come_back_in_place_too():
+    pattern, x = Windowed((4, 6), 2), torch.randn(2, 24, 6)
+    heads = pattern.fold(x).unflatten(-1, (2, 3))
+    assert torch.equal(pattern.unfold(heads), x)
+    assert torch.equal(pattern.unfold(heads.transpose(1, 2).contiguous().transpose(1, 2)), x)
+    assert torch.equal(Full().unfold(x.unflatten(-1, (2, 3))), x)
+
+
+def test_cross_attention_closed_form():
+    layer = CrossAttention(8, 2, 6).double()
+    x, context = torch.randn(2, 5, 8, dtype=torch.float64), torch.randn(2, 3, 6, dtype=torch.float64)
+    q, k, v = (w(s).reshape(2, -1, 2, 4) for w, s in ((layer.q, x), (layer.k, context), (layer.v, context)))
+    weights = (torch.einsum("nthd,nmhd->nhtm", q, k) / 2).softmax(-1)
+    expected = layer.proj(torch.einsum("nhtm,nmhd->nthd", weights, v).reshape(2, 5, 8))
+    torch.testing.assert_close(layer(x, context), expected)
+    assert layer.q.bias is layer.k.bias is layer.v.bias is None
+    with pytest.raises(ValueError, match="num_heads 3 does not divide dim 8"):
+        CrossAttention(8, 3, 6)
 
 
 def influence(layer, tokens: int):

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transgan.layers.attention import Attention, Causal, Windowed
 from transgan.layers.block import Block, DropPath, Transformer
 from transgan.layers.feedforward import Mlp, SwiGLU
+from transgan.layers.noise import seeded_tokens
 from transgan.layers.norm import ScaledNorm, StyleNorm
 
 
@@ -83,6 +84,64 @@ def test_a_causal_stack_looks_back_only():
     changed[:, 3] += 1
     difference = (stack(changed) - stack(x)).abs().amax(-1)[0]
     assert not difference[:3].any() and difference[3:].all()
+
+
+def test_noise_and_cross_attention_closed_form():
+    stack = Transformer(8, 1, 2, (1, 4), rotary=False, noise=True, context_dim=6).eval()
+    layer, x, context, seeds = stack.blocks[0], torch.randn(2, 4, 8), torch.randn(2, 3, 6), torch.tensor([3, 5])
+    layer.noise.strength.data.fill_(0.5)
+    middle = x + layer.cross_attn(x, context)
+    middle = middle + layer.attn(layer.norm1.norm(middle) + 0.5 * seeded_tokens(seeds, 4)[..., None])
+    torch.testing.assert_close(stack(x, context, seeds), middle + layer.mlp(layer.norm2.norm(middle)))
+
+
+def test_each_block_has_noise_of_its_own():
+    stack, x, seeds = Transformer(8, 2, 2, (1, 4), noise=True), torch.randn(2, 4, 8), torch.tensor([3, 5])
+    for layer in stack.blocks:
+        layer.noise.strength.data.fill_(0.5)
+    one = stack.blocks[1](stack.blocks[0](x, None, seeds), None, seeds + 1)
+    torch.testing.assert_close(stack(x, None, seeds), one)
+    assert not torch.allclose(stack(x), stack(x))                   # without seeds it is new
+
+
+def test_another_attention_can_be_given():
+    class Own(Attention):
+        pass
+
+    stack = Transformer(8, 2, 2, (4, 4), window_size=2, relative_position=True, attn_layer=Own)
+    assert all(type(layer.attn) is Own and layer.attn.bias is not None for layer in stack.blocks)
+
+
+@pytest.mark.parametrize("norm", [ScaledNorm, partial(StyleNorm, style_dim=4)])
+def test_checkpoints_keep_less_and_change_nothing(norm):
+    stack = Transformer(8, 3, 2, (4, 4), norm=norm, drop_path=0.3, relative_position=True, noise=True)
+    for layer in stack.blocks:
+        layer.noise.strength.data.fill_(0.5)
+    x, style, found, kept = torch.randn(4, 16, 8), torch.randn(4, 4), [], []
+    for stack.checkpointing in (False, True):
+        stack.zero_grad()
+        torch.manual_seed(0)
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, s=saved: s.append(t.numel()) or t, lambda t: t):
+            out = stack(x, style)
+        torch.rand(1)                                               # the second pass has the first one's numbers
+        out.square().sum().backward()
+        found.append([out, *(p.grad for p in stack.parameters())])
+        kept.append(sum(saved))
+    assert kept[1] < kept[0] / 4
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_checkpoints_are_off_where_a_second_derivative_is_wanted():
+    stack, x = Transformer(8, 2, 2, (2, 2), checkpointing=True), torch.randn(2, 4, 8)
+    with sdpa_kernel(SDPBackend.MATH):
+        slope = torch.func.grad(lambda x: stack(x).square().sum())(x)
+        slope.square().sum().backward()
+    assert stack.blocks[0].attn.qkv.weight.grad.any()
+    x.requires_grad_()
+    compiled = torch.compile(stack, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), stack(x))
 
 
 def test_errors():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from transgan.layers.norm import PixelNorm, RMSNorm, ScaledNorm, StyleNorm
+from transgan.layers.norm import PixelNorm, RMSNorm, ScaledNorm, SelfModulatedNorm, StyleNorm
 
 
 def test_pixel_norm_closed_form():
@@ -70,3 +70,19 @@ def test_style_norm_can_be_differentiated_twice():
     norm = StyleNorm(4, style_dim=3).double()
     x, style = (torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((1, 2, 4), (1, 3)))
     assert torch.autograd.gradgradcheck(norm, (x, style))
+
+
+def test_self_modulated_norm_closed_form():
+    norm, x, style = SelfModulatedNorm(8, style_dim=4), torch.randn(2, 3, 8), torch.randn(2, 4)
+    nn.init.normal_(norm.modulation.bias)
+    out, gate = norm(x, style)
+    both = style @ norm.modulation.weight.T + norm.modulation.bias
+    plain = (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
+    torch.testing.assert_close(out, plain * (1 + both[:, None, :8]) + both[:, None, 8:])
+    assert gate == 1.0 and [name for name, _ in norm.named_parameters()] == ["modulation.weight", "modulation.bias"]
+
+
+def test_self_modulated_norm_can_be_differentiated_twice():
+    norm = SelfModulatedNorm(4, style_dim=3).double()
+    x, style = (torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((1, 2, 4), (1, 3)))
+    assert torch.autograd.gradgradcheck(lambda *inputs: norm(*inputs)[0], (x, style))

@@ -3,11 +3,15 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from transgan.layers.patch import (
+    Bicubic,
     PatchEmbed,
+    PixelShuffle,
     PixelShuffleUp,
     PoolDown,
+    average,
     patchify,
     to_map,
     to_tokens,
@@ -97,6 +101,35 @@ def test_pool_down():
     torch.testing.assert_close(down(constant.expand(1, 8, 3)), down.reduce(constant).expand(1, 2, 5))
     with pytest.raises(ValueError, match="a token grid of 3x4 cannot be halved"):
         PoolDown(3, 5, (3, 4))
+
+
+def test_pixel_shuffle_is_the_one_of_images():
+    x = torch.randn(2, 6, 12)
+    out = PixelShuffle()(x, (2, 3))
+    assert out.shape == (2, 24, 3) and out.is_contiguous()
+    assert torch.equal(out, to_tokens(unpatchify(x, (2, 3), 2)))
+    assert not list(PixelShuffle(smooth=True).parameters())
+
+
+def test_softening_is_bicubic_to_four_times_the_side_and_back():
+    x, layer = torch.randn(2, 5 * 6, 8, dtype=torch.float64), PixelShuffle(smooth=True)
+    soft = to_tokens(F.avg_pool2d(F.interpolate(to_map(x, (5, 6)), scale_factor=4, mode="bicubic"), 4))
+    torch.testing.assert_close(layer.soften(x, (5, 6)), soft)
+    torch.testing.assert_close(layer(x, (5, 6)), PixelShuffle()(soft, (5, 6)))
+
+
+def test_bicubic():
+    x = torch.randn(2, 5 * 6, 8)
+    out = Bicubic()(x, (5, 6))
+    assert out.shape == (2, 120, 8)
+    torch.testing.assert_close(to_map(out, (10, 12)), F.interpolate(to_map(x, (5, 6)), scale_factor=2, mode="bicubic"))
+
+
+def test_average():
+    x = torch.randn(2, 8, 3)
+    out = average(x, (4, 2))
+    assert out.shape == (2, 2, 3)
+    torch.testing.assert_close(out[:, 1], x[:, [4, 5, 6, 7]].mean(1))
 
 
 @pytest.mark.parametrize(

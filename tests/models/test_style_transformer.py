@@ -1,8 +1,14 @@
 """The generator: shapes, what an image depends on, and sentences for stages that do not fit."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from transgan.layers.block import Transformer
+from transgan.layers.fourier import FourierPatch
+from transgan.layers.norm import SelfModulatedNorm, StyleNorm
 
 TWO_STAGES = dict(img_size=16, dim=[16, 8], depth=[1, 1], num_heads=[2, 1])
 
@@ -55,6 +61,36 @@ def test_the_style_is_the_way_in(generator):
     assert torch.equal(network.synthesis(style), network(latent, labels))
     # the latent counts by direction, not by length
     torch.testing.assert_close(network.mapping(5 * latent, labels), style, atol=1e-5, rtol=1e-4)
+
+
+VITGAN = dict(enter=False, norm=SelfModulatedNorm, output=partial(FourierPatch, hidden_dim=12))
+
+
+@pytest.mark.parametrize("changes", [{}, TWO_STAGES])
+def test_with_the_parts_of_vitgan(generator, changes):
+    network = generator(transformer=partial(Transformer, qk_norm=False), **VITGAN, **changes)
+    latent, labels = torch.randn(2, 6), torch.tensor([0, 2])
+    images = network(latent, labels)
+    assert images.shape == (2, 1, network.grid_size[0] * 2, network.grid_size[0] * 2)
+    assert not torch.allclose(images[0], images[1])                     # by the norms alone
+    assert not any(name.startswith(("enter", "head", "refine", "norm.")) for name in network.state_dict())
+    assert not any(isinstance(module, StyleNorm) and not isinstance(module, SelfModulatedNorm) for module in network.modules())
+    assert isinstance(network.stages[0].blocks[0].attn.q_norm, torch.nn.Identity)
+    images.square().mean().backward()
+    assert all(p.grad.any() for p in network.parameters())
+
+
+def test_an_output_keeps_its_own_initialisation(generator):
+    network = generator(**VITGAN)
+    assert network.output.fourier.weight.abs().max() > 2                # frequencies, not Xavier
+    style = network.mapping(torch.randn(4, 6), torch.tensor([0, 1, 2, 0]))
+    assert torch.equal(network.synthesis(style), network.output(network.stages[0](
+        network.tokens.expand(4, -1, -1), style), style))
+
+
+def test_state_dict_keys_of_the_default_are_the_ones_of_old_checkpoints(generator):
+    keys = {name.split(".")[0] for name in generator().state_dict()}
+    assert keys == {"tokens", "label_embed", "map", "enter", "stages", "norm", "head", "refine"}
 
 
 def test_patch_borders_are_crossed(generator):

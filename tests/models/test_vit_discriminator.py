@@ -1,7 +1,16 @@
 """The discriminator: shapes, one image one logit, float32 at the end, and sentences for stages that do not fit."""
 
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from transgan.layers.block import Transformer
+from transgan.layers.convolution import ResidualStem
+from transgan.layers.l2_attention import L2Attention
+from transgan.layers.spectral import ImprovedSpectralNorm
 
 TWO_STAGES = dict(dim=[8, 16], depth=[1, 1], num_heads=[1, 2], window_size=[2, None])
 
@@ -68,3 +77,54 @@ def test_errors_name_the_key(discriminator):
         discriminator(window_size=[2])
     with pytest.raises(ValueError, match="4 discriminator stages halve the 4x4 token grid 3 times"):
         discriminator(dim=[8] * 4, depth=[1] * 4, num_heads=[1] * 4)
+
+
+VITGAN = dict(
+    stem=nn.Identity, stem_dim=1, norm_layer=nn.LayerNorm, init_values=None, weight_norm=ImprovedSpectralNorm(),
+    transformer=partial(Transformer, attn_layer=L2Attention, qk_norm=False, rotary=False),
+)  # fmt: skip
+HYBRID = dict(stem=ResidualStem, patch_size=1)
+
+
+@pytest.mark.parametrize("changes", [VITGAN, VITGAN | TWO_STAGES, HYBRID, HYBRID | TWO_STAGES])
+def test_with_other_parts(discriminator, changes):
+    network = discriminator(**changes)
+    images, labels = torch.randn(3, 1, 8, 8, requires_grad=True), torch.tensor([0, 1, 2])
+    logits = network(images, labels)
+    assert logits.shape == (3,) and logits.dtype == torch.float32
+    (gradient,) = torch.autograd.grad(logits[1], images, retain_graph=True)
+    assert gradient[1].any() and not gradient[[0, 2]].any()
+    logits.square().sum().backward()
+    assert all(p.grad.any() for name, p in network.named_parameters() if "_norm" not in name)
+    with sdpa_kernel(SDPBackend.MATH):
+        slope = torch.func.grad(lambda x: network(x, labels).sum())(images.detach())
+        slope.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_every_weight_of_vitgans_judge_keeps_its_initial_bound(discriminator):
+    torch.manual_seed(3)
+    before = discriminator(**VITGAN | dict(weight_norm=None)).state_dict()
+    torch.manual_seed(3)
+    network, found = discriminator(**VITGAN), 0
+    for parameter in network.parameters():
+        parameter.data *= 3
+    for name, module in network.named_modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.Embedding)):
+            bounds = [torch.linalg.svdvals(w.flatten(1))[0] for w in (module.weight, before[f"{name}.weight"])]
+            torch.testing.assert_close(*bounds, atol=0, rtol=1e-3)
+            found += 1
+    assert found == 2 * 5 + 3                       # qk, v, proj, fc1, fc2 of two blocks; patches, head, classes
+
+
+def test_a_stem_that_halves_leaves_fewer_tokens(discriminator):
+    network = discriminator(**HYBRID)
+    assert network.pos_embed.shape[1] == 16 and network.patch_embed.proj.kernel_size == (1, 1)
+    with pytest.raises(ValueError, match="does not divide img_size 7"):
+        discriminator(**HYBRID | dict(img_size=7))
+
+
+def test_state_dict_keys_of_the_default_are_the_ones_of_old_checkpoints(discriminator):
+    keys = {name.split(".")[0] for name in discriminator().state_dict()}
+    assert keys == {"stem", "patch_embed", "pos_embed", "cls_token", "stages", "norm", "head", "label_embed"}
+    assert {"stem.0.weight", "stem.0.bias"} <= set(discriminator().state_dict())

@@ -12,7 +12,7 @@ from transgan.callbacks.interval import Interval
 
 
 class Stats(Callback):
-    """Means over the steps since the last line; the open sums travel in the checkpoint.
+    """Means over the steps since the last line that logged a value; the open sums travel in the checkpoint.
 
     `seconds` counts the whole run over all resumes, `images_per_second` training alone, without evaluation,
     pictures and checkpoints. After a resume, lines beyond the checkpoint are taken out: they will be written again.
@@ -21,6 +21,7 @@ class Stats(Callback):
     def __init__(self, run: Path, interval: Interval):
         self.path, self.interval = Path(run) / "stats.csv", interval
         self.sums: dict[str, torch.Tensor] = {}
+        self.counts: dict[str, int] = {}    # steps that logged a value: the generator's loss comes in one of n_critic
         self.steps = 0
         self.before = 0.0                   # seconds of earlier sessions
         self.start = self.clock = time.monotonic()
@@ -50,12 +51,13 @@ class Stats(Callback):
             if name in self.sums:           # a resumed sum comes from the CPU
                 value = value + self.sums[name].to(value.device)
             self.sums[name] = value
+            self.counts[name] = self.counts.get(name, 0) + 1
         if self.interval.due(module.images_seen, module.batch_size):
             self.write(trainer, module)
 
     def write(self, trainer, module) -> None:
         names = list(self.sums)
-        means = torch.stack([self.sums[name].cpu() for name in names]) / self.steps
+        means = torch.stack([self.sums[name].cpu() / self.counts[name] for name in names])
         if trainer.world_size > 1:          # each process saw its own part of the batches
             means = trainer.strategy.reduce(means.to(module.device), reduce_op="mean").cpu()
         row = {"kimg": module.images_seen / 1000, "seconds": round(self.seconds, 3)}
@@ -63,22 +65,19 @@ class Stats(Callback):
         row |= {f"skipped_{name}": count for name, count in module.nonfinite.items()}
         row["images_per_second"] = round(self.steps * module.batch_size / max(self.busy, 1e-9), 1)
         row["memory_mib"] = round(memory_mib(), 1)
-        self.latest, self.sums, self.steps, self.busy = row, {}, 0, 0.0
+        self.latest, self.sums, self.counts, self.steps, self.busy = row, {}, {}, 0, 0.0
         if trainer.is_global_zero:
-            new = not self.path.exists() or self.path.stat().st_size == 0
-            with open(self.path, "a", newline="") as file:
-                writer = csv.DictWriter(file, list(row))
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
+            append(self.path, row)
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=module.images_seen)
 
     def state_dict(self) -> dict:
-        return {"sums": {k: v.cpu() for k, v in self.sums.items()}, "steps": self.steps, "seconds": self.seconds}
+        sums = {name: value.cpu() for name, value in self.sums.items()}
+        return {"sums": sums, "counts": dict(self.counts), "steps": self.steps, "seconds": self.seconds}
 
     def load_state_dict(self, state: dict) -> None:
         self.sums, self.steps, self.before = dict(state["sums"]), state["steps"], state["seconds"]
+        self.counts = dict(state.get("counts", dict.fromkeys(self.sums, self.steps)))   # none in earlier versions
 
 
 def memory_mib() -> float:
@@ -92,6 +91,28 @@ def memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
+def append(path: Path, row: dict[str, float]) -> None:
+    """Adds a line under the columns there are; one that is new stays empty in the lines before."""
+    header, lines = [], []
+    if path.exists():
+        with open(path, newline="") as file:
+            header, *lines = list(csv.reader(file)) or [[]]
+    names = header + [name for name in row if name not in header]
+    if names != header:
+        more = [""] * (len(names) - len(header))
+        replace(path, [names, *(line + more for line in lines)])
+    with open(path, "a", newline="") as file:
+        csv.DictWriter(file, names).writerow(row)
+
+
+def replace(path: Path, lines: list[list[str]]) -> None:
+    """Writes a CSV beside the file and renames it."""
+    beside = path.with_name(path.name + ".tmp")
+    with open(beside, "w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    os.replace(beside, path)
+
+
 def keep_until(path: Path, kimg: float) -> None:
     """Takes out the lines of a CSV after `kimg`, and a last line cut off in the middle."""
     if not path.exists():
@@ -99,7 +120,4 @@ def keep_until(path: Path, kimg: float) -> None:
     with open(path, newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     kept = [row for row in rows if len(row) == len(header) and float(row[0]) <= kimg]
-    beside = path.with_name(path.name + ".tmp")
-    with open(beside, "w", newline="") as file:
-        csv.writer(file).writerows([header, *kept] if kept else [])
-    os.replace(beside, path)
+    replace(path, [header, *kept] if kept else [])

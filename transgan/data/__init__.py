@@ -1,9 +1,13 @@
 """Sources of images: every one gives uint8 tensors, and a data module that shows them endlessly."""
 
-from .arrays import Cifar10, Digits
+from .arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
 from .datamodule import ImageData
 from .files import Folder, Zip
 from .part import Part, hold_out
+from .published import CelebA, ImageNet, Lsun
 from .sampler import EndlessSampler
 
-__all__ = ["Cifar10", "Digits", "EndlessSampler", "Folder", "ImageData", "Part", "Zip", "hold_out"]
+__all__ = [
+    "CelebA", "Cifar10", "Digits", "EndlessSampler", "FashionMnist", "Folder", "ImageData", "ImageNet", "Lsun", "Mnist",
+    "Part", "Stl10", "Zip", "hold_out",
+]  # fmt: skip

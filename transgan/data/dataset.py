@@ -15,16 +15,32 @@ class ImageDataset(Dataset):
     labels       int64 (N,), all 0 when there are none         num_classes  0 when there are none
     images       uint8 (N, C, H, W), or None when streamed     class_names  list of str
     skipped      list of (name, reason)                        ignored      number of files that are no images
-    notes        sentences a person should read
+    notes        sentences a person should read                limit        how many images are wanted, None for all
     """
 
-    def __init__(self, name, resolution, channels):
+    def __init__(self, name, resolution, channels, limit=None):
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
             raise ValueError(f"resolution={resolution} is not possible: give a positive whole number of pixels.")
         if isinstance(channels, bool) or channels not in (1, 3):
             raise ValueError(f"channels={channels} is not possible: give 1 for gray or 3 for colour.")
-        self.name, self.resolution, self.channels = name, resolution, int(channels)
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise ValueError(f"limit={limit} is not possible: give how many images to take, or null for all.")
+        self.name, self.resolution, self.channels, self.limit = name, resolution, int(channels), limit
         self.skipped, self.ignored, self.notes = [], 0, []
+
+    def chosen(self, labels):
+        """Which of all N images `limit` leaves: ascending indices, every class as often as every other."""
+        labels = torch.as_tensor(np.array(labels), dtype=torch.int64)
+        if self.limit is None:
+            return torch.arange(len(labels))
+        classes = len(labels.unique())
+        if not classes <= self.limit <= len(labels):
+            raise ValueError(
+                f"limit={self.limit} is not possible: there are {len(labels):,} images in {classes:,} "
+                f"class{'es' if classes != 1 else ''}; give a number between the two, or null for all."
+            )
+        self.notes.append(f"limit: {self.limit:,} of {len(labels):,} images.")
+        return evenly(labels, self.limit)
 
     def hold(self, images, labels, class_names, sizes):
         """images: uint8 (N, C, H, W) or None; labels: N integers; sizes: N pairs (width, height) of the originals."""
@@ -120,6 +136,20 @@ class ImageDataset(Dataset):
         crop = ", centre crop" if (self.sizes[:, 0] != self.sizes[:, 1]).any() else ""
         lanczos = ", Lanczos" if (self.sizes.amin(1) != self.resolution).any() else ""
         return f" from {width}x{height}{'' if same else ' median'}{crop}{lanczos}"
+
+
+def evenly(labels, count):
+    """int64 (N,) -> ascending indices of `count` images: as many of every class, while it lasts.
+
+    They are the first of one fixed order, so that a larger count adds images and takes none away.
+    """
+    generator, classes = torch.Generator().manual_seed(0), labels.unique()
+    order = torch.empty_like(labels)  # first one image of every class, then a second one...
+    for i, label in enumerate(classes):
+        members = (labels == label).nonzero().flatten()
+        places = torch.arange(len(members)) * len(classes) + i
+        order[members[torch.randperm(len(members), generator=generator)]] = places
+    return order.argsort()[:count].sort().values
 
 
 def readable(size):

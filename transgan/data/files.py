@@ -18,12 +18,12 @@ class Files(ImageDataset):
     not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes.
 
     resolution=None takes the images as they are: squares of one size, which no resizing has touched.
-    channels=None: 1 if the first image is gray, else 3.
+    channels=None: 1 if the first image is gray, else 3. limit: how many images to take, of every class equally many.
     """
 
     kind = ""
 
-    def __init__(self, path, resolution, channels, on_error="raise", in_memory="auto"):
+    def __init__(self, path, resolution, channels, on_error="raise", in_memory="auto", limit=None):
         self.path = Path(path).expanduser()
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={on_error} is not possible: give raise or skip.")
@@ -34,8 +34,7 @@ class Files(ImageDataset):
                 f"There is nothing at '{path}': give the {self.kind} with your images, data.path=<path>."
             )
         files = sorted(self.find(), key=lambda file: file[0])
-        suffixes = image_suffixes()
-        self.files = [file for file in files if is_image(file[0], suffixes)]
+        self.files = self.images_among(files)
         if not self.files:
             others = kinds(name for name, _, _ in files)
             others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
@@ -44,12 +43,18 @@ class Files(ImageDataset):
         if as_they_are or channels is None:
             width, gray = self._first()
             resolution, channels = (width if as_they_are else resolution), channels or (1 if gray else 3)
-        super().__init__(self.path.resolve().stem, resolution, channels)
+        super().__init__(self.path.resolve().stem, resolution, channels, limit)
         self.ignored = len(files) - len(self.files)
+        if limit is not None:
+            self.files = [self.files[i] for i in self.chosen(classes([name for name, _, _ in self.files])[0])]
         size = len(self.files) * self.channels * self.resolution**2
         self._load(on_error, keep=fits(size) if in_memory == "auto" else in_memory)
         if as_they_are:
             self._require_one_size()
+
+    def images_among(self, files):
+        suffixes = image_suffixes()
+        return [file for file in files if is_image(file[0], suffixes)]
 
     def _first(self):
         """-> width of the first image, whether it is gray"""

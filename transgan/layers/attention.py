@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.layers.norm import RMSNorm
+from transgan.layers.tiled_attention import TiledAttention, wanted
 
 
 class Full(nn.Module):
@@ -18,8 +19,8 @@ class Full(nn.Module):
     def fold(self, x: Tensor) -> Tensor:
         return x
 
-    def unfold(self, x: Tensor) -> Tensor:
-        return x
+    def unfold(self, x: Tensor) -> Tensor:                                         # (N, T, C) or (N, T, H, D)
+        return x.flatten(2)
 
 
 class Causal(Full):
@@ -42,17 +43,17 @@ class Windowed(Full):
         x = x.reshape(-1, h // s, s, w // s, s, x.shape[-1]).transpose(2, 3)       # (N, h/s, w/s, s, s, C)
         return x.reshape(-1, s * s, x.shape[-1])
 
-    def unfold(self, x: Tensor) -> Tensor:                                         # (N h/s w/s, s s, C)
+    def unfold(self, x: Tensor) -> Tensor:                                         # (N h/s w/s, s s, C or H, D)
         (h, w), s = self.grid_size, self.window_size
-        x = x.reshape(-1, h // s, w // s, s, s, x.shape[-1]).transpose(2, 3)
-        return x.reshape(-1, h * w, x.shape[-1])
+        x = x.reshape(-1, h // s, w // s, s, s, *x.shape[2:]).transpose(2, 3)
+        return x.reshape(-1, h * w, x.shape[5:].numel())                           # joins windows and heads in one copy
 
     def extra_repr(self) -> str:
         return f"grid_size={self.grid_size}, window_size={self.window_size}"
 
 
 class Attention(nn.Module):
-    """softmax(q k^T / sqrt(D) + bias) v through torch's scaled_dot_product_attention.
+    """softmax(q k^T / sqrt(D) + bias) v through torch's scaled_dot_product_attention, or on the CPU by tiles.
 
     Args:
         dim: width C of the tokens. num_heads: divides dim.
@@ -95,6 +96,33 @@ class Attention(nn.Module):
         mask = self.bias().to(v.dtype) if self.bias is not None else None
         if mask is not None and self.pattern.is_causal:     # the kernel takes a mask or the causal flag, not both
             mask = mask.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-        causal = self.pattern.is_causal and mask is None
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)    # (N, H, T, D)
-        return self.pattern.unfold(self.proj(x.transpose(1, 2).reshape(n, t, c)))
+        if wanted(q, mask):
+            x = TiledAttention.apply(q, k, v, mask)                                # (N, H, T, D)
+        else:
+            causal = self.pattern.is_causal and mask is None
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        return self.proj(self.pattern.unfold(x.transpose(1, 2)))
+
+
+class CrossAttention(nn.Module):
+    """softmax(q k^T / sqrt(D)) v with queries from the tokens, keys and values from a context of M tokens.
+
+    Without biases before the projection, as TransGAN's self-modulation has it. `context_dim` is the context's width.
+    """
+
+    def __init__(self, dim: int, num_heads: int, context_dim: int):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"num_heads {num_heads} does not divide dim {dim}")
+        self.num_heads = num_heads
+        self.q = nn.Linear(dim, dim, bias=False)
+        self.k = nn.Linear(context_dim, dim, bias=False)
+        self.v = nn.Linear(context_dim, dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:                       # (N, T, C), (N, M, C')
+        q, k, v = (
+            layer(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)      # (N, H, T or M, D)
+            for layer, source in ((self.q, x), (self.k, context), (self.v, context))
+        )
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from transgan.layers.attention import Attention, Causal, Full, Windowed
+from transgan.layers.attention import Attention, Causal, CrossAttention, Full, Windowed
 from transgan.layers.feedforward import SwiGLU
+from transgan.layers.noise import TokenNoise
 from transgan.layers.norm import ScaledNorm
 from transgan.layers.position import RelativePositionBias, Rotary
+from transgan.layers.tiled_attention import fused_allowed
 
 
 class DropPath(nn.Module):
@@ -35,19 +38,40 @@ class Block(nn.Module):
     """x + gate * attn(norm(x)), then x + gate * mlp(norm(x)).
 
     `norm1` and `norm2` answer (normalised x, gate) to (x, style): ScaledNorm in a judge, StyleNorm in a generator.
+    `cross_attn` is added in front, with the style for its context; `noise` goes on what attn sees. None leaves out.
     """
 
-    def __init__(self, attn: nn.Module, mlp: nn.Module, norm1: nn.Module, norm2: nn.Module, drop_path: float = 0.0):
+    def __init__(
+        self,
+        attn: nn.Module,
+        mlp: nn.Module,
+        norm1: nn.Module,
+        norm2: nn.Module,
+        drop_path: float = 0.0,
+        cross_attn: nn.Module | None = None,
+        noise: nn.Module | None = None,
+    ):
         super().__init__()
+        self.cross_attn, self.noise = cross_attn, noise
         self.norm1, self.attn = norm1, attn
         self.norm2, self.mlp = norm2, mlp
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:           # (N, T, C), (N, S)
+    def forward(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Tensor:
+        """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
+        if self.cross_attn is not None:
+            x = x + self.cross_attn(x, style)
         h, gate = self.norm1(x, style)
-        x = x + self.drop_path(gate * self.attn(h))
+        if self.noise is not None:
+            h = self.noise(h, seeds)
+        x = x + self.drop_path(gated(gate, self.attn(h)))
         h, gate = self.norm2(x, style)
-        return x + self.drop_path(gate * self.mlp(h))                              # (N, T, C)
+        return x + self.drop_path(gated(gate, self.mlp(h)))
+
+
+def gated(gate: Tensor | float, x: Tensor) -> Tensor:
+    """gate * x, without a pass over the memory where the gate is the number 1."""
+    return x if isinstance(gate, float) and gate == 1.0 else gate * x
 
 
 class Transformer(nn.Module):
@@ -61,6 +85,12 @@ class Transformer(nn.Module):
         causal: a token sees only those before it. window_size: attention within square windows (None: everywhere).
         rotary, relative_position: turn queries and keys by their place; add a learned bias per displacement.
         num_prefix_tokens: tokens in front of the grid that have no place, such as a class token.
+        attn_layer: Attention or a class called as it is.
+        noise: learned noise on what each attention sees. context_dim: cross-attention in front of each block, to a
+            context of this width that takes the place of the style; None for none.
+        checkpointing: keep each block's input alone and compute the block again in the backward pass. Off where a
+            second derivative is wanted, that is under `sdpa_kernel(SDPBackend.MATH)`, for torch.func knows no
+            checkpoints; and in compiled graphs, which choose themselves what to keep.
     """
 
     def __init__(
@@ -80,16 +110,21 @@ class Transformer(nn.Module):
         relative_position: bool = False,
         num_prefix_tokens: int = 0,
         drop_path: float = 0.0,
+        attn_layer: Callable[..., nn.Module] = Attention,
+        noise: bool = False,
+        context_dim: int | None = None,
+        checkpointing: bool = False,
     ):
         super().__init__()
+        self.checkpointing = checkpointing
         if window_size and num_prefix_tokens:
             raise ValueError("windows have no place for prefix tokens: give window_size or num_prefix_tokens, not both")
         if window_size and causal:
             raise ValueError("attention is either causal or windowed, not both")
         seen = (window_size, window_size) if window_size else tuple(grid_size)
 
-        def attention() -> Attention:
-            return Attention(
+        def attention() -> nn.Module:
+            return attn_layer(
                 dim,
                 num_heads,
                 qkv_bias,
@@ -101,10 +136,26 @@ class Transformer(nn.Module):
 
         hidden = int(dim * mlp_ratio)
         self.blocks = nn.ModuleList(
-            Block(attention(), mlp_layer(dim, hidden), norm(dim), norm(dim), drop_path) for _ in range(depth)
+            Block(
+                attention(),
+                mlp_layer(dim, hidden),
+                norm(dim),
+                norm(dim),
+                drop_path,
+                CrossAttention(dim, num_heads, context_dim) if context_dim else None,
+                TokenNoise() if noise else None,
+            )
+            for _ in range(depth)
         )
 
-    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:           # (N, T, C), (N, S)
-        for block in self.blocks:
-            x = block(x, style)
+    def forward(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Tensor:
+        """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
+        again = self.checkpointing and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        again = again and fused_allowed()
+        for i, block in enumerate(self.blocks):
+            own = None if seeds is None else seeds + i
+            if again:
+                x = checkpoint(block, x, style, own, use_reentrant=False)
+            else:
+                x = block(x, style, own)
         return x

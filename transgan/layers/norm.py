@@ -3,6 +3,8 @@
 N batch, T tokens, C channels, S style width.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -65,3 +67,18 @@ class StyleNorm(nn.Module):
         """x (N, T, C), style (N, S) -> modulated x (N, T, C), gate (N, 1, C)."""
         scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)         # (N, 1, C) each
         return self.norm(x) * (1 + scale), gate
+
+
+class SelfModulatedNorm(StyleNorm):
+    """LayerNorm whose scale and shift follow a style, without a gate: norm(x) * (1 + s(w)) + b(w).
+
+    The generator's norm in ViTGAN (2021, section 3.3), after self-modulation (Chen et al., 2019).
+    """
+
+    def __init__(self, dim: int, style_dim: int, init_gain: float = 1.0):
+        super().__init__(dim, style_dim, partial(nn.LayerNorm, elementwise_affine=False), init_gain)
+
+    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, float]:
+        """x (N, T, C), style (N, S) -> modulated x (N, T, C), 1."""
+        scale, shift = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)        # (N, 1, C) each
+        return self.norm(x) * (1 + scale) + shift, 1.0

@@ -54,7 +54,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_chans, dim, patch_size + 2 * overlap, patch_size, overlap)
 
     def forward(self, x: Tensor) -> Tensor:                                        # (N, C, H, W)
-        return self.proj(x).flatten(2).transpose(1, 2)                             # (N, T, dim)
+        return to_tokens(self.proj(x)).contiguous()                                # (N, T, dim)
 
 
 def to_map(x: Tensor, grid_size: tuple[int, int]) -> Tensor:
@@ -94,6 +94,50 @@ class PixelShuffleUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:                                        # (N, T, dim)
         return to_tokens(self.smooth(unpatchify(self.expand(x), self.grid_size, 2)))   # (N, 4 T, out_dim)
+
+
+class PixelShuffle(nn.Module):
+    """Doubles the token grid by turning four channels into four tokens, without parameters (TransGAN, 2021).
+
+    `smooth` softens the map before: bicubic to four times its side and averaged back, as TransGAN does at 256 px. That
+    is a filter of five by five taps over a map that repeats its edge, and is computed as one.
+    """
+
+    shrink = 4                                                  # channels go down by this
+
+    def __init__(self, smooth: bool = False):
+        super().__init__()
+        self.smooth = smooth
+
+    def soften(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:             # (N, T, C)
+        # the cubic convolution kernel (Keys, 1981, with a = -0.75) at the four samples of a pixel, averaged
+        line = x.new_tensor([-0.01904296875, 0.08984375, 0.8583984375, 0.08984375, -0.01904296875])
+        n, _, c = x.shape
+        x = F.pad(to_map(x, grid_size), (2, 2, 2, 2), mode="replicate")
+        x = F.conv2d(x, line.view(1, 1, 5, 1).expand(c, 1, 5, 1), groups=c)
+        return to_tokens(F.conv2d(x, line.view(1, 1, 1, 5).expand(c, 1, 1, 5), groups=c))
+
+    def forward(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:            # (N, T, C)
+        if self.smooth:
+            x = self.soften(x, grid_size)
+        (h, w), c = grid_size, x.shape[-1] // 4
+        x = x.reshape(-1, h, w, c, 2, 2).permute(0, 1, 4, 2, 5, 3)                 # (N, h, 2, w, 2, C / 4)
+        return x.reshape(-1, 4 * h * w, c)                                         # (N, 4 T, C / 4)
+
+
+class Bicubic(nn.Module):
+    """Doubles the token grid by bicubic interpolation; the channels stay."""
+
+    shrink = 1
+
+    def forward(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:            # (N, T, C)
+        return to_tokens(F.interpolate(to_map(x, grid_size), scale_factor=2, mode="bicubic"))      # (N, 4 T, C)
+
+
+def average(x: Tensor, grid_size: tuple[int, int]) -> Tensor:
+    """The mean of every 2x2 tokens: (N, T, C) to (N, T / 4, C)."""
+    h, w = grid_size
+    return x.reshape(-1, h // 2, 2, w // 2, 2, x.shape[-1]).mean((2, 4)).flatten(1, 2)
 
 
 class PoolDown(nn.Module):

@@ -61,6 +61,7 @@ class RelativePositionBias(nn.Module):
 
     def forward(self) -> Tensor:
         """The bias (1, heads, P + T, P + T)."""
-        bias = self.table[self.index].permute(2, 0, 1).unsqueeze(0)
+        t = len(self.index)
+        bias = self.table.t().index_select(1, self.index.flatten()).view(1, -1, t, t)
         p = self.num_prefix_tokens
         return nn.functional.pad(bias, (p, 0, p, 0)) if p else bias

@@ -2,12 +2,13 @@
 
 A mapping network (Karras et al., 2019), tokens that start from their position and a linear map of the style (as the
 TransGAN of 2021 starts), then style-modulated blocks with QK-norm and rotary positions (GAT, 2025). With several stages
-the token grid doubles between them by pixel shuffle.
+the token grid doubles between them by pixel shuffle. The norm, the stack and the output are handed in: with ViTGAN's
+(Lee et al., 2021) it is ViTGAN's generator, conf/generator/vitgan.yaml.
 
 N batch, Z latent width, S style width, T tokens, C channels, H W image, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -30,6 +31,11 @@ class StyleTransformer(nn.Module):
         window_size: per stage, attention within square windows, or None for everywhere; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim.
         latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network.
+        enter: whether the first tokens see the style, or are their positions alone and the norms bring it in.
+        norm: makes the norm of every branch from (dim, style_dim=S): StyleNorm or SelfModulatedNorm.
+        transformer: makes a stage's stack of blocks, Transformer or a partial of it.
+        output: makes the way from tokens and style to pixels from (C, S, grid, patch_size, in_chans), such as a partial
+            of FourierPatch; None: RMSNorm, a linear layer to patches and a 3x3 convolution across their borders.
 
     Raises ValueError when the patch does not divide the image or the stages do not fit each other.
     """
@@ -48,6 +54,10 @@ class StyleTransformer(nn.Module):
         latent_dim: int,
         style_dim: int,
         mapping_depth: int,
+        enter: bool = True,
+        norm: Callable[..., nn.Module] = StyleNorm,
+        transformer: Callable[..., nn.Module] = Transformer,
+        output: Callable[..., nn.Module] | None = None,
     ):
         super().__init__()
         stages = len(dim)
@@ -62,32 +72,34 @@ class StyleTransformer(nn.Module):
         self.map = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
 
         self.tokens = nn.Parameter(sincos_table(dim[0], (first, first)).unsqueeze(0))
-        self.enter = nn.Linear(style_dim, first**2 * dim[0])
+        self.enter = nn.Linear(style_dim, first**2 * dim[0]) if enter else None
         self.stages, self.ups = nn.ModuleList(), nn.ModuleList()
         for i in range(stages):
             grid = (first * 2**i, first * 2**i)
             self.stages.append(
-                Transformer(
+                transformer(
                     dim[i],
                     depth[i],
                     num_heads[i],
                     grid,
                     mlp_ratio,
-                    norm=partial(StyleNorm, style_dim=style_dim),
+                    norm=partial(norm, style_dim=style_dim),
                     window_size=window_size[i],
                 )
             )
             if i + 1 < stages:
                 self.ups.append(PixelShuffleUp(dim[i], dim[i + 1], grid))
 
-        pixel_dim = max(in_chans, dim[-1] // patch_size**2)
-        self.norm = RMSNorm(dim[-1])
-        self.head = nn.Linear(dim[-1], patch_size**2 * pixel_dim)
-        self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)     # sees across patch borders
+        if output is None:
+            pixel_dim = max(in_chans, dim[-1] // patch_size**2)
+            self.norm = RMSNorm(dim[-1])
+            self.head = nn.Linear(dim[-1], patch_size**2 * pixel_dim)
+            self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)     # sees across patch borders
         self.initialise()
+        self.output = None if output is None else output(dim[-1], style_dim, self.grid_size, patch_size, in_chans)
 
     def initialise(self) -> None:
-        """Xavier for every linear layer; StyleNorm starts its own modulation small."""
+        """Xavier for every linear layer; StyleNorm starts its own modulation, and an output handed in itself."""
         modulations = {module.modulation for module in self.modules() if isinstance(module, StyleNorm)}
         for module in self.modules():
             if isinstance(module, nn.Linear) and module not in modulations:
@@ -106,10 +118,14 @@ class StyleTransformer(nn.Module):
 
     def synthesis(self, style: Tensor) -> Tensor:                                  # (N, S)
         """The images (N, in_chans, H, W)."""
-        x = self.tokens + self.enter(style).float().unflatten(1, self.tokens.shape[1:])         # (N, T0, C0)
+        x = self.tokens.expand(len(style), -1, -1)                                 # (N, T0, C0)
+        if self.enter is not None:
+            x = x + self.enter(style).float().unflatten(1, self.tokens.shape[1:])
         x = self.stages[0](x, style)
         for up, stage in zip(self.ups, self.stages[1:], strict=True):
             x = stage(up(x).float(), style)                                        # (N, 4 T, C'); sums in float32
+        if self.output is not None:
+            return self.output(x, style)                                           # (N, in_chans, H, W)
         x = self.head(self.norm(x))                                                # (N, T, p*p*c)
         x = F.silu(unpatchify(x, self.grid_size, self.patch_size))                 # (N, c, H, W)
         return self.refine(x)                                                      # (N, in_chans, H, W)

@@ -3,20 +3,24 @@
 A convolution before the overlapping patches (Xiao et al., 2021; ViTGAN, 2021), RMSNorm before and LayerScale after each
 branch, QK-norm and rotary positions (GAT, 2025), a class token, and a head in float32 with projection conditioning
 (Miyato and Koyama, 2018). No batch statistics anywhere: for the penalties a logit must depend on its own image alone.
+Stem, stack and norms are handed in: with others it is ViTGAN's judge (Lee et al., 2021; conf/discriminator/vitgan.yaml)
+or a hybrid of convolutions and a Transformer (hybrid.yaml).
 
 N batch, T tokens, C channels, H W image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from transgan.layers.block import Transformer
+from transgan.layers.convolution import Stem
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.layers.patch import PatchEmbed, PoolDown, stage_windows, token_grid
 from transgan.layers.position import sincos_table
+from transgan.layers.precision import without_autocast
 
 
 class ViTDiscriminator(nn.Module):
@@ -25,11 +29,15 @@ class ViTDiscriminator(nn.Module):
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
         patch_size: stride of the patches, which see patch_size // 2 pixels of each neighbour too.
-        stem_dim: channels of the 3x3 convolution before them.
+        stem_dim: channels of the stem before them.
         dim, depth, num_heads: one number per stage, fine to coarse; each stage halves the token grid.
         window_size: per stage, attention within square windows, or None for everywhere; the last stage must see
             everywhere. None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim. init_values: initial LayerScale.
+        stem: makes what is in front of the patches from (in_chans, stem_dim); where its `stride` is not 1, patch_size
+            counts its pixels. transformer: makes a stage's stack of blocks, Transformer or a partial of it.
+        norm_layer: makes the norms from a width.
+        weight_norm: called with the finished network to bound its weights (layers.spectral), or None.
 
     Raises ValueError when the patch does not divide the image or the stages do not fit each other.
     """
@@ -47,28 +55,32 @@ class ViTDiscriminator(nn.Module):
         window_size: Sequence[int | None] | None,
         mlp_ratio: float,
         init_values: float | None,
+        stem: Callable[[int, int], nn.Module] = Stem,
+        transformer: Callable[..., nn.Module] = Transformer,
+        norm_layer: Callable[[int], nn.Module] = RMSNorm,
+        weight_norm: Callable[[nn.Module], None] | None = None,
     ):
         super().__init__()
         stages = len(dim)
         self.num_classes = num_classes
-        grid = token_grid(img_size, patch_size)
+        self.stem = stem(in_chans, stem_dim)
+        grid = token_grid(img_size, patch_size * getattr(self.stem, "stride", 1))
         window_size = stage_windows("discriminator", grid, dim, depth, num_heads, window_size)
         if window_size[-1] is not None:
             raise ValueError("the last discriminator stage holds the class token and must see everywhere: window null")
-        self.stem = nn.Sequential(nn.Conv2d(in_chans, stem_dim, 3, padding=1), nn.LeakyReLU(0.2))
         self.patch_embed = PatchEmbed(stem_dim, dim[0], patch_size, overlap=patch_size // 2)
         self.pos_embed = nn.Parameter(sincos_table(dim[0], grid).unsqueeze(0))
         self.cls_token = nn.Parameter(torch.randn(1, 1, dim[-1]) * 0.02)
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
         for i in range(stages):
             self.stages.append(
-                Transformer(
+                transformer(
                     dim[i],
                     depth[i],
                     num_heads[i],
                     grid,
                     mlp_ratio,
-                    norm=partial(ScaledNorm, init_values=init_values),
+                    norm=partial(ScaledNorm, norm_layer=norm_layer, init_values=init_values),
                     window_size=window_size[i],
                     num_prefix_tokens=1 if i + 1 == stages else 0,
                 )
@@ -76,11 +88,13 @@ class ViTDiscriminator(nn.Module):
             if i + 1 < stages:
                 self.downs.append(PoolDown(dim[i], dim[i + 1], grid))
                 grid = (grid[0] // 2, grid[1] // 2)
-        self.norm = RMSNorm(dim[-1])
+        self.norm = norm_layer(dim[-1])
         # no bias: a loss of differences has no gradient there but rounding noise, and Adam would make steps of it
         self.head = nn.Linear(dim[-1], 1, bias=False)
         self.label_embed = nn.Embedding(num_classes, dim[-1]) if num_classes else None
         self.initialise()
+        if weight_norm is not None:
+            weight_norm(self)
 
     def initialise(self) -> None:
         for module in self.modules():
@@ -102,7 +116,7 @@ class ViTDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.features(images)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             x = x.float()
             logits = self.head(x).squeeze(1)                                       # (N,)
             if self.label_embed is not None:

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from transgan.augmentation import DiffAugment
+from transgan.consistency import BalancedConsistency
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
-from transgan.penalties import ZeroCentered
+from transgan.penalties import Critic, Penalty
 from transgan.schedules import Schedule, schedule
 from transgan.training.generative import Generative, to_float, to_uint8
-from transgan.training.randomness import seeded_normal
+from transgan.training.leak import GradientLeak
+from transgan.training.randomness import Draws, seeded_normal
 
 
 class NonFiniteTraining(RuntimeError):
@@ -26,28 +28,33 @@ class NonFiniteTraining(RuntimeError):
 def discriminator_objective(
     discriminator: nn.Module,
     loss: Relativistic,
-    penalty: ZeroCentered,
+    penalty: Penalty,
+    consistency: BalancedConsistency,
     augment: DiffAugment,
     real: Tensor,
     fake: Tensor,
     labels: Tensor | None,
     draws: Tensor,
+    numbers: Tensor,
     strength: Tensor,
     gamma: Tensor,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """mean(loss + gamma / 2 * penalties) over N pairs, and what to log. `draws` (2 N, augment.num_draws)."""
+    """mean(loss) + gamma / 2 * mean(penalty) + the weighted consistencies over N pairs, and what to log.
 
-    def critic(*batches: Tensor) -> tuple[Tensor, ...]:
-        images = augment(torch.cat(batches), draws, strength)
-        return discriminator(images, None if labels is None else labels.repeat(len(batches))).chunk(len(batches))
-
-    logits_real, logits_fake, penalties = penalty(critic, real, fake)
-    value = loss.discriminator(logits_real, logits_fake)
-    log = {"loss_d": value.mean(), "d_real": logits_real.mean(), "d_fake": logits_fake.mean()}
+    `draws` (2 + consistency.views, N, augment.num_draws) are augmentation's, `numbers` (N, ...) the penalty's.
+    """
+    critic = Critic(discriminator, augment, strength, labels, draws[:2])
+    logits_real, logits_fake, penalties = penalty(critic, real, fake, numbers)
+    value = loss.discriminator(logits_real, logits_fake).mean()
+    log = {"loss_d": value, "d_real": logits_real.mean(), "d_fake": logits_fake.mean()}
     for name, each in penalties.items():
-        value = value + 0.5 * gamma * each
         log[name] = each.mean()
-    return value.mean(), {name: each.detach() for name, each in log.items()}
+        value = value + 0.5 * gamma * log[name]
+    anew = Critic(discriminator, augment, consistency.strength, labels, draws[2:])
+    for name, each in consistency(anew, real, fake, logits_real, logits_fake).items():
+        log[name] = each.mean()
+        value = value + consistency.weights[name] * log[name]
+    return value, {name: each.detach() for name, each in log.items()}
 
 
 def generator_objective(
@@ -61,12 +68,32 @@ def generator_objective(
     draws: Tensor,
     strength: Tensor,
 ) -> Tensor:
-    """The generator's mean loss over N pairs. `draws` (2 N, augment.num_draws)."""
-    draws_real, draws_fake = draws.chunk(2)
-    with torch.no_grad():
-        logits_real = discriminator(augment(real, draws_real, strength), labels)
-    logits_fake = discriminator(augment(generator(latent, labels), draws_fake, strength), labels)
-    return loss.generator(logits_real, logits_fake).mean()
+    """The generator's mean loss over M fakes, each against a real one if the loss is relativistic.
+
+    `draws` (2, M, augment.num_draws).
+    """
+    critic = Critic(discriminator, augment, strength, labels, draws)
+    logits_real = None
+    if loss.relativistic:
+        with torch.no_grad():
+            logits_real = critic.real(real)
+    return loss.generator(logits_real, critic.fake(generator(latent, labels))).mean()
+
+
+def fakes_per_image(generator_batch_size: int | None, batch_size: int, loss: Relativistic) -> int:
+    """How many fakes of a generator step stand for one real image of a batch. Raises ValueError."""
+    size = batch_size if generator_batch_size is None else generator_batch_size
+    if not isinstance(size, int) or size < 1 or size % batch_size:
+        raise ValueError(
+            f"algorithm.generator_batch_size={size} must be a multiple of batch_size={batch_size}, "
+            "so that processes can share it, or null for the same"
+        )
+    if loss.relativistic and size != batch_size:
+        raise ValueError(
+            f"a relativistic loss pairs every fake with a real image: algorithm.generator_batch_size={size} and "
+            f"batch_size={batch_size} must be equal; leave the first at null, or use another loss"
+        )
+    return size // batch_size
 
 
 class Adversarial(Generative):
@@ -74,16 +101,21 @@ class Adversarial(Generative):
 
     Args:
         generator: (latent (N, Z), labels) -> images; has `latent_dim`. discriminator: (images, labels) -> logits (N,).
-        loss, penalty, augmentation: objects as in losses.py, penalties.py, augmentation.py.
+        loss, penalty, consistency, augmentation: objects as in losses.py, penalties.py, consistency.py,
+            augmentation.py.
         optimizer: makes an optimizer from parameters and `lr`, such as a partial of torch.optim.Adam.
         generator_lr, discriminator_lr, beta2, gamma, augment, ema_halflife: numbers or schedules over images shown.
             gamma weighs the penalties by gamma / 2; augment is the augmentation's strength in [0, 1]; ema_halflife
             is in kimg. beta2 of None leaves the optimizer's own.
         n_critic: discriminator steps per generator step. clip: largest gradient norm of a network, None for any.
+        generator_batch_size: fakes in a generator step over all processes, a multiple of batch_size, which None means.
+        leak: what the generator's step leaves in the discriminator's gradient, as in leak.py.
         mirror: show each real image mirrored half of the time.
         max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many of one network in
             a row training stops with NonFiniteTraining.
         compile: None for eager, or a torch.compile backend such as "inductor".
+
+    Raises ValueError for parts that do not go together.
     """
 
     def __init__(
@@ -91,7 +123,8 @@ class Adversarial(Generative):
         generator: nn.Module,
         discriminator: nn.Module,
         loss: Relativistic,
-        penalty: ZeroCentered,
+        penalty: Penalty,
+        consistency: BalancedConsistency,
         augmentation: DiffAugment,
         optimizer: Callable[..., torch.optim.Optimizer],
         generator_lr: float | Schedule,
@@ -102,6 +135,8 @@ class Adversarial(Generative):
         ema_halflife: float | Schedule,
         n_critic: int,
         clip: float | None,
+        generator_batch_size: int | None,
+        leak: GradientLeak,
         mirror: bool,
         max_nonfinite: int,
         compile: str | None,
@@ -113,7 +148,8 @@ class Adversarial(Generative):
         self.automatic_optimization = False
         self.generator, self.discriminator = generator, discriminator
         self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
-        self.loss, self.penalty, self.augmentation, self.optimizer = loss, penalty, augmentation, optimizer
+        self.loss, self.penalty, self.consistency, self.augmentation = loss, penalty, consistency, augmentation
+        self.optimizer, self.leak = optimizer, leak
         self.schedules = {
             name: schedule(value)
             for name, value in {
@@ -128,6 +164,9 @@ class Adversarial(Generative):
         }
         if n_critic < 1:
             raise ValueError(f"algorithm.n_critic must be at least 1, not {n_critic}")
+        penalty.check(batch_size)
+        consistency.check(augmentation.num_draws)
+        self.fakes_per_image = fakes_per_image(generator_batch_size, batch_size, loss)      # in a generator step
         self.n_critic, self.clip, self.mirror, self.max_nonfinite = n_critic, clip, mirror, max_nonfinite
         self.nonfinite = {"discriminator": 0, "generator": 0}          # steps skipped since the run began
         self.in_a_row = {"discriminator": 0, "generator": 0}
@@ -135,6 +174,7 @@ class Adversarial(Generative):
         if compile:
             self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
             self.generator_objective = torch.compile(generator_objective, backend=compile)
+        self.leaked: dict[str, Tensor] = {}                            # of a checkpoint, until training starts
         self.log_values: dict[str, Tensor | float] = {}
 
     @property
@@ -164,31 +204,37 @@ class Adversarial(Generative):
         generator_optimizer, discriminator_optimizer = self.optimizers()
         with torch.no_grad():
             fake = self.generator(draws.normal(self.generator.latent_dim), labels).float()
+        penalty = self.penalty.at(self.step)
         value, self.log_values = self.discriminator_objective(
-            self.discriminator, self.loss, self.penalty, self.augmentation,
-            real, fake, labels, self.augmentation_draws(draws), strength, gamma,
+            self.discriminator, self.loss, penalty, self.consistency, self.augmentation, real, fake, labels,
+            self.augmentation_draws(draws, 2 + self.consistency.views), penalty.draw(draws, real.shape[1:]),
+            strength, gamma,
         )  # fmt: skip
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         self.descend("discriminator", discriminator_optimizer.optimizer, value, now)
 
         if (self.step + 1) % self.n_critic == 0:
-            self.discriminator.requires_grad_(False)
-            value = self.generator_objective(
-                self.generator, self.discriminator, self.loss, self.augmentation,
-                real, draws.normal(self.generator.latent_dim), labels, self.augmentation_draws(draws), strength,
-            )  # fmt: skip
-            self.log_values["loss_g"] = value.detach()
-            if self.descend("generator", generator_optimizer, value, now):
+            each = self.fakes_per_image
+            latent = draws.normal(each, self.generator.latent_dim).flatten(0, 1)
+            labels = None if labels is None else labels.repeat_interleave(each)
+            with self.leak(self.discriminator):
+                value = self.generator_objective(
+                    self.generator, self.discriminator, self.loss, self.augmentation,
+                    real, latent, labels, self.augmentation_draws(draws, 2, each), strength,
+                )  # fmt: skip
+                self.log_values["loss_g"] = value.detach()
+                stepped = self.descend("generator", generator_optimizer, value, now)
+            if stepped:
                 keep = decay(self.batch_size * self.n_critic, 1000 * now["ema_halflife"])
                 update_ema(self.generator_ema, self.generator, keep)
-            self.discriminator.requires_grad_(True)
 
         self.log_values |= now
         self.images_seen += self.batch_size
 
-    def augmentation_draws(self, draws) -> Tensor:
-        """(2 n, num_draws) uniform numbers, for n real images and then n fakes."""
-        return torch.cat([draws.uniform(self.augmentation.num_draws) for _ in range(2)])
+    def augmentation_draws(self, draws: Draws, views: int, each: int = 1) -> Tensor:
+        """(views, n * each, num_draws) uniform numbers, for the reals and then for the fakes of `each` per real."""
+        numbers = (draws.uniform(each, self.augmentation.num_draws).flatten(0, 1) for _ in range(views))
+        return torch.stack(list(numbers))
 
     def descend(self, name: str, optimizer, value: Tensor, now: dict[str, float]) -> bool:
         """One optimizer step on `value` for the named network; False if it was skipped for not being finite."""
@@ -196,12 +242,15 @@ class Adversarial(Generative):
             group["lr"] = now[f"{name}_lr"]
             if "beta2" in now:
                 group["betas"] = (group["betas"][0], now["beta2"])
-        optimizer.zero_grad()
         self.manual_backward(value)
         parameters = getattr(self, name).parameters()
         norm = nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
         self.log_values[f"grad_norm_{name[0]}"] = norm
-        if not norm.isfinite():
+        if finite := bool(norm.isfinite()):
+            self.in_a_row[name] = 0
+            optimizer.step()
+        optimizer.zero_grad()               # not before the next backward pass: see leak.py
+        if not finite:
             self.nonfinite[name] += 1
             self.in_a_row[name] += 1
             if self.in_a_row[name] >= self.max_nonfinite:
@@ -209,10 +258,7 @@ class Adversarial(Generative):
                     f"{self.in_a_row[name]} steps of the {name} in a row had no finite gradient, "
                     f"at {self.images_seen / 1000:g} kimg"
                 )
-            return False
-        self.in_a_row[name] = 0
-        optimizer.step()
-        return True
+        return finite
 
     @torch.no_grad()
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
@@ -244,7 +290,15 @@ class Adversarial(Generative):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["nonfinite"] = dict(self.nonfinite)
+        gradients = {name: parameter.grad for name, parameter in self.discriminator.named_parameters()}
+        checkpoint["leaked"] = {name: value for name, value in gradients.items() if value is not None}
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         super().on_load_checkpoint(checkpoint)
         self.nonfinite = dict(checkpoint["nonfinite"])
+        self.leaked = dict(checkpoint.get("leaked", {}))                # earlier versions wrote none
+
+    def on_train_start(self) -> None:
+        for name, value in self.leaked.items():         # here, because Lightning clears gradients before it trains
+            self.discriminator.get_parameter(name).grad = value.to(self.device, copy=True)
+        self.leaked = {}

@@ -1,0 +1,151 @@
+"""DiffAugment (Zhao et al., 2020), whole and in its parts: colour, translation, cutout.
+
+The parts are for other orders and probabilities, such as those of TransGAN's released code, inside an `InOrder`.
+
+N batch, C channels, H W image.
+"""
+
+import torch
+from torch import Tensor
+
+from transgan.augmentation.numbers import wide
+from transgan.augmentation.resampling import along
+
+
+def jitter(images: Tensor, draws: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:
+    """Brightness, then saturation about the mean of the channels, then contrast about the image's; draws (N, 3)."""
+    signed = 2 * draws[:, :, None, None, None] - 1                                 # (N, 3, 1, 1, 1) in [-1, 1]
+    images = images + brightness * signed[:, 0]
+    mean = images.mean(1, keepdim=True)
+    images = mean + (images - mean) * (1 + saturation * signed[:, 1])
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return mean + (images - mean) * (1 + contrast * signed[:, 2])
+
+
+def translate(images: Tensor, draws: Tensor, translation: float) -> Tensor:
+    """Row and column shifts as products with shifted identity matrices: exact, cheap to differentiate; draws (N, 2)."""
+    moves = []
+    for axis in (0, 1):
+        side = images.shape[2 + axis]
+        reach = int(side * translation + 0.5)
+        shift = (draws[:, axis] * (2 * reach + 1)).floor() - reach                             # (N,)
+        place = torch.arange(side, device=images.device)
+        move = place[:, None] - place[None] == shift[:, None, None]                            # (N, side, side)
+        moves.append(move.to(images.dtype).unsqueeze(1))
+    return along(images, *moves)
+
+
+def cut_out(images: Tensor, draws: Tensor, *sizes: Tensor | int) -> Tensor:
+    """A rectangle set to 0, its height and width whole numbers, of all images or (N, 1, 1, 1); draws (N, 2).
+
+    Its centre is anywhere in the image, so that it may hang over the edge.
+    """
+    inside = True
+    for axis, size, shape in ((0, sizes[0], (-1, 1)), (1, sizes[1], (1, -1))):
+        side = images.shape[2 + axis]
+        place = torch.arange(side, device=images.device).view(shape)
+        centre = (draws[:, axis, None, None, None] * (side + 1 - size % 2)).floor()
+        start = centre - size // 2
+        inside = inside & (place >= start) & (place < start + size)
+    return images.masked_fill(inside, 0)
+
+
+def size_of(side: int, share: float) -> int:
+    return int(side * share + 0.5)
+
+
+class DiffAugment:
+    """Colour, translation and cutout in the paper's order, each applied to a share `strength` of the images.
+
+    Args:
+        brightness: added to all channels, U(-b, b), in units of the [-1, 1] range.
+        saturation: scale around the mean of the channels, U(1 - s, 1 + s).
+        contrast: scale around the mean of the image, U(1 - c, 1 + c).
+        translation: whole pixels, up to this share of the side; what comes in is 0.
+        cutout: side of a square set to 0, as a share of the image's side.
+    """
+
+    num_draws = 10
+
+    def __init__(self, brightness: float, saturation: float, contrast: float, translation: float, cutout: float):
+        self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
+        self.translation, self.cutout = translation, cutout
+
+    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
+        """images (N, C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, C, H, W)."""
+        images = wide(images)
+        on = (draws[:, 7:] < strength)[:, :, None, None, None]                     # colour, translation, cutout
+        if self.brightness or self.saturation or self.contrast:
+            changed = jitter(images, draws[:, :3], self.brightness, self.saturation, self.contrast)
+            images = torch.where(on[:, 0], changed, images)
+        if self.translation:
+            images = torch.where(on[:, 1], translate(images, draws[:, 3:5], self.translation), images)
+        if self.cutout:
+            sizes = (size_of(side, self.cutout) for side in images.shape[2:])
+            images = torch.where(on[:, 2], cut_out(images, draws[:, 5:7], *sizes), images)
+        return images
+
+
+class Jitter:
+    """DiffAugment's colour, alone: see there."""
+
+    num_draws = 4
+
+    def __init__(self, brightness: float, saturation: float, contrast: float, probability: float):
+        self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
+        self.probability = probability
+
+    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
+        images = wide(images)
+        on = draws[:, 3, None, None, None] < strength * self.probability
+        changed = jitter(images, draws[:, :3], self.brightness, self.saturation, self.contrast)
+        return torch.where(on, changed, images)
+
+
+class Translation:
+    """DiffAugment's translation, alone: see there."""
+
+    num_draws = 3
+
+    def __init__(self, translation: float, probability: float):
+        self.translation, self.probability = translation, probability
+
+    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
+        images = wide(images)
+        on = draws[:, 2, None, None, None] < strength * self.probability
+        return torch.where(on, translate(images, draws, self.translation), images)
+
+
+class Cutout:
+    """A rectangle set to 0; as large in both directions as DiffAugment's, or of sides drawn one by one.
+
+    Args:
+        smallest, largest: the rectangle's sides, as shares of the image's; all whole pixels between them are equally
+            likely, and height and width have nothing to do with each other.
+        probability: of an image having one, times strength.
+        batch: None: every image decides for itself. A number: so many images, one after the other, all have one or
+            none, of one size, at places of their own: the first one's numbers decide. What counts are the images of
+            one call, so every process decides for itself, as in the released TransGAN; such a step is therefore not
+            the same for another number of processes.
+    """
+
+    num_draws = 5
+
+    def __init__(self, smallest: float, largest: float, probability: float, batch: int | None):
+        if not 0 <= smallest <= largest <= 1:
+            raise ValueError(f"a cutout's sides must be 0 <= smallest <= largest <= 1, not {smallest} and {largest}")
+        if batch is not None and batch < 1:
+            raise ValueError(f"a cutout's batch must be at least 1 image, or null for each by itself, not {batch}")
+        self.smallest, self.largest, self.probability, self.batch = smallest, largest, probability, batch
+
+    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
+        images = wide(images)
+        shared = draws[:, 2:, None, None, None]                                    # height, width, on
+        if self.batch is not None:
+            shared = shared[torch.arange(len(draws), device=draws.device) // self.batch * self.batch]
+        sizes = []
+        for axis in (0, 1):
+            low, high = (size_of(images.shape[2 + axis], share) for share in (self.smallest, self.largest))
+            sizes.append(low + (shared[:, axis] * (high - low + 1)).floor())
+        on = shared[:, 2] < strength * self.probability
+        return torch.where(on, cut_out(images, draws[:, :2], *sizes), images)

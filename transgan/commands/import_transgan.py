@@ -1,0 +1,118 @@
+"""`transgan import-transgan`: a run of ours from a checkpoint that TransGAN's published code has written."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from transgan import checkpoint, official
+from transgan.commands.run_folder import make, open_console, prepare, require_space, write_description
+from transgan.errors import UserError, setting_up
+from transgan.overrides import compose
+
+
+def main(config: DictConfig, arguments: list[str]) -> int:
+    """Writes the run `runs/name` with config.yaml and checkpoints/last.ckpt. Returns the exit code."""
+    with setting_up():
+        console = open_console()
+        path = Path(config.path).expanduser()
+        folder = Path(config.runs).expanduser() / config.name
+        last = folder / "checkpoints" / "last.ckpt"
+        if last.exists():
+            raise UserError(f"{folder} holds a run already; give another name=")
+        states, left = weights(load(path), path)
+        architecture, resolved, states = fit(states, config.architecture, path, config)
+        module = checkpoint.build(resolved)
+        for name, state in states.items():
+            getattr(module, name).load_state_dict(state)
+        require_space(folder, 4 * sum(value.numel() for value in module.state_dict().values()))
+        prepare(folder)
+        write_description(folder, resolved, arguments, "import-transgan")
+        checkpoint.AtomicCheckpointIO().save_checkpoint(
+            {
+                "state_dict": module.state_dict(), "config": resolved, "images_seen": round(1000 * config.kimg),
+                "data": None, "class_names": [],
+            },
+            last,
+        )  # fmt: skip
+    console.print(f"found   {', '.join(states)} of TransGAN's {architecture} in {path}")
+    if left:
+        console.print(f"left    {', '.join(left)}: of the training there, not of the networks")
+    if "discriminator" not in states:
+        console.print("note    there is no discriminator in it: the run has an untrained one")
+    console.print(f"written to {last}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
+    return 0
+
+
+def load(path: Path) -> dict:
+    """What is in the file, read without running code from it."""
+    core = getattr(np, "_core", None) or np.core
+    scalars = [(core.multiarray.scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")]
+    kinds = [np.dtype, *(type(np.dtype(kind)) for kind in (np.float32, np.float64))]
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint at {path}; give the file that the published code has written")
+    try:
+        with torch.serialization.safe_globals([*scalars, *kinds]):      # its FID is a number of numpy's
+            contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:      # torch raises what it likes, depending on where a file breaks
+        raise UserError(f"{path} is damaged, or holds more than tensors and plain values and is not opened") from error
+    if not isinstance(contents, dict) or not contents:
+        raise UserError(f"{path} holds neither weights by name nor a training checkpoint")
+    return contents
+
+
+def weights(contents: dict, path: Path) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
+    """-> ({our network: weights by their published names}, entries that are no weights). Raises UserError."""
+    if all(isinstance(value, Tensor) for value in contents.values()):
+        if {"cls_token", "module.cls_token"} & set(contents):
+            raise UserError(f"{path} holds a discriminator alone; a run needs a generator")
+        return {"generator": contents, "generator_ema": contents}, []
+    known = (*official.WEIGHTS, *official.OTHERS)
+    unknown = [key for key in contents if key not in known]
+    if unknown:
+        raise UserError(f"{path} is not a checkpoint of TransGAN's published code: {', '.join(map(str, unknown))} is "
+                        f"unknown; it knows {', '.join(known)}, or weights alone")
+    states = {ours: contents[theirs] for theirs, ours in official.WEIGHTS.items() if theirs in contents}
+    if not {"generator", "generator_ema"} & set(states):
+        raise UserError(f"{path} holds no generator: neither gen_state_dict nor avg_gen_state_dict")
+    for missing, other in (("generator", "generator_ema"), ("generator_ema", "generator")):
+        states.setdefault(missing, states.get(other))
+    return states, [key for key in contents if key in official.OTHERS]
+
+
+def fit(states: dict, wanted: str | None, path: Path, config) -> tuple[str, dict, dict[str, dict[str, Tensor]]]:
+    """-> (architecture, its resolved configuration, the weights by our names). UserError lists all differences."""
+    if wanted is not None and wanted not in official.STAGES:
+        raise UserError(f"architecture={wanted}: there are {', '.join(official.STAGES)}")
+    tried = {}
+    for architecture in [wanted] if wanted else official.STAGES:
+        resolved = OmegaConf.to_container(recipe(architecture, config), resolve=True)
+        with torch.device("meta"):
+            networks = {name: make(resolved[name]) for name in ("generator", "discriminator")}
+        fitted, findings = {}, []
+        for name, state in states.items():
+            shapes = {key: tuple(each.shape) for key, each in networks[name.removesuffix("_ema")].state_dict().items()}
+            fitted[name], found = official.from_official(state, shapes, architecture)
+            findings += [f"{name}: {each}" for each in found]
+        if not findings:
+            return architecture, resolved, fitted
+        tried[architecture] = findings
+    nearest = min(tried, key=lambda name: len(tried[name]))
+    raise UserError(
+        f"{path} does not hold the weights of TransGAN's {nearest}"
+        + (", which is the nearest" if wanted is None else "")
+        + f"; nothing was written. {len(tried[nearest])} differences:",
+        *tried[nearest],
+    )
+
+
+def recipe(architecture: str, config) -> DictConfig:
+    """The configuration of the published network's experiment, under the run's name."""
+    words = [f"experiment=transgan_{architecture}", f"name={config.name}", f"runs={config.runs}"]
+    images = config.data.path or ("data/celebahq" if architecture == "celebahq256" else None)
+    composed = compose("train", words + ([f"data.path={images}"] if images else []))
+    composed.num_classes = 0        # which training fills in from the data
+    return composed
+

@@ -1,0 +1,99 @@
+"""`transgan summary`: the size and the cost of a configuration's networks, counted without making them."""
+
+import json
+
+import torch
+from omegaconf import OmegaConf
+from rich.table import Table
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from transgan import checkpoint
+from transgan.commands.run_folder import make, open_console
+from transgan.errors import UserError, setting_up
+
+
+def main(config, arguments: list[str]) -> int:
+    """Prints parameters and multiply-accumulates of each network and of its parts."""
+    with setting_up():
+        console = open_console()
+        note = None
+        if config.run is not None:
+            chosen = checkpoint.read(checkpoint.find(config.run))["config"]
+            checkpoint.require_trusted(chosen)
+        else:
+            config.num_classes, note = classes(config)
+            chosen = OmegaConf.to_container(config, resolve=True)
+        chosen = checkpoint.without_weights(chosen)
+        found = {name: measure(chosen["algorithm"][name], chosen) for name in ("generator", "discriminator")}
+    if config.json:
+        flat = {f"{network}.{key}": value for network, counts in found.items() for key, value in counts.items()}
+        print(json.dumps({"resolution": chosen["resolution"], "num_classes": chosen["num_classes"]} | flat))
+        return 0
+    for name, counts in found.items():
+        target = chosen["algorithm"][name]["_target_"].split(".")[-1]
+        table = Table(f"{name} {target}", "parameters", "MMAC per image", box=None)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for part in counts["parts"]:
+            table.add_row(f"  {part['name']}", f"{part['parameters']:,}", f"{part['macs'] / 1e6:,.3f}")
+        table.add_row("  all", f"{counts['parameters']:,}", f"{counts['macs'] / 1e6:,.3f}", style="bold")
+        console.print(table)
+    known = f"{chosen['num_classes']} classes" if chosen["num_classes"] else "no classes"
+    console.print(f"for {chosen['channels']} x {chosen['resolution']} x {chosen['resolution']} pixels and {known}")
+    if note:
+        console.print(f"note    {note}")
+    return 0
+
+
+def classes(config) -> tuple[int, str | None]:
+    """The number of classes of a configuration, and a note where only its data would know it."""
+    if config.num_classes is not None or config.conditional is False:
+        return config.num_classes or 0, None
+    unknown = "the data is not here to say how many classes it has; num_classes=N counts what they add"
+    if OmegaConf.missing_keys(config.data):
+        return 0, unknown
+    data = OmegaConf.to_container(config.data, resolve=True)
+    try:
+        return make(data | ({"download": False} if "download" in data else {})).num_classes, None
+    except (UserError, ValueError, OSError):
+        return 0, unknown
+
+
+def measure(network_config: dict, config: dict) -> dict:
+    """{"parameters", "macs", "parts": [{"name", "parameters", "macs"}]} of one network, for one image."""
+    with torch.device("meta"):
+        network = make(network_config).eval().requires_grad_(False)
+        if hasattr(network, "latent_dim"):
+            images = torch.empty(1, network.latent_dim)
+        else:
+            images = torch.empty(1, config["channels"], config["resolution"], config["resolution"])
+        labels = torch.zeros(1, dtype=torch.long) if config["num_classes"] else None
+    # MATH, because there attention is two matrix products that can be counted
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        network(images, labels)
+    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    prefix = type(network).__name__
+    parts = [
+        {"name": name, "parameters": size(part), "macs": flops.get(f"{prefix}.{name}", 0) // 2}
+        for name, part in parts_of(network)
+    ]
+    whole = {"parameters": size(network), "macs": counter.get_total_flops() // 2}
+    rest = {key: value - sum(part[key] for part in parts) for key, value in whole.items()}
+    if any(rest.values()):
+        parts.append({"name": "itself"} | rest)
+    return whole | {"parts": [part for part in parts if part["parameters"] or part["macs"]]}
+
+
+def parts_of(network: nn.Module):
+    """The modules of a network, and those in its lists one by one: stages.0, stages.1."""
+    for name, part in network.named_children():
+        if isinstance(part, nn.ModuleList):
+            yield from ((f"{name}.{i}", each) for i, each in part.named_children())
+        else:
+            yield name, part
+
+
+def size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,98 @@
+"""Convolutional building blocks: stems in front of patches, residual blocks, and norms without batch statistics.
+
+N batch, C channels, H W map, K classes.
+"""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Stem(nn.Sequential):
+    """One 3x3 convolution and LeakyReLU (Xiao et al., 2021): (N, in_chans, H, W) to (N, dim, H, W)."""
+
+    stride = 1
+
+    def __init__(self, in_chans: int, dim: int):
+        super().__init__(nn.Conv2d(in_chans, dim, 3, padding=1), nn.LeakyReLU(0.2))
+
+
+class ResidualStem(nn.Sequential):
+    """A 3x3 convolution, then a residual block per halving: (N, in_chans, H, W) to (N, dim, H / stride, W / stride).
+
+    `halvings` is how often, so the stride is 2^halvings. The convolutional half of a hybrid judge.
+    """
+
+    def __init__(self, in_chans: int, dim: int, halvings: int = 1):
+        super().__init__(nn.Conv2d(in_chans, dim, 3, padding=1), *(ResidualDown(dim, dim) for _ in range(halvings)))
+        self.stride = 2**halvings
+
+
+class ClassNorm(nn.Module):
+    """GroupNorm whose scale and shift belong to the class; plain GroupNorm for num_classes=0.
+
+    Conditional batch norm (Dumoulin et al., 2017) without the batch: an image then depends on nothing but its own
+    latent and class, in training as in sampling, and an average of the weights needs no statistics beside it.
+    """
+
+    def __init__(self, dim: int, num_classes: int = 0, num_groups: int = 8):
+        super().__init__()
+        self.norm = nn.GroupNorm(math.gcd(num_groups, dim), dim, affine=not num_classes)
+        self.label_embed = nn.Embedding(num_classes, 2 * dim) if num_classes else None
+        if self.label_embed is not None:
+            nn.init.zeros_(self.label_embed.weight)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:          # (N, C, H, W), (N,)
+        x = self.norm(x)
+        if self.label_embed is None:
+            return x
+        scale, shift = self.label_embed(labels)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1) each
+        return x * (1 + scale) + shift
+
+
+class ResidualUp(nn.Module):
+    """A residual block that doubles the map, as in the generators of WGAN-GP and SNGAN (Miyato et al., 2018).
+
+    norm, ReLU, nearest-neighbour enlargement, 3x3, norm, ReLU, 3x3; beside it enlargement and 1x1.
+    """
+
+    def __init__(self, dim: int, out_dim: int, num_classes: int = 0):
+        super().__init__()
+        self.norm1, self.conv1 = ClassNorm(dim, num_classes), nn.Conv2d(dim, out_dim, 3, padding=1)
+        self.norm2, self.conv2 = ClassNorm(out_dim, num_classes), nn.Conv2d(out_dim, out_dim, 3, padding=1)
+        self.shortcut = nn.Conv2d(dim, out_dim, 1)
+        initialise_residual(self)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:          # (N, C, H, W), (N,)
+        h = F.interpolate(F.relu(self.norm1(x, labels)), scale_factor=2)           # (N, C, 2 H, 2 W)
+        h = self.conv2(F.relu(self.norm2(self.conv1(h), labels)))                  # (N, C', 2 H, 2 W)
+        return h + F.interpolate(self.shortcut(x), scale_factor=2)
+
+
+class ResidualDown(nn.Module):
+    """A residual block without norms, as in their judges: activation, 3x3, activation, 3x3, and 2x2 averages if `down`.
+
+    LeakyReLU where they have ReLU, so that no unit is without a gradient for good.
+    """
+
+    def __init__(self, dim: int, out_dim: int, down: bool = True):
+        super().__init__()
+        self.down = down
+        self.conv1 = nn.Conv2d(dim, out_dim, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_dim, out_dim, 3, padding=1)
+        self.shortcut = nn.Conv2d(dim, out_dim, 1) if down or dim != out_dim else nn.Identity()
+        initialise_residual(self)
+
+    def forward(self, x: Tensor) -> Tensor:                                        # (N, C, H, W)
+        h = self.conv2(F.leaky_relu(self.conv1(F.leaky_relu(x, 0.2)), 0.2))
+        h, x = (F.avg_pool2d(h, 2), self.shortcut(F.avg_pool2d(x, 2))) if self.down else (h, self.shortcut(x))
+        return h + x                                                               # (N, C', H / 2, W / 2)
+
+
+def initialise_residual(block: nn.Module) -> None:
+    """Xavier, with the gain of a ReLU for the two 3x3 convolutions (as in SNGAN); no bias."""
+    for name, module in block.named_children():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight, gain=1.0 if name == "shortcut" else 2**0.5)
+            nn.init.zeros_(module.bias)

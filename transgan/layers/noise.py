@@ -1,0 +1,52 @@
+"""Noise on tokens: fresh while training, and otherwise a sample's own, the same in any batch and on any device.
+
+N batch, T tokens, C channels.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def mix(x: Tensor) -> Tensor:
+    """int64 numbers to well-mixed ones, any shape (the finaliser of splitmix64, Steele et al., 2014)."""
+
+    def shift(x: Tensor, by: int) -> Tensor:                    # torch's >> repeats the sign
+        return (x >> by) & ((1 << (64 - by)) - 1)
+
+    x = x + (0x9E3779B97F4A7C15 - 2**64)
+    x = (x ^ shift(x, 30)) * (0xBF58476D1CE4E5B9 - 2**64)
+    x = (x ^ shift(x, 27)) * (0x94D049BB133111EB - 2**64)
+    return x ^ shift(x, 31)
+
+
+def sample_seeds(x: Tensor) -> Tensor:                                             # (N, ...)
+    """A seed (N,), int64, per sample: a function of the bits of its own float32 numbers, whatever stands beside it."""
+    bits = x.detach().float().flatten(1).contiguous().view(torch.int32).long()     # (N, M)
+    places = mix(torch.arange(bits.shape[1], device=x.device))
+    return mix((bits * (places | 1)).sum(1))                    # whole numbers: no order of summing matters
+
+
+def seeded_tokens(seeds: Tensor, tokens: int) -> Tensor:                           # (N,)
+    """Standard normal numbers (N, tokens), float32; number t of sample i is a function of seeds[i] and t."""
+    state = mix(seeds[:, None] + mix(torch.arange(tokens, device=seeds.device)))
+    uniform = ((state >> 41) & 0x7FFFFF).float()                                   # 0 ... 2^23 - 1, exact
+    return torch.erfinv((2 * uniform + 1) / 2**23 - 1) * 2**0.5
+
+
+class TokenNoise(nn.Module):
+    """x + strength * one normal number per token; the strength is learned and starts at 0 (TransGAN; StyleGAN, 2019).
+
+    Without seeds the numbers come from torch's own generator, new at every call. With seeds (N,), as networks give
+    them in eval mode, they follow from each sample's seed alone.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.strength = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:           # (N, T, C), (N,)
+        if seeds is None:
+            noise = torch.randn(*x.shape[:2], device=x.device, dtype=x.dtype)
+        else:
+            noise = seeded_tokens(seeds, x.shape[1]).to(x.dtype)
+        return x + self.strength * noise.unsqueeze(-1)                             # (N, T, C)

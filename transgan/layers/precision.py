@@ -1,0 +1,15 @@
+"""Where half precision is not enough: float32 inside autocast."""
+
+import torch
+from torch import Tensor
+
+
+def wide(x: Tensor) -> Tensor:
+    """float32 instead of a half precision, any other as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def without_autocast(x: Tensor) -> torch.autocast:
+    """A context in which the device of `x` computes in the tensors' own precision; for the meta device, which has no
+    autocast, too."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
