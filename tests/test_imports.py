@@ -18,9 +18,10 @@ OURS = {  # part: the parts of ours that it may import
     "overrides": {"errors"},
     "cli": {"errors", "overrides"},         # commands by name, through importlib
     "checkpoint": set(),
+    "official": set(),
     "__init__": set(),
     "__main__": {"cli"},
-    "commands": {"commands", "checkpoint", "errors", "overrides", "callbacks", "data", "metrics", "training"},
+    "commands": {"commands", "checkpoint", "official", "errors", "overrides", "callbacks", "data", "metrics", "training"},
 }
 
 

@@ -25,6 +25,7 @@ LITERAL = PATHS | {"name", "seeds", "class"}
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
     "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
+    "path": "a checkpoint is needed: `transgan {command} PATH`",
 }
 
 
@@ -43,6 +44,8 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         for key, word in values:
             assign(config, key, word, choices, findings)
         for key in sorted(OmegaConf.missing_keys(config)):
+            if command == "summary" and not key.startswith(("generator.", "discriminator.")):
+                continue                                       # it needs neither data nor features
             findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
         if findings:
             raise UserError(*findings)
@@ -93,11 +96,11 @@ def split(command: str, arguments: list[str], findings: list[str]):
 
 
 def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
-    """A bare word is the run of evaluate and sample, and the pictures of train."""
+    """A bare word is the run of evaluate, sample and summary, a checkpoint to import, and the pictures of train."""
     if word.startswith("-"):
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
     elif command != "train":
-        values.append(("run", word))
+        values.append(("path" if command == "import-transgan" else "run", word))
     elif not os.path.exists(os.path.expanduser(word)):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
     else:

@@ -96,11 +96,11 @@ def require_space(folder: Path, state_bytes: int) -> None:
         )
 
 
-def describe_machine(arguments: list[str]) -> dict:
+def describe_machine(arguments: list[str], command: str = "train") -> dict:
     """What env.json holds."""
     packages = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "torch-fidelity", "hydra-core", "numpy")
     return {
-        "command": ["transgan", "train", *arguments],
+        "command": ["transgan", command, *arguments],
         "transgan": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -110,11 +110,11 @@ def describe_machine(arguments: list[str]) -> dict:
     }
 
 
-def write_description(folder: Path, config: dict, arguments: list[str]) -> None:
+def write_description(folder: Path, config: dict, arguments: list[str], command: str = "train") -> None:
     """config.yaml and env.json, renamed into place."""
     for name, text in (
         ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config, "\\${")))),
-        ("env.json", json.dumps(describe_machine(arguments), indent=2) + "\n"),
+        ("env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n"),
     ):
         beside = folder / f"{name}.tmp"
         beside.write_text(text)
