@@ -5,12 +5,13 @@ from functools import partial
 import pytest
 import torch
 
-from transgan.augmentation import DiffAugment, NoAugmentation
+from transgan.augmentation import DiffAugment, GivenStrength, NoAugmentation
 from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
 from transgan.models.style_transformer import StyleTransformer
 from transgan.models.vit_discriminator import ViTDiscriminator
 from transgan.penalties import ZeroCentered
+from transgan.supervision import FinalImage
 from transgan.training.adversarial import Adversarial
 from transgan.training.leak import NoLeak
 
@@ -56,6 +57,7 @@ def adversarial(generator, discriminator):
         arguments = dict(
             generator=generator(), discriminator=discriminator(depth=[1]), loss=Relativistic(),
             penalty=ZeroCentered(real=True, fake=True), consistency=NoConsistency(), augmentation=NoAugmentation(),
+            adaptive=GivenStrength(), supervision=FinalImage(),
             optimizer=partial(torch.optim.Adam, betas=(0.0, 0.9)), generator_lr=2e-3, discriminator_lr=1e-3,
             beta2=None, gamma=0.1, augment=1.0, ema_halflife=0.01, n_critic=1, clip=None, generator_batch_size=None,
             leak=NoLeak(), mirror=False, max_nonfinite=3, compile=None, batch_size=4, seed=0, num_classes=3,

@@ -19,7 +19,7 @@ from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
 from transgan.overrides import CONF, compose, groups
 from transgan.penalties import ZeroCentered
-from transgan.training.adversarial import discriminator_objective
+from transgan.training.objectives import discriminator_objective
 
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
 NEEDED = {
@@ -135,7 +135,7 @@ def test_discriminator(name, channels, classes):
     norms = []
     for gamma in (0.0, 10.0):
         module.zero_grad()
-        value, log = discriminator_objective(
+        value, log, _ = discriminator_objective(
             module, Relativistic(), ZeroCentered(real=True, fake=True), NoConsistency(), NoAugmentation(), real, fake,
             labels, torch.empty(2, 2, 0), torch.empty(2, 0), torch.tensor(1.0), torch.tensor(gamma),
         )  # fmt: skip

@@ -7,13 +7,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "transgan"
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "timm", "torchmetrics"}
-FUNCTIONS = {"losses", "penalties", "consistency", "augmentation", "ema", "schedules"}
+FUNCTIONS = {"losses", "penalties", "consistency", "supervision", "augmentation", "ema", "schedules"}
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
     "models": {"models", "layers"},
     **{name: set() for name in FUNCTIONS},
     "training": {"training", *FUNCTIONS},
-    **{name: {name} for name in ("augmentation", "data", "metrics", "callbacks")},
+    **{name: {name} for name in ("augmentation", "penalties", "data", "metrics", "callbacks")},
     "errors": set(),
     "overrides": {"errors"},
     "cli": {"errors", "overrides"},         # commands by name, through importlib

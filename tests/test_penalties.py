@@ -20,7 +20,8 @@ from transgan.penalties import (
     OnPart,
     ZeroCentered,
 )
-from transgan.training.adversarial import discriminator_objective, generator_objective
+from transgan.supervision import FinalImage
+from transgan.training.objectives import discriminator_objective, generator_objective
 from transgan.training.randomness import Draws
 
 SHAPE = (2, 3, 3)
@@ -229,16 +230,16 @@ def test_on_part():
     for n in (4, 16):                               # the parts of two processes are those of one
         whole = OnPart(NoPenalty(), 0.25).places(2 * n)[0]
         assert whole == [*OnPart(NoPenalty(), 0.25).places(n)[0], *(n + i for i in OnPart(NoPenalty(), 0.25).places(n)[0])]
-    assert OnPart(NoPenalty(), 0.25).check(4) is None
+    assert OnPart(NoPenalty(), 0.25).check(4, None) is None
     with pytest.raises(ValueError, match="penalty.share=0.2 of a batch of 4 images is not one image; make it at least 0.25"):
-        OnPart(NoPenalty(), 0.2).check(4)
+        OnPart(NoPenalty(), 0.2).check(4, None)
     with pytest.raises(ValueError, match="make it at least 0.0157"):
-        OnPart(NoPenalty(), 0.0156).check(64)
-    OnPart(NoPenalty(), 0.0157).check(64)
+        OnPart(NoPenalty(), 0.0156).check(64, None)
+    OnPart(NoPenalty(), 0.0157).check(64, None)
     with pytest.raises(ValueError, match="share=0.2 of a batch of 4"):
-        Lazily(OnPart(NoPenalty(), 0.2), 3).check(4)
+        Lazily(OnPart(NoPenalty(), 0.2), 3).check(4, None)
     with pytest.raises(ValueError, match="share=0.4 of a batch of 2"):
-        OnPart(OnPart(NoPenalty(), 0.4), 0.5).check(4)
+        OnPart(OnPart(NoPenalty(), 0.4), 0.5).check(4, None)
 
 
 @pytest.mark.parametrize("name", ["exact", "r1", "jvp", "gp", "fd"])
@@ -270,7 +271,7 @@ def whole(network, loss, penalty, real, fake, gamma, augment=None, draws=None):
     return discriminator_objective(
         network, loss, penalty, NoConsistency(), augment or NoAugmentation(), real, fake, None, draws,
         numbers(penalty, len(real), real.shape[1:]), torch.tensor(1.0), torch.tensor(gamma),
-    )  # fmt: skip
+    )[:2]  # fmt: skip
 
 
 @pytest.mark.parametrize("loss", [Relativistic(), NonSaturating()])
@@ -386,7 +387,7 @@ def test_differences_need_no_second_derivative(discriminator):
     network = discriminator()
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         for name in EVERY:
-            value, _ = objective(network, NoAugmentation(), penalty=EVERY[name])()
+            value = objective(network, NoAugmentation(), penalty=EVERY[name])()[0]
             assert all(each.isfinite().all() for each in gradients(value, network) if each is not None)
 
 
@@ -416,7 +417,8 @@ def test_compiled_generator_objective_has_the_same_gradient(discriminator, gener
     torch._dynamo.reset()
     painter, judge = generator(), discriminator(depth=[1])
     real, latent, draws = torch.rand(3, 1, 8, 8), torch.randn(3, 6), torch.rand(2, 3, shift.num_draws)
-    arguments = (painter, judge, loss, shift, real, latent, torch.tensor([0, 1, 2]), draws, torch.tensor(1.0))
+    labels, noise = torch.tensor([0, 1, 2]), torch.empty(3, 0)
+    arguments = (painter, judge, loss, FinalImage(), shift, real, latent, labels, draws, noise, torch.tensor(1.0))
     eager, compiled = generator_objective(*arguments), torch.compile(generator_objective, backend=backend)(*arguments)
     torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)
     for a, b in zip(gradients(compiled, painter), gradients(eager, painter), strict=True):

@@ -2,7 +2,8 @@
 
 A loss has two methods, `discriminator(real, fake)` and `generator(real, fake)`: logits (N,) each, pair i of the same
 class, to one value per pair (N,), of which the mean counts. Where `relativistic` is False the generator's loss is of
-the fakes alone, and its real logits may be None.
+the fakes alone, and its real logits may be None. `boundary` is the logit that parts real from fake, None where the loss
+leaves the level of the logits open.
 """
 
 import torch
@@ -15,6 +16,7 @@ class Relativistic:
     """Relativistic pairing (Jolicoeur-Martineau, 2019; R3GAN, 2024, eq. 2): is this real more real than that fake?"""
 
     relativistic = True
+    boundary = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(fake - real)
@@ -30,6 +32,7 @@ class RelativisticAverage:
     """
 
     relativistic = True
+    boundary = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = of_all_processes(real), of_all_processes(fake)
@@ -43,6 +46,7 @@ class NonSaturating:
     """The loss of the first GAN paper in its non-saturating form (Goodfellow et al., 2014)."""
 
     relativistic = False
+    boundary = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(-real) + softplus(fake)
@@ -55,6 +59,7 @@ class Hinge:
     """No more than a margin of 1 is asked of the discriminator (Lim and Ye, 2017; Miyato et al., 2018, eq. 16-17)."""
 
     relativistic = False
+    boundary = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return relu(1 - real) + relu(1 + fake)
@@ -67,6 +72,7 @@ class LeastSquares:
     """Half the squared distance of reals from 1 and fakes from 0, or for the generator from 1 (Mao et al., 2017)."""
 
     relativistic = False
+    boundary = 0.5
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * ((real - 1).square() + fake.square())
@@ -83,6 +89,7 @@ class Wasserstein:
     """
 
     relativistic = False
+    boundary = None
 
     def __init__(self, drift: float):
         if drift < 0:

@@ -6,6 +6,7 @@ sentence before torch is imported, and so that a path may hold any character.
 
 import difflib
 import os
+from math import prod
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -16,6 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.errors import UserError
+
+OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 

@@ -5,12 +5,18 @@ import math
 import pytest
 import torch
 
-from transgan.augmentation import AdaptiveStrength, HeldOutGap, PairSigns, RealSigns
-from transgan.schedules import schedule
+from transgan.augmentation import AdaptiveStrength, GivenStrength, HeldOutGap, PairSigns, RealSigns
+from transgan.losses import Hinge, LeastSquares, NonSaturating, Relativistic, RelativisticAverage, Wasserstein
 
 
 def adaptive(measure=None, **changes):
-    return AdaptiveStrength(measure or RealSigns(), **dict(target=0.6, kimg=500.0, every=4, limit=0.8, start=0.0) | changes)
+    return AdaptiveStrength(measure or RealSigns(), **dict(target=0.6, kimg=500.0, every=4, start=0.0) | changes)
+
+
+def told(strength, *logits, **arguments):
+    """The strength after one step's logits."""
+    strength.observe(*logits, **{"largest": 0.8} | arguments)
+    return strength.strength
 
 
 def logits(positive, n=64):
@@ -20,8 +26,8 @@ def logits(positive, n=64):
     return out
 
 
-def shown(strength, positive, steps, n=64):
-    return [strength.observe(logits(positive, n), logits(0, n)) for _ in range(steps)]
+def shown(strength, positive, steps, n=64, largest=0.8):
+    return [told(strength, logits(positive, n), logits(0, n), largest=largest) for _ in range(steps)]
 
 
 def test_it_rises_by_the_images_shown_over_kimg():
@@ -29,14 +35,14 @@ def test_it_rises_by_the_images_shown_over_kimg():
     step = 4 * 64 / 500_000
     assert shown(strength, 60, 9) == [0.0] * 3 + [step] * 4 + [2 * step] * 2       # 60 of 64: r = 0.875
     assert strength.measured == pytest.approx((60 - 4) / 64)
-    assert strength(0) == strength(10**9) == 2 * step
+    assert strength.at(1.0) == 2 * step and strength.at(step) == step
 
 
 def test_500_kimg_take_it_from_0_to_1():
-    strength = adaptive(limit=1.0)
-    shown(strength, 500, 1000, n=500)
+    strength = adaptive()
+    shown(strength, 500, 1000, n=500, largest=1.0)
     assert strength.strength == pytest.approx(1.0)
-    shown(strength, 0, 500, n=500)
+    shown(strength, 0, 500, n=500, largest=1.0)
     assert strength.strength == pytest.approx(0.5)
 
 
@@ -54,9 +60,10 @@ def test_exactly_at_the_target_it_falls():
 
 
 def test_it_stays_in_its_range():
-    strength = adaptive(kimg=0.5, limit=0.7)
-    assert shown(strength, 64, 40)[-1] == 0.7
-    assert shown(strength, 64, 4)[-1] == 0.7
+    strength = adaptive(kimg=0.5)
+    assert shown(strength, 64, 40, largest=0.7)[-1] == 0.7
+    assert shown(strength, 64, 4, largest=0.7)[-1] == 0.7
+    assert shown(strength, 64, 4, largest=0.3)[-1] == 0.3            # a schedule has brought it down
     assert shown(strength, 0, 40)[-1] == 0.0
 
 
@@ -123,14 +130,14 @@ def test_cut_off_anywhere_it_goes_on_exactly(measure, cut, tmp_path):
     make = lambda: adaptive(measure, every=3, kimg=0.3)  # noqa: E731
     batches = [(torch.randn(8) + 0.5 * i, torch.randn(8), torch.randn(5)) for i in range(9)]
     whole = make()
-    expected = [whole.observe(*batch) for batch in batches]
+    expected = [told(whole, *batch) for batch in batches]
     first = make()
-    values = [first.observe(*batch) for batch in batches[:cut]]
+    values = [told(first, *batch) for batch in batches[:cut]]
     torch.save(first.state_dict(), tmp_path / "state")
     second = make()
     second.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert second.state_dict() == first.state_dict() or math.isnan(first.measured)
-    values += [second.observe(*batch) for batch in batches[cut:]]
+    values += [told(second, *batch) for batch in batches[cut:]]
     assert values == expected and len(set(expected)) > 1
 
 
@@ -149,16 +156,40 @@ def test_every_process_has_the_strength_of_one_alone():
         sent.clear()
         for half in halves:
             adaptive(HeldOutGap()).observe(*half, reduce=send)
-        values = [process.observe(*half, reduce=lambda _: sum(sent)) for process, half in zip(two, halves, strict=True)]
-        assert values[0] == values[1] == pytest.approx(one.observe(*batch))
+        values = [told(process, *half, reduce=lambda _: sum(sent)) for process, half in zip(two, halves, strict=True)]
+        assert values[0] == values[1] == pytest.approx(told(one, *batch))
         assert two[0].state_dict() == two[1].state_dict() or math.isnan(two[0].measured)
         moved.add(values[0])
     assert len(moved) > 1
 
 
-def test_it_stands_where_a_schedule_may_stand():
-    strength = adaptive(start=0.3)
-    assert schedule(strength) is strength and strength(5) == 0.3
+def test_it_says_what_it_measured_when_it_moves():
+    strength = adaptive(every=2)
+    assert [strength.observe(logits(48), logits(0)) for _ in range(3)] == [{}, {"overfitting": 0.5}, {}]
+    strength = adaptive(every=1)
+    assert strength.observe(torch.full((4,), float("nan")), logits(0)).keys() <= {"overfitting"}
+
+
+def test_a_given_strength_is_the_one_given():
+    given = GivenStrength()
+    assert given.at(0.3) == 0.3 and given.observe(logits(64), logits(0), None, 0.3, None) == {} == given.state_dict()
+
+
+@pytest.mark.parametrize("loss, fits", [(NonSaturating(), True), (Hinge(), True), (LeastSquares(), False),
+                                        (Relativistic(), False), (RelativisticAverage(), False), (Wasserstein(0.0), False)])
+def test_signs_mean_something_for_some_losses_alone(loss, fits):
+    for measure in (PairSigns(), HeldOutGap()):
+        adaptive(measure).check(loss, 5)
+    if fits:
+        return adaptive().check(loss, 5)
+    with pytest.raises(ValueError, match="real_signs.*use adaptive=pair_signs or heldout_gap"):
+        adaptive().check(loss, 5)
+
+
+def test_nothing_to_lead():
+    with pytest.raises(ValueError, match="augmentation=none"):
+        adaptive(PairSigns()).check(Relativistic(), 0)
+    GivenStrength().check(Relativistic(), 0)
 
 
 def test_half_precision_logits_and_a_graph_are_no_matter():
@@ -172,7 +203,7 @@ def test_half_precision_logits_and_a_graph_are_no_matter():
 
 @pytest.mark.parametrize(
     "changes, said",
-    [(dict(every=0), "at least 1, not 0"), (dict(kimg=0), "above 0"), (dict(limit=1.2), "limit <= 1"), (dict(start=0.9), "start <= limit")],
+    [(dict(every=0), "at least 1, not 0"), (dict(kimg=0), "above 0"), (dict(start=1.2), "0 to 1, not 1.2")],
 )
 def test_numbers_that_make_no_sense(changes, said):
     with pytest.raises(ValueError, match=said):

@@ -78,6 +78,31 @@ def test_transformer_is_its_blocks_in_a_row():
     torch.testing.assert_close(stack(x), stack.blocks[1](stack.blocks[0](x)))
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_each_is_what_comes_after_every_block(checkpointing):
+    stack = Transformer(8, 3, 2, (2, 2), norm=partial(StyleNorm, style_dim=4), noise=True, checkpointing=checkpointing)
+    for layer in stack.blocks:
+        layer.noise.strength.data.fill_(0.5)
+    x, style, seeds = torch.randn(2, 4, 8), torch.randn(2, 4), torch.tensor([3, 5])
+    after = list(stack.each(x, style, seeds))
+    assert len(after) == 3 and torch.equal(after[-1], stack(x, style, seeds))
+    for i, (before, found) in enumerate(zip([x, *after], after, strict=False)):
+        assert torch.equal(found, stack.blocks[i](before, style, seeds + i))
+    after[1].sum().backward()
+    assert stack.blocks[1].attn.qkv.weight.grad.any() and stack.blocks[2].attn.qkv.weight.grad is None
+
+
+def test_a_stack_of_no_blocks_is_the_identity():
+    stack, x = Transformer(8, 0, 2, (2, 2)), torch.randn(2, 4, 8)
+    assert stack(x) is x and list(stack.each(x)) == []
+
+
+def test_each_block_is_compiled_into_one_graph():
+    stack, x = Transformer(8, 2, 2, (2, 2), checkpointing=True), torch.randn(2, 4, 8)
+    compiled = torch.compile(lambda x: sum(stack.each(x)), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), sum(stack.each(x)))
+
+
 def test_a_causal_stack_looks_back_only():
     stack, x = Transformer(8, 2, 2, (1, 6), causal=True, relative_position=True), torch.randn(1, 6, 8)
     changed = x.clone()

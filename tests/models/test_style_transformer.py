@@ -4,11 +4,13 @@ from functools import partial
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transgan.layers.block import Transformer
 from transgan.layers.fourier import FourierPatch
 from transgan.layers.norm import SelfModulatedNorm, StyleNorm
+from transgan.layers.patch import unpatchify
 
 TWO_STAGES = dict(img_size=16, dim=[16, 8], depth=[1, 1], num_heads=[2, 1])
 
@@ -125,3 +127,122 @@ def test_errors_name_the_key(generator):
         generator(patch_size=4, dim=[8] * 3, depth=[1] * 3, num_heads=[1] * 3)
     with pytest.raises(ValueError, match="window_size 3 does not divide"):
         generator(window_size=[3])
+
+
+DEEP = dict(img_size=16, dim=[16, 8], depth=[3, 2], num_heads=[2, 1])
+LATENT, LABELS = torch.linspace(-1, 1, 12).reshape(2, 6), torch.tensor([0, 2])
+
+
+def seeded(make, **changes):
+    torch.manual_seed(3)
+    return make(**changes)
+
+
+@pytest.mark.parametrize("changes", [DEEP, VITGAN | DEEP])
+def test_one_level_is_the_generator_without_image_heads(generator, changes):
+    network, heads = seeded(generator, **changes), seeded(generator, **changes, image_heads=4)
+    assert not len(network.image_heads) and network.level_sizes == [16]
+    style = network.mapping(LATENT, LABELS)
+    x = network.tokens.expand(2, -1, -1)
+    if network.enter is not None:
+        x = x + network.enter(style).unflatten(1, (16, 16))
+    x = network.stages[1](network.ups[0](network.stages[0](x, style)), style)
+    if network.output is not None:
+        image = network.output(x, style)
+    else:
+        image = network.refine(F.silu(unpatchify(network.head(network.norm(x)), (8, 8), 2)))
+    assert torch.equal(network(LATENT, LABELS), image)
+    (only,) = network.levels(LATENT, LABELS)
+    assert torch.equal(only, image)
+    # heads come last: all other weights are the same as without them
+    without, with_heads = network.state_dict(), heads.state_dict()
+    assert list(without) == [name for name in with_heads if not name.startswith("image_heads.")]
+    assert all(torch.equal(without[name], with_heads[name]) for name in without)
+    assert len(heads.image_heads) == 3
+
+
+@pytest.mark.parametrize(
+    "depth, heads, blocks, sizes",
+    [
+        ([3, 2], 2, [[3], []], [8, 16]),                    # behind the first stage's last block: still its grid
+        ([3, 2], 3, [[2], [1]], [8, 16, 16]),
+        ([3, 2], 4, [[2, 3], [1]], [8, 8, 16, 16]),
+        ([3, 2], 5, [[1, 2, 3], [1]], [8, 8, 8, 16, 16]),
+        ([0, 4], 4, [[], [1, 2, 3]], [16] * 4),
+        ([2, 0], 2, [[1], []], [8, 16]),
+    ],
+)
+def test_where_the_heads_are_and_how_large_their_images(generator, depth, heads, blocks, sizes):
+    network = generator(**DEEP | dict(depth=depth), in_chans=3, image_heads=heads)
+    assert network.head_blocks == blocks and network.level_sizes == sizes
+    assert all(type(size) is int for size in network.level_sizes)
+    levels = network.levels(LATENT, LABELS)
+    assert [tuple(level.shape) for level in levels] == [(2, 3, size, size) for size in sizes]
+    assert torch.equal(levels[-1], network(LATENT, LABELS))
+    assert torch.equal(levels[-1], network.synthesis(network.mapping(LATENT, LABELS)))
+
+
+@pytest.mark.parametrize("changes", [DEEP, VITGAN | DEEP])
+def test_levels_add_up(generator, changes):
+    """Closed form: three heads, behind blocks 2 and 3 of the first stage and 1 of the second, then the output."""
+    network = generator(**changes, image_heads=4)
+    style = network.mapping(LATENT, LABELS)
+    x = network.tokens.expand(2, -1, -1)
+    if network.enter is not None:
+        x = x + network.enter(style).unflatten(1, (16, 16))
+    first = list(network.stages[0].each(x, style))
+    second = list(network.stages[1].each(network.ups[0](first[-1]), style))
+
+    def rgb(k, x, grid):
+        head = network.image_heads[k]
+        return unpatchify(head.linear(head.norm(x, style)[0]), (grid, grid), 2)
+
+    def up(image):
+        return image.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    expected = [rgb(0, first[1], 4)]
+    expected.append(expected[-1] + rgb(1, first[2], 4))
+    expected.append(up(expected[-1]) + rgb(2, second[0], 8))
+    expected.append(expected[-1] + network.finish(second[1], style))
+    for found, level in zip(network.levels(LATENT, LABELS), expected, strict=True):
+        torch.testing.assert_close(found, level)
+
+
+def test_a_last_path_of_zeros_leaves_the_level_before_enlarged(generator):
+    network = generator(**DEEP, image_heads=2)
+    torch.nn.init.zeros_(network.refine.weight)
+    torch.nn.init.zeros_(network.refine.bias)
+    small, last = network.levels(LATENT, LABELS)
+    assert small.shape[2:] == (8, 8) and small.abs().max() > 1e-3
+    assert torch.equal(last, small.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+@pytest.mark.parametrize("changes", [DEEP, VITGAN | DEEP])
+def test_image_heads_start_small_follow_the_style_and_all_of_them_learn(generator, changes):
+    network, plain = seeded(generator, **changes, image_heads=4), seeded(generator, **changes)
+    levels = network.levels(LATENT, LABELS)
+    assert all(0 < level.std() < 0.5 for level in levels[:-1])
+    assert (levels[-1] - plain(LATENT, LABELS)).abs().max() < 1.5
+    assert not torch.allclose(levels[0][0], levels[0][1], atol=1e-3)
+    sum(level.square().mean() for level in levels).backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+def test_levels_of_half_precision_add_up_in_single(generator):
+    network = generator(**DEEP, image_heads=4)
+    with torch.autocast("cpu", torch.bfloat16):
+        levels = network.levels(LATENT, LABELS)
+    assert all(level.dtype == torch.float32 for level in levels)
+
+
+def test_levels_compile_into_one_graph(generator):
+    network = generator(**DEEP, image_heads=4)
+    compiled = torch.compile(network.levels, backend="eager", fullgraph=True)
+    for found, level in zip(compiled(LATENT, LABELS), network.levels(LATENT, LABELS), strict=True):
+        torch.testing.assert_close(found, level)
+
+
+@pytest.mark.parametrize("heads", [0, -1, 6])
+def test_there_is_a_block_for_every_level(generator, heads):
+    with pytest.raises(ValueError, match=rf"generator.image_heads={heads} .* generator.depth=\[3, 2\] has 5"):
+        generator(**DEEP, image_heads=heads)

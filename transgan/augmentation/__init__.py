@@ -10,7 +10,7 @@ as it is, bit for bit; and it computes in float32 or wider whatever precision su
 `probability`. What is below about 0.8 did not leak into what their generators draw (section 2.2).
 """
 
-from .adaptive import AdaptiveStrength, HeldOutGap, PairSigns, RealSigns
+from .adaptive import AdaptiveStrength, GivenStrength, HeldOutGap, PairSigns, RealSigns
 from .bands import BandGains
 from .colour import Colour
 from .diffaugment import Cutout, DiffAugment, Jitter, Translation
@@ -24,6 +24,7 @@ __all__ = [
     "Cutout",
     "DiffAugment",
     "Geometry",
+    "GivenStrength",
     "HeldOutGap",
     "InOrder",
     "Jitter",

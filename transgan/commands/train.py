@@ -46,7 +46,12 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 
         resolved = OmegaConf.to_container(config, resolve=True)
         torch.manual_seed(config.seed)
-        module = checkpoint.build(resolved)
+        module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
+        if module.adaptive.needs_heldout:
+            if heldout is None:
+                raise UserError("this adaptive strength compares with images that are not trained on, and none are "
+                                "kept out: give holdout=0.1, or adaptive=pair_signs, which needs none")
+            module.heldout = heldout
         if previous is None and config.init_from is not None:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)

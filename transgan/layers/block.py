@@ -3,7 +3,7 @@
 N batch, T tokens, C channels, S style width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -150,6 +150,12 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Tensor:
         """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
+        for after in self.each(x, style, seeds):
+            x = after
+        return x
+
+    def each(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Iterator[Tensor]:
+        """The tokens (N, T, C) after each block in turn, for the arguments of `forward`. Calls no hook of the stack."""
         again = self.checkpointing and torch.is_grad_enabled() and not torch.compiler.is_compiling()
         again = again and fused_allowed()
         for i, block in enumerate(self.blocks):
@@ -158,4 +164,4 @@ class Transformer(nn.Module):
                 x = checkpoint(block, x, style, own, use_reentrant=False)
             else:
                 x = block(x, style, own)
-        return x
+            yield x

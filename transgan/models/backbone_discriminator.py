@@ -73,6 +73,11 @@ class BackboneDiscriminator(nn.Module):
         download: bool,
     ):
         super().__init__()
+        if in_chans not in (1, 3):
+            raise ValueError(
+                f"a published backbone looks at one grey or RGB image, not at {in_chans} channels; "
+                "with supervision=noise_guidance, which lays images on each other, use another discriminator"
+            )
         self.num_classes, self.trainable = num_classes, trainable
         published = published_facts(model_name)
         path = find_weights(model_name, published, weights, download) if pretrained else None

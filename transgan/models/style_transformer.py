@@ -3,13 +3,15 @@
 A mapping network (Karras et al., 2019), tokens that start from their position and a linear map of the style (as the
 TransGAN of 2021 starts), then style-modulated blocks with QK-norm and rotary positions (GAT, 2025). With several stages
 the token grid doubles between them by pixel shuffle. The norm, the stack and the output are handed in: with ViTGAN's
-(Lee et al., 2021) it is ViTGAN's generator, conf/generator/vitgan.yaml.
+(Lee et al., 2021) it is ViTGAN's generator, conf/generator/vitgan.yaml. Image heads on the way make it a generator of
+several levels, each an image of its own, for the intermediate supervision of GAT (2025) and CAT (2026).
 
 N batch, Z latent width, S style width, T tokens, C channels, H W image, K classes.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import ceil
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,48 @@ from transgan.layers.block import Transformer
 from transgan.layers.norm import PixelNorm, RMSNorm, StyleNorm
 from transgan.layers.patch import PixelShuffleUp, stage_windows, token_grid, unpatchify
 from transgan.layers.position import sincos_table
+from transgan.layers.precision import wide
+
+
+class ImageHead(nn.Module):
+    """An image from tokens on the way: a norm that follows the style, then a linear layer to patches.
+
+    `norm` makes the norm from `dim`; its gate is not used.
+    """
+
+    def __init__(
+        self, dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int, norm: Callable[[int], nn.Module]
+    ):
+        super().__init__()
+        self.grid_size, self.patch_size = tuple(grid_size), patch_size
+        self.norm = norm(dim)
+        self.linear = nn.Linear(dim, patch_size**2 * in_chans)
+        # Heads add up: small ones leave the last image, at the start, about what it is without them. Zeros would too,
+        # but would send nothing back to the blocks.
+        nn.init.xavier_uniform_(self.linear.weight, gain=0.1)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:                         # (N, T, C), (N, S)
+        x, _ = self.norm(x, style)
+        return wide(unpatchify(self.linear(x), self.grid_size, self.patch_size))   # (N, in_chans, h p, w p)
+
+
+def head_blocks(depth: Sequence[int], image_heads: int) -> list[list[int]]:
+    """For each stage the blocks, counted from 1 within it, that an image head follows. Raises ValueError."""
+    total = sum(depth)
+    if not 1 <= image_heads <= max(1, total):
+        raise ValueError(
+            f"generator.image_heads={image_heads} must be at least 1 and needs as many blocks: "
+            f"generator.depth={list(depth)} has {total}; change one of them (supervision.levels sets the first)"
+        )
+    after = [ceil(total * k / image_heads) for k in range(1, image_heads)]
+    starts = [sum(depth[:i]) for i in range(len(depth))]
+    return [[n - start for n in after if 0 < n - start <= own] for start, own in zip(starts, depth, strict=True)]
+
+
+def added(image: Tensor, before: list[Tensor]) -> Tensor:
+    """image (N, C, H, W) plus the last of those before it, enlarged to its size if it is larger."""
+    return image + F.interpolate(before[-1], image.shape[2:], mode="nearest") if before else image
 
 
 class StyleTransformer(nn.Module):
@@ -36,8 +80,11 @@ class StyleTransformer(nn.Module):
         transformer: makes a stage's stack of blocks, Transformer or a partial of it.
         output: makes the way from tokens and style to pixels from (C, S, grid, patch_size, in_chans), such as a partial
             of FourierPatch; None: RMSNorm, a linear layer to patches and a 3x3 convolution across their borders.
+        image_heads: K levels. Level k < K adds to level k - 1 an image made after block ceil(L k / K) of all L, as
+            large as that stage's token grid allows; level K adds the output. 1: the output alone.
 
-    Raises ValueError when the patch does not divide the image or the stages do not fit each other.
+    `level_sizes` are the sides of the K images. Raises ValueError when the patch does not divide the image, the stages
+    do not fit each other, or there are more levels than blocks.
     """
 
     def __init__(
@@ -58,12 +105,14 @@ class StyleTransformer(nn.Module):
         norm: Callable[..., nn.Module] = StyleNorm,
         transformer: Callable[..., nn.Module] = Transformer,
         output: Callable[..., nn.Module] | None = None,
+        image_heads: int = 1,
     ):
         super().__init__()
         stages = len(dim)
         self.latent_dim, self.num_classes, self.patch_size = latent_dim, num_classes, patch_size
         self.grid_size = token_grid(img_size, patch_size)
         window_size = stage_windows("generator", self.grid_size, dim, depth, num_heads, window_size)
+        self.head_blocks = head_blocks(depth, image_heads)
         first = self.grid_size[0] // 2 ** (stages - 1)
 
         widths = [latent_dim * (2 if num_classes else 1)] + [style_dim] * mapping_depth
@@ -98,6 +147,14 @@ class StyleTransformer(nn.Module):
         self.initialise()
         self.output = None if output is None else output(dim[-1], style_dim, self.grid_size, patch_size, in_chans)
 
+        grids = [(first * 2**i, first * 2**i) for i, blocks in enumerate(self.head_blocks) for _ in blocks]
+        widths = [dim[i] for i, blocks in enumerate(self.head_blocks) for _ in blocks]
+        self.level_sizes = [grid[0] * patch_size for grid in [*grids, self.grid_size]]
+        self.image_heads = nn.ModuleList(                      # last, so that all else starts as it does without them
+            ImageHead(width, grid, patch_size, in_chans, partial(norm, style_dim=style_dim))
+            for width, grid in zip(widths, grids, strict=True)
+        )
+
     def initialise(self) -> None:
         """Xavier for every linear layer; StyleNorm starts its own modulation, and an output handed in itself."""
         modulations = {module.modulation for module in self.modules() if isinstance(module, StyleNorm)}
@@ -116,19 +173,39 @@ class StyleTransformer(nn.Module):
             style = F.silu(layer(style))
         return style
 
-    def synthesis(self, style: Tensor) -> Tensor:                                  # (N, S)
-        """The images (N, in_chans, H, W)."""
+    def images(self, style: Tensor) -> list[Tensor]:                               # (N, S)
+        """The image (N, in_chans, s, s) of every level, s of `level_sizes`."""
+        images: list[Tensor] = []
         x = self.tokens.expand(len(style), -1, -1)                                 # (N, T0, C0)
         if self.enter is not None:
             x = x + self.enter(style).float().unflatten(1, self.tokens.shape[1:])
-        x = self.stages[0](x, style)
-        for up, stage in zip(self.ups, self.stages[1:], strict=True):
-            x = stage(up(x).float(), style)                                        # (N, 4 T, C'); sums in float32
+        for i, (stage, blocks) in enumerate(zip(self.stages, self.head_blocks, strict=True)):
+            if i > 0:
+                x = self.ups[i - 1](x).float()                                     # (N, 4 T, C'); sums in float32
+            if not blocks:
+                x = stage(x, style)                                                # (N, T, C)
+                continue
+            for n, after in enumerate(stage.each(x, style), 1):
+                x = after                                                          # (N, T, C)
+                if n in blocks:
+                    images.append(added(self.image_heads[len(images)](x, style), images))
+        return [*images, added(self.finish(x, style), images)]
+
+    def finish(self, x: Tensor, style: Tensor) -> Tensor:                          # (N, T, C), (N, S)
+        """What the last tokens add to the image (N, in_chans, H, W); without image heads, all of it."""
         if self.output is not None:
             return self.output(x, style)                                           # (N, in_chans, H, W)
         x = self.head(self.norm(x))                                                # (N, T, p*p*c)
         x = F.silu(unpatchify(x, self.grid_size, self.patch_size))                 # (N, c, H, W)
         return self.refine(x)                                                      # (N, in_chans, H, W)
+
+    def levels(self, latent: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The images of all levels, coarse to fine; the last is what `forward` makes."""
+        return self.images(self.mapping(latent, labels))
+
+    def synthesis(self, style: Tensor) -> Tensor:                                  # (N, S)
+        """The images (N, in_chans, H, W)."""
+        return self.images(style)[-1]
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.synthesis(self.mapping(latent, labels))

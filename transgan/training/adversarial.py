@@ -1,7 +1,6 @@
 """A generator against a discriminator.
 
-One batch is one discriminator step; every `n_critic` batches the generator takes one. Time is images shown. Both
-objectives are plain functions of tensors and modules, so that they can be compiled whole, second derivative included.
+One batch is one discriminator step; every `n_critic` batches the generator takes one. Time is images shown.
 """
 
 from collections.abc import Callable
@@ -10,90 +9,21 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from transgan.augmentation import DiffAugment
+from transgan.augmentation import AdaptiveStrength, DiffAugment, GivenStrength
 from transgan.consistency import BalancedConsistency
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
 from transgan.penalties import Critic, Penalty
 from transgan.schedules import Schedule, schedule
+from transgan.supervision import FinalImage
 from transgan.training.generative import Generative, to_float, to_uint8
 from transgan.training.leak import GradientLeak
-from transgan.training.randomness import Draws, seeded_normal
+from transgan.training.objectives import discriminator_objective, fakes_per_image, generator_objective
+from transgan.training.randomness import Draws, mix, seeded_normal
 
 
 class NonFiniteTraining(RuntimeError):
     """Too many steps in a row without a finite gradient."""
-
-
-def discriminator_objective(
-    discriminator: nn.Module,
-    loss: Relativistic,
-    penalty: Penalty,
-    consistency: BalancedConsistency,
-    augment: DiffAugment,
-    real: Tensor,
-    fake: Tensor,
-    labels: Tensor | None,
-    draws: Tensor,
-    numbers: Tensor,
-    strength: Tensor,
-    gamma: Tensor,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """mean(loss) + gamma / 2 * mean(penalty) + the weighted consistencies over N pairs, and what to log.
-
-    `draws` (2 + consistency.views, N, augment.num_draws) are augmentation's, `numbers` (N, ...) the penalty's.
-    """
-    critic = Critic(discriminator, augment, strength, labels, draws[:2])
-    logits_real, logits_fake, penalties = penalty(critic, real, fake, numbers)
-    value = loss.discriminator(logits_real, logits_fake).mean()
-    log = {"loss_d": value, "d_real": logits_real.mean(), "d_fake": logits_fake.mean()}
-    for name, each in penalties.items():
-        log[name] = each.mean()
-        value = value + 0.5 * gamma * log[name]
-    anew = Critic(discriminator, augment, consistency.strength, labels, draws[2:])
-    for name, each in consistency(anew, real, fake, logits_real, logits_fake).items():
-        log[name] = each.mean()
-        value = value + consistency.weights[name] * log[name]
-    return value, {name: each.detach() for name, each in log.items()}
-
-
-def generator_objective(
-    generator: nn.Module,
-    discriminator: nn.Module,
-    loss: Relativistic,
-    augment: DiffAugment,
-    real: Tensor,
-    latent: Tensor,
-    labels: Tensor | None,
-    draws: Tensor,
-    strength: Tensor,
-) -> Tensor:
-    """The generator's mean loss over M fakes, each against a real one if the loss is relativistic.
-
-    `draws` (2, M, augment.num_draws).
-    """
-    critic = Critic(discriminator, augment, strength, labels, draws)
-    logits_real = None
-    if loss.relativistic:
-        with torch.no_grad():
-            logits_real = critic.real(real)
-    return loss.generator(logits_real, critic.fake(generator(latent, labels))).mean()
-
-
-def fakes_per_image(generator_batch_size: int | None, batch_size: int, loss: Relativistic) -> int:
-    """How many fakes of a generator step stand for one real image of a batch. Raises ValueError."""
-    size = batch_size if generator_batch_size is None else generator_batch_size
-    if not isinstance(size, int) or size < 1 or size % batch_size:
-        raise ValueError(
-            f"algorithm.generator_batch_size={size} must be a multiple of batch_size={batch_size}, "
-            "so that processes can share it, or null for the same"
-        )
-    if loss.relativistic and size != batch_size:
-        raise ValueError(
-            f"a relativistic loss pairs every fake with a real image: algorithm.generator_batch_size={size} and "
-            f"batch_size={batch_size} must be equal; leave the first at null, or use another loss"
-        )
-    return size // batch_size
 
 
 class Adversarial(Generative):
@@ -101,12 +31,13 @@ class Adversarial(Generative):
 
     Args:
         generator: (latent (N, Z), labels) -> images; has `latent_dim`. discriminator: (images, labels) -> logits (N,).
-        loss, penalty, consistency, augmentation: objects as in losses.py, penalties.py, consistency.py,
-            augmentation.py.
+        loss, penalty, consistency, augmentation, supervision: objects as in the files and folders of these names.
         optimizer: makes an optimizer from parameters and `lr`, such as a partial of torch.optim.Adam.
         generator_lr, discriminator_lr, beta2, gamma, augment, ema_halflife: numbers or schedules over images shown.
-            gamma weighs the penalties by gamma / 2; augment is the augmentation's strength in [0, 1]; ema_halflife
-            is in kimg. beta2 of None leaves the optimizer's own.
+            gamma weighs the penalties by gamma / 2; augment is the augmentation's strength in [0, 1], or the largest
+            if it adapts; ema_halflife is in kimg. beta2 of None leaves the optimizer's own.
+        adaptive: whether and how the strength follows the discriminator's overfitting, as in augmentation/adaptive.py.
+            If it `needs_heldout`, `heldout` must be set to a data set before training.
         n_critic: discriminator steps per generator step. clip: largest gradient norm of a network, None for any.
         generator_batch_size: fakes in a generator step over all processes, a multiple of batch_size, which None means.
         leak: what the generator's step leaves in the discriminator's gradient, as in leak.py.
@@ -126,6 +57,8 @@ class Adversarial(Generative):
         penalty: Penalty,
         consistency: BalancedConsistency,
         augmentation: DiffAugment,
+        adaptive: AdaptiveStrength | GivenStrength,
+        supervision: FinalImage,
         optimizer: Callable[..., torch.optim.Optimizer],
         generator_lr: float | Schedule,
         discriminator_lr: float | Schedule,
@@ -149,6 +82,9 @@ class Adversarial(Generative):
         self.generator, self.discriminator = generator, discriminator
         self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
         self.loss, self.penalty, self.consistency, self.augmentation = loss, penalty, consistency, augmentation
+        self.adaptive, self.supervision = adaptive, supervision
+        self.augment = supervision.augmentation(augmentation)
+        self.heldout = None
         self.optimizer, self.leak = optimizer, leak
         self.schedules = {
             name: schedule(value)
@@ -164,8 +100,10 @@ class Adversarial(Generative):
         }
         if n_critic < 1:
             raise ValueError(f"algorithm.n_critic must be at least 1, not {n_critic}")
-        penalty.check(batch_size)
+        penalty.check(batch_size, discriminator)
         consistency.check(augmentation.num_draws)
+        adaptive.check(loss, augmentation.num_draws)
+        supervision.check(generator)
         self.fakes_per_image = fakes_per_image(generator_batch_size, batch_size, loss)      # in a generator step
         self.n_critic, self.clip, self.mirror, self.max_nonfinite = n_critic, clip, mirror, max_nonfinite
         self.nonfinite = {"discriminator": 0, "generator": 0}          # steps skipped since the run began
@@ -194,33 +132,38 @@ class Adversarial(Generative):
         n = len(images)
         draws = self.draws(n)
         now = {name: value(self.images_seen) for name, value in self.schedules.items()}
+        largest = now["augment"]
+        now["augment"] = self.adaptive.at(largest)
         # as tensors: a compiled graph would be rebuilt for every new Python number
         strength, gamma = (torch.tensor(now[name], device=self.device) for name in ("augment", "gamma"))
+        logits_heldout = self.judge_heldout(n, strength) if self.adaptive.needs_heldout else None
 
-        real = to_float(images)
-        if self.mirror:
-            real = torch.where(draws.uniform(1, 1, 1) < 0.5, real.flip(3), real)
-
+        real = self.mirrored(to_float(images), draws)
         generator_optimizer, discriminator_optimizer = self.optimizers()
+        supervision, loss = self.supervision, self.loss
         with torch.no_grad():
-            fake = self.generator(draws.normal(self.generator.latent_dim), labels).float()
+            levels = supervision.generate(self.generator, draws.normal(self.generator.latent_dim), labels)
+            noise = supervision.draw(draws, real.shape[1:])
+            fake, judged = supervision.fake(levels, noise).float(), supervision.real(real, noise)
+        augmentation_draws = supervision.spread(self.augmentation_draws(draws, 2 + self.consistency.views), 1)
         penalty = self.penalty.at(self.step)
-        value, self.log_values = self.discriminator_objective(
-            self.discriminator, self.loss, penalty, self.consistency, self.augmentation, real, fake, labels,
-            self.augmentation_draws(draws, 2 + self.consistency.views), penalty.draw(draws, real.shape[1:]),
-            strength, gamma,
+        value, self.log_values, logits = self.discriminator_objective(
+            self.discriminator, loss, penalty, self.consistency, self.augment, judged, fake, supervision.labels(labels),
+            augmentation_draws, supervision.spread(penalty.draw(draws, judged.shape[1:])), strength, gamma,
         )  # fmt: skip
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         self.descend("discriminator", discriminator_optimizer.optimizer, value, now)
+        self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.add_up)
 
         if (self.step + 1) % self.n_critic == 0:
             each = self.fakes_per_image
             latent = draws.normal(each, self.generator.latent_dim).flatten(0, 1)
+            noise = supervision.draw(draws, real.shape[1:], each)
             labels = None if labels is None else labels.repeat_interleave(each)
             with self.leak(self.discriminator):
                 value = self.generator_objective(
-                    self.generator, self.discriminator, self.loss, self.augmentation,
-                    real, latent, labels, self.augmentation_draws(draws, 2, each), strength,
+                    self.generator, self.discriminator, loss, supervision, self.augment,
+                    real, latent, labels, self.augmentation_draws(draws, 2, each), noise, strength,
                 )  # fmt: skip
                 self.log_values["loss_g"] = value.detach()
                 stepped = self.descend("generator", generator_optimizer, value, now)
@@ -230,6 +173,26 @@ class Adversarial(Generative):
 
         self.log_values |= now
         self.images_seen += self.batch_size
+
+    def mirrored(self, images: Tensor, draws: Draws) -> Tensor:
+        return torch.where(draws.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
+
+    @torch.no_grad()
+    def judge_heldout(self, n: int, strength: Tensor) -> Tensor:
+        """The logits of n held-out images, prepared as training images are; other random numbers than the step's."""
+        draws = Draws(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
+        places = (draws.uniform().double() * len(self.heldout)).long().tolist()
+        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(places))
+        real = self.mirrored(to_float(images), draws)
+        supervision = self.supervision
+        numbers = supervision.spread(self.augmentation_draws(draws, 2), 1)
+        labels = supervision.labels(labels) if self.num_classes else None
+        critic = Critic(self.discriminator, self.augment, strength, labels, numbers)
+        return critic.real(supervision.real(real, supervision.draw(draws, real.shape[1:])))
+
+    def add_up(self, sums: Tensor) -> Tensor:
+        """The sums over all processes."""
+        return self.trainer.strategy.reduce(sums, reduce_op="sum")
 
     def augmentation_draws(self, draws: Draws, views: int, each: int = 1) -> Tensor:
         """(views, n * each, num_draws) uniform numbers, for the reals and then for the fakes of `each` per real."""
@@ -290,12 +253,14 @@ class Adversarial(Generative):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["nonfinite"] = dict(self.nonfinite)
+        checkpoint["adaptive"] = self.adaptive.state_dict()
         gradients = {name: parameter.grad for name, parameter in self.discriminator.named_parameters()}
         checkpoint["leaked"] = {name: value for name, value in gradients.items() if value is not None}
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         super().on_load_checkpoint(checkpoint)
         self.nonfinite = dict(checkpoint["nonfinite"])
+        self.adaptive.load_state_dict(checkpoint["adaptive"])
         self.leaked = dict(checkpoint.get("leaked", {}))                # earlier versions wrote none
 
     def on_train_start(self) -> None:
