@@ -44,6 +44,8 @@ Most used:
   loss={loss}
   penalty={penalty}
   augmentation={augmentation}
+  adaptive={adaptive}
+  consistency={consistency}    supervision={supervision}
   data={data}
   data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
   metrics={metrics}  extractor={extractor}

@@ -8,7 +8,9 @@ import torch
 
 pytestmark = pytest.mark.slow
 EPS = ["optimizer.eps=1.0e-3"]        # else Adam makes much of the last bit of small gradients
-EQUAL = ("kimg", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr")
+ADA = ["augmentation=shift", "holdout=0.2", "adaptive=heldout_gap", "adaptive.kimg=0.1", "adaptive.every=2",
+       "adaptive.target=-1000"]       # the held-out images are shared out, too
+EQUAL = ("kimg", "augment", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr")
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +18,7 @@ def runs(transgan_process, tiny, tmp_path_factory):
     """The same run by one process and by two: {processes: (folder, stdout)}."""
     words = [
         *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num_samples=100", "kimg=0.16",
-        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS,
+        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS, *ADA,
     ]  # fmt: skip
     found = {}
     for processes, more in ((1, []), (2, ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])):
@@ -30,7 +32,7 @@ def runs(transgan_process, tiny, tmp_path_factory):
 
 def stats(run):
     with open(run / "stats.csv") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def test_weights(runs):
@@ -44,6 +46,8 @@ def test_weights(runs):
 def test_losses(runs):
     one, two = stats(runs[1][0]), stats(runs[2][0])
     assert len(one) == len(two) == 5
+    assert [row["augment"] for row in one] == pytest.approx([0, 0, 0.64, 0.64, 1])
+    assert sum("overfitting" in row for row in one) == 2
     for a, b in zip(one, two, strict=True):
         # the first line has seen no update: equal there means the same images in the same order
         for name in EQUAL:
@@ -71,7 +75,7 @@ def test_two_go_on_where_one_stopped(runs, inside, tiny):
     run = runs[2][0]
     words = [
         *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num_samples=100", "kimg=0.192",
-        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS,
+        "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16", *EPS, *ADA,
     ]  # fmt: skip
     code, out, err = inside("train", *words, f"runs={run.parent}")
     assert code == 0 and "from 0.16" in out, err
