@@ -135,6 +135,7 @@ def parse(key: str, word: str, default):
     if literal and word in ("null", "???") and default in (None, "???"):
         return None
     is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
+    is_text = is_text and not (default == "???" and word.startswith("{"))      # the class of a module and its arguments
     if not literal and not is_text:
         try:
             override = OverridesParser.create().parse_override(f"key={word}")
