@@ -184,7 +184,7 @@ def flat(node, prefix: str = "") -> dict:
 def unknown(key: str, keys: dict) -> str:
     """The sentence for a key that does not exist, with the nearest one that does."""
     if key == "data.path":
-        return "data.path goes with data=folder or data=zip; give one of them too, or `transgan train PATH`"
+        return "data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train PATH`"
     every = [*keys, *groups()]
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]
