@@ -52,6 +52,24 @@ class Windowed(Full):
         return f"grid_size={self.grid_size}, window_size={self.window_size}"
 
 
+class Cache:
+    """The keys and values of the tokens so far, for one causal attention that sees a sequence piece by piece."""
+
+    def __init__(self, capacity: int):
+        self.capacity, self.length = capacity, 0
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:               # (N, H, T, D)
+        """Those of all tokens so far, with T new ones."""
+        if self.keys is None:
+            self.keys, self.values = (x.new_empty(*x.shape[:2], self.capacity, x.shape[3]) for x in (k, v))
+        new = slice(self.length, self.length + k.shape[2])
+        self.keys[:, :, new], self.values[:, :, new] = k, v
+        self.length = new.stop
+        return self.keys[:, :, : new.stop], self.values[:, :, : new.stop]
+
+
 class Attention(nn.Module):
     """softmax(q k^T / sqrt(D) + bias) v through torch's scaled_dot_product_attention, or on the CPU by tiles.
 
@@ -88,7 +106,10 @@ class Attention(nn.Module):
         self.bias = bias
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, C)
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:            # (N, T, C)
+        """With a cache, x are the tokens that follow those in it."""
+        if cache is not None:
+            return self.follow(x, cache)
         x = self.pattern.fold(x)
         n, t, c = x.shape
         q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)   # (N, H, T, D) each
@@ -101,6 +122,23 @@ class Attention(nn.Module):
         else:
             causal = self.pattern.is_causal and mask is None
             x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        return self.proj(self.pattern.unfold(x.transpose(1, 2)))
+
+    def follow(self, x: Tensor, cache: Cache) -> Tensor:                           # (N, T, C)
+        assert self.pattern.is_causal, "tokens that see what comes after them cannot be made one by one"
+        n, t, c = x.shape
+        new = slice(cache.length, cache.length + t)
+        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)   # (N, H, T, D) each
+        q, k = self.q_norm(q), self.k_norm(k)
+        if not isinstance(self.rotary, nn.Identity):
+            q, k = self.rotary(q, new), self.rotary(k, new)
+        k, v = cache.extend(k.to(v.dtype), v)                                      # (N, H, P + T, D)
+        seen = torch.ones(t, new.stop, dtype=torch.bool, device=x.device).tril(new.start)
+        if self.bias is not None:
+            mask = self.bias()[..., new, : new.stop].to(v.dtype).masked_fill(~seen, float("-inf"))
+        else:
+            mask = seen if t > 1 else None
+        x = F.scaled_dot_product_attention(q.to(v.dtype), k, v, attn_mask=mask)
         return self.proj(self.pattern.unfold(x.transpose(1, 2)))
 
 

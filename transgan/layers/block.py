@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from transgan.layers.attention import Attention, Causal, CrossAttention, Full, Windowed
+from transgan.layers.attention import Attention, Cache, Causal, CrossAttention, Full, Windowed
 from transgan.layers.feedforward import SwiGLU
 from transgan.layers.noise import TokenNoise
 from transgan.layers.norm import ScaledNorm
@@ -57,14 +57,16 @@ class Block(nn.Module):
         self.norm2, self.mlp = norm2, mlp
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
         """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
         if self.cross_attn is not None:
             x = x + self.cross_attn(x, style)
         h, gate = self.norm1(x, style)
         if self.noise is not None:
             h = self.noise(h, seeds)
-        x = x + self.drop_path(gated(gate, self.attn(h)))
+        x = x + self.drop_path(gated(gate, self.attn(h) if cache is None else self.attn(h, cache)))
         h, gate = self.norm2(x, style)
         return x + self.drop_path(gated(gate, self.mlp(h)))
 
@@ -117,6 +119,7 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         self.checkpointing = checkpointing
+        self.num_tokens = num_prefix_tokens + grid_size[0] * grid_size[1]
         if window_size and num_prefix_tokens:
             raise ValueError("windows have no place for prefix tokens: give window_size or num_prefix_tokens, not both")
         if window_size and causal:
@@ -152,6 +155,16 @@ class Transformer(nn.Module):
         """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
         for after in self.each(x, style, seeds):
             x = after
+        return x
+
+    def caches(self) -> list[Cache]:
+        """An empty cache for each block of a causal stack, for `follow`."""
+        return [Cache(self.num_tokens) for _ in self.blocks]
+
+    def follow(self, x: Tensor, caches: list[Cache], style: Tensor | None = None) -> Tensor:
+        """What `forward` makes of tokens (N, T, C) that follow those in the caches, which grow by them."""
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block(x, style, cache=cache)
         return x
 
     def each(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Iterator[Tensor]:

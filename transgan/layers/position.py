@@ -35,10 +35,13 @@ class Rotary(nn.Module):
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, heads, P + T, D) -> the same, channel i and channel i + D/2 turned together by angle i."""
+    def forward(self, x: Tensor, places: slice = slice(None)) -> Tensor:
+        """(N, heads, P + T, D) -> the same, channel i and channel i + D/2 turned together by angle i.
+
+        `places`: which of the P + T tokens these are, where they are not all.
+        """
         a, b = x.chunk(2, dim=-1)
-        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        cos, sin = self.cos[places].to(x.dtype), self.sin[places].to(x.dtype)
         return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
