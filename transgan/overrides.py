@@ -6,6 +6,7 @@ sentence before torch is imported, and so that a path may hold any character.
 
 import difflib
 import os
+import re
 from math import prod
 from pathlib import Path
 
@@ -25,6 +26,11 @@ CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).par
 # Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
 PATHS = {"path", "run", "runs", "init_from", "weights", "out", "against", "heldout", "export"}
 LITERAL = PATHS | {"name", "seeds", "class"}
+# Groups that an algorithm is made of; which ones, its own file says.
+PARTS = {
+    "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
+    "optimizer", "tokens",
+}  # fmt: skip
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
     "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
@@ -44,6 +50,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 chosen = [f"{group}={choice}" for group, choice in choices.items()]
                 config = hydra_compose(command.replace("-", "_"), chosen)
+            leave_out_unused(config, choices, findings)
         for key, word in values:
             assign(config, key, word, choices, findings)
         for key in sorted(OmegaConf.missing_keys(config)):
@@ -58,6 +65,25 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> None:
+    """Takes out the parts that nothing refers to: an image GPT has no discriminator, and a GAN no tokens."""
+    if "algorithm" not in config:
+        return
+    parts = OmegaConf.to_container(config, resolve=False)
+    used, new = set(), set(parts) - PARTS
+    while new:
+        used |= new
+        new = {word for key in new for word in re.findall(r"\$\{(\w+)[.}]", str(parts[key]))} & set(parts) - used
+    OmegaConf.set_struct(config, False)
+    for key in set(parts) - used:
+        del config[key]
+        if key in choices:
+            kind = str(config.algorithm.get("_target_", "")).split(".")[-1]
+            findings.append(f"{key}={choices[key]}: this algorithm ({kind}) has no {key}; leave it out, or choose "
+                            "another algorithm=")
+    OmegaConf.set_struct(config, True)
 
 
 def groups() -> dict[str, list[str]]:

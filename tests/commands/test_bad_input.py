@@ -116,7 +116,7 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
         (["train", "generator.dim=16"], "generator.dim=16: it takes a list"),
         (["train", "generator.dim=wide"], "generator.dim=wide: it takes a list"),
         (["train", "--quick"], "--quick is not an option"),
-        (["train", "precision=16-mixed"], "precision=16-mixed is not for adversarial training"),
+        (["train", "precision=16-mixed"], "precision=16-mixed is not for training here"),
         (["train", "conditional=perhaps"], "conditional=perhaps: it takes auto, true or false"),
         (["train", "kimg=0"], "must be more than 0"),
         (["train", "log_every=0"], "an interval must be more than 0 kimg"),

@@ -12,7 +12,7 @@ from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, NonSaturating, RelativisticAverage, Wasserstein
 from transgan.penalties import FiniteDifference, Interpolated, Lazily, NoPenalty, OnPart, ZeroCentered
 from transgan.schedules import Linear
-from transgan.training.adversarial import NonFiniteTraining
+from transgan.training.generative import NonFiniteTraining
 from transgan.training.randomness import Draws
 
 SHIFT = DiffAugment(brightness=0.0, saturation=0.0, contrast=0.0, translation=0.125, cutout=0.25)

@@ -19,11 +19,13 @@ def clock(seconds: float) -> str:
 
 
 class ProgressLine(Callback):
-    """kimg, images per second, time left including evaluation, losses, logits, the latest metric and the best."""
+    """kimg, images per second, time left including evaluation, losses, logits, the latest metrics and the best."""
 
-    def __init__(self, total: float, stats, evaluation, evaluate: Interval, console, every: float = 10.0):
+    def __init__(
+        self, total: float, stats, evaluation, likelihood, evaluate: Interval, console, every: float = 10.0
+    ):
         self.total, self.stats, self.evaluation, self.evaluate = total, stats, evaluation, evaluate
-        self.console, self.every = console, every
+        self.likelihood, self.console, self.every = likelihood, console, every
         self.printed = -every
         self.shown: dict | None = None
         self.bar = None
@@ -62,8 +64,14 @@ class ProgressLine(Callback):
         return f"{row['images_per_second']:.0f} img/s  eta {clock(eta)}"
 
     def numbers(self, module, row: dict) -> str:
-        shown = (("G", "loss_g"), ("D", "loss_d"), ("D(real)", "d_real"), ("D(fake)", "d_fake"))
-        parts = [" ".join(f"{name} {row[key]:.2f}" for name, key in shown if key in row)]
+        shown = (
+            ("G", "loss_g", 2), ("D", "loss_d", 2), ("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2),
+            ("bits/dim", "bits_per_dim", 3),
+        )  # fmt: skip
+        parts = [" ".join(f"{name} {row[key]:.{digits}f}" for name, key, digits in shown if key in row)]
+        if self.likelihood is not None and self.likelihood.latest:
+            last, best = self.likelihood.latest, self.likelihood.best
+            parts.append(f"held out {last['value']:.3f} (best {best['value']:.3f} @ {best['kimg']:g})")
         if self.evaluation is not None and self.evaluation.best:
             name, best = self.evaluation.judge.primary, self.evaluation.best
             parts.append(f"{name} {self.evaluation.latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")

@@ -28,9 +28,7 @@ class Run:
         self.module, self.saved = checkpoint.load(self.path)
         self.config, self.device, self.trained = config, device, self.saved["config"]
         if not config.ema:
-            if not hasattr(self.module, "generator_ema"):
-                raise UserError("ema=false: this run keeps no average; leave it out")
-            self.module.generator_ema.load_state_dict(self.module.generator.state_dict())
+            self.module.average.load_state_dict(getattr(self.module, self.module.networks[0]).state_dict())
         self.module.to(device)
         self.weights = "ema" if config.ema else "raw"
         self.kimg = self.saved["images_seen"] / 1000

@@ -3,6 +3,7 @@
 import json
 
 import torch
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 from rich.table import Table
 from torch import nn
@@ -26,7 +27,8 @@ def main(config, arguments: list[str]) -> int:
             config.num_classes, note = classes(config)
             chosen = OmegaConf.to_container(config, resolve=True)
         chosen = checkpoint.without_weights(chosen)
-        found = {name: measure(chosen["algorithm"][name], chosen) for name in ("generator", "discriminator")}
+        names = get_class(chosen["algorithm"]["_target_"]).networks
+        found = {name: measure(chosen["algorithm"][name], chosen) for name in names}
     if config.json:
         flat = {f"{network}.{key}": value for network, counts in found.items() for key, value in counts.items()}
         print(json.dumps({"resolution": chosen["resolution"], "num_classes": chosen["num_classes"]} | flat))

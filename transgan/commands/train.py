@@ -47,17 +47,14 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         resolved = OmegaConf.to_container(config, resolve=True)
         torch.manual_seed(config.seed)
         module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
-        if module.adaptive.needs_heldout:
-            if heldout is None:
-                raise UserError("this adaptive strength compares with images that are not trained on, and none are "
-                                "kept out: give holdout=0.1, or adaptive=pair_signs, which needs none")
-            module.heldout = heldout
+        module.attach(dataset, heldout)
         if previous is None and config.init_from is not None:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)
             console.print(f"start   from the weights of {path}")
-        # weights and average of the generator, weights of the discriminator, Adam's two moments of both
-        require_space(folder, 4 * (4 * count(module.generator) + 3 * count(module.discriminator)))
+        # the average, and of every network the weights and Adam's two moments
+        numbers = count(module.average) + 3 * sum(sizes(module).values())
+        require_space(folder, 4 * numbers)
         prepare(folder)
         if is_main_process():
             keep_log(folder / "log.txt")
@@ -69,11 +66,12 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
     from transgan.callbacks.checkpoints import SaveCheckpoints, Stop
     from transgan.callbacks.evaluation import Evaluation
     from transgan.callbacks.interval import Interval
+    from transgan.callbacks.likelihood import Likelihood
     from transgan.callbacks.progress import ProgressLine
     from transgan.callbacks.samples import Samples
     from transgan.callbacks.stats import Stats
     from transgan.data import ImageData
-    from transgan.training.adversarial import NonFiniteTraining
+    from transgan.training.generative import NonFiniteTraining
 
     def every(name: str) -> Interval:
         return Interval(config[name], config.kimg)
@@ -101,12 +99,15 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
             evaluation = Evaluation(
                 folder, every("evaluate_every"), judge, config.evaluate_at_start, config.evaluate_share, stats
             )
+        likelihood = None
+        if heldout is not None and hasattr(module, "bits_per_dim"):
+            likelihood = Likelihood(folder, every("evaluate_every"), heldout, stats)
         extra = {"config": resolved, "data": dataset.fingerprint, "class_names": list(dataset.class_names)}
         save = SaveCheckpoints(folder, every("checkpoint_every"), stop, evaluation, extra)
-        progress = ProgressLine(config.kimg, stats, evaluation, every("evaluate_every"), console)
+        progress = ProgressLine(config.kimg, stats, evaluation, likelihood, every("evaluate_every"), console)
+        callbacks = (stop, stats, samples, likelihood, evaluation, save, progress)
         console.print(
-            f"model   generator {count(module.generator) / 1e6:.2f} M, discriminator "
-            f"{count(module.discriminator) / 1e6:.2f} M parameters; "
+            f"model   {', '.join(f'{name} {size / 1e6:.2f} M' for name, size in sizes(module).items())} parameters; "
             f"{'conditional' if config.num_classes else 'unconditional'}; {config.precision}"
         )
         done = f", from {previous['images_seen'] / 1000:g}" if previous else ""
@@ -114,7 +115,7 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
         console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}")
         trainer = make(
             config.trainer,
-            callbacks=[each for each in (stop, stats, samples, evaluation, save, progress) if each is not None],
+            callbacks=[each for each in callbacks if each is not None],
             logger=(make(config.logger) if config.get("logger") else None) or False,
             plugins=[checkpoint.AtomicCheckpointIO()],
             precision=config.precision,
@@ -138,8 +139,7 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
     except NonFiniteTraining as error:
         where = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
         print(
-            f"transgan: training stopped: {error}; {where}. A lower algorithm.generator_lr.start or a larger "
-            "algorithm.gamma.start usually helps",
+            f"transgan: training stopped: {error}; {where}. {module.remedy.capitalize()} usually helps",
             file=sys.stderr,
         )
         return 1
@@ -160,11 +160,11 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
         console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues")
         return 128 + stop.signal
     if is_main_process():
-        report(config, module, evaluation, folder, console)
+        report(config, module, evaluation, likelihood, folder, console)
     return 0
 
 
-def report(config, module, evaluation, folder: Path, console) -> None:
+def report(config, module, evaluation, likelihood, folder: Path, console) -> None:
     if evaluation is not None and evaluation.best:
         name, best = evaluation.judge.primary, evaluation.best
         start = f" (untrained {evaluation.first[name]:.3g})" if config.evaluate_at_start else ""
@@ -175,6 +175,10 @@ def report(config, module, evaluation, folder: Path, console) -> None:
             console.print(f"again   {name} {again:.4g} with fresh seeds: the best of several is chosen by luck, too")
     else:
         console.print(f"done    {module.images_seen / 1000:g} kimg")
+    if likelihood is not None:
+        last, best = likelihood.latest, likelihood.best
+        console.print(f"bits    {last['value']:.4g} per dimension of {len(likelihood.places):,} held-out images, best "
+                      f"{best['value']:.4g} at {best['kimg']:g} kimg")
     grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
     console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
@@ -202,8 +206,8 @@ def check(config) -> None:
     found = []
     if str(config.precision) not in ("32-true", "bf16-mixed"):
         found.append(
-            f"precision={config.precision} is not for adversarial training (one loss scale for two networks); "
-            "use 32-true or bf16-mixed"
+            f"precision={config.precision} is not for training here: one loss scale does not fit two networks, and "
+            "bf16-mixed needs none; use 32-true or bf16-mixed"
         )
     if config.conditional not in ("auto", True, False):
         found.append(f"conditional={config.conditional}: it takes auto, true or false")
@@ -257,6 +261,11 @@ def say_finished(config, previous: dict, folder: Path, console) -> int:
 
 def device_of(config) -> str:
     return "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator", "auto") != "cpu" else "cpu"
+
+
+def sizes(module) -> dict[str, int]:
+    """The parameters of each network."""
+    return {name: count(getattr(module, name)) for name in module.networks}
 
 
 def count(network) -> int:

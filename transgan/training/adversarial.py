@@ -22,10 +22,6 @@ from transgan.training.objectives import discriminator_objective, fakes_per_imag
 from transgan.training.randomness import Draws, mix, seeded_normal
 
 
-class NonFiniteTraining(RuntimeError):
-    """Too many steps in a row without a finite gradient."""
-
-
 class Adversarial(Generative):
     """Trains `generator` against `discriminator`; keeps an exponential moving average of the generator to sample from.
 
@@ -37,17 +33,18 @@ class Adversarial(Generative):
             gamma weighs the penalties by gamma / 2; augment is the augmentation's strength in [0, 1], or the largest
             if it adapts; ema_halflife is in kimg. beta2 of None leaves the optimizer's own.
         adaptive: whether and how the strength follows the discriminator's overfitting, as in augmentation/adaptive.py.
-            If it `needs_heldout`, `heldout` must be set to a data set before training.
-        n_critic: discriminator steps per generator step. clip: largest gradient norm of a network, None for any.
+            If it `needs_heldout`, `attach` must be given images kept out of training.
+        n_critic: discriminator steps per generator step.
         generator_batch_size: fakes in a generator step over all processes, a multiple of batch_size, which None means.
         leak: what the generator's step leaves in the discriminator's gradient, as in leak.py.
-        mirror: show each real image mirrored half of the time.
-        max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many of one network in
-            a row training stops with NonFiniteTraining.
         compile: None for eager, or a torch.compile backend such as "inductor".
+        mirror, clip, max_nonfinite and the rest: as in generative.py.
 
     Raises ValueError for parts that do not go together.
     """
+
+    networks = ("generator", "discriminator")
+    remedy = "a lower algorithm.generator_lr.start or a larger algorithm.gamma.start"
 
     def __init__(
         self,
@@ -77,8 +74,7 @@ class Adversarial(Generative):
         seed: int,
         num_classes: int,
     ):
-        super().__init__(batch_size, seed, num_classes)
-        self.automatic_optimization = False
+        super().__init__(batch_size, seed, num_classes, mirror, clip, max_nonfinite)
         self.generator, self.discriminator = generator, discriminator
         self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
         self.loss, self.penalty, self.consistency, self.augmentation = loss, penalty, consistency, augmentation
@@ -105,20 +101,20 @@ class Adversarial(Generative):
         adaptive.check(loss, augmentation.num_draws)
         supervision.check(generator)
         self.fakes_per_image = fakes_per_image(generator_batch_size, batch_size, loss)      # in a generator step
-        self.n_critic, self.clip, self.mirror, self.max_nonfinite = n_critic, clip, mirror, max_nonfinite
-        self.nonfinite = {"discriminator": 0, "generator": 0}          # steps skipped since the run began
-        self.in_a_row = {"discriminator": 0, "generator": 0}
+        self.n_critic = n_critic
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
         if compile:
             self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
             self.generator_objective = torch.compile(generator_objective, backend=compile)
         self.leaked: dict[str, Tensor] = {}                            # of a checkpoint, until training starts
-        self.log_values: dict[str, Tensor | float] = {}
 
-    @property
-    def nonfinite_in_a_row(self) -> int:
-        """Steps of one network skipped since its last good one; of the worse network."""
-        return max(self.in_a_row.values())
+    def attach(self, dataset, heldout) -> None:
+        if not self.adaptive.needs_heldout:
+            return
+        if heldout is None:
+            raise ValueError("this adaptive strength compares with images that are not trained on, and none are "
+                             "kept out: give holdout=0.1, or adaptive=pair_signs, which needs none")
+        self.heldout = heldout
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
@@ -152,7 +148,8 @@ class Adversarial(Generative):
             augmentation_draws, supervision.spread(penalty.draw(draws, judged.shape[1:])), strength, gamma,
         )  # fmt: skip
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
-        self.descend("discriminator", discriminator_optimizer.optimizer, value, now)
+        raw = discriminator_optimizer.optimizer
+        self.descend("discriminator", raw, value, now["discriminator_lr"], now.get("beta2"))
         self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.add_up)
 
         if (self.step + 1) % self.n_critic == 0:
@@ -166,16 +163,13 @@ class Adversarial(Generative):
                     real, latent, labels, self.augmentation_draws(draws, 2, each), noise, strength,
                 )  # fmt: skip
                 self.log_values["loss_g"] = value.detach()
-                stepped = self.descend("generator", generator_optimizer, value, now)
+                stepped = self.descend("generator", generator_optimizer, value, now["generator_lr"], now.get("beta2"))
             if stepped:
                 keep = decay(self.batch_size * self.n_critic, 1000 * now["ema_halflife"])
                 update_ema(self.generator_ema, self.generator, keep)
 
         self.log_values |= now
         self.images_seen += self.batch_size
-
-    def mirrored(self, images: Tensor, draws: Draws) -> Tensor:
-        return torch.where(draws.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
 
     @torch.no_grad()
     def judge_heldout(self, n: int, strength: Tensor) -> Tensor:
@@ -198,30 +192,6 @@ class Adversarial(Generative):
         """(views, n * each, num_draws) uniform numbers, for the reals and then for the fakes of `each` per real."""
         numbers = (draws.uniform(each, self.augmentation.num_draws).flatten(0, 1) for _ in range(views))
         return torch.stack(list(numbers))
-
-    def descend(self, name: str, optimizer, value: Tensor, now: dict[str, float]) -> bool:
-        """One optimizer step on `value` for the named network; False if it was skipped for not being finite."""
-        for group in optimizer.param_groups:
-            group["lr"] = now[f"{name}_lr"]
-            if "beta2" in now:
-                group["betas"] = (group["betas"][0], now["beta2"])
-        self.manual_backward(value)
-        parameters = getattr(self, name).parameters()
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
-        self.log_values[f"grad_norm_{name[0]}"] = norm
-        if finite := bool(norm.isfinite()):
-            self.in_a_row[name] = 0
-            optimizer.step()
-        optimizer.zero_grad()               # not before the next backward pass: see leak.py
-        if not finite:
-            self.nonfinite[name] += 1
-            self.in_a_row[name] += 1
-            if self.in_a_row[name] >= self.max_nonfinite:
-                raise NonFiniteTraining(
-                    f"{self.in_a_row[name]} steps of the {name} in a row had no finite gradient, "
-                    f"at {self.images_seen / 1000:g} kimg"
-                )
-        return finite
 
     @torch.no_grad()
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
@@ -252,14 +222,12 @@ class Adversarial(Generative):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["nonfinite"] = dict(self.nonfinite)
         checkpoint["adaptive"] = self.adaptive.state_dict()
         gradients = {name: parameter.grad for name, parameter in self.discriminator.named_parameters()}
         checkpoint["leaked"] = {name: value for name, value in gradients.items() if value is not None}
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.nonfinite = dict(checkpoint["nonfinite"])
         self.adaptive.load_state_dict(checkpoint["adaptive"])
         self.leaked = dict(checkpoint.get("leaked", {}))                # earlier versions wrote none
 

@@ -2,7 +2,7 @@
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from transgan.training.randomness import Draws, mix
 
@@ -24,21 +24,58 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+class NonFiniteTraining(RuntimeError):
+    """Too many steps in a row without a finite gradient."""
+
+
 class Generative(LightningModule):
     """Base of the Lightning modules.
 
     `images_seen` counts real images shown, over all processes and resumes; schedules, intervals and the end of
-    training follow it, and it travels in the checkpoint. Subclasses implement `generate` and `training_step`.
+    training follow it, and it travels in the checkpoint. Subclasses implement `generate` and `training_step`, and name
+    their `networks`: attributes and arguments, the first of which makes images and is averaged in NAME_ema.
 
     Args:
         batch_size: images per step over all processes. seed: of everything random in training.
         num_classes: 0 when unconditional.
+        mirror: show each real image mirrored half of the time. clip: largest gradient norm of a network, None for any.
+        max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many of one network in
+            a row training stops with NonFiniteTraining.
     """
 
-    def __init__(self, batch_size: int, seed: int, num_classes: int):
+    networks: tuple[str, ...] = ()
+    remedy = ""                             # settings to try where gradients are not finite
+
+    def __init__(
+        self,
+        batch_size: int,
+        seed: int,
+        num_classes: int,
+        mirror: bool = False,
+        clip: float | None = None,
+        max_nonfinite: int = 10,
+    ):
         super().__init__()
+        self.automatic_optimization = False
         self.batch_size, self.seed, self.num_classes = batch_size, seed, num_classes
+        self.mirror, self.clip, self.max_nonfinite = mirror, clip, max_nonfinite
         self.images_seen = 0
+        self.nonfinite = dict.fromkeys(self.networks, 0)               # steps skipped since the run began
+        self.in_a_row = dict.fromkeys(self.networks, 0)
+        self.log_values: dict[str, Tensor | float] = {}
+
+    @property
+    def nonfinite_in_a_row(self) -> int:
+        """Steps of one network skipped since its last good one; of the worse network."""
+        return max(self.in_a_row.values())
+
+    @property
+    def average(self) -> nn.Module:
+        """The averaged weights of the network that makes images."""
+        return getattr(self, f"{self.networks[0]}_ema")
+
+    def attach(self, dataset, heldout) -> None:
+        """Sees the images to train on, and those kept out or None. Raises ValueError if they will not do."""
 
     @property
     def step(self) -> int:
@@ -58,8 +95,37 @@ class Generative(LightningModule):
         torch.manual_seed(mix(self.seed, self.step, self.global_rank))
         return Draws(self.seed, self.step, batch, self.global_rank, self.trainer.world_size, self.device)
 
+    def mirrored(self, images: Tensor, draws: Draws) -> Tensor:
+        return torch.where(draws.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
+
+    def descend(self, name: str, optimizer, value: Tensor, lr: float, beta2: float | None = None) -> bool:
+        """One optimizer step on `value` for the named network; False if it was skipped for not being finite."""
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+            if beta2 is not None:
+                group["betas"] = (group["betas"][0], beta2)
+        self.manual_backward(value)
+        parameters = getattr(self, name).parameters()
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
+        self.log_values[f"grad_norm_{name[0]}"] = norm
+        if finite := bool(norm.isfinite()):
+            self.in_a_row[name] = 0
+            optimizer.step()
+        optimizer.zero_grad()               # not before the next backward pass: see leak.py
+        if not finite:
+            self.nonfinite[name] += 1
+            self.in_a_row[name] += 1
+            if self.in_a_row[name] >= self.max_nonfinite:
+                raise NonFiniteTraining(
+                    f"{self.in_a_row[name]} steps of the {name} in a row had no finite gradient, "
+                    f"at {self.images_seen / 1000:g} kimg"
+                )
+        return finite
+
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["images_seen"] = self.images_seen
+        checkpoint["nonfinite"] = dict(self.nonfinite)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.images_seen = checkpoint["images_seen"]
+        self.nonfinite = dict(checkpoint["nonfinite"])

@@ -40,6 +40,13 @@ class Draws:
         return torch.randn(self.total, *shape, generator=self.generator, device=self.device)[self.own]
 
 
+def seeded_uniform(seeds: list[int], *shape: int) -> Tensor:
+    """(N, *shape) in [0, 1) in float64, each row a function of its own seed alone, drawn on the CPU."""
+    return torch.stack([
+        torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) for seed in seeds
+    ])
+
+
 def seeded_normal(seeds: list[int], *shape: int) -> Tensor:
     """(N, *shape) standard normal numbers, each row a function of its own seed alone, drawn on the CPU."""
     return torch.stack([torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
