@@ -30,11 +30,13 @@ COMMANDS = {
     "train": """\
 transgan train [PICTURES] [key=value ...]
 
-Trains a generator against a discriminator. The same command continues a run that was cut off, exactly.
+Trains a generator against a discriminator, or with algorithm=image_gpt a Transformer that predicts images token by
+token. The same command continues a run that was cut off, exactly.
 
   transgan train                                                 digits on a CPU, a minute or two
   transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
+  transgan train experiment=digits_gpt                           digits by an image GPT
 
 Most used:
   name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
@@ -46,6 +48,7 @@ Most used:
   augmentation={augmentation}
   adaptive={adaptive}
   consistency={consistency}    supervision={supervision}
+  algorithm={algorithm}    tokens={tokens}
   data={data}
   data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
   metrics={metrics}  extractor={extractor}
@@ -88,7 +91,7 @@ Draws images from the averaged generator. Image number s is the same one wheneve
   transgan sample runs/digits seeds=0-99 to=grid out=digits.png
   transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
 
-  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
+  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)  top_k=N (image GPT)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
 """,
     "summary": """\

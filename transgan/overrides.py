@@ -50,6 +50,9 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 chosen = [f"{group}={choice}" for group, choice in choices.items()]
                 config = hydra_compose(command.replace("-", "_"), chosen)
+                if "algorithm" in choices:
+                    own = hydra_compose("train", [f"algorithm={choices['algorithm']}", "~experiment"]).algorithm
+                    leave_out_foreign(config.algorithm, own)
             leave_out_unused(config, choices, findings)
         for key, word in values:
             assign(config, key, word, choices, findings)
@@ -65,6 +68,14 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+def leave_out_foreign(config: DictConfig, own: DictConfig) -> None:
+    """Takes out of an algorithm what an experiment has set for another one: those keys are not its own."""
+    OmegaConf.set_struct(config, False)
+    for key in set(config) - set(own):
+        del config[key]
+    OmegaConf.set_struct(config, None)
 
 
 def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> None:

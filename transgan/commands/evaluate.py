@@ -48,18 +48,23 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.bounds:
             with console.status("floor and ceiling"):
                 bounds = judge.bounds(subject.untrained())
+        likelihood = subject.likelihood()
         protocol = judge.protocol(subject.weights, None if config.psi == 1 else config.psi)
     print_table(console, result, bounds, judge.primary, subject.ceiling)
     for flag, sentence in result.flags.items():
         console.print(f"note    {flag}: {sentence}")
+    if likelihood:
+        console.print(f"bits    {likelihood['bits_per_dim_heldout']:.4g} per dimension of {likelihood['num_real']:,} "
+                      "held-out images")
     line, row = protocol_line(protocol), latex_row(subject.name, result)
     console.print(f"protocol {line}\nlatex   {row}")
     with setting_up():
         seconds = round(time.monotonic() - start, 3)
         out = subject.write(config, result, protocol, seconds, {
             "name": subject.name, "kimg": subject.kimg, "metrics": result.numbers, "spread": result.spread,
-            "bounds": bounds, "details": result.details, "flags": result.flags, "protocol": protocol,
-            "protocol_line": line, "latex": row, "seconds": seconds, "command": ["transgan", "evaluate", *arguments],
+            "bounds": bounds, "details": result.details, "likelihood": likelihood, "flags": result.flags,
+            "protocol": protocol, "protocol_line": line, "latex": row, "seconds": seconds,
+            "command": ["transgan", "evaluate", *arguments],
         })  # fmt: skip
     console.print(f"written to {out}")
     return 0 if all(math.isfinite(value) for value in result.numbers.values()) else 1

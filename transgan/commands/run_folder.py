@@ -26,7 +26,10 @@ FREE = (
     "metrics.extractor.download", "compile", "algorithm.compile", "algorithm.max_nonfinite", "data.path",
     "data.in_memory", "data.on_error", "data.download",
 )  # fmt: skip
-ARCHITECTURE = ("generator.", "discriminator.", "resolution", "channels", "num_classes", "conditional")
+ARCHITECTURE = (
+    "generator.", "discriminator.", "tokens.", "algorithm.network.", "resolution", "channels", "num_classes",
+    "conditional",
+)  # fmt: skip
 
 
 def is_main_process() -> bool:
@@ -152,7 +155,7 @@ def differences(old: dict, new: dict) -> list[str]:
         if a.get(key, "absent") != b.get(key, "absent")
         and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
         and key not in FREE
-        and not key.startswith(("algorithm.generator.", "algorithm.discriminator."))
+        and not key.startswith(("algorithm.generator.", "algorithm.discriminator.", "algorithm.network.tokens."))
     ]
     keys.sort(key=lambda key: not key.startswith(ARCHITECTURE))
     return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]

@@ -26,6 +26,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         path = checkpoint.find(config.run, config.checkpoint)
         module, saved = checkpoint.load(path)
         module.to(device)
+        if config.top_k is not None:
+            set_top_k(module, config.top_k)
         labels = choose_labels(config["class"], seeds, saved, module)
         parts = [slice(i, i + config.batch_size) for i in range(0, len(seeds), config.batch_size)]
         images = torch.cat(
@@ -69,6 +71,14 @@ def choose_labels(wanted, seeds: list[int], saved: dict, module) -> torch.Tensor
             f"class={wanted}: there is no such class; give 0 to {module.num_classes - 1}, or one of {', '.join(names)}"
         )
     return torch.full((len(seeds),), label)
+
+
+def set_top_k(module, top_k) -> None:
+    if not hasattr(module, "top_k"):
+        raise UserError(f"top_k={top_k}: this run does not draw token by token; leave it out, psi= is for all runs")
+    if not isinstance(top_k, int) or top_k < 1:
+        raise UserError(f"top_k={top_k}: it takes a whole number, 1 or more")
+    module.top_k = top_k
 
 
 def write_files(images, seeds, labels, saved, config, out: Path) -> None:

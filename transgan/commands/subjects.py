@@ -47,6 +47,11 @@ class Run:
         if real.fingerprint != self.saved["data"] and config.against is None and not config.get("data"):
             self.notes.append("these are not the images the run was trained on")
         heldout = heldout_of(config, judge, real, kept, resolution, channels)
+        self.unseen = kept if heldout is None else heldout
+        if self.unseen is not None and not self.takes_classes_of(self.unseen) and self.module.num_classes:
+            self.unseen = None
+            if hasattr(self.module, "bits_per_dim"):
+                self.notes.append("the held-out images have other classes than the run: no likelihood of them")
         other, statistics = compared_with(config, resolution, channels)
         return (real if other is None else other), heldout, statistics
 
@@ -61,6 +66,14 @@ class Run:
 
     def generate(self, seeds, labels):
         return self.module.generate(seeds, labels, self.config.psi)
+
+    def likelihood(self) -> dict | None:
+        """Bits per dimension of images that were not trained on, where the run has a likelihood and there are some."""
+        if self.unseen is None or not hasattr(self.module, "bits_per_dim"):
+            return None
+        parts = [range(i, min(i + 256, len(self.unseen))) for i in range(0, len(self.unseen), 256)]
+        found = torch.cat([self.module.bits_per_dim(*self.unseen.__getitems__(part)) for part in parts])
+        return {"bits_per_dim_heldout": found.double().mean().item(), "num_real": len(self.unseen)}
 
     def untrained(self):
         torch.manual_seed(self.trained["seed"])
@@ -121,6 +134,9 @@ class Pictures:
 
     def generate(self, seeds, labels):
         return self.images.__getitems__([int(self.chosen[seed - self.first]) for seed in seeds])[0]
+
+    def likelihood(self) -> None:
+        """Pictures have none."""
 
     def untrained(self):
         shape = (self.images.channels, self.images.resolution, self.images.resolution)

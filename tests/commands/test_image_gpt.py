@@ -1,0 +1,159 @@
+"""Image GPT by the commands a person types: train, go on, sample, evaluate, summary, and what is refused."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+TINY = [
+    "experiment=digits_gpt", "trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4",
+    "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2", "log_every=0.064",
+    "evaluate_every=0.32",
+]  # fmt: skip
+STILL = "algorithm.lr=1.0e-3"           # what follows the length of the run else
+
+
+def saved(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def trained(inside, *words):
+    code, out, err = inside("train", *TINY, *words)
+    assert code == 0, out + err
+    return out
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("tokens", ["pixels", "patches"])
+def test_a_run_goes_on_bit_by_bit(inside, tmp_path, tokens):
+    for more in (["name=whole"], ["name=parts", "kimg=0.32"], ["name=parts"]):
+        trained(inside, STILL, f"tokens={tokens}", "tokens.levels=17", "algorithm.network.transformer.drop_path=0.1", *more)
+    whole, parts = (saved(tmp_path / "runs" / name) for name in ("whole", "parts"))
+    assert parts["images_seen"] == whole["images_seen"] == 640 and parts["global_step"] == whole["global_step"] == 20
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, parts["state_dict"][name]), name
+    one, other = (s["optimizer_states"][0]["state"] for s in (whole, parts))
+    assert all(torch.equal(value[key], other[i][key]) for i, value in one.items() for key in ("exp_avg", "exp_avg_sq"))
+    numbers = [
+        [(line["kimg"], line["metrics"]) for line in lines(tmp_path / "runs" / name)] for name in ("whole", "parts")
+    ]
+    assert numbers[0] == numbers[1] and [kimg for kimg, _ in numbers[0]] == [0, 0.32, 0.64]
+    for grid in ("000001.png", "reals.png"):
+        assert (tmp_path / "runs/whole/samples" / grid).read_bytes() == (tmp_path / "runs/parts/samples" / grid).read_bytes()
+
+
+def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
+    out = trained(inside)
+    assert "kept    359 images out of training" in out and "model   network 0.01 M parameters" in out
+    assert "per dimension of 359 held-out images, best" in out
+    run = tmp_path / "runs" / "digits_gpt"
+    with open(run / "stats.csv") as file:
+        bits = [float(row["bits_per_dim"]) for row in csv.DictReader(file)]
+    assert bits[0] == pytest.approx(np.log2(17), abs=0.1) and bits[-1] < bits[0] - 0.1
+    held_out = [line["metrics"]["bits_per_dim_heldout"] for line in lines(run)]
+    assert held_out[0] == pytest.approx(np.log2(17), abs=1e-3) and held_out[-1] < held_out[0]
+
+    code, out, err = inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3")
+    assert code == 0, err
+    arrays = np.load(run / "generated.npz")
+    assert arrays["images"].shape == (10, 8, 8, 1)
+    code, out, err = inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")
+    assert (np.load(tmp_path / "two.npz")["images"] == arrays["images"][[4, 7]]).all()
+    code, out, err = inside("sample", run, "seeds=0-9", "to=npz", "psi=0.1", "top_k=1", "class=3", f"out={tmp_path}/same.npz")
+    assert len(np.unique(np.load(tmp_path / "same.npz")["images"], axis=0)) == 1      # top_k=1: nothing is left to chance
+
+    code, out, err = inside(
+        "evaluate", run, "metrics=fast", "extractor=pixels", "bounds=false", "num_samples=64", f"out={tmp_path}/all.json"
+    )
+    assert code == 0, out + err
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert found["likelihood"]["num_real"] == 359
+    assert found["likelihood"]["bits_per_dim_heldout"] == pytest.approx(held_out[-1], rel=1e-6)
+    assert f"bits    {held_out[-1]:.4g} per dimension of 359 held-out images" in out
+
+    code, out, err = inside("summary", run, "json=true")
+    assert code == 0, err
+    counts = json.loads(out)
+    size = sum(v.numel() for n, v in saved(run)["state_dict"].items() if n.startswith("network."))
+    assert counts["network.parameters"] == size and counts["network.macs"] > 64 * size / 2
+
+
+def test_another_algorithm_with_the_digits_and_with_pictures(inside, pictures, tmp_path):
+    """What an experiment sets for a GAN is not for it."""
+    small = [word for word in TINY if not word.startswith("experiment")]
+    code, out, err = inside("train", "algorithm=image_gpt", *small, "kimg=0.064", "name=one")
+    assert code == 0, err
+    code, out, err = inside(
+        "train", pictures(tmp_path / "pictures"), "algorithm=image_gpt", "tokens=patches", "resolution=8", *small,
+        "kimg=0.064", "name=two", "log_every=0.032",
+    )  # fmt: skip
+    assert code == 0, err
+    config = (tmp_path / "runs/two/config.yaml").read_text()
+    assert "discriminator" not in config and "tokens:" in config and "generator_lr" not in config
+    assert inside("sample", "runs/two", "to=grid", "seeds=0-3")[0] == 0
+
+
+def test_start_from_other_weights(inside, tmp_path):
+    trained(inside, "name=first")
+    code, out, err = inside("train", *TINY, "kimg=0.032", "name=second", "init_from=runs/first", "algorithm.lr=0.0")
+    assert code == 0 and "start   from the weights of runs/first" in out, err
+    first, second = (saved(tmp_path / "runs" / name)["state_dict"] for name in ("first", "second"))
+    assert all(torch.equal(second[name], value) for name, value in first.items() if name.startswith("network."))
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["train", "tokens=patches"], "tokens=patches: this algorithm (Adversarial) has no tokens"),
+        (["train", *TINY, "loss=hinge"], "loss=hinge: this algorithm (Autoregressive) has no loss"),
+        (["train", *TINY, "generator.dim=[3]"], "generator.dim is not an option; did you mean algorithm.network.dim?"),
+        (["train", *TINY, "tokens.levels=16"], "tokens.levels=16: the images have 17 pixel values, and others than these"),
+        (["train", *TINY, "tokens.levels=1"], "tokens.levels=1: a pixel has 2 to 256 values"),
+        (["train", *TINY, "tokens=patches", "tokens.patch_size=3"], "patch_size 3 does not divide img_size 8"),
+        (["train", *TINY, "tokens=patches", "tokens.components=0"], "tokens.components=0: a mixture has at least one"),
+        (["train", *TINY, "algorithm.network.num_heads=3", "algorithm.network.dim=16"], "num_heads"),
+        (["train", *TINY, "algorithm.network.dim=18"], "a sin-cos position table needs dim divisible by 4, not 18"),
+        (["train", *TINY, "+algorithm.network.transformer.window_size=2"], "attention is either causal or windowed"),
+        (["train", *TINY, "precision=16-mixed"], "precision=16-mixed is not for training here"),
+    ],
+)
+def test_refused_in_one_sentence(refused, words, sentence):
+    err = refused(*words)
+    assert sentence in err and err.count("\n") == 1
+
+
+def test_refused_of_a_run(inside, refused, tmp_path):
+    trained(inside, "kimg=0.032", "log_every=0.032")
+    run = "runs/digits_gpt"
+    assert "psi 0: it is the temperature here" in refused("sample", run, "psi=0")
+    assert "top_k=0: it takes a whole number, 1 or more" in refused("sample", run, "top_k=0")
+    err = refused("train", *TINY, "algorithm.network.dim=24")
+    assert "algorithm.network.dim: 16 -> 24" in err and "holds a run of another architecture" in err
+    err = refused("train", *TINY, "tokens.quantise=true")
+    assert "tokens.quantise: False -> True" in err and "algorithm.network.tokens" not in err
+
+
+def test_a_gan_has_no_top_k(inside, refused, tiny):
+    assert inside("train", *tiny, "kimg=0.032", "log_every=0.032")[0] == 0
+    assert "top_k=3: this run does not draw token by token" in refused("sample", "runs/digits", "top_k=3")
+
+
+def test_pictures_that_are_not_finite_end_the_training(inside):
+    code, out, err = inside("train", *TINY, "algorithm.lr=1.0e+30", "algorithm.max_nonfinite=3")
+    assert code == 1 and "A lower algorithm.lr.start usually helps" in err and err.count("\n") == 1, err
+
+
+def test_grey_values_between_the_levels_are_rounded_when_asked(inside, tmp_path):
+    (tmp_path / "grey").mkdir()
+    for i in range(8):
+        Image.new("L", (8, 8), 30 * i + 1).save(tmp_path / "grey" / f"{i}.png")
+    words = ["train", *TINY, "data=folder", f"data.path={tmp_path}/grey", "holdout=0.0", "kimg=0.064"]
+    code, out, err = inside(*words)
+    assert code == 2 and "tokens.quantise=true" in err
+    assert inside(*words, "tokens.quantise=true")[0] == 0
