@@ -27,6 +27,7 @@ NEEDED = {
     "extractor=mobilenet_v2": ["extractor.weights=/x"], "extractor=resnet56_cifar10": ["extractor.weights=/x"],
     "extractor=module": ["extractor.module={_target_: torch.nn.Flatten}", "extractor.name=x"],
     "tokens=pixels": ["algorithm=image_gpt"], "tokens=patches": ["algorithm=image_gpt"],
+    "tokens=palette": ["algorithm=image_gpt"],
     "discriminator=backbone": [
         "discriminator.pretrained=false", "discriminator.model_name=test_vit", "discriminator.out_indices=[0,2]",
     ],

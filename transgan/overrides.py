@@ -50,9 +50,9 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 chosen = [f"{group}={choice}" for group, choice in choices.items()]
                 config = hydra_compose(command.replace("-", "_"), chosen)
-                if "algorithm" in choices:
-                    own = hydra_compose("train", [f"algorithm={choices['algorithm']}", "~experiment"]).algorithm
-                    leave_out_foreign(config.algorithm, own)
+                if replaced := set(choices) & (PARTS | {"algorithm"}):
+                    plain = [word for word in chosen if not word.startswith("experiment=")]
+                    leave_out_foreign(config, hydra_compose("train", [*plain, "~experiment"]), replaced)
             leave_out_unused(config, choices, findings)
         for key, word in values:
             assign(config, key, word, choices, findings)
@@ -70,12 +70,13 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         raise UserError(" ".join(str(error).split())) from error
 
 
-def leave_out_foreign(config: DictConfig, own: DictConfig) -> None:
-    """Takes out of an algorithm what an experiment has set for another one: those keys are not its own."""
+def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
+    """Takes out of parts chosen by a person what an experiment has set for others: keys they have not without it."""
     OmegaConf.set_struct(config, False)
-    for key in set(config) - set(own):
-        del config[key]
-    OmegaConf.set_struct(config, None)
+    for part in parts:
+        for key in set(config[part]) - set(plain[part]):
+            del config[part][key]
+    OmegaConf.set_struct(config, True)
 
 
 def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> None:

@@ -99,6 +99,12 @@ def test_another_algorithm_with_the_digits_and_with_pictures(inside, pictures, t
     assert inside("sample", "runs/two", "to=grid", "seeds=0-3")[0] == 0
 
 
+def test_a_part_that_replaces_an_experiments_has_its_own_keys(inside):
+    """cifar10_tiny gives widths to its Transformer generator; dcgan has other arguments."""
+    code, out, err = inside("summary", "experiment=cifar10_tiny", "generator=dcgan", "num_classes=10", "json=true")
+    assert code == 0 and json.loads(out)["generator.parameters"] > 0, err
+
+
 def test_start_from_other_weights(inside, tmp_path):
     trained(inside, "name=first")
     code, out, err = inside("train", *TINY, "kimg=0.032", "name=second", "init_from=runs/first", "algorithm.lr=0.0")
@@ -157,3 +163,22 @@ def test_grey_values_between_the_levels_are_rounded_when_asked(inside, tmp_path)
     code, out, err = inside(*words)
     assert code == 2 and "tokens.quantise=true" in err
     assert inside(*words, "tokens.quantise=true")[0] == 0
+
+
+def test_a_palette_travels_with_the_weights(inside, refused, tmp_path):
+    (tmp_path / "few").mkdir()
+    colours = np.array([[0, 0, 0], [250, 10, 10], [10, 250, 10]], dtype=np.uint8)
+    for i in range(8):
+        Image.fromarray(colours[np.random.default_rng(i).integers(0, 3, (8, 8))]).save(tmp_path / "few" / f"{i}.png")
+    words = [
+        "train", *TINY, "data=folder", f"data.path={tmp_path}/few", "channels=3", "holdout=0.0", "tokens=palette", STILL,
+    ]  # fmt: skip
+    for more in (["name=whole"], ["name=parts", "kimg=0.32"], ["name=parts"]):
+        code, out, err = inside(*words, "tokens.colours=4", *more)
+        assert code == 0, err
+    whole, parts = (saved(tmp_path / "runs" / name)["state_dict"] for name in ("whole", "parts"))
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+    assert inside("sample", "runs/whole", "seeds=0-9", "to=npz")[0] == 0
+    images = np.load(tmp_path / "runs/whole/generated.npz")["images"].reshape(-1, 3)
+    assert {tuple(c) for c in images.tolist()} <= {tuple(c) for c in colours.tolist()}
+    assert "tokens.colours=2: the images have 3 colours" in refused(*words, "tokens.colours=2", "name=other")

@@ -8,6 +8,10 @@ import torch
 from transgan.models.tokens import Patches, Pixels, chances, choose, log_mass
 
 
+def uint8(images):
+    return ((images + 1) * 127.5).round().to(torch.uint8)
+
+
 @pytest.mark.parametrize("in_chans", [1, 3])
 @pytest.mark.parametrize("levels", [2, 17, 256])
 @pytest.mark.parametrize("kind", [Pixels, partial(Patches, patch_size=2, components=2)])
@@ -15,7 +19,7 @@ def test_there_and_back(kind, levels, in_chans):
     tokens = kind(4, in_chans, 8, levels=levels)
     numbers = torch.randint(levels, (5, in_chans, 4, 4))
     images = (numbers * 255 / (levels - 1)).round() / 127.5 - 1             # as to_float has them
-    tokens.check(images)
+    tokens.prepare(uint8(images))
     own = tokens.tokens(images)
     assert own.shape[1] == tokens.grid_size[0] * tokens.grid_size[1]
     assert torch.equal(((tokens.images(own) + 1) * 127.5).round(), ((images + 1) * 127.5).round())
@@ -37,10 +41,11 @@ def test_patches_are_the_generators():
 
 def test_other_values_are_refused_or_rounded():
     images = torch.tensor([0.0, 100.0, 255.0]).view(3, 1, 1, 1) / 127.5 - 1
+    given = uint8(images)
     with pytest.raises(ValueError, match="tokens.levels=17: the images have 3 pixel values, and others than these lev"):
-        Pixels(1, 1, 8, levels=17).check(images)
+        Pixels(1, 1, 8, levels=17).prepare(given)
     tokens = Pixels(1, 1, 8, levels=17, quantise=True)
-    tokens.check(images)
+    tokens.prepare(given)
     assert tokens.tokens(images).flatten().tolist() == [0, 6, 16]           # 100 of 255 is 6.3 of 16
     for levels in (1, 257):
         with pytest.raises(ValueError, match=f"tokens.levels={levels}: a pixel has 2 to 256 values"):

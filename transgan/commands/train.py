@@ -47,11 +47,11 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         resolved = OmegaConf.to_container(config, resolve=True)
         torch.manual_seed(config.seed)
         module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
-        module.attach(dataset, heldout)
         if previous is None and config.init_from is not None:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)
             console.print(f"start   from the weights of {path}")
+        module.attach(dataset, heldout)
         # the average, and of every network the weights and Adam's two moments
         numbers = count(module.average) + 3 * sum(sizes(module).values())
         require_space(folder, 4 * numbers)

@@ -51,41 +51,28 @@ class Levels(nn.Module):
         """A level's number to its value in [-1, 1], that of a whole pixel value."""
         return (number * (255 / (self.levels - 1))).round() / 127.5 - 1
 
-    def check(self, images: Tensor) -> None:
-        """Raises ValueError if images (in [-1, 1]) have values that are no levels, and these are not to be rounded."""
-        if not self.quantise and not torch.allclose(self.value(self.nearest(images)), images, rtol=0, atol=1e-3):
-            have = len(images.unique())
+    def prepare(self, images: Tensor) -> None:
+        """Raises ValueError if uint8 images have values that are no levels, and these are not to be rounded."""
+        values = torch.arange(256)[torch.bincount(images.flatten(), minlength=256) > 0] / 127.5 - 1
+        if not self.quantise and not torch.allclose(self.value(self.nearest(values)), values, rtol=0, atol=1e-3):
+            have = len(values)
             raise ValueError(
                 f"tokens.levels={self.levels}: the images have {have} pixel values, and others than these levels; give "
                 "tokens.levels=256, or tokens.quantise=true to train on the nearest levels"
             )
 
 
-class Pixels(Levels):
-    """A token per pixel and channel, in raster order with the channels of a pixel side by side; a choice of `levels`.
-
-    dim: width of the network around; the other arguments are those of Levels.
-    """
+class Categorical(nn.Module):
+    """Tokens that are a choice of `count`, each with a learned vector; any distribution over them."""
 
     num_draws = 1
 
-    def __init__(self, img_size: int, in_chans: int, dim: int, levels: int, quantise: bool = False):
-        super().__init__(img_size, in_chans, levels, quantise)
-        self.grid_size = (img_size, img_size * in_chans)
-        self.embed = nn.Embedding(levels, dim)
-        self.head = nn.Linear(dim, levels)
+    def choose_from(self, count: int, dim: int) -> None:
+        self.embed = nn.Embedding(count, dim)
+        self.head = nn.Linear(dim, count)
         nn.init.normal_(self.embed.weight, std=0.5)         # beside positions, whose mean square is a half
-        nn.init.zeros_(self.head.weight)                    # at the start all levels are equally likely
+        nn.init.zeros_(self.head.weight)                    # at the start all are equally likely
         nn.init.zeros_(self.head.bias)
-
-    def tokens(self, images: Tensor) -> Tensor:                                    # (N, C, H, W)
-        """Level numbers (N, T)."""
-        return self.nearest(images).long().permute(0, 2, 3, 1).flatten(1)
-
-    def images(self, tokens: Tensor) -> Tensor:                                    # (N, T)
-        """Images (N, C, H, W) in [-1, 1]."""
-        values = self.value(tokens.to(self.head.weight.dtype))
-        return values.unflatten(1, (self.img_size, self.img_size, self.in_chans)).permute(0, 3, 1, 2)
 
     def nats(self, x: Tensor, tokens: Tensor) -> Tensor:                           # (N, T, D), (N, T)
         """-log p of each token (N, T), given what the network says in its place."""
@@ -95,6 +82,27 @@ class Pixels(Levels):
     def draw(self, x: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
         """A token (N,) for each x (N, D) and its uniform numbers (N, U)."""
         return choose(chances(self.head(x), temperature, top_k), uniform[:, 0])
+
+
+class Pixels(Categorical, Levels):
+    """A token per pixel and channel, in raster order with the channels of a pixel side by side; a choice of `levels`.
+
+    dim: width of the network around; the other arguments are those of Levels.
+    """
+
+    def __init__(self, img_size: int, in_chans: int, dim: int, levels: int, quantise: bool = False):
+        super().__init__(img_size, in_chans, levels, quantise)
+        self.grid_size = (img_size, img_size * in_chans)
+        self.choose_from(levels, dim)
+
+    def tokens(self, images: Tensor) -> Tensor:                                    # (N, C, H, W)
+        """Level numbers (N, T)."""
+        return self.nearest(images).long().permute(0, 2, 3, 1).flatten(1)
+
+    def images(self, tokens: Tensor) -> Tensor:                                    # (N, T)
+        """Images (N, C, H, W) in [-1, 1]."""
+        values = self.value(tokens.to(self.head.weight.dtype))
+        return values.unflatten(1, (self.img_size, self.img_size, self.in_chans)).permute(0, 3, 1, 2)
 
 
 class Patches(Levels):

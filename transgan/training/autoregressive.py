@@ -54,14 +54,15 @@ class Autoregressive(Generative):
         self.objective = torch.compile(objective, backend=compile) if compile else objective
 
     def attach(self, dataset, heldout) -> None:
-        """Raises ValueError if the images have pixel values that the tokens do not know."""
+        """Lets the tokens see the images. Raises ValueError if they have pixel values that the tokens do not know."""
         if dataset.in_memory:
             images = dataset.images
         else:
             places = torch.linspace(0, len(dataset) - 1, min(1024, len(dataset))).long().tolist()
             images = dataset.__getitems__(places)[0]
-        for some in images.split(1024):
-            self.network.tokens.check(to_float(some))
+        self.network.tokens.prepare(images)
+        for ours, theirs in zip(self.network_ema.buffers(), self.network.buffers(), strict=True):
+            ours.copy_(theirs)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         matrices = {id(module.weight) for module in self.network.modules() if isinstance(module, nn.Linear)}
