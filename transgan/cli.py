@@ -91,7 +91,8 @@ Draws images from the averaged generator. Image number s is the same one wheneve
   transgan sample runs/digits seeds=0-99 to=grid out=digits.png
   transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
 
-  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)  top_k=N (image GPT)
+  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
+  top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
 """,
     "summary": """\

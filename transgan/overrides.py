@@ -24,7 +24,7 @@ OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), repla
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 
 # Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
-PATHS = {"path", "run", "runs", "init_from", "weights", "out", "against", "heldout", "export"}
+PATHS = {"path", "run", "runs", "init_from", "weights", "out", "against", "heldout", "export", "complete"}
 LITERAL = PATHS | {"name", "seeds", "class"}
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
@@ -222,7 +222,8 @@ def flat(node, prefix: str = "") -> dict:
 def unknown(key: str, keys: dict) -> str:
     """The sentence for a key that does not exist, with the nearest one that does."""
     if key == "data.path":
-        return "data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train PATH`"
+        return ("data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train "
+                "PATH`")
     every = [*keys, *groups()]
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]

@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from transgan.data import Digits, hold_out
+
 TINY = [
     "experiment=digits_gpt", "trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4",
     "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2", "log_every=0.064",
@@ -182,3 +184,26 @@ def test_a_palette_travels_with_the_weights(inside, refused, tmp_path):
     images = np.load(tmp_path / "runs/whole/generated.npz")["images"].reshape(-1, 3)
     assert {tuple(c) for c in images.tolist()} <= {tuple(c) for c in colours.tolist()}
     assert "tokens.colours=2: the images have 3 colours" in refused(*words, "tokens.colours=2", "name=other")
+
+
+def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
+    trained(inside)
+    words = ["sample", "runs/digits_gpt", "complete=heldout", "seeds=3-8,360"]
+    assert inside(*words, "to=npz", "batch_size=2")[0] == 0
+    found = np.load(tmp_path / "runs/digits_gpt/generated.npz")
+    _, held_out = hold_out(Digits(), 0.2)
+    places = [*range(3, 9), 1]                                             # 359 are held out
+    own = held_out.images[places].permute(0, 2, 3, 1).numpy()
+    assert (found["images"][:, :4] == own[:, :4]).all() and (found["images"][:, 4:] != own[:, 4:]).any()
+    assert found["labels"].tolist() == held_out.labels[places].tolist()
+    assert inside(*words, "to=grid", "rows=7", "class=3")[0] == 0
+
+    assert "8 rows cannot be kept: a multiple of 1 from 1 to 7 can" in refused(*words, "rows=8")
+    folder = pictures(tmp_path / "pictures")
+    assert "have other classes than the run; give class=" in refused(*words, f"complete={folder}")
+    assert "others than these levels" in refused(*words, f"complete={folder}", "class=1")
+    assert "there is nothing at nowhere" in refused(*words, "complete=nowhere")
+    trained(inside, "holdout=0.0", "kimg=0.032", "name=all", "log_every=0.032")
+    assert "this run keeps no images out of training" in refused("sample", "runs/all", "complete=heldout")
+    assert inside("train", *tiny, "kimg=0.032", "log_every=0.032")[0] == 0
+    assert "cannot go on from a half" in refused("sample", "runs/digits", "complete=heldout")

@@ -13,6 +13,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 from transgan import checkpoint
 from transgan.commands.evaluate import device_named
 from transgan.commands.run_folder import open_console
+from transgan.commands.sources import pictures, training_data
 from transgan.errors import UserError, setting_up
 
 
@@ -29,10 +30,11 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.top_k is not None:
             set_top_k(module, config.top_k)
         labels = choose_labels(config["class"], seeds, saved, module)
+        draw = module.generate
+        if config.complete is not None:
+            draw, labels = completion(config, seeds, labels, saved, module)
         parts = [slice(i, i + config.batch_size) for i in range(0, len(seeds), config.batch_size)]
-        images = torch.cat(
-            [module.generate(seeds[p], None if labels is None else labels[p], config.psi).cpu() for p in parts]
-        )
+        images = torch.cat([draw(seeds[p], None if labels is None else labels[p], config.psi).cpu() for p in parts])
         folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
         default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
         out = Path(config.out).expanduser() if config.out else default
@@ -79,6 +81,31 @@ def set_top_k(module, top_k) -> None:
     if not isinstance(top_k, int) or top_k < 1:
         raise UserError(f"top_k={top_k}: it takes a whole number, 1 or more")
     module.top_k = top_k
+
+
+def completion(config, seeds: list[int], labels, saved: dict, module):
+    """-> (a function like `generate` that keeps the upper rows of image number seed of a source, the labels)."""
+    if not hasattr(module, "complete"):
+        raise UserError(f"complete={config.complete}: this run makes images at once and cannot go on from a half; "
+                        "leave it out")
+    trained = saved["config"]
+    if config.complete == "heldout":
+        source = training_data(trained)[1]
+        if source is None:
+            raise UserError("complete=heldout: this run keeps no images out of training; give a folder or zip of images")
+    else:
+        source = pictures(config.complete, trained["resolution"], trained["channels"])
+    rows = trained["resolution"] // 2 if config.rows is None else config.rows
+
+    def given(seeds):
+        return source.__getitems__([seed % len(source) for seed in seeds])
+
+    if module.num_classes and config["class"] is None:
+        if list(source.class_names) != list(saved["class_names"]):
+            raise UserError(f"complete={config.complete}: these images have other classes than the run; give class=")
+        labels = given(seeds)[1]
+    module.network.tokens.prepare(given(seeds)[0])
+    return lambda seeds, labels, psi: module.complete(given(seeds)[0], rows, seeds, labels, psi), labels
 
 
 def write_files(images, seeds, labels, saved, config, out: Path) -> None:
