@@ -92,7 +92,7 @@ def completion(config, seeds: list[int], labels, saved: dict, module):
     if config.complete == "heldout":
         source = training_data(trained)[1]
         if source is None:
-            raise UserError("complete=heldout: this run keeps no images out of training; give a folder or zip of images")
+            raise UserError("complete=heldout: this run keeps no images out of training; give a folder or zip")
     else:
         source = pictures(config.complete, trained["resolution"], trained["channels"])
     rows = trained["resolution"] // 2 if config.rows is None else config.rows
