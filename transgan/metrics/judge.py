@@ -1,10 +1,7 @@
 """One pass over generated images, many numbers: images -> uint8 -> extractor -> features once -> every measure."""
 
-import hashlib
-import json
 import logging
 import statistics
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +9,11 @@ from torch import Tensor, nn
 
 from transgan.metrics.frechet import Moments, frechet_distance
 from transgan.metrics.measures import named
+from transgan.metrics.protocol import protocol_id
 from transgan.metrics.reference import Features, Reference, reference_of
+from transgan.metrics.samples import filled, isolated, quotas, refuse_non_finite, shuffled
 
 VERSION = 1          # of the way numbers are made: counts up when the same images would give others
-LANE = 8             # images at a time, or a multiple: fewer take another path through matrix products
 STRIDE = 1_000_003   # between the first seeds of two blocks
 SMALL = 2048         # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
 
@@ -258,67 +256,3 @@ class Judge:
 
     def frechet(self, rows: Tensor, moments: Moments, root: Tensor | None = None) -> float:
         return frechet_distance(Moments.of(rows), moments, root=root)
-
-
-def filled(items):
-    """A list, or a tensor of rows, with the first item again until the count is a multiple of LANE."""
-    missing = -len(items) % LANE
-    if isinstance(items, Tensor):
-        return torch.cat([items, items[:1].expand(missing, *items.shape[1:])])
-    return items + items[:1] * missing
-
-
-def protocol_id(protocol: dict) -> str:
-    """Eight hex digits that are equal where numbers compare: everything of the protocol but the seed."""
-    fixed = {key: value for key, value in protocol.items() if key not in ("seed", "id")}
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def incomparable(one: dict, other: dict) -> list[str]:
-    """The parts of two protocols for which their numbers do not compare, `key: one and other`; empty if they do."""
-    keys = [key for key in one | other if key not in ("seed", "id") and one.get(key) != other.get(key)]
-    return [f"{key}: {one.get(key)} and {other.get(key)}" for key in keys]
-
-
-def ranking(results: list[tuple[str, dict, dict]], primary: str) -> list[str]:
-    """Names in the order of `primary`, best first, of (name, numbers, protocol). Raises ValueError unless all were
-    measured by one protocol."""
-    for name, _, protocol in results[1:]:
-        if found := incomparable(results[0][2], protocol):
-            raise ValueError(f"{results[0][0]} and {name} were not measured alike ({'; '.join(found)}); measure both "
-                             "by one protocol")
-    return [name for name, numbers, _ in sorted(results, key=lambda each: each[1][primary])]
-
-
-@contextmanager
-def isolated():
-    """No gradients, and random numbers drawn inside leave no trace outside, also if something fails.
-
-    Inference mode is left, because sums made inside it cannot be added to outside of it.
-    """
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode(False), torch.no_grad():
-        yield
-
-
-def shuffled(count: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
-
-
-def quotas(labels: Tensor, num_classes: int, num_samples: int, seed: int) -> Tensor | None:
-    """`num_samples` labels in the proportions of the data, exact up to rounding (largest remainders), shuffled."""
-    if num_classes == 0:
-        return None
-    counts = torch.bincount(labels.cpu(), minlength=num_classes) * num_samples
-    wanted, remainders = counts // len(labels), counts % len(labels)
-    largest = remainders.argsort(descending=True, stable=True)[: num_samples - wanted.sum()]
-    wanted[largest] += 1
-    ordered = torch.repeat_interleave(torch.arange(num_classes), wanted)
-    return ordered[torch.randperm(num_samples, generator=torch.Generator().manual_seed(seed))]
-
-
-def refuse_non_finite(rows: Tensor, name) -> None:
-    bad = (~rows.isfinite().all(1)).nonzero()
-    if len(bad):
-        raise ValueError(f"The features of {name(int(bad[0]))} are not finite (and so for {len(bad)} of {len(rows)} "
-                         f"images): no distance can be computed from them.")
