@@ -163,6 +163,8 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
     if not add and (wrong := mismatch(value, default)):
         findings.append(f"{key}={word}: {wrong}")
         return
+    if isinstance(default, float) and isinstance(value, int):
+        value = float(value)                # so that the key still takes any number when it is given again
     # a schedule gives way to a number: merging would keep its parts
     OmegaConf.update(config, key, value, merge=isinstance(value, dict), force_add=add)
 

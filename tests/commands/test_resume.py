@@ -172,6 +172,14 @@ def test_ctrl_c_again_and_again_while_it_ends(transgan_process, words, tmp_path)
     assert saved(tmp_path / "runs" / "digits")["images_seen"] > 0
 
 
+def test_goes_on_to_a_whole_number_of_kimg(inside, tiny, tmp_path):
+    """A number without a point, as people write it, for a key that takes any number."""
+    for kimg in (1, 2):
+        code, out, err = inside("train", *tiny, f"kimg={kimg}", "log_every=1", "sample_every=1", "checkpoint_every=1")
+        assert code == 0, err
+    assert "to 2 kimg, from 1.02" in out and saved(tmp_path / "runs" / "digits")["images_seen"] == 2016
+
+
 def test_repeated_from_its_configuration(inside, whole, tmp_path):
     code, out, err = inside("train", f"config={whole}/config.yaml", "name=again")
     assert code == 0, err
