@@ -274,7 +274,7 @@ def test_help(inside):
     for command in ("train", "evaluate", "sample"):
         code, out, err = inside(command, "--help")
         assert code == 0 and err == ""
-        assert sum(line.startswith(f"  transgan {command} ") for line in out.splitlines()) == 3
+        assert sum(line.startswith(f"  transgan {command} ") for line in out.splitlines()) >= 3
         assert "{" not in out
         assert max(map(len, out.splitlines())) <= 130
     assert "digits" in inside("train", "--help")[1]
