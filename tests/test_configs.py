@@ -173,14 +173,15 @@ def pictures(folder):
     return folder
 
 
-DIGITS = ("digits", "digits_gpt")      # these need no data
+DIGITS = ("digits", "digits_gpt", "digits_rnn", "digits_row_lstm")      # these need no data
 
 
 def small(experiment):
     """As many stages as the experiment's own, but narrow ones."""
     config = compose("train", [f"experiment={experiment}", *([] if experiment in DIGITS else ["data.path=/x"])])
     if "network" in config.algorithm:
-        return ["algorithm.network.dim=8", "algorithm.network.num_heads=2", "algorithm.network.depth=1"]
+        own = {"dim": 8, "num_heads": 2, "depth": 1}
+        return [f"algorithm.network.{key}={own[key]}" for key in own if key in config.algorithm.network]
     words = []
     for group in ("generator", "discriminator"):
         dim = [width // PART[group] if "transgan" in experiment else 8 for width in config[group].dim]

@@ -36,7 +36,7 @@ token. The same command continues a run that was cut off, exactly.
   transgan train                                                 digits on a CPU, a minute or two
   transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
-  transgan train experiment=digits_gpt                           digits by an image GPT
+  transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn: by a PixelRNN
 
 Most used:
   name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images

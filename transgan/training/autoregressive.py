@@ -21,7 +21,7 @@ class Autoregressive(Generative):
     Args:
         network: (images, labels) -> -log p (N,) in nats, with `bits_per_dim`, `sample` and `complete` as ImageGPT has.
         optimizer: makes an optimizer from groups of parameters and `lr`, such as a partial of torch.optim.AdamW. Its
-            weight decay is for the matrices of linear layers alone.
+            weight decay is for the matrices of linear and recurrent layers and for convolutions.
         lr, ema_halflife: numbers or schedules over images shown; ema_halflife is in kimg.
         top_k: sample each token from so many likeliest values, None for all.
         compile: None for eager, or a torch.compile backend such as "inductor".
@@ -60,12 +60,16 @@ class Autoregressive(Generative):
         else:
             places = torch.linspace(0, len(dataset) - 1, min(1024, len(dataset))).long().tolist()
             images = dataset.__getitems__(places)[0]
-        self.network.tokens.prepare(images)
+        self.network.prepare(images)
         for ours, theirs in zip(self.network_ema.buffers(), self.network.buffers(), strict=True):
             ours.copy_(theirs)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        matrices = {id(module.weight) for module in self.network.modules() if isinstance(module, nn.Linear)}
+        matrices = {
+            id(weight)
+            for module in self.network.modules() if isinstance(module, (nn.Linear, nn.RNNBase, nn.Conv1d))
+            for name, weight in module.named_parameters(recurse=False) if "weight" in name
+        }  # fmt: skip
         groups = [
             {"params": [p for p in self.network.parameters() if id(p) in matrices]},
             {"params": [p for p in self.network.parameters() if id(p) not in matrices], "weight_decay": 0.0},
