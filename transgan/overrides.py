@@ -29,7 +29,7 @@ LITERAL = PATHS | {"name", "seeds", "class"}
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
-    "optimizer", "tokens",
+    "optimizer", "tokens", "autoencoder",
 }  # fmt: skip
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",

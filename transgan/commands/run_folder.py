@@ -27,8 +27,8 @@ FREE = (
     "data.in_memory", "data.on_error", "data.download",
 )  # fmt: skip
 ARCHITECTURE = (
-    "generator.", "discriminator.", "tokens.", "algorithm.network.", "resolution", "channels", "num_classes",
-    "conditional",
+    "generator.", "discriminator.", "tokens.", "autoencoder.", "algorithm.network.", "resolution", "channels",
+    "num_classes", "conditional",
 )  # fmt: skip
 
 
@@ -156,6 +156,7 @@ def differences(old: dict, new: dict) -> list[str]:
         and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
         and key not in FREE
         and not key.startswith(("algorithm.generator.", "algorithm.discriminator.", "algorithm.network.tokens."))
+        and key.replace("algorithm.network.", "autoencoder.") not in (a | b).keys() - {key}
     ]
     keys.sort(key=lambda key: not key.startswith(ARCHITECTURE))
     return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]

@@ -178,7 +178,7 @@ def report(config, module, evaluation, likelihood, folder: Path, console) -> Non
     if likelihood is not None:
         last, best = likelihood.latest, likelihood.best
         console.print(f"bits    {last['value']:.4g} per dimension of {len(likelihood.places):,} held-out images, best "
-                      f"{best['value']:.4g} at {best['kimg']:g} kimg")
+                      f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})")
     grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
     console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
