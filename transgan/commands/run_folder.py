@@ -156,7 +156,7 @@ def differences(old: dict, new: dict) -> list[str]:
         and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
         and key not in FREE
         and not key.startswith(("algorithm.generator.", "algorithm.discriminator.", "algorithm.network.tokens."))
-        and key.replace("algorithm.network.", "autoencoder.") not in (a | b).keys() - {key}
+        and not (key.startswith("algorithm.network.") and key.replace("algorithm.network.", "autoencoder.") in a | b)
     ]
     keys.sort(key=lambda key: not key.startswith(ARCHITECTURE))
     return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]
