@@ -78,7 +78,7 @@ class Autoregressive(Generative):
         now = {name: value(self.images_seen) for name, value in self.schedules.items()}
         value = self.objective(self.network, self.mirrored(to_float(images), draws), self.known(labels))
         self.log_values = {"bits_per_dim": value.detach()}
-        if self.descend("network", self.optimizers(), value, now["lr"]):
+        if self.descend("network", self.optimizers(), value, [now["lr"]] * 2):
             update_ema(self.network_ema, self.network, decay(self.batch_size, 1000 * now["ema_halflife"]))
         self.log_values |= now
         self.images_seen += self.batch_size
