@@ -7,7 +7,6 @@ import torch
 from omegaconf import OmegaConf
 
 from transgan import checkpoint, warm_start
-from transgan.commands import train
 from transgan.errors import UserError
 from transgan.layers.norm import ScaledNorm, SelfModulatedNorm, StyleNorm
 from transgan.overrides import compose
@@ -49,14 +48,12 @@ def settled(*words):
     return config, gpt
 
 
-def started(*words, console=None):
+def started(*words):
     """-> (the module with the weights of the GPT, the GPT, the lines of the report)"""
     config, gpt = settled(*words)
-    said = []
     torch.manual_seed(config.seed)
     module = checkpoint.build(OmegaConf.to_container(config, resolve=True))
-    train.begin_with(gpt, module, type("Console", (), {"print": staticmethod(said.append)}))
-    return module, gpt, "\n".join(said).splitlines()
+    return module, gpt, warm_start.begin(gpt, module)
 
 
 @pytest.mark.parametrize("tokens", ["pixels", "patches"])

@@ -1,6 +1,6 @@
 """Warm start: a GAN's networks that are `from_gpt` have the shape of an image GPT and begin with its stack's weights.
 
-`settle` gives a configuration the GPT's shape before anything is built, and `copy_stack` gives the built network its
+`settle` gives a configuration the GPT's shape before anything is built, and `begin` gives the built networks its
 weights. `warm_start.generator` and `warm_start.discriminator`, made by conf/*/from_gpt.yaml, say which they are.
 """
 
@@ -15,15 +15,20 @@ from torch import Tensor, nn
 from transgan import checkpoint
 from transgan.errors import UserError
 
+KINDS = {"ImageGPT": "image GPT", "MaskedImages": "masked model"}
 LISTS = ("dim", "depth", "num_heads")       # of one number, for the one stage
 # What decides the names and the shapes of a stack's weights, besides.
 STACK = ("qkv_bias", "qk_norm", "mlp_layer", "attn_layer", "rotary", "relative_position")
 
 
 @dataclass
-class ImageGPT:
-    """What a warm start needs of a checkpoint: where it is, how its network was made, and the averaged weights."""
+class Pretrained:
+    """What a warm start needs of a checkpoint: where it is, how its network was made, and the averaged weights.
 
+    A model of masked images will do as well.
+    """
+
+    kind: str
     path: Path
     sha256: str
     network: dict
@@ -31,8 +36,8 @@ class ImageGPT:
     kimg: float
 
 
-def read(path: str) -> ImageGPT:
-    """The image GPT of a run folder or checkpoint. Raises CheckpointError if it is none."""
+def read(path: str) -> Pretrained:
+    """The image GPT, or masked model, of a run folder or checkpoint. Raises CheckpointError if it is none."""
     file = checkpoint.find(path)
     saved = checkpoint.read(file)
     checkpoint.require_trusted(saved["config"])
@@ -42,15 +47,16 @@ def read(path: str) -> ImageGPT:
     if not {*LISTS, "mlp_ratio", "tokens"} <= set(network) or not any(n.startswith("stages.0.") for n in weights):
         kind = str(saved["config"]["algorithm"].get("_target_", "another kind")).split(".")[-1]
         raise checkpoint.CheckpointError(
-            f"checkpoint={path}: that is a run of {kind}, and a warm start takes an image GPT's; train one with "
-            "algorithm=image_gpt"
+            f"checkpoint={path}: that is a run of {kind}, and a warm start takes an image GPT's or a masked model's; "
+            "train one with algorithm=image_gpt or algorithm=masked"
         )
     with open(file, "rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return ImageGPT(file.resolve(), sha256, network, weights, saved["images_seen"] / 1000)
+    kind = str(network["_target_"]).split(".")[-1]
+    return Pretrained(KINDS.get(kind, kind), file.resolve(), sha256, network, weights, saved["images_seen"] / 1000)
 
 
-def settle(config, arguments: list[str], previous: dict | None = None) -> ImageGPT | None:
+def settle(config, arguments: list[str], previous: dict | None = None) -> Pretrained | None:
     """Gives the networks that are from_gpt the shape of the GPT; what a person has said otherwise is refused.
 
     Returns the GPT. Where no network needs one it is None, and where `previous` is the configuration of a run that goes
@@ -67,8 +73,8 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> ImageG
                             "discriminator=from_gpt or both, or start a run of the same networks with init_from=")
         return None
     if config.checkpoint is None:
-        raise UserError(f"{names[0]}=from_gpt needs checkpoint=RUN, the run of an image GPT; train one with "
-                        "algorithm=image_gpt")
+        raise UserError(f"{names[0]}=from_gpt needs checkpoint=RUN, the run of an image GPT or a masked model; train "
+                        "one with algorithm=image_gpt or algorithm=masked")
     if config.init_from is not None:
         raise UserError(f"init_from={config.init_from} would replace all weights, those of checkpoint="
                         f"{config.checkpoint} too; give one of them")
@@ -76,8 +82,8 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> ImageG
     findings, words = [], f"checkpoint={config.checkpoint}"
     for key, own in (("resolution", gpt.network["img_size"]), ("channels", gpt.network["in_chans"])):
         if config[key] != own:
-            findings.append(f"{key}={config[key]}: the image GPT of {words} has {key} {own}; give {key}={own}, or an "
-                            f"image GPT trained with {key}={config[key]}")
+            findings.append(f"{key}={config[key]}: the {gpt.kind} of {words} has {key} {own}; give {key}={own}, or an "
+                            f"{gpt.kind} trained with {key}={config[key]}")
     for name in names:
         findings += give_shape(config, name, gpt, said)
     known = config.warm_start.sha256
@@ -90,7 +96,7 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> ImageG
     return gpt
 
 
-def wanted_shape(gpt: ImageGPT) -> dict:
+def wanted_shape(gpt: Pretrained) -> dict:
     """The keys of a network that are the GPT's, with their values."""
     wanted = {key: [gpt.network[key]] for key in LISTS} | {"mlp_ratio": gpt.network["mlp_ratio"], "window_size": None}
     if "patch_size" in gpt.network["tokens"]:       # else its tokens are pixels, which have no counterpart in a GAN
@@ -98,7 +104,7 @@ def wanted_shape(gpt: ImageGPT) -> dict:
     return wanted
 
 
-def give_shape(config, name: str, gpt: ImageGPT, said: set[str]) -> list[str]:
+def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
     """Sets the shape of one network. Returns a sentence for everything a person has said otherwise."""
     network, findings, words = config[name], [], f"checkpoint={config.checkpoint}"
     for key, value in wanted_shape(gpt).items():
@@ -106,8 +112,8 @@ def give_shape(config, name: str, gpt: ImageGPT, said: set[str]) -> list[str]:
         if f"{name}.{key}" in said or "config" in said:
             if here != value and key != "window_size":
                 own = value[0] if isinstance(value, list) else value
-                findings.append(f"{name}.{key}={here}: the image GPT of {words} has {key} {own}; leave it out, or give "
-                                "another image GPT")
+                findings.append(f"{name}.{key}={here}: the {gpt.kind} of {words} has {key} {own}; leave it out, or "
+                                f"give another {gpt.kind}")
         else:
             network[key] = value
     theirs = gpt.network.get("transformer", {})
@@ -115,8 +121,8 @@ def give_shape(config, name: str, gpt: ImageGPT, said: set[str]) -> list[str]:
     for key in STACK:
         here = OmegaConf.to_container(network)["transformer"].get(key)
         if f"{name}.transformer.{key}" in said and here != theirs.get(key):
-            findings.append(f"{name}.transformer.{key}={here}: the image GPT of {words} has "
-                            f"{theirs.get(key, 'the default')}; leave it out, or give another image GPT")
+            findings.append(f"{name}.transformer.{key}={here}: the {gpt.kind} of {words} has "
+                            f"{theirs.get(key, 'the default')}; leave it out, or give another {gpt.kind}")
         elif key in theirs:
             network.transformer[key] = theirs[key]
     OmegaConf.set_struct(config, True)
@@ -142,6 +148,17 @@ def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
     OmegaConf.set_struct(config, True)
 
 
+def begin(gpt: Pretrained, module) -> list[str]:
+    """Copies the stack into the networks of a module that are from_gpt, and into the average. Returns what to say."""
+    said = []
+    for name, start in module.starts.items():
+        network = getattr(module, name)
+        if start.copied(network):
+            said += lines(name, copy_stack(gpt, network, start), gpt, start)
+    module.average.load_state_dict(getattr(module, module.networks[0]).state_dict())
+    return said
+
+
 def transplant(weights: dict[str, Tensor], places: dict[str, Tensor]) -> None:
     """Copies the weights that have these names into their places. Raises CheckpointError unless every one fits."""
     found = []
@@ -151,13 +168,13 @@ def transplant(weights: dict[str, Tensor], places: dict[str, Tensor]) -> None:
             found.append(f"{name} is {there} there and {tuple(place.shape)} here")
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise checkpoint.CheckpointError(f"the image GPT's weights do not fit: {'; '.join(found[:3])}{more}")
+        raise checkpoint.CheckpointError(f"the pre-trained weights do not fit: {'; '.join(found[:3])}{more}")
     with torch.no_grad():
         for name, place in places.items():
             place.copy_(weights[name])
 
 
-def copy_stack(gpt: ImageGPT, network: nn.Module, start) -> dict[str, dict[str, int]]:
+def copy_stack(gpt: Pretrained, network: nn.Module, start) -> dict[str, dict[str, int]]:
     """Copies what `start` (training/copied.py) wants of the GPT's stack into the network.
 
     Returns the report: {"copied", "norms", "fresh", "left": {name: number of parameters}}.
@@ -181,11 +198,11 @@ def copy_stack(gpt: ImageGPT, network: nn.Module, start) -> dict[str, dict[str, 
     }
 
 
-def lines(name: str, report: dict, gpt: ImageGPT, start) -> list[str]:
+def lines(name: str, report: dict, gpt: Pretrained, start) -> list[str]:
     """The report in words."""
     shape = ", ".join(f"{key} {gpt.network[key]:g}" for key in (*LISTS, "mlp_ratio"))
     said = [
-        f"start   {name} from the image GPT of {gpt.path} ({gpt.kimg:g} kimg, sha256 {gpt.sha256[:12]}): {shape}",
+        f"start   {name} from the {gpt.kind} of {gpt.path} ({gpt.kimg:g} kimg, sha256 {gpt.sha256[:12]}): {shape}",
         f"        copied {amount(report['copied'])}: {parts(report['copied'])}",
     ]
     if report["norms"]:

@@ -130,7 +130,7 @@ def test_runs_of_before_the_warm_start_go_on(inside, tmp_path):
 @pytest.mark.parametrize(
     "words, sentence",
     [
-        (["generator=from_gpt"], "generator=from_gpt needs checkpoint=RUN, the run of an image GPT"),
+        (["generator=from_gpt"], "generator=from_gpt needs checkpoint=RUN, the run of an image GPT or a masked model"),
         (["checkpoint=runs/gpt"], "checkpoint=runs/gpt: nothing takes its weights; add generator=from_gpt"),
         ([*BOTH, "init_from=runs/gpt"], "init_from=runs/gpt would replace all weights"),
         ([*BOTH[:2], "checkpoint=runs/none"], "there is no run folder or checkpoint at runs/none"),
@@ -173,6 +173,28 @@ def test_a_run_that_goes_on_otherwise(inside, refused, gpt):
     assert "algorithm." not in err
     assert "generator.dim: [16] -> [48]" in refused("train", *words, *BOTH, "generator.dim=[48]")
     train(inside, *words[-2:], *BOTH, "warm_start.discriminator.lr_factor=0.5", "force=true")
+
+
+def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_path):
+    words = ["train", "experiment=digits_gpt", "algorithm=masked", *TINY, *GPT, "algorithm.lr=2.0e-3", "evaluate_every=0.32"]
+    for more in (["name=whole"], ["name=parts", "kimg=0.32"], ["name=parts"]):
+        code, out, err = inside(*words, *more)
+        assert code == 0, out + err
+    whole, parts = (saved(tmp_path / "runs" / name)["state_dict"] for name in ("whole", "parts"))
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+    lines = [json.loads(line)["metrics"] for line in (tmp_path / "runs/whole/metrics.jsonl").read_text().splitlines()]
+    bits = [line["bits_per_dim_heldout"] for line in lines]
+    assert bits[-1] < bits[0] - 0.1
+    assert inside("sample", "runs/whole", "seeds=0-3", "to=grid", "complete=heldout")[0] == 0
+    assert inside("summary", "runs/whole")[0] == 0
+    assert "mask_ratio=2: it takes a share" in refused(*words, "name=other", "algorithm.mask_ratio=2")
+
+    out = train(inside, "discriminator=from_gpt", "checkpoint=runs/whole", "name=gan", "warm_start.discriminator.frozen=9")
+    assert "start   discriminator from the masked model of " in out and "copied 20 tensors, 6,440 parameters" in out
+    ours, theirs = stack(saved(tmp_path / "runs/gan")["state_dict"], "discriminator"), stack(whole, "network_ema")
+    assert len(ours) == 20 and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    err = refused("train", *TINY, "discriminator=from_gpt", "checkpoint=runs/whole", "discriminator.dim=[24]", "name=other")
+    assert "discriminator.dim=[24]: the masked model of checkpoint=runs/whole has dim 16" in err
 
 
 @pytest.mark.slow

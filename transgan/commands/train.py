@@ -53,7 +53,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             checkpoint.load_weights(module, checkpoint.read(path), path)
             console.print(f"start   from the weights of {path}")
         if gpt is not None:
-            begin_with(gpt, module, console)
+            console.print("\n".join(warm_start.begin(gpt, module)))
         module.attach(dataset, heldout)
         # the average, and of every network the weights and Adam's two moments
         numbers = count(module.average) + 3 * sum(sizes(module).values())
@@ -238,16 +238,6 @@ def settle(config, dataset) -> None:
     config.num_classes = dataset.num_classes if config.conditional else 0
     if "path" in config.data and config.data.path:
         config.data.path = str(Path(config.data.path).expanduser().resolve()).replace("${", "\\${")
-
-
-def begin_with(gpt, module, console) -> None:
-    """Gives the networks that are from_gpt the weights of its stack, and the averaged one with them."""
-    for name, start in module.starts.items():
-        network = getattr(module, name)
-        if start.copied(network):
-            report = warm_start.copy_stack(gpt, network, start)
-            console.print("\n".join(warm_start.lines(name, report, gpt, start)))
-    module.average.load_state_dict(getattr(module, module.networks[0]).state_dict())
 
 
 def compare(config, arguments: list[str], previous: dict, dataset, folder: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transgan.ema import decay, update_ema
 from transgan.schedules import Schedule, schedule
 from transgan.training.generative import Generative, to_float, to_uint8
-from transgan.training.randomness import seeded_uniform
+from transgan.training.randomness import Draws, seeded_uniform
 
 
 class Autoregressive(Generative):
@@ -76,12 +76,16 @@ class Autoregressive(Generative):
         images, labels = batch                                                     # uint8 (n, C, H, W), (n,)
         draws = self.draws(len(images))
         now = {name: value(self.images_seen) for name, value in self.schedules.items()}
-        value = self.objective(self.network, self.mirrored(to_float(images), draws), self.known(labels))
+        value = self.loss(self.mirrored(to_float(images), draws), self.known(labels), draws)
         self.log_values = {"bits_per_dim": value.detach()}
         if self.descend("network", self.optimizers(), value, [now["lr"]] * 2):
             update_ema(self.network_ema, self.network, decay(self.batch_size, 1000 * now["ema_halflife"]))
         self.log_values |= now
         self.images_seen += self.batch_size
+
+    def loss(self, images: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
+        """The mean bits per dimension, to be made small."""
+        return self.objective(self.network, images, labels)
 
     def known(self, labels: Tensor | None) -> Tensor | None:
         return labels.to(self.device) if self.num_classes else None
@@ -126,6 +130,6 @@ class Autoregressive(Generative):
         return network, uniform.to(self.device), self.known(labels)
 
 
-def objective(network: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+def objective(network: nn.Module, images: Tensor, labels: Tensor | None, *more: Tensor) -> Tensor:
     """The mean bits per dimension."""
-    return network.bits_per_dim(network(images, labels)).mean()
+    return network.bits_per_dim(network(images, labels, *more)).mean()
