@@ -57,6 +57,7 @@ Most used:
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
   precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
+  generator=from_gpt discriminator=from_gpt checkpoint=RUN                 begin with the stack of an image GPT
   config=runs/NAME/config.yaml                  repeat a run from its own configuration
   --cfg                 print the whole configuration and stop             debug=true     show tracebacks
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transgan.schedules import Schedule
 from transgan.training.generative import to_float, to_uint8
 from transgan.training.likelihood import LikelihoodModule
-from transgan.training.randomness import seeded_uniform
+from transgan.training.randomness import Draws, seeded_uniform
 
 
 class Autoregressive(LikelihoodModule):
@@ -48,8 +48,12 @@ class Autoregressive(LikelihoodModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch                                                     # uint8 (n, C, H, W), (n,)
         draws = self.draws(len(images))
-        value = self.objective(self.network, self.mirrored(to_float(images), draws), self.known(labels))
+        value = self.loss(self.mirrored(to_float(images), draws), self.known(labels), draws)
         self.learn(value, {"bits_per_dim": value.detach()}, self.now())
+
+    def loss(self, images: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
+        """The mean bits per dimension, to be made small."""
+        return self.objective(self.network, images, labels)
 
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -87,6 +91,6 @@ class Autoregressive(LikelihoodModule):
         return network, uniform.to(self.device), self.known(labels)
 
 
-def objective(network: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+def objective(network: nn.Module, images: Tensor, labels: Tensor | None, *more: Tensor) -> Tensor:
     """The mean bits per dimension."""
-    return network.bits_per_dim(network(images, labels)).mean()
+    return network.bits_per_dim(network(images, labels, *more)).mean()

@@ -81,7 +81,7 @@ class LikelihoodModule(Generative):
     def learn(self, value: Tensor, log: dict[str, Tensor], now: dict[str, float]) -> None:
         """The rest of a training step: one step of the optimizer on `value`, and of the average."""
         self.log_values = log
-        if self.descend("network", self.optimizers(), value, now["lr"]):
+        if self.descend("network", self.optimizers(), value, [now["lr"]] * 2):
             update_ema(self.network_ema, self.network, decay(self.batch_size, 1000 * now["ema_halflife"]))
         self.log_values |= now
         self.images_seen += self.batch_size
