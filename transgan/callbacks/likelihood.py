@@ -42,8 +42,7 @@ class Likelihood(Callback):
         if self.best is None or value < self.best["value"]:
             self.best = self.latest
         protocol = {
-            "split": "heldout", "num_real": len(self.places), "weights": "ema", "data": self.heldout.fingerprint,
-            "likelihood": module.likelihood,
+            "split": "heldout", "num_real": len(self.places), "weights": "ema", "data": self.heldout.fingerprint
         }  # fmt: skip
         append(self.path, kimg, self.stats.seconds, {self.name: value}, protocol)
         if trainer.logger is not None:
