@@ -365,7 +365,9 @@ for name, ranks, counts in (("three", [0, 1, 2], [250, 87, 0]), ("two", [0, 1], 
             out[name].append(float(naive.compute()))
         except AttributeError as error:
             out[name].append(str(error))
-print(json.dumps(out))
+print(json.dumps(out), flush=True)
+dist.barrier()                              # all are done; then gloo's threads are joined: at the interpreter's exit they abort it
+dist.destroy_process_group()
 """
 
 
