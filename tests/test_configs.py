@@ -28,6 +28,7 @@ NEEDED = {
     "extractor=module": ["extractor.module={_target_: torch.nn.Flatten}", "extractor.name=x"],
     "tokens=pixels": ["algorithm=image_gpt"], "tokens=patches": ["algorithm=image_gpt"],
     "tokens=palette": ["algorithm=image_gpt"],
+    "autoencoder=convolutional": ["algorithm=vae"], "autoencoder=vit": ["algorithm=vae"],
     "discriminator=backbone": [
         "discriminator.pretrained=false", "discriminator.model_name=test_vit", "discriminator.out_indices=[0,2]",
     ],
@@ -173,14 +174,18 @@ def pictures(folder):
     return folder
 
 
-DIGITS = ("digits", "digits_gpt")      # these need no data
+DIGITS = ("digits", "digits_gpt", "digits_rnn", "digits_row_lstm", "digits_vae", "digits_vit_vae")      # these need no data
 
 
 def small(experiment):
     """As many stages as the experiment's own, but narrow ones."""
     config = compose("train", [f"experiment={experiment}", *([] if experiment in DIGITS else ["data.path=/x"])])
+    if "autoencoder" in config:
+        dim = [16] if experiment == "digits_vit_vae" else ["[4,8]", "[8,4]"]
+        return [f"autoencoder.{part}.dim={dim[i % len(dim)]}" for i, part in enumerate(("encoder", "decoder"))]
     if "network" in config.algorithm:
-        return ["algorithm.network.dim=8", "algorithm.network.num_heads=2", "algorithm.network.depth=1"]
+        own = {"dim": 8, "num_heads": 2, "depth": 1}
+        return [f"algorithm.network.{key}={own[key]}" for key in own if key in config.algorithm.network]
     words = []
     for group in ("generator", "discriminator"):
         dim = [width // PART[group] if "transgan" in experiment else 8 for width in config[group].dim]

@@ -18,10 +18,11 @@ OURS = {  # part: the parts of ours that it may import
     "overrides": {"errors"},
     "cli": {"errors", "overrides"},         # commands by name, through importlib
     "checkpoint": set(),
+    "warm_start": {"checkpoint", "errors"},
     "official": set(),
     "__init__": set(),
     "__main__": {"cli"},
-    "commands": {"commands", "checkpoint", "official", "errors", "overrides", "callbacks", "data", "metrics", "training"},
+    "commands": {"commands", "checkpoint", "warm_start", "official", "errors", "overrides", "callbacks", "data", "metrics", "training"},
 }
 
 

@@ -31,12 +31,12 @@ COMMANDS = {
 transgan train [PICTURES] [key=value ...]
 
 Trains a generator against a discriminator, or with algorithm=image_gpt a Transformer that predicts images token by
-token. The same command continues a run that was cut off, exactly.
+token, or one of its rivals, algorithm=pixel_rnn and vae. The same command continues a run that was cut off, exactly.
 
   transgan train                                                 digits on a CPU, a minute or two
   transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
-  transgan train experiment=digits_gpt                           digits by an image GPT
+  transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn and digits_vae too
 
 Most used:
   name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
@@ -48,7 +48,8 @@ Most used:
   augmentation={augmentation}
   adaptive={adaptive}
   consistency={consistency}    supervision={supervision}
-  algorithm={algorithm}    tokens={tokens}
+  algorithm={algorithm}
+  tokens={tokens}    autoencoder={autoencoder}
   data={data}
   data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
   metrics={metrics}  extractor={extractor}
@@ -56,6 +57,7 @@ Most used:
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
   precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
+  generator=from_gpt discriminator=from_gpt checkpoint=RUN                 begin with the stack of an image GPT
   config=runs/NAME/config.yaml                  repeat a run from its own configuration
   --cfg                 print the whole configuration and stop             debug=true     show tracebacks
 

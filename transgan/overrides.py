@@ -24,12 +24,12 @@ OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), repla
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 
 # Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
-PATHS = {"path", "run", "runs", "init_from", "weights", "out", "against", "heldout", "export", "complete"}
+PATHS = {"path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete"}
 LITERAL = PATHS | {"name", "seeds", "class"}
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
-    "optimizer", "tokens",
+    "optimizer", "tokens", "autoencoder", "warm_start",
 }  # fmt: skip
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",

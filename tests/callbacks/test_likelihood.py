@@ -21,7 +21,9 @@ class Images:
 
 
 def module(images_seen, off=0.0):
-    return SimpleNamespace(images_seen=images_seen, batch_size=10, bits_per_dim=lambda images, labels: images + off)
+    return SimpleNamespace(
+        images_seen=images_seen, batch_size=10, bits_per_dim=lambda images, labels: images + off, likelihood="exact"
+    )
 
 
 TRAINER = SimpleNamespace(is_global_zero=True, logger=None)
@@ -43,7 +45,7 @@ def test_measured_at_the_start_at_every_interval_and_at_the_end(likelihood, tmp_
     found = lines(tmp_path)
     assert [line["kimg"] for line in found] == [0, 0.02, 0.04, 0.05]
     assert [line["metrics"]["bits_per_dim_heldout"] for line in found] == [300, 301.5, 300.5, 301.5]     # all 600
-    assert found[0]["protocol"] == {"split": "heldout", "num_real": 600, "weights": "ema", "data": "f"}
+    assert found[0]["protocol"] == {"split": "heldout", "num_real": 600, "weights": "ema", "data": "f", "likelihood": "exact"}
     assert likelihood.best == {"kimg": 0, "value": 300} and likelihood.latest == {"kimg": 0.05, "value": 301.5}
 
 

@@ -61,6 +61,8 @@ def test_a_run_is_counted_as_it_was_trained(inside, judged):
 @pytest.mark.parametrize("group", ["generator", "discriminator"])
 def test_every_network_can_be_counted(group, inside):
     for name in groups()[group]:
+        if name == "from_gpt":
+            continue                    # it has the shape of a run: test_from_gpt.py
         size = 256 if "256" in name else 128 if "128" in name else 64 if "64" in name or name == "hybrid" else 32
         code, out, err = inside("summary", f"{group}={name}", f"resolution={size}", "channels=3", "json=true")
         assert code == 0, f"{name}: {err}"

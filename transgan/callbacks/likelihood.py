@@ -42,7 +42,8 @@ class Likelihood(Callback):
         if self.best is None or value < self.best["value"]:
             self.best = self.latest
         protocol = {
-            "split": "heldout", "num_real": len(self.places), "weights": "ema", "data": self.heldout.fingerprint
+            "split": "heldout", "num_real": len(self.places), "weights": "ema", "data": self.heldout.fingerprint,
+            "likelihood": module.likelihood,
         }  # fmt: skip
         append(self.path, kimg, self.stats.seconds, {self.name: value}, protocol)
         if trainer.logger is not None:

@@ -55,7 +55,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         console.print(f"note    {flag}: {sentence}")
     if likelihood:
         console.print(f"bits    {likelihood['bits_per_dim_heldout']:.4g} per dimension of {likelihood['num_real']:,} "
-                      "held-out images")
+                      f"held-out images ({likelihood['likelihood']})")
     line, row = protocol_line(protocol), latex_row(subject.name, result)
     console.print(f"protocol {line}\nlatex   {row}")
     with setting_up():

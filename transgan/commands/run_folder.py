@@ -27,8 +27,15 @@ FREE = (
     "data.in_memory", "data.on_error", "data.download",
 )  # fmt: skip
 ARCHITECTURE = (
-    "generator.", "discriminator.", "tokens.", "algorithm.network.", "resolution", "channels", "num_classes",
-    "conditional",
+    "generator.", "discriminator.", "tokens.", "autoencoder.", "algorithm.network.", "resolution", "channels",
+    "num_classes", "conditional", "warm_start.generator._target_", "warm_start.generator.layers",
+    "warm_start.generator.blocks",
+    "warm_start.discriminator._target_", "warm_start.discriminator.layers", "warm_start.discriminator.blocks",
+)  # fmt: skip
+# What the algorithm refers to, which has been compared where it stands.
+REPEATED = (
+    "algorithm.generator.", "algorithm.discriminator.", "algorithm.generator_start", "algorithm.discriminator_start",
+    "algorithm.network.tokens.",
 )  # fmt: skip
 
 
@@ -152,10 +159,11 @@ def differences(old: dict, new: dict) -> list[str]:
     keys = [
         key
         for key in a | b
-        if a.get(key, "absent") != b.get(key, "absent")
+        if a.get(key) != b.get(key)                 # earlier versions had fewer keys: null is as if there were none
         and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
         and key not in FREE
-        and not key.startswith(("algorithm.generator.", "algorithm.discriminator.", "algorithm.network.tokens."))
+        and not key.startswith(REPEATED)
+        and not (key.startswith("algorithm.network.") and key.replace("algorithm.network.", "autoencoder.") in a | b)
     ]
     keys.sort(key=lambda key: not key.startswith(ARCHITECTURE))
     return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]

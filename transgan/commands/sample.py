@@ -104,7 +104,7 @@ def completion(config, seeds: list[int], labels, saved: dict, module):
         if list(source.class_names) != list(saved["class_names"]):
             raise UserError(f"complete={config.complete}: these images have other classes than the run; give class=")
         labels = given(seeds)[1]
-    module.network.tokens.prepare(given(seeds)[0])
+    module.network.prepare(given(seeds)[0])
     return lambda seeds, labels, psi: module.complete(given(seeds)[0], rows, seeds, labels, psi), labels
 
 

@@ -73,7 +73,8 @@ class Run:
             return None
         parts = [range(i, min(i + 256, len(self.unseen))) for i in range(0, len(self.unseen), 256)]
         found = torch.cat([self.module.bits_per_dim(*self.unseen.__getitems__(part)) for part in parts])
-        return {"bits_per_dim_heldout": found.double().mean().item(), "num_real": len(self.unseen)}
+        kind = self.module.likelihood
+        return {"bits_per_dim_heldout": found.double().mean().item(), "num_real": len(self.unseen), "likelihood": kind}
 
     def untrained(self):
         torch.manual_seed(self.trained["seed"])

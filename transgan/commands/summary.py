@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from transgan import checkpoint
+from transgan import checkpoint, warm_start
 from transgan.commands.run_folder import make, open_console
 from transgan.errors import UserError, setting_up
 
@@ -25,6 +25,7 @@ def main(config, arguments: list[str]) -> int:
             checkpoint.require_trusted(chosen)
         else:
             config.num_classes, note = classes(config)
+            warm_start.settle(config, arguments)
             chosen = OmegaConf.to_container(config, resolve=True)
         chosen = checkpoint.without_weights(chosen)
         names = get_class(chosen["algorithm"]["_target_"]).networks

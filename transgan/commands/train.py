@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from transgan import checkpoint
+from transgan import checkpoint, warm_start
 from transgan.callbacks.evaluation import append
 from transgan.commands.run_folder import (
     differences,
@@ -39,6 +39,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         settle(config, dataset)
         last = folder / "checkpoints" / "last.ckpt"
         previous = checkpoint.read(last) if last.exists() else None
+        gpt = warm_start.settle(config, arguments, previous and previous["config"])
         if previous is not None:
             compare(config, arguments, previous, dataset, folder)
             if previous["images_seen"] >= 1000 * config.kimg:
@@ -51,6 +52,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)
             console.print(f"start   from the weights of {path}")
+        if gpt is not None:
+            console.print("\n".join(warm_start.begin(gpt, module)))
         module.attach(dataset, heldout)
         # the average, and of every network the weights and Adam's two moments
         numbers = count(module.average) + 3 * sum(sizes(module).values())
@@ -178,7 +181,7 @@ def report(config, module, evaluation, likelihood, folder: Path, console) -> Non
     if likelihood is not None:
         last, best = likelihood.latest, likelihood.best
         console.print(f"bits    {last['value']:.4g} per dimension of {len(likelihood.places):,} held-out images, best "
-                      f"{best['value']:.4g} at {best['kimg']:g} kimg")
+                      f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})")
     grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
     console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
@@ -244,6 +247,7 @@ def compare(config, arguments: list[str], previous: dict, dataset, folder: Path)
     # schedules that end with the run follow its length: compare at the old one
     same_length = compose("train", [*arguments, f"kimg={float(previous['config']['kimg'])}"])
     settle(same_length, dataset)
+    warm_start.settle(same_length, arguments, previous["config"])
     found = differences(previous["config"], OmegaConf.to_container(same_length, resolve=True))
     if previous.get("data") != dataset.fingerprint:
         found.append(f"data: {previous.get('data', 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")

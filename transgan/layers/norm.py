@@ -48,6 +48,15 @@ class ScaledNorm(nn.Module):
         """x (N, T, C) -> normalised x (N, T, C) and the branch's gate, which broadcasts against it."""
         return self.norm(x), 1.0 if self.gamma is None else self.gamma
 
+    @torch.no_grad()
+    def start_at(self, scale: Tensor, gate: Tensor | None) -> list[str]:
+        """Takes over another ScaledNorm's weight and LayerScale (None: it has none). Returns what was changed."""
+        self.norm.weight.copy_(scale)
+        if self.gamma is None or gate is None:
+            return ["norm.weight"]
+        self.gamma.copy_(gate)
+        return ["norm.weight", "gamma"]
+
 
 class StyleNorm(nn.Module):
     """A norm without parameters whose scale, and the gate of the branch behind it, follow a style.
@@ -68,6 +77,12 @@ class StyleNorm(nn.Module):
         scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)         # (N, 1, C) each
         return self.norm(x) * (1 + scale), gate
 
+    @torch.no_grad()
+    def start_at(self, scale: Tensor, gate: Tensor | None) -> list[str]:
+        """Makes a ScaledNorm's weight and LayerScale (None: 1) what styles differ around. Returns what was changed."""
+        self.modulation.bias.copy_(torch.cat([scale - 1, torch.ones_like(scale) if gate is None else gate]))
+        return ["modulation.bias"]
+
 
 class SelfModulatedNorm(StyleNorm):
     """LayerNorm whose scale and shift follow a style, without a gate: norm(x) * (1 + s(w)) + b(w).
@@ -82,3 +97,9 @@ class SelfModulatedNorm(StyleNorm):
         """x (N, T, C), style (N, S) -> modulated x (N, T, C), 1."""
         scale, shift = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)        # (N, 1, C) each
         return self.norm(x) * (1 + scale) + shift, 1.0
+
+    @torch.no_grad()
+    def start_at(self, scale: Tensor, gate: Tensor | None) -> list[str]:
+        """As in StyleNorm; there is no gate to set."""
+        self.modulation.bias.copy_(torch.cat([scale - 1, torch.zeros_like(scale)]))
+        return ["modulation.bias"]

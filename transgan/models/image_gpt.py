@@ -1,33 +1,25 @@
 """Image GPT: the Transformer of this package, made causal, predicts an image token by token (after Chen et al., 2020).
 
-What stands in place t is the token before it, and what comes out there is the distribution of token t. So places, and
-with them positions and rotary angles, mean what they mean in the generator: out of place t comes part t of the image.
-
 N batch, T tokens, D width, K classes.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from transgan.layers.block import Transformer
 from transgan.layers.norm import RMSNorm, ScaledNorm
-from transgan.layers.position import sincos_table
+from transgan.models.token_by_token import TokenByToken
 
 
-class ImageGPT(nn.Module):
-    """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to -log p of each image, in nats (N,).
+class ImageGPT(TokenByToken):
+    """A causal Transformer; images and labels to nats, as in token_by_token.py.
 
     Args:
-        img_size, in_chans: of the images. num_classes: 0 for an unconditional model.
-        tokens: makes the tokens from (img_size, in_chans, dim): a partial of Pixels or Patches (tokens.py).
+        img_size, in_chans, num_classes, tokens: as in token_by_token.py.
         dim, depth, num_heads: of the stack. mlp_ratio: hidden width of the feed-forward layers over dim.
         init_values: initial LayerScale, or None. transformer, norm_layer: as in the discriminator.
-
-    `num_values` is how many pixel values an image has, the dimensions of bits per dimension.
     """
 
     def __init__(
@@ -44,13 +36,7 @@ class ImageGPT(nn.Module):
         transformer: Callable[..., nn.Module] = Transformer,
         norm_layer: Callable[[int], nn.Module] = RMSNorm,
     ):
-        super().__init__()
-        self.num_classes = num_classes
-        self.tokens = tokens(img_size, in_chans, dim)
-        self.num_values, self.grid_size = self.tokens.num_values, self.tokens.grid_size
-        self.start = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
-        self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
-        self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
+        super().__init__(img_size, in_chans, num_classes, tokens, dim)
         # a list of one, so that its weights have the names they have in the generator and in the discriminator
         norm = partial(ScaledNorm, norm_layer=norm_layer, init_values=init_values)
         self.stages = nn.ModuleList(
@@ -68,69 +54,3 @@ class ImageGPT(nn.Module):
                     nn.init.zeros_(module.bias)
         if self.label_embed is not None:
             nn.init.normal_(self.label_embed.weight, std=0.5)
-
-    def enter(self, before: Tensor, places: slice, labels: Tensor | None) -> Tensor:   # (N, t, D)
-        """What the stack sees in these places, given what is before them."""
-        x = before + self.pos_embed[:, places]
-        return x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
-
-    def features(self, tokens: Tensor, labels: Tensor | None = None) -> Tensor:    # (N, T) or (N, T, ...), (N,)
-        """What is known in each place (N, T, D) of its token, from those before it."""
-        start = self.start.expand(len(tokens), -1, -1)
-        before = torch.cat([start, self.tokens.embed(tokens[:, :-1]).to(start.dtype)], 1)
-        return self.norm(self.stages[0](self.enter(before, slice(None), labels)))
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        tokens = self.tokens.tokens(images)
-        return self.tokens.nats(self.features(tokens, labels), tokens).sum(1)      # (N,)
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        return nats / (math.log(2) * self.num_values)
-
-    def sample(
-        self,
-        uniform: Tensor,
-        labels: Tensor | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        given: Tensor | None = None,
-    ) -> Tensor:
-        """Images (N, in_chans, img_size, img_size), each a function of its uniform numbers (N, T, U) and its label.
-
-        `temperature` below 1 prefers what is likely; `top_k` allows the so many likeliest values of each token alone.
-        `given` are the first tokens of each image, to go on from. An image that met a NaN is NaN.
-        """
-        if not temperature > 0:
-            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 is what was learned")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k={top_k}: at least one value must be left to choose")
-        stack, start = self.stages[0], self.start.expand(len(uniform), -1, -1)
-        first = 0 if given is None else given.shape[1]
-        before = start if given is None else torch.cat([start, self.tokens.embed(given)], 1)
-        places, caches, drawn = slice(0, first + 1), stack.caches(), []
-        broken = torch.zeros(len(uniform), dtype=torch.bool, device=uniform.device)
-        for t in range(first, uniform.shape[1]):
-            x = self.norm(stack.follow(self.enter(before, places, labels), caches)[:, -1])     # (N, D)
-            broken |= x.isnan().any(1)
-            drawn.append(self.tokens.draw(x, uniform[:, t], temperature, top_k))
-            before, places = self.tokens.embed(drawn[-1]).unsqueeze(1), slice(t + 1, t + 2)
-        tokens = torch.stack(drawn, 1)
-        tokens = tokens if given is None else torch.cat([given, tokens], 1)
-        return self.tokens.images(tokens).masked_fill(broken.view(-1, 1, 1, 1), float("nan"))
-
-    def complete(
-        self,
-        images: Tensor,
-        rows: int,
-        uniform: Tensor,
-        labels: Tensor | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-    ) -> Tensor:
-        """Images that keep the upper `rows` rows of those given, as tokens have them, and are made up below."""
-        height, (h, w) = images.shape[2], self.grid_size
-        step = height // h
-        if not 0 < rows < height or rows % step:
-            raise ValueError(f"{rows} rows cannot be kept: a multiple of {step} from {step} to {height - step} can")
-        given = self.tokens.tokens(images)[:, : rows // step * w]
-        return self.sample(uniform, labels, temperature, top_k, given)

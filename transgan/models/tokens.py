@@ -33,13 +33,15 @@ class Levels(nn.Module):
     """What pixel values there are, and whether images have others.
 
     Args:
-        levels: how many, 2 to 256. quantise: take the nearest for any other value, instead of refusing it in `check`.
+        levels: how many, 2 to 256. quantise: take the nearest for any other value, instead of refusing it in `prepare`.
     """
+
+    group = "tokens"                                                    # of the configuration, for what is refused
 
     def __init__(self, img_size: int, in_chans: int, levels: int, quantise: bool):
         super().__init__()
         if not 2 <= levels <= 256:
-            raise ValueError(f"tokens.levels={levels}: a pixel has 2 to 256 values")
+            raise ValueError(f"{self.group}.levels={levels}: a pixel has 2 to 256 values")
         self.img_size, self.in_chans, self.levels, self.quantise = img_size, in_chans, levels, quantise
         self.num_values = in_chans * img_size**2                        # the dimensions of "bits per dimension"
 
@@ -55,10 +57,9 @@ class Levels(nn.Module):
         """Raises ValueError if uint8 images have values that are no levels, and these are not to be rounded."""
         values = torch.arange(256)[torch.bincount(images.flatten(), minlength=256) > 0] / 127.5 - 1
         if not self.quantise and not torch.allclose(self.value(self.nearest(values)), values, rtol=0, atol=1e-3):
-            have = len(values)
             raise ValueError(
-                f"tokens.levels={self.levels}: the images have {have} pixel values, and others than these levels; give "
-                "tokens.levels=256, or tokens.quantise=true to train on the nearest levels"
+                f"{self.group}.levels={self.levels}: the images have {len(values)} pixel values, and others than these "
+                f"levels; give {self.group}.levels=256, or {self.group}.quantise=true to train on the nearest levels"
             )
 
 

@@ -16,6 +16,7 @@ from transgan.losses import Relativistic
 from transgan.penalties import Critic, Penalty
 from transgan.schedules import Schedule, schedule
 from transgan.supervision import FinalImage
+from transgan.training.copied import Copied, Fresh
 from transgan.training.generative import Generative, to_float, to_uint8
 from transgan.training.leak import GradientLeak
 from transgan.training.objectives import discriminator_objective, fakes_per_image, generator_objective
@@ -37,6 +38,7 @@ class Adversarial(Generative):
         n_critic: discriminator steps per generator step.
         generator_batch_size: fakes in a generator step over all processes, a multiple of batch_size, which None means.
         leak: what the generator's step leaves in the discriminator's gradient, as in leak.py.
+        generator_start, discriminator_start: how copied weights are trained, as in copied.py; None: there are none.
         compile: None for eager, or a torch.compile backend such as "inductor".
         mirror, clip, max_nonfinite and the rest: as in generative.py.
 
@@ -73,6 +75,8 @@ class Adversarial(Generative):
         batch_size: int,
         seed: int,
         num_classes: int,
+        generator_start: Copied | None = None,
+        discriminator_start: Copied | None = None,
     ):
         super().__init__(batch_size, seed, num_classes, mirror, clip, max_nonfinite)
         self.generator, self.discriminator = generator, discriminator
@@ -82,6 +86,9 @@ class Adversarial(Generative):
         self.augment = supervision.augmentation(augmentation)
         self.heldout = None
         self.optimizer, self.leak = optimizer, leak
+        self.starts = {"generator": generator_start or Fresh(), "discriminator": discriminator_start or Fresh()}
+        for name, start in self.starts.items():
+            start.copied(getattr(self, name))               # raises ValueError for more blocks than there are
         self.schedules = {
             name: schedule(value)
             for name, value in {
@@ -118,8 +125,8 @@ class Adversarial(Generative):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
-            self.optimizer(self.generator.parameters(), lr=self.schedules["generator_lr"](0)),
-            self.optimizer(self.discriminator.parameters(), lr=self.schedules["discriminator_lr"](0)),
+            self.optimizer(self.starts[name].groups(getattr(self, name)), lr=self.schedules[f"{name}_lr"](0))
+            for name in self.networks
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -130,6 +137,8 @@ class Adversarial(Generative):
         now = {name: value(self.images_seen) for name, value in self.schedules.items()}
         largest = now["augment"]
         now["augment"] = self.adaptive.at(largest)
+        for name, start in self.starts.items():
+            start.at(getattr(self, name), self.images_seen)
         # as tensors: a compiled graph would be rebuilt for every new Python number
         strength, gamma = (torch.tensor(now[name], device=self.device) for name in ("augment", "gamma"))
         logits_heldout = self.judge_heldout(n, strength) if self.adaptive.needs_heldout else None
@@ -149,7 +158,8 @@ class Adversarial(Generative):
         )  # fmt: skip
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         raw = discriminator_optimizer.optimizer
-        self.descend("discriminator", raw, value, now["discriminator_lr"], now.get("beta2"))
+        rates = self.starts["discriminator"].rates(now["discriminator_lr"])
+        self.descend("discriminator", raw, value, rates, now.get("beta2"))
         self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.add_up)
 
         if (self.step + 1) % self.n_critic == 0:
@@ -163,7 +173,8 @@ class Adversarial(Generative):
                     real, latent, labels, self.augmentation_draws(draws, 2, each), noise, strength,
                 )  # fmt: skip
                 self.log_values["loss_g"] = value.detach()
-                stepped = self.descend("generator", generator_optimizer, value, now["generator_lr"], now.get("beta2"))
+                rates = self.starts["generator"].rates(now["generator_lr"])
+                stepped = self.descend("generator", generator_optimizer, value, rates, now.get("beta2"))
             if stepped:
                 keep = decay(self.batch_size * self.n_critic, 1000 * now["ema_halflife"])
                 update_ema(self.generator_ema, self.generator, keep)

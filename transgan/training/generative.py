@@ -1,5 +1,7 @@
 """What every trained thing here shares: it counts images, repeats itself after a resume, and generates from seeds."""
 
+from collections.abc import Sequence
+
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
@@ -98,9 +100,14 @@ class Generative(LightningModule):
     def mirrored(self, images: Tensor, draws: Draws) -> Tensor:
         return torch.where(draws.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
 
-    def descend(self, name: str, optimizer, value: Tensor, lr: float, beta2: float | None = None) -> bool:
-        """One optimizer step on `value` for the named network; False if it was skipped for not being finite."""
-        for group in optimizer.param_groups:
+    def descend(
+        self, name: str, optimizer, value: Tensor, rates: Sequence[float], beta2: float | None = None
+    ) -> bool:
+        """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
+
+        False if it was skipped for not being finite.
+        """
+        for group, lr in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
             if beta2 is not None:
                 group["betas"] = (group["betas"][0], beta2)

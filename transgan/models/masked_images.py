@@ -1,0 +1,147 @@
+"""Masked images: the Transformer of this package predicts hidden tokens of an image from those that are shown.
+
+After MAE (He et al., 2022), which leaves hidden tokens out of the encoder and learns pixels by their square error. Here
+they stay, as one learned vector (SimMIM, Xie et al., 2022): so the stack sees whole grids, as in a discriminator. And
+they are predicted with a likelihood: uncovered one by one in a fixed order, that makes a generative model, whose exact
+likelihood and samples take a pass of the stack for every token (after Hoogeboom et al., 2022, who train all orders).
+
+N batch, T tokens, D width, K classes.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from transgan.layers.block import Transformer
+from transgan.layers.norm import RMSNorm, ScaledNorm
+from transgan.layers.position import sincos_table
+
+
+def spread_order(count: int) -> list[int]:
+    """The numbers below `count` in an order in which neighbours are far apart: steps of about the golden ratio."""
+    step = next(s for s in range(max(1, round(0.618 * count)), 2 * count + 1) if math.gcd(s, count) == 1)
+    return [i * step % count for i in range(count)]
+
+
+class MaskedImages(nn.Module):
+    """Images (N, in_chans, img_size, img_size) in [-1, 1], labels (N,) and what is hidden (N, T) to nats (N,).
+
+    The arguments are those of ImageGPT. The nats are those of the hidden tokens, given the others alone, counted up to
+    all T tokens; if every number of hidden tokens is equally likely, they are in the mean no less than those of `exact`
+    averaged over all orders.
+    """
+
+    def __init__(
+        self,
+        img_size: int,
+        in_chans: int,
+        num_classes: int,
+        tokens: Callable[[int, int, int], nn.Module],
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float,
+        init_values: float | None = None,
+        transformer: Callable[..., nn.Module] = Transformer,
+        norm_layer: Callable[[int], nn.Module] = RMSNorm,
+    ):
+        super().__init__()
+        self.num_classes = num_classes
+        self.tokens = tokens(img_size, in_chans, dim)
+        self.num_values, self.grid_size = self.tokens.num_values, self.tokens.grid_size
+        self.order = spread_order(self.grid_size[0] * self.grid_size[1])
+        self.mask = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
+        self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
+        self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
+        # a list of one, so that its weights have the names they have in the generator and in the discriminator
+        norm = partial(ScaledNorm, norm_layer=norm_layer, init_values=init_values)
+        self.stages = nn.ModuleList([transformer(dim, depth, num_heads, self.grid_size, mlp_ratio, norm=norm)])
+        self.norm = norm_layer(dim)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Xavier in the stack; tokens start their own layers."""
+        for module in self.stages.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if self.label_embed is not None:
+            nn.init.normal_(self.label_embed.weight, std=0.5)
+
+    def prepare(self, images: Tensor) -> None:
+        """Lets the tokens see uint8 images. Raises ValueError if they have pixel values that the tokens do not know."""
+        self.tokens.prepare(images)
+
+    def features(self, tokens: Tensor, hidden: Tensor, labels: Tensor | None) -> Tensor:     # (N, T, ...), (N, T), (N,)
+        """What is known in each place (N, T, D), from the tokens that are not hidden."""
+        x = torch.where(hidden.unsqueeze(-1), self.mask, self.tokens.embed(tokens).to(self.mask.dtype)) + self.pos_embed
+        x = x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
+        return self.norm(self.stages[0](x))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
+        tokens = self.tokens.tokens(images)
+        if hidden is None:
+            hidden = torch.ones(tokens.shape[:2], dtype=torch.bool, device=images.device)
+        nats = self.tokens.nats(self.features(tokens, hidden, labels), tokens)     # (N, T)
+        return (nats * hidden).sum(1) * (hidden.shape[1] / hidden.sum(1))          # (N,)
+
+    def exact(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """-log p of each image (N,), in nats, if its tokens are made in the order that `sample` has."""
+        tokens = self.tokens.tokens(images)
+        hidden = torch.ones(tokens.shape[:2], dtype=torch.bool, device=images.device)
+        total = 0
+        for t in self.order:
+            x = self.features(tokens, hidden, labels)[:, t : t + 1]                # (N, 1, D)
+            total = total + self.tokens.nats(x, tokens[:, t : t + 1])[:, 0]
+            hidden[:, t] = False
+        return total
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        return nats / (math.log(2) * self.num_values)
+
+    def sample(
+        self,
+        uniform: Tensor,
+        labels: Tensor | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        given: Tensor | None = None,
+    ) -> Tensor:
+        """As ImageGPT's, in another order. `given` are the first tokens of each image."""
+        if not temperature > 0:
+            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 is what was learned")
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k={top_k}: at least one value must be left to choose")
+        tokens = self.tokens.tokens(uniform.new_zeros(len(uniform), self.tokens.in_chans, *[self.tokens.img_size] * 2))
+        hidden = torch.ones(tokens.shape[:2], dtype=torch.bool, device=uniform.device)
+        first = 0 if given is None else given.shape[1]
+        if given is not None:
+            tokens[:, :first], hidden[:, :first] = given, False
+        broken = torch.zeros(len(uniform), dtype=torch.bool, device=uniform.device)
+        for t in (place for place in self.order if place >= first):
+            x = self.features(tokens, hidden, labels)[:, t]                        # (N, D)
+            broken |= x.isnan().any(1)
+            tokens[:, t] = self.tokens.draw(x, uniform[:, t], temperature, top_k)
+            hidden[:, t] = False
+        return self.tokens.images(tokens).masked_fill(broken.view(-1, 1, 1, 1), float("nan"))
+
+    def complete(
+        self,
+        images: Tensor,
+        rows: int,
+        uniform: Tensor,
+        labels: Tensor | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:
+        """Images that keep the upper `rows` rows of those given, as tokens have them, and are made up below."""
+        height, (h, w) = images.shape[2], self.grid_size
+        step = height // h
+        if not 0 < rows < height or rows % step:
+            raise ValueError(f"{rows} rows cannot be kept: a multiple of {step} from {step} to {height - step} can")
+        given = self.tokens.tokens(images)[:, : rows // step * w]
+        return self.sample(uniform, labels, temperature, top_k, given)
