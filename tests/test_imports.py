@@ -20,9 +20,10 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": set(),
     "warm_start": {"checkpoint", "errors"},
     "official": set(),
+    "comparison": {"comparison", "checkpoint", "errors"},
     "__init__": set(),
     "__main__": {"cli"},
-    "commands": {"commands", "checkpoint", "warm_start", "official", "errors", "overrides", "callbacks", "data", "metrics", "training"},
+    "commands": {"commands", "comparison", "checkpoint", "warm_start", "official", "errors", "overrides", "callbacks", "data", "metrics", "training"},
 }
 
 

@@ -15,6 +15,7 @@ transgan {version}: Transformers that generate images, judged by Transformers
   transgan train [PICTURES] [key=value ...]     train, or continue the same command
   transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
   transgan sample RUN [key=value ...]           draw images
+  transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, pictures, verdicts
   transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
   transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
 
@@ -96,6 +97,24 @@ Draws images from the averaged generator. Image number s is the same one wheneve
   seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
   top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
+""",
+    "compare": """\
+transgan compare RUN RUN ... [key=value ...]
+transgan compare suite=NAME [key=value ...]
+
+Measures several runs by one protocol and writes tables, pictures, and whether claims hold. Runs that differ in seed and
+name alone are one system, with mean and spread. A suite trains what is missing first, at equal numbers of images and at
+equal seconds of training; the same command goes on where it was stopped, and is quick when the runs are there.
+
+  transgan compare runs/gan runs/gpt runs/vae
+  transgan compare suite=digits                            GPT, PixelRNN, VAEs and GANs on digits, about half an hour
+  transgan compare suite=digits suite.seconds=5 suite.kimg=3 suite.seeds=[0,1] out=comparisons/short
+
+  suite={suite}
+  metrics={metrics}  extractor={extractor}
+  out=PATH  jobs=N  checkpoint=last|best  num_samples=N  seed=N  blocks=N  threads=N  device=auto|cpu|cuda
+
+Leaves in out: comparison.md, comparison.csv (one line a run), figures/, samples/, runs/ and logs/ of a suite.
 """,
     "summary": """\
 transgan summary [RUN] [key=value ...]

@@ -137,7 +137,7 @@ def split(command: str, arguments: list[str], findings: list[str]):
 
 
 def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
-    """A bare word is the run of evaluate, sample and summary, a checkpoint to import, and the pictures of train."""
+    """A bare word is a run, a checkpoint to import, or the pictures of train."""
     if word.startswith("-"):
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
     elif command != "train":
@@ -160,6 +160,8 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
         return
     default = keys.get(key)
     value = parse(key, word, default)
+    if isinstance(default, list) and key in PATHS:
+        value = [*config[key], value]       # one word each
     if not add and (wrong := mismatch(value, default)):
         findings.append(f"{key}={word}: {wrong}")
         return
@@ -171,7 +173,8 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
 
 def parse(key: str, word: str, default):
     """A word's value by Hydra's grammar; the word itself where a text is wanted or the grammar does not fit."""
-    literal = key.split(".")[-1] in LITERAL
+    last = key.split(".")[-1]
+    literal = last in PATHS or last in LITERAL and not isinstance(default, list)
     if literal and word in ("null", "???") and default in (None, "???"):
         return None
     is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
@@ -183,7 +186,7 @@ def parse(key: str, word: str, default):
                 return override.value()
         except HydraException:
             pass
-    if key.split(".")[-1] in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
+    if last in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
         word = os.path.abspath(word)        # the name of a file, not of a person's home
     return word.replace("${", "\\${")
 

@@ -1,0 +1,147 @@
+"""`transgan compare`: runs by one protocol, a suite from nothing and again, stopped and gone on with, and bad input."""
+
+import csv
+import json
+import os
+import signal
+import time
+
+import pytest
+
+JUDGED = ["metrics=fast", "extractor.steps=50", "metrics.num_samples=64", "evaluate_every=0.32", "holdout=0.2"]
+
+
+@pytest.fixture
+def two(inside, tiny):
+    """Trains tiny GANs in this process: two(name, options...) for each."""
+    def train(name, *options):
+        code, out, err = inside("train", *tiny, *JUDGED, f"name={name}", *options)
+        assert code == 0, out + err
+        return f"runs/{name}"
+
+    return train
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path):
+    words = [two("one-0"), two("one-1", "seed=1"), two("deep", "generator.depth=[2]")]
+    code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")
+    assert code == 0, out + err
+    rows = rows_of(tmp_path / "comparisons" / "runs" / "comparison.csv")
+    assert [(row["system"], row["seed"]) for row in rows] == [("one", "0"), ("one", "1"), ("deep", "0")]
+    assert len({row["protocol"] for row in rows}) == 1
+    for row in rows:
+        saved = json.loads((tmp_path / "comparisons" / "runs" / row["evaluation"]).read_text())
+        assert float(row["fd_classifier_heldout"]) == saved["metrics"]["fd_classifier_heldout"]
+        assert saved["protocol"]["id"] == row["protocol"] and saved["protocol"]["num_generated"] == 100
+        assert saved["checkpoint_sha256"] == row["checkpoint_sha256"]
+        assert (tmp_path / "comparisons" / "runs" / row["run"] / "stats.csv").exists()
+        assert float(row["seconds"]) > 0 and float(row["kimg"]) == 0.64
+    text = (tmp_path / "comparisons" / "runs" / "comparison.md").read_text()
+    assert "| one | " in text and "| deep | " in text and rows[0]["protocol"] in text
+    for picture in ("figures/samples.png", "figures/parameters.png", "samples/deep.png", "samples/real.png"):
+        assert (tmp_path / "comparisons" / "runs" / picture).exists()
+    assert f"]({'figures/samples.png'})" in text
+
+    lines = (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text()
+    code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")     # what is measured stays measured
+    assert code == 0 and "measured" not in out
+    assert (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text() == lines
+    again = rows_of(tmp_path / "comparisons" / "runs" / "comparison.csv")
+    assert [row["fd_classifier"] for row in again] == [row["fd_classifier"] for row in rows]
+
+
+def test_the_numbers_are_those_of_evaluate(inside, two, tmp_path):
+    run, other = two("a"), two("b", "generator.depth=[2]")
+    assert inside("compare", run, other, "metrics=fast", "num_samples=100", "speed_images=4")[0] == 0
+    (file,) = (tmp_path / run / "evaluations").glob("*.json")
+    compared = json.loads(file.read_text())
+    assert inside("evaluate", run, "metrics=fast", "num_samples=100", "checkpoint=last", "out=one.json")[0] == 0
+    evaluated = json.loads((tmp_path / "one.json").read_text())
+    assert compared["protocol"]["id"] == evaluated["protocol"]["id"]
+    assert compared["metrics"] == evaluated["metrics"]
+
+
+def test_runs_that_may_not_stand_in_one_table(inside, refused, two, tiny, pictures, tmp_path):
+    one = two("one")
+    other = two("other", "holdout=0.3")
+    err = refused("compare", one, other)
+    assert "differ in training images" in err and "differ in holdout: 0.2 and 0.3" in err
+    data = ["data=folder", f"data.path={pictures(tmp_path / 'pictures')}", "resolution=16", "channels=3"]
+    assert inside("train", *tiny, "name=folder", *data)[0] == 0
+    err = refused("compare", one, "runs/folder", "extractor=classifier")
+    assert "differ in resolution: 8 and 16" in err and "differ in channels: 1 and 3" in err
+    assert not (tmp_path / "comparisons").exists()
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ([], ["say what to compare: run folders, or suite=digits"]),
+        (["runs/none", "runs/other"], ["there is no run folder at runs/none", "there is no run folder at runs/other"]),
+        (["."], [". alone compares with nothing"]),
+        ([".", "suite=digits"], ["suite= trains its own runs"]),
+        (["suite=digit"], ["did you mean digits?"]),
+        (["suite=digits", "systems=[gann,vae]"], ["there is no gann in this suite; there are: image_gpt, "]),
+        (["suite=digits", "systems=gan"], ["systems=gan: it takes a list"]),
+        (["suite=digits", "suite.kimg=0", "suite.seeds=[]"], ["suite.kimg=0.0", "suite.seeds=[]"]),
+        (["suite=digits", "jobs=0", "checkpoint=first", "device=tpu"], ["jobs=0", "checkpoint=first", "device=tpu"]),
+    ],
+)
+def test_bad_input(refused, words, said):
+    err = refused("compare", *words)
+    for sentence in said:
+        assert sentence in err
+
+
+SHORT = [
+    "compare", "suite=digits", "systems=[image_gpt,gan_from_gpt]", "suite.kimg=0.6", "suite.seconds=0.5", "suite.seeds=[0]",
+    "suite.points=2", "num_samples=64", "speed_images=4", "suite.common=[holdout=0.2,extractor=classifier,metrics=fast,"
+    "metrics.num_samples=64,extractor.steps=50,logger=none,trainer=cpu]", "jobs=2",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_path):
+    process = transgan_process.start(*SHORT, cwd=tmp_path)
+    out, limit = tmp_path / "comparisons" / "digits", time.monotonic() + 200
+    while not list(out.glob("runs/image_gpt-images-0/stats.csv")):
+        assert time.monotonic() < limit and process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)                     # this process alone; it tells the others
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 130 and "the same command goes on" in said, said
+    assert not list(out.glob("comparison.*"))
+
+    done = transgan_process(*SHORT, cwd=tmp_path, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = rows_of(out / "comparison.csv")
+    assert [(r["system"], r["budget"]) for r in rows] == [
+        ("image_gpt", "images"), ("gan_from_gpt", "images"), ("image_gpt", "seconds"), ("gan_from_gpt", "seconds"),
+    ]  # fmt: skip
+    images = rows[:2]
+    assert all(abs(float(row["kimg"]) - 0.6) < 0.13 for row in images)      # whole batches of 64, twice
+    assert float(images[1]["pretraining_kimg"]) > 0 and float(images[0]["pretraining_kimg"]) == 0
+    assert images[0]["bits_per_dim_heldout"] and not images[1]["bits_per_dim_heldout"]
+    text = (out / "comparison.md").read_text()
+    assert "undecided" in text and "without numbers: " in text
+    assert list((out / "figures").glob("fd_classifier_against_seconds_*.png"))
+
+    made = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoints/last.ckpt")}
+    begin = time.monotonic()
+    again = transgan_process(*SHORT, cwd=tmp_path)
+    assert again.returncode == 0 and "train " not in again.stdout, again.stdout
+    assert time.monotonic() - begin < 60
+    assert made == {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoints/last.ckpt")}
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_be_trained_is_named_with_its_log(transgan_process, tmp_path):
+    words = [*SHORT, "systems=[image_gpt]", "suite.systems.image_gpt.train=[experiment=digits_gpt,tokens.levels=3]"]
+    done = transgan_process(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "image_gpt-images-0 was not trained: tokens.levels=3" in done.stderr and "image_gpt-images-0.txt" in done.stderr

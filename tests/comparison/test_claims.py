@@ -1,0 +1,71 @@
+"""Verdicts: Welch's interval against scipy's worked-out numbers and by its coverage; what a claim needs to hold."""
+
+import math
+import random
+
+import pytest
+
+from transgan.comparison.claims import FAILS, HOLDS, UNDECIDED, judged, test as compared, verdict, welch
+
+
+def test_welch_by_hand():
+    ours, theirs = [1.0, 2.0, 3.0], [6.0, 8.0, 13.0]
+    # means 2 and 9, variances 1 and 13: standard error sqrt(14 / 3), degrees of freedom (14/3)^2 / (1/18 + 169/18)
+    error, freedom = math.sqrt(14 / 3), (14 / 3) ** 2 / (1 / 18 + 169 / 18)
+    from scipy.special import stdtrit
+
+    half = stdtrit(freedom, 0.975) * error
+    assert welch(ours, theirs) == pytest.approx((-7 - half, -7 + half))
+
+
+def test_the_interval_holds_the_truth_19_times_of_20():
+    draw = random.Random(0)
+    inside = 0
+    for _ in range(2000):
+        low, high = welch([draw.gauss(5, 1) for _ in range(3)], [draw.gauss(4, 1) for _ in range(3)])
+        inside += low <= 1 <= high
+    assert 0.94 <= inside / 2000 <= 0.98                    # Welch is a little careful with three of each
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, better, expected",
+    [
+        ([1.0, 1.1, 0.9], [2.0, 2.1, 1.9], "lower", HOLDS),
+        ([2.0, 2.1, 1.9], [1.0, 1.1, 0.9], "lower", FAILS),
+        ([2.0, 2.1, 1.9], [1.0, 1.1, 0.9], "higher", HOLDS),
+        ([1.0, 1.1, 0.9], [2.0, 2.1, 1.9], "higher", FAILS),
+        ([1.0, 3.0, 2.0], [1.5, 2.5, 2.2], "lower", UNDECIDED),
+        ([1.0], [2.0], "lower", UNDECIDED),                 # one seed says nothing about spread
+        ([1.0, 1.0], [1.0, 1.0], "lower", UNDECIDED),
+        ([1.0, 1.0], [2.0, 2.0], "lower", HOLDS),
+    ],
+)
+def test_verdict_of_two_systems(ours, theirs, better, expected):
+    found = compared("fd", "images", ("a", ours), ("b", theirs), better)
+    assert found.verdict == expected
+    assert found.sentence().startswith(f"{expected} against b (fd, images: ")
+
+
+def test_verdict_of_a_claim():
+    def of(*verdicts):
+        numbers = {HOLDS: [1.0, 1.1, 0.9], FAILS: [9.0, 9.1, 8.9], UNDECIDED: [2.0, 7.0, 6.0]}
+        return [compared("fd", "images", ("a", numbers[each]), ("b", [5.0, 5.1, 4.9]), "lower") for each in verdicts]
+
+    assert verdict(of(HOLDS, HOLDS)) == HOLDS
+    assert verdict(of(HOLDS, FAILS)) == FAILS
+    assert verdict(of(HOLDS, UNDECIDED)) == UNDECIDED
+    assert verdict(of(UNDECIDED)) == UNDECIDED
+    assert verdict([]) == UNDECIDED
+
+
+def test_a_claim_about_a_system_without_numbers_is_undecided_and_says_so():
+    numbers = {"gpt": [1.0, 1.1, 0.9], "rnn": [2.0, 2.1, 1.9], "gan": []}
+    test = {"metric": "bits", "budget": "images", "better": "lower", "ours": "gpt"}
+    claims = {
+        "whole": {"says": "", "tests": [test | {"theirs": ["rnn"]}]},
+        "part": {"says": "", "tests": [test | {"theirs": ["rnn", "gan"]}]},
+    }
+    found = judged(claims, lambda system, budget, metric: numbers[system])
+    assert found["whole"][0] == HOLDS and not found["whole"][2]
+    verdict_of_part, tests, missing = found["part"]
+    assert verdict_of_part == UNDECIDED and len(tests) == 1 and missing == ["gan"]

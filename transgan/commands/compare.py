@@ -1,0 +1,330 @@
+"""`transgan compare`: several runs by one protocol; or a suite, whose runs are trained first where they are missing."""
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from omegaconf import ListConfig, OmegaConf
+from rich.table import Table
+
+from transgan import checkpoint
+from transgan.callbacks.samples import layout, save_grid
+from transgan.commands.evaluate import device_named, judge_config
+from transgan.commands.report import latex_row, protocol_line
+from transgan.commands.run_folder import differences, make, open_console
+from transgan.commands.sources import is_run
+from transgan.commands.subjects import Run
+from transgan.comparison.record import Record, mixed
+from transgan.comparison.suite import Suite
+from transgan.errors import UserError, setting_up
+
+ROUNDS = 5          # of the sampling speed, each over all systems
+LONG = 15.0         # seconds after which a system's sampling speed is measured no more
+
+
+def main(config, arguments: list[str]) -> int:
+    """Trains what is missing, measures, writes. Returns the exit code."""
+    start = time.monotonic()
+    with setting_up():
+        check(config)
+        console = open_console()
+        torch.set_num_threads(config.threads)
+        out = Path(config.out or f"comparisons/{config.suite.name if config.suite else 'runs'}").expanduser()
+        notes: list[str] = []
+        if config.suite is not None:
+            only = None if config.systems is None else list(config.systems)
+            suite = Suite(OmegaConf.to_container(config.suite, resolve=True), out, only)
+            jobs = config.jobs or os.cpu_count()
+            suite.train(jobs, lambda text: console.print(text))
+            records, title, says = suite.records(), suite.title, suite.says
+            claims = suite.config["claims"]
+            notes += [f"{jobs} runs trained at a time", *suite.missed(records)]
+        else:
+            records, notes = runs(config)
+            title, says, claims = str, str, {}
+        if found := mixed(records):
+            raise UserError(*(f"{each}; they cannot stand in one table, compare each kind by itself" for each in found))
+        console.print(f"runs    {len(records)} of {len({r.system for r in records})} systems")
+        judge, real, line = measure(config, records, console, arguments)
+        modules = {name: module_of(records, name, config.device) for name in dict.fromkeys(r.system for r in records)}
+        sizes = {name: {part: sum(p.numel() for p in getattr(module, part).parameters()) for part in module.networks}
+                 for name, module in modules.items()}
+        with console.status("sampling speed"):
+            speeds = sampling_speeds(modules, config.speed_images)
+        notes.append(f"sampling speed: medians of up to {ROUNDS} rounds over all systems, {config.speed_images} images "
+                     f"at once, {config.threads} thread(s), {config.device}")
+        comparison = Comparison(out, records, title, says, claims, judge.primary, line, speeds, sizes, notes)
+        with console.status("pictures"):
+            comparison.pictures(modules, real)
+        comparison.write()
+    comparison.show(console)
+    console.print(f"look    {out / 'comparison.md'} ({time.monotonic() - start:.0f} s)")
+    return 0
+
+
+def check(config) -> None:
+    """What can be said to be wrong before anything heavy begins; all of it at once."""
+    found = []
+    if config.suite is None and not config.run:
+        found.append("say what to compare: run folders, or suite=digits")
+    if config.systems is not None and (config.suite is None or not isinstance(config.systems, ListConfig)):
+        found.append(f"systems={config.systems}: it takes a list of the systems of a suite=, such as [gan,vae]")
+    if config.suite is not None and config.run:
+        found.append("suite= trains its own runs; leave the run folders out, or compare them without suite=")
+    if len(config.run) == 1:
+        found.append(f"{config.run[0]} alone compares with nothing; give two run folders or more, or `transgan evaluate`")
+    for run in config.run:
+        if not Path(run).expanduser().exists():
+            found.append(f"there is no run folder at {run}; `ls runs` shows the runs there are")
+        elif not is_run(run):
+            found.append(f"{run} holds images and not a run; `transgan evaluate {run} against=...` measures images")
+    if len(set(map(str, config.run))) < len(config.run):
+        found.append("a run is given twice; give each once")
+    for key, least in (("jobs", 1), ("threads", 1), ("speed_images", 1)):
+        value = config[key]
+        if value is not None and (not isinstance(value, int) or value < least):
+            found.append(f"{key}={value}: it takes a whole number, {least} or more")
+    if config.checkpoint not in ("last", "best"):
+        found.append(f"checkpoint={config.checkpoint}: it takes last or best")
+    try:
+        config.device = device_named(config.device)
+    except UserError as error:
+        found += error.findings
+    if found:
+        raise UserError(*found)
+
+
+def runs(config) -> tuple[list[Record], list[str]]:
+    """-> (the runs given, those that differ in seed and name alone as one system; what must be said of them)"""
+    records, notes, kinds = [], [], []
+    for given in config.run:
+        record = Record(Path(given).expanduser(), "", "as they are", 0, config.checkpoint)
+        record.seed = record.config["seed"]
+        start = record.config.get("warm_start") or {}
+        if start.get("source"):
+            before = Path(start["source"]).parent.parent
+            if (before / "stats.csv").exists():
+                record.before = Record(before, "pre-training", "as they are", 0)
+            else:
+                notes.append(f"{given} began with {start['source']}, which is gone: its cost is not counted")
+        if record.config.get("init_from"):
+            notes.append(f"{given} began with the weights of {record.config['init_from']}, whose cost is not counted")
+        records.append(record)
+        same = next((kind for kind in kinds if alike(kind[0], record)), None)
+        kinds.append([record]) if same is None else same.append(record)
+    taken: set[str] = set()
+    for kind in kinds:
+        names = [record.folder.name for record in kind]
+        name = os.path.commonprefix(names).rstrip("-_. 0123456789") if len(kind) > 1 else names[0]
+        name = name if name and name not in taken else names[0]
+        name = name if name not in taken else str(kind[0].folder)
+        taken.add(name)
+        for record in kind:
+            record.system = name
+    extractors = {json.dumps(r.config.get("extractor"), sort_keys=True): r for r in records}
+    if len(extractors) > 1 and config.extractor is None:
+        raise UserError("the runs were trained with different extractors; say by which one to compare them, such as "
+                        "extractor=classifier")
+    return records, notes
+
+
+def alike(one: Record, other: Record) -> bool:
+    """Whether two runs differ in their seed and in what may change in a run alone."""
+    found = [each for each in differences(one.config, other.config)
+             if each.partition(":")[0].split(".")[-1] not in ("seed", "source", "sha256", "checkpoint")]
+    return not found and one.own_kimg == other.own_kimg
+
+
+def measure(config, records: list[Record], console, arguments: list[str]):
+    """Every run by one judge, unless its evaluation is there already. -> (judge, real images, line about the protocol)"""
+    wanted = OmegaConf.create({
+        "checkpoint": config.checkpoint, "ema": True, "against": None, "heldout": None, "resolution": None,
+        "channels": None, "psi": 1.0, "out": None,
+    })  # fmt: skip
+
+    def subject_of(record: Record) -> Run:
+        return Run(OmegaConf.merge(wanted, {"run": str(record.path).replace("${", "\\${")}), config.device)
+
+    first = subject_of(records[0])
+    judge = make(judge_config(config, first.trained))
+    real, heldout, _ = first.reals(wanted, judge)
+    with console.status("features of all real images"):
+        judge.prepare(real, heldout, config.device, conditional=first.takes_classes_of(real))
+    protocol = judge.protocol("ema")
+    for count, record in enumerate(records, 1):
+        file = record.folder / "evaluations" / f"{round(record.own_kimg):06d}-{record.path.stem}-{protocol['id']}.json"
+        saved = known(file, record.sha256, protocol)
+        if saved is None:
+            begin, subject = time.monotonic(), subject_of(record)
+            subject.unseen = first.unseen
+            with console.status(f"measuring {record.folder.name}"):
+                result = judge(subject.generate)
+                likelihood = subject.likelihood()
+            subject.write(wanted, result, protocol, time.monotonic() - begin, {
+                "name": record.folder.name, "kimg": subject.kimg, "metrics": result.numbers, "spread": result.spread,
+                "details": result.details, "likelihood": likelihood, "flags": result.flags, "protocol": protocol,
+                "protocol_line": protocol_line(protocol), "latex": latex_row(record.folder.name, result),
+                "seconds": round(time.monotonic() - begin, 3), "command": ["transgan", "compare", *arguments],
+            })  # fmt: skip
+            saved = json.loads(file.read_text())
+            console.print(f"        {count}/{len(records)} measured {record.folder.name}: {judge.primary} "
+                          f"{result.numbers[judge.primary]:.4g}, {time.monotonic() - begin:.0f} s")
+        record.metrics = {name: value for name, value in saved["metrics"].items() if value is not None}
+        record.evaluation = {"file": file, "protocol": saved["protocol"], "likelihood": saved["likelihood"]}
+    return judge, real, protocol_line(protocol)
+
+
+def known(file: Path, sha256: str, protocol: dict) -> dict | None:
+    """An evaluation of this very checkpoint by this protocol and seed."""
+    if not file.exists():
+        return None
+    saved = json.loads(file.read_text())
+    same = saved.get("checkpoint_sha256") == sha256 and saved["protocol"]["seed"] == protocol["seed"]
+    return saved if same and "likelihood" in saved else None
+
+
+def module_of(records: list[Record], name: str, device: str):
+    record = next(record for record in records if record.system == name)
+    return checkpoint.load(record.path)[0].to(device)
+
+
+def sampling_speeds(modules: dict, count: int) -> dict[str, dict[str, float]]:
+    """name -> images per second `count` at once, and seconds for one image; the systems take turns."""
+    taken: dict[str, dict[str, list[float]]] = {name: {"many": [], "one": []} for name in modules}
+    for turn in range(ROUNDS + 1):                      # the first one warms up
+        for name, module in modules.items():
+            if turn > 1 and sum(taken[name]["many"]) > LONG:
+                continue
+            for key, seeds in (("many", list(range(count))), ("one", [turn])):
+                begin = time.perf_counter()
+                module.generate(seeds, module.labels_of(seeds)).cpu()
+                if turn:
+                    taken[name][key].append(time.perf_counter() - begin)
+    return {
+        name: {
+            "images_per_second": round(count / statistics.median(each["many"]), 1),
+            "seconds_per_image": round(statistics.median(each["one"]), 6),
+        }
+        for name, each in taken.items()
+    }  # fmt: skip
+
+
+class Comparison:
+    """What `transgan compare` writes into `out`: comparison.csv, comparison.md, figures/ and samples/."""
+
+    def __init__(self, out, records, title, says, claims, primary, line, speeds, sizes, notes):
+        from transgan.comparison import tables
+        from transgan.comparison.claims import judged
+
+        self.out, self.records, self.title, self.says, self.claims = out, records, title, says, claims
+        self.primary, self.line, self.speeds, self.sizes, self.notes = primary, line, speeds, sizes, notes
+        self.tables = tables
+        self.budgets = {
+            budget: {
+                name: [r for r in records if (r.system, r.budget) == (name, budget)]
+                for name in dict.fromkeys(r.system for r in records if r.budget == budget)
+            }
+            for budget in dict.fromkeys(r.budget for r in records)
+        }
+        self.found = judged(claims, lambda system, budget, metric: tables.values(
+            self.budgets.get(budget, {}).get(system, []), metric))
+        self.shown: list[tuple[str, str]] = []          # (file, what it shows)
+
+    @property
+    def quality(self) -> str:
+        """The number that pictures show: against held-out images where there are some."""
+        heldout = f"{self.primary}_heldout"
+        return heldout if any(heldout in record.metrics for record in self.records) else self.primary
+
+    def pictures(self, modules: dict, real) -> None:
+        from PIL import Image
+
+        from transgan.comparison import figures
+
+        folder, bits = self.out / "figures", "bits_per_dim_heldout"
+        for budget, groups in self.budgets.items():
+            for metric in (self.primary, bits):
+                if len(figures.protocols_of(groups, metric)) > 1 and metric == self.primary:
+                    self.notes.append(f"no curves of {metric}: the runs measured it by different protocols while training")
+                    continue
+                for against in ("kimg", "seconds"):
+                    word = {"kimg": "images", "seconds": "seconds"}[against]
+                    path = folder / f"{metric}_against_{word}_{budget.replace(' ', '_')}.png"
+                    if figures.curves(path, groups, self.title, metric, against, self.says(budget)):
+                        self.shown.append((f"figures/{path.name}", f"{metric} against {word}, {self.says(budget)}"))
+            for x, label, word in (
+                ({n: each["images_per_second"] for n, each in self.speeds.items()}, "sampled images per second", "speed"),
+                ({n: next(iter(each.values())) for n, each in self.sizes.items()}, "parameters that make images", "size"),
+            ):
+                path = folder / f"quality_against_{word}_{budget.replace(' ', '_')}.png"
+                if figures.scatter(path, groups, self.title, self.quality, self.tables.values, x, label, self.says(budget)):
+                    self.shown.append((f"figures/{path.name}", f"{self.quality} against {label}, {self.says(budget)}"))
+        figures.bars(folder / "parameters.png", self.title, self.sizes)
+        self.shown.append(("figures/parameters.png", "parameters"))
+        grids = {}
+        module = next(iter(modules.values()))
+        columns, labels = layout(100, module.num_classes)
+        save_grid(real_grid(real, labels, columns), self.out / "samples" / "real.png", columns)
+        for name, module in modules.items():
+            images = torch.cat([
+                module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
+                for i in (0, 50)
+            ])  # fmt: skip
+            save_grid(images, self.out / "samples" / f"{name}.png", columns)
+        for name in ("real", *modules):
+            with Image.open(self.out / "samples" / f"{name}.png") as file:
+                grids[name] = file.convert("RGB").copy()
+        figures.side_by_side(
+            folder / "samples.png", grids, lambda name: "real images" if name == "real" else self.title(name)
+        )
+        self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
+
+    def write(self) -> None:
+        tables = self.tables
+        lines = ["# Comparison", "", f"Protocol {self.line}", ""]
+        for budget, groups in self.budgets.items():
+            lines += [f"## {self.says(budget).capitalize()}", ""]
+            lines += tables.budget_table(groups, self.title, self.primary, self.speeds, self.sizes) + [""]
+        count = max(len(group) for groups in self.budgets.values() for group in groups.values())
+        lines += [f"Means ± standard deviations over {count} seeds of the training." if count > 1 else "One seed.", ""]
+        lines += [f"- {note}" for note in self.notes] + [""]
+        if self.found:
+            lines += ["## Claims", "", *tables.claims_table(self.found, self.claims, self.title), "",
+                      "A test holds, or fails, where Welch's 95 % interval of the difference of means is on one side of 0. "
+                      "A bound on bits per dimension may be loose: the true number is that or less.", ""]
+        lines += ["## Pictures", "", *(f"![{text}]({file})" for file, text in self.shown), ""]
+        lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
+        self.out.mkdir(parents=True, exist_ok=True)
+        tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
+        beside = self.out / "comparison.md.tmp"
+        beside.write_text("\n".join(lines))
+        os.replace(beside, self.out / "comparison.md")
+
+    def show(self, console) -> None:
+        """The short of it."""
+        for budget, groups in self.budgets.items():
+            table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
+            for name, group in groups.items():
+                table.add_row(self.title(name), *(
+                    self.tables.spread(self.tables.values(group, key))
+                    for key in (self.quality, "bits_per_dim_heldout", "kimg", "seconds")
+                ), f"{self.speeds[name]['images_per_second']:,.0f}")
+            console.print(f"\n{self.says(budget)}")
+            console.print(table)
+        for note in self.notes:
+            console.print(f"note    {note}")
+        for line in self.tables.claims_table(self.found, self.claims, self.title):
+            console.print(line.replace("**", "").replace("- ", "claim   ", 1) if line.startswith("- ") else f"      {line}")
+        console.print(f"protocol {self.line}")
+
+
+def real_grid(real, labels, columns: int):
+    """Real images in a grid's layout: row by row another one of each column's class."""
+    if labels is None:
+        return real.__getitems__(torch.linspace(0, len(real) - 1, 100).long().tolist())[0]
+    members = {int(k): (real.labels == k).nonzero().flatten().tolist() for k in real.labels.unique()}
+    chosen = [members[int(k)][i // columns % len(members[int(k)])] for i, k in enumerate(labels)]
+    return real.__getitems__(chosen)[0]

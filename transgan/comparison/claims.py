@@ -1,0 +1,80 @@
+"""Whether a claim about systems holds, by the seeds there are: Welch's interval for each pair of systems."""
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from scipy import stats
+
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+
+
+@dataclass(frozen=True)
+class Test:
+    """One system's number against another's. `difference` is ours minus theirs, from `low` to `high` with 95 %."""
+
+    metric: str
+    budget: str
+    ours: str
+    theirs: str
+    our_mean: float
+    their_mean: float
+    difference: float
+    low: float
+    high: float
+    verdict: str
+
+    def sentence(self) -> str:
+        sign = "+" if self.difference > 0 else ""
+        interval = "" if math.isnan(self.low) else f", 95 % {self.low:+.3g} to {self.high:+.3g}"
+        return (f"{self.verdict} against {self.theirs} ({self.metric}, {self.budget}: {self.our_mean:.4g} against "
+                f"{self.their_mean:.4g}, {sign}{self.difference:.3g}{interval})")
+
+
+def welch(ours: list[float], theirs: list[float]) -> tuple[float, float]:
+    """The 95 % interval of the difference of two means with unequal variances (Welch, 1947); NaN below two of each."""
+    if min(len(ours), len(theirs)) < 2:
+        return math.nan, math.nan
+    difference = statistics.fmean(ours) - statistics.fmean(theirs)
+    if statistics.variance(ours) == statistics.variance(theirs) == 0:
+        return difference, difference
+    interval = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    return float(interval.low), float(interval.high)
+
+
+def test(metric: str, budget: str, ours: tuple[str, list], theirs: tuple[str, list], better: str) -> Test:
+    """`ours` and `theirs` are names with their values over seeds; `better` is "lower" or "higher".
+
+    A claim holds where the whole interval is on its side, fails where it is on the other, and is undecided else.
+    """
+    (our_name, our_values), (their_name, their_values) = ours, theirs
+    low, high = welch(our_values, their_values)
+    good, bad = (high < 0, low > 0) if better == "lower" else (low > 0, high < 0)
+    verdict = HOLDS if good else FAILS if bad else UNDECIDED
+    a, b = statistics.fmean(our_values), statistics.fmean(their_values)
+    return Test(metric, budget, our_name, their_name, a, b, a - b, low, high, verdict)
+
+
+def verdict(tests: list[Test]) -> str:
+    """Of a claim: it fails with any of its tests, and holds if all do."""
+    found = {each.verdict for each in tests}
+    if not tests or found == {UNDECIDED}:
+        return UNDECIDED
+    return FAILS if FAILS in found else HOLDS if found == {HOLDS} else UNDECIDED
+
+
+def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[str]]]:
+    """-> name -> (verdict, tests, what is missing), for `values(system, budget, metric)`, a list over seeds."""
+    found = {}
+    for name, claim in claims.items():
+        tests, missing = [], []
+        for each in claim["tests"]:
+            for theirs in each["theirs"]:
+                ours = each["ours"]
+                pair = [values(system, each["budget"], each["metric"]) for system in (ours, theirs)]
+                if not all(pair):
+                    missing += [system for system, numbers in zip((ours, theirs), pair, strict=True) if not numbers]
+                    continue
+                tests.append(test(each["metric"], each["budget"], (ours, pair[0]), (theirs, pair[1]), each["better"]))
+        found[name] = (verdict(tests) if not missing else UNDECIDED, tests, sorted(set(missing)))
+    return found

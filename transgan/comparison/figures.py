@@ -1,0 +1,129 @@
+"""The pictures of a comparison: quality against seconds, images, sampling speed and size; samples side by side."""
+
+import os
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from transgan.comparison.record import Point, Record
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
+
+LINE = ("-", "--", "-.", ":")       # so that nobody has to tell them by colour alone
+MARK = "osD^vPX*<>"
+
+
+def style(index: int) -> dict:
+    return {"color": f"C{index % 10}", "marker": MARK[index % len(MARK)], "linestyle": LINE[index % len(LINE)]}
+
+
+def save(figure, path: Path) -> Path:
+    """Written beside and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    figure.savefig(beside, format="png", dpi=150, bbox_inches="tight")
+    plt.close(figure)
+    os.replace(beside, path)
+    return path
+
+
+def curves(
+    path: Path, groups: dict[str, list[Record]], titles, metric: str, against: str, title: str
+) -> Path | None:
+    """A number against "kimg" or "seconds", the mean over seeds with the range; only what one protocol measured.
+
+    Returns None where no run has it, or only one point.
+    """
+    found = {name: [c for r in group if (c := r.curve(metric))] for name, group in groups.items()}
+    found = {name: lines for name, lines in found.items() if lines and max(map(len, lines)) > 1}
+    if not found:
+        return None
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for index, name in enumerate(groups):
+        if name not in found:
+            continue
+        x, middle, low, high = mean_curve(found[name], against)
+        axes.plot(x, middle, label=titles(name), markersize=4, **style(index))
+        axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    words = {"kimg": "images shown / 1,000, pre-training with them", "seconds": "seconds of training, pre-training with them"}
+    axes.set_xlabel(words[against])
+    axes.set_ylabel(f"{metric} (lower is better)")
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8, frameon=False)
+    return save(figure, path)
+
+
+def mean_curve(lines: list[list[Point]], against: str) -> tuple[np.ndarray, ...]:
+    """-> (x, mean, lowest, highest) over seeds, point by point as far as all go."""
+    count = min(map(len, lines))
+    x = np.mean([[getattr(point, against) for point in line[:count]] for line in lines], 0)
+    y = np.array([[point.value for point in line[:count]] for line in lines])
+    return x, y.mean(0), y.min(0), y.max(0)
+
+
+def protocols_of(groups: dict[str, list[Record]], metric: str) -> set[str]:
+    """The protocols that a number was measured by while training."""
+    return {point.protocol for group in groups.values() for record in group for point in record.curve(metric)}
+
+
+def scatter(
+    path: Path, groups: dict, titles, metric: str, numbers: Callable, x: dict[str, float], label: str, title: str
+) -> Path | None:
+    """A number, mean and range over seeds, against something of each system on a logarithmic axis."""
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    shown = 0
+    for index, (name, group) in enumerate(groups.items()):
+        found = numbers(group, metric)
+        if not found or name not in x:
+            continue
+        shown += 1
+        mean = statistics.fmean(found)
+        errors = [[mean - min(found)], [max(found) - mean]]
+        axes.errorbar([x[name]], [mean], yerr=errors, label=titles(name), markersize=8, capsize=3,
+                      **style(index) | {"linestyle": "none"})
+    if not shown:
+        plt.close(figure)
+        return None
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"{metric} (lower is better)")
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8, frameon=False)
+    return save(figure, path)
+
+
+def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
+    """Parameters of each system: the network that makes images, and what else was trained."""
+    figure, axes = plt.subplots(figsize=(7, 0.45 * len(sizes) + 1.2))
+    names = list(sizes)[::-1]
+    first = [next(iter(sizes[name].values())) for name in names]
+    others = [sum(sizes[name].values()) - own for name, own in zip(names, first, strict=True)]
+    axes.barh([titles(name) for name in names], first, color="C0", label="makes the images")
+    axes.barh([titles(name) for name in names], others, left=first, color="C7", label="trained with it (a judge)")
+    for place, own in enumerate(first):
+        axes.text(own / 2, place, f"{own:,}", ha="center", va="center", color="white", fontsize=8)
+    axes.set_xlabel("parameters")
+    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2)
+    return save(figure, path)
+
+
+def side_by_side(path: Path, pictures: dict[str, np.ndarray], titles) -> Path:
+    """A grid of samples of each system, the same classes in the same columns; real images first."""
+    columns = min(4, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.7 * rows), squeeze=False)
+    for place in axes.flat:
+        place.axis("off")
+    for place, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
+        place.imshow(picture, cmap="gray", interpolation="nearest")
+        place.set_title(titles(name), fontsize=10)
+    figure.tight_layout()
+    return save(figure, path)

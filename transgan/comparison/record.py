@@ -1,0 +1,126 @@
+"""What a run folder tells of its training: what it cost, and how good it was along the way."""
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from transgan import checkpoint
+
+DIGITS = 12         # of a checkpoint's hash, in tables
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number measured while training: images shown and seconds trained until then, and the protocol's id."""
+
+    kimg: float
+    seconds: float
+    value: float
+    protocol: str
+
+
+@dataclass
+class Record:
+    """A run of a system. Costs count what came before it (`before`, the run it began with), too.
+
+    system, budget: words of the table it belongs to. seed: of the training. which: "last" or "best" checkpoint.
+    """
+
+    folder: Path
+    system: str
+    budget: str
+    seed: int
+    which: str = "last"
+    before: "Record | None" = None
+    metrics: dict = field(default_factory=dict)         # of one evaluation, filled in by the command
+    evaluation: dict = field(default_factory=dict)      # its file, protocol and likelihood
+
+    @cached_property
+    def path(self) -> Path:
+        return checkpoint.find(self.folder, self.which)
+
+    @cached_property
+    def saved(self) -> dict:
+        """The checkpoint's configuration and facts, without its weights."""
+        saved = checkpoint.read(self.path)
+        return {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
+
+    @cached_property
+    def sha256(self) -> str:
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def config(self) -> dict:
+        return self.saved["config"]
+
+    @property
+    def own_kimg(self) -> float:
+        return self.saved["images_seen"] / 1000
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of images shown, pre-training with it."""
+        return self.own_kimg + (self.before.kimg if self.before else 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training alone, without evaluations, pictures and checkpoints; pre-training with it."""
+        return self.seconds_at(self.own_kimg)
+
+    @property
+    def images_per_second(self) -> float:
+        """Over the run itself."""
+        own = self.seconds - (self.before.seconds if self.before else 0.0)
+        return 1000 * self.own_kimg / own if own > 0 else float("nan")
+
+    @cached_property
+    def clock(self) -> tuple[np.ndarray, np.ndarray]:
+        """-> (kimg, seconds of training until then), from stats.csv."""
+        path = self.folder / "stats.csv"
+        if not path.exists():
+            return np.zeros(1), np.zeros(1)
+        with open(path, newline="") as file:
+            rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in csv.DictReader(file)]
+        kimg = np.array([0.0] + [row[0] for row in rows])
+        speed = np.array([row[1] for row in rows])
+        return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / np.maximum(speed, 1e-9))])
+
+    def seconds_at(self, kimg: float) -> float:
+        """Of training until so many of its own images were shown, pre-training with it."""
+        return float(np.interp(kimg, *self.clock)) + (self.before.seconds if self.before else 0.0)
+
+    def curve(self, name: str) -> list[Point]:
+        """A number of metrics.jsonl along the training; without those measured after it. Costs include pre-training."""
+        path, points = self.folder / "metrics.jsonl", {}
+        lines = path.read_text().splitlines() if path.exists() else []
+        for line in map(json.loads, lines):
+            protocol, value = line["protocol"], line["metrics"].get(name)
+            if value is None or "checkpoint" in protocol or line["kimg"] > self.own_kimg:
+                continue
+            before = self.before.kimg if self.before else 0.0
+            # a likelihood has no id of its own: what it was measured on, and how
+            kind = protocol.get("id") or f"{protocol.get('data', '')[:8]} {protocol.get('likelihood', '')}".strip()
+            points[line["kimg"]] = Point(line["kimg"] + before, self.seconds_at(line["kimg"]), value, kind)
+        return [points[kimg] for kimg in sorted(points)]
+
+
+def mixed(records: list[Record]) -> list[str]:
+    """Why the runs may not stand in one table: sentences, each with two of them; empty if they may."""
+    found = []
+    kinds = {
+        "resolution": lambda r: r.config["resolution"], "channels": lambda r: r.config["channels"],
+        "training images": lambda r: str(r.saved["data"])[:8], "holdout": lambda r: r.config.get("holdout", 0.0),
+        "classes": lambda r: len(r.saved["class_names"] or []) if r.config.get("num_classes") else "none asked for",
+    }  # fmt: skip
+    for what, of in kinds.items():
+        first = records[0]
+        other = next((record for record in records if of(record) != of(first)), None)
+        if other is not None:
+            found.append(f"{first.folder} and {other.folder} differ in {what}: {of(first)} and {of(other)}")
+    return found

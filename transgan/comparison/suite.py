@@ -1,0 +1,221 @@
+"""A suite: which systems to train, at two budgets, with several seeds; and the training of what is missing.
+
+The runs of the first budget see as many images, those of the second train for as many seconds: how many images that
+is, the speed of the first ones tells, which were trained under the same conditions.
+"""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from transgan import checkpoint
+from transgan.comparison.record import Record
+from transgan.errors import UserError
+
+IMAGES, SECONDS = "images", "seconds"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One `transgan train`: name of the run, its arguments, and how far it goes."""
+
+    name: str
+    arguments: tuple[str, ...]
+    kimg: float
+
+
+class Suite:
+    """Plans and trains the runs of `config` (conf/suite/*.yaml) in `folder`/runs. Raises UserError if it makes no sense."""
+
+    def __init__(self, config: dict, folder: Path, only: list[str] | None = None):
+        self.config, self.folder = config, Path(folder)
+        self.runs = self.folder / "runs"
+        self.systems, self.pretraining = config["systems"], config.get("pretraining") or {}
+        self.refuse(only or [])
+        self.systems = {name: system for name, system in self.systems.items() if only is None or name in only}
+
+    def refuse(self, only: list[str]) -> None:
+        config = self.config
+        found = [f"systems: there is no {name} in this suite; there are: {', '.join(self.systems)}"
+                 for name in only if name not in self.systems]
+        for key in ("kimg", "seconds"):
+            if config[key] is not None and config[key] <= 0:
+                found.append(f"suite.{key}={config[key]}: it must be more than 0")
+        if not config["seeds"]:
+            found.append("suite.seeds=[]: give one seed at least, three for a verdict")
+        if config["points"] < 1:
+            found.append(f"suite.points={config['points']}: it takes 1 or more")
+        for name, system in self.systems.items():
+            first = system.get("begins_with")
+            if first is not None and first not in self.pretraining:
+                found.append(f"suite.systems.{name} begins with {first}, which is not under suite.pretraining")
+        known = set(self.systems)
+        for name, claim in config["claims"].items():
+            for test in claim["tests"]:
+                for other in {test["ours"], *test["theirs"]} - known:
+                    found.append(f"suite.claims.{name} speaks of {other}, which is not under suite.systems")
+        if found:
+            raise UserError(*found)
+
+    @property
+    def budgets(self) -> list[str]:
+        return [IMAGES] + [SECONDS] * (self.config["seconds"] is not None)
+
+    def title(self, name: str) -> str:
+        """The words for a system."""
+        return self.config["systems"][name].get("title", name)
+
+    def says(self, budget: str) -> str:
+        """The words for a budget."""
+        return (f"equal images: {self.config['kimg']:g} kimg" if budget == IMAGES
+                else f"equal seconds: {self.config['seconds']:g} s of training")
+
+    def share(self, first: str | None) -> float:
+        """What pre-training takes of a budget."""
+        return self.pretraining[first]["share"] if first is not None else 0.0
+
+    def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float) -> Job:
+        points = self.config["points"]
+        run = f"{name}-{budget}-{seed}"
+        words = [
+            *self.config["common"], *train, f"runs={self.runs}", f"name={run}", f"seed={seed}", f"kimg={kimg:g}",
+            f"log_every={kimg / 40:g}", f"evaluate_every={kimg / points:g}", f"sample_every={kimg:g}",
+            f"checkpoint_every={kimg / points:g}", "evaluate_share=1", "evaluate_at_start=false",
+        ]  # fmt: skip
+        return Job(run, tuple(words), kimg)
+
+    def speed(self, name: str) -> float:
+        """Images per second of training that the runs of equal images had, the median over seeds."""
+        found = [Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed) for seed in self.config["seeds"]]
+        return statistics.median(record.images_per_second for record in found)
+
+    def length(self, name: str, share: float, budget: str) -> float:
+        """Kimg of a run whose part of the budget is `share`; a whole number of hundreds of images."""
+        if budget == IMAGES:
+            return round(share * self.config["kimg"], 1)
+        return max(0.1, round(share * self.config["seconds"] * self.speed(name) / 1000, 1))
+
+    def jobs(self, budget: str, pretraining: bool) -> list[Job]:
+        """The runs of a budget: those that others begin with, or those others. Of seconds: in order of their speed."""
+        found = []
+        for seed in self.config["seeds"]:
+            if pretraining:
+                used = {system["begins_with"] for system in self.systems.values() if system.get("begins_with")}
+                for name in sorted(used):
+                    kimg = self.length(name, self.share(name), budget)
+                    found.append(self.job(name, self.pretraining[name]["train"], budget, seed, kimg))
+                continue
+            for name, system in self.systems.items():
+                first = system.get("begins_with")
+                start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
+                kimg = self.length(name, 1 - self.share(first), budget)
+                found.append(self.job(name, system["train"] + start, budget, seed, kimg))
+        return found
+
+    def missing(self, jobs: list[Job]) -> list[Job]:
+        return [job for job in jobs if not finished(self.runs / job.name, job)]
+
+    def train(self, count: int, say: Callable[[str], None]) -> None:
+        """Trains what is missing, `count` runs at a time. Raises UserError with what failed, when the others are done."""
+        for budget in self.budgets:
+            for pretraining in (True, False):
+                jobs = self.missing(self.jobs(budget, pretraining))
+                if jobs:
+                    say(f"train   {len(jobs)} runs, {'to begin with' if pretraining else self.says(budget)}, "
+                        f"{count} at a time")
+                    with ending_well(say):
+                        failed = list(run_all(jobs, count, self.folder / "logs", say))
+                    if failed:
+                        raise UserError(*failed)
+
+    def missed(self, records: list[Record]) -> list[str]:
+        """Sentences about runs of equal seconds that took a tenth more or less, as where other work came in between."""
+        budget = self.config["seconds"]
+        return [
+            f"{record.folder.name} trained for {record.seconds:.3g} s instead of {budget:g} s"
+            for record in records
+            if record.budget == SECONDS and abs(record.seconds / budget - 1) > 0.1
+        ]
+
+    def records(self) -> list[Record]:
+        """All runs, with what they began with."""
+        found = []
+        for budget in self.budgets:
+            for name, system in self.systems.items():
+                for seed in self.config["seeds"]:
+                    first = system.get("begins_with")
+                    before = Record(self.runs / f"{first}-{budget}-{seed}", first, budget, seed) if first else None
+                    found.append(Record(self.runs / f"{name}-{budget}-{seed}", name, budget, seed, before=before))
+        return found
+
+
+def finished(folder: Path, job: Job) -> bool:
+    """Whether a run was trained by this very command, to its end."""
+    if not (folder / "env.json").exists() or not (folder / "checkpoints" / "last.ckpt").exists():
+        return False
+    command = json.loads((folder / "env.json").read_text())["command"]
+    if command[2:] != list(job.arguments):
+        return False                            # train says whether it goes on, or what differs
+    return checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] >= 1000 * job.kimg
+
+
+def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None]) -> Iterator[str]:
+    """Runs `transgan train` for each, `count` at a time. Yields a sentence for each that failed."""
+    logs.mkdir(parents=True, exist_ok=True)
+    waiting, running, done = list(jobs), {}, 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < count:
+                job = waiting.pop(0)
+                log = logs / f"{job.name}.txt"
+                with open(log, "w") as file:
+                    process = subprocess.Popen(
+                        [sys.executable, "-m", "transgan", "train", *job.arguments], stdout=file, stdin=subprocess.DEVNULL,
+                        stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": path_of_this_package()},
+                        start_new_session=True,             # a Ctrl-C is for this process, which tells them once
+                    )  # fmt: skip
+                running[process] = job, log, time.monotonic()
+            time.sleep(0.1)
+            for process in [each for each in running if each.poll() is not None]:
+                job, log, start = running.pop(process)
+                done += 1
+                say(f"        {done}/{len(jobs)} {job.name}: {job.kimg:g} kimg, {time.monotonic() - start:.0f} s")
+                if process.returncode:
+                    said = [line for line in log.read_text().splitlines() if line.startswith("transgan: ")]
+                    reason = said[-1].removeprefix("transgan: ") if said else f"exit code {process.returncode}"
+                    yield f"{job.name} was not trained: {reason} ({log})"
+    finally:
+        for process in running:                 # they save themselves
+            process.terminate()
+        for process in running:
+            process.wait()
+
+
+@contextmanager
+def ending_well(say: Callable[[str], None]) -> Iterator[None]:
+    """SIGTERM ends things here as Ctrl-C does, so that the runs that are being trained are told to save themselves."""
+    def stop(number, frame):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        say("stopped; the same command goes on")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def path_of_this_package() -> str:
+    """PYTHONPATH with which a child imports the same transgan."""
+    here = str(Path(__file__).parents[2])
+    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,0 +1,140 @@
+"""comparison.csv, a line a run, and comparison.md: a table per budget, the claims, and where every number is from."""
+
+import csv
+import math
+import os
+import statistics
+from pathlib import Path
+
+from transgan.comparison.record import DIGITS, Record
+
+# Beginnings of the names of numbers that are in the CSV alone.
+HIDDEN = ("accuracy_heldout_", "accuracy_real_", "kd_", "cs_", "density_", "auth_pct_", "c_t_", "copy_rate_p_",
+          "copy_rate_heldout_")
+
+
+def values(records: list[Record], metric: str) -> list[float]:
+    """A number of each run that has it: one of its evaluation, or a cost."""
+    costs = {
+        "kimg": lambda r: r.kimg, "seconds": lambda r: r.seconds, "images_per_second": lambda r: r.images_per_second,
+        "bits_per_dim_heldout": lambda r: (r.evaluation.get("likelihood") or {}).get("bits_per_dim_heldout"),
+    }  # fmt: skip
+    found = [costs[metric](record) if metric in costs else record.metrics.get(metric) for record in records]
+    return [value for value in found if value is not None and math.isfinite(value)]
+
+
+def spread(numbers: list[float], digits: int = 3) -> str:
+    """Mean, and the standard deviation over seeds."""
+    if not numbers:
+        return "–"
+    mean = statistics.fmean(numbers)
+    text = f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.{digits}g}"
+    if len(numbers) > 1:
+        text += f" ± {statistics.stdev(numbers):.2g}"
+    return text
+
+
+def shown_metrics(records: list[Record], primary: str) -> list[str]:
+    """The columns of quality: the primary one against held-out images first, and not what is only for the CSV."""
+    names = list(dict.fromkeys(name for record in records for name in record.metrics))
+    names = [name for name in names if not name.startswith(HIDDEN) and not name.endswith("_std")
+             and "_std_" not in name]
+    first = [name for name in (f"{primary}_heldout", primary) if name in names]
+    return first + [name for name in names if name not in first]
+
+
+def table(rows: list[list[str]]) -> list[str]:
+    """Markdown; the first row is the head."""
+    head, *body = rows
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+
+
+def likelihood_of(records: list[Record]) -> str:
+    """What the bits per dimension of a system are: exact, or a bound."""
+    kinds = {(record.evaluation.get("likelihood") or {}).get("likelihood") for record in records} - {None}
+    return "; ".join(sorted(kinds)) or "–"
+
+
+def budget_table(groups: dict[str, list[Record]], titles, primary: str, speeds: dict, sizes: dict) -> list[str]:
+    """One line a system, means and standard deviations over seeds."""
+    records = [record for group in groups.values() for record in group]
+    metrics = shown_metrics(records, primary)
+    has_bits = any(values(group, "bits_per_dim_heldout") for group in groups.values())
+    rows = [["system", *metrics, *(["bits/dim held out", "likelihood"] if has_bits else []), "kimg", "seconds",
+             "training images/s", "sampled images/s", "parameters"]]
+    for name, group in groups.items():
+        bits = [spread(values(group, "bits_per_dim_heldout"), 4), likelihood_of(group)] if has_bits else []
+        rows.append([
+            titles(name), *(spread(values(group, metric)) for metric in metrics), *bits, spread(values(group, "kimg")),
+            spread(values(group, "seconds")), spread(values(group, "images_per_second")),
+            f"{speeds[name]['images_per_second']:,.0f}" if name in speeds else "–",
+            size_of(sizes[name]),
+        ])  # fmt: skip
+    return table(rows)
+
+
+def size_of(sizes: dict[str, int]) -> str:
+    """Of the network that makes images, and of the others it was trained with."""
+    first, *others = sizes.items()
+    return f"{first[1]:,}" + "".join(f" (+ {size:,} {name})" for name, size in others)
+
+
+def claims_table(found: dict, claims: dict, titles) -> list[str]:
+    """Each claim with its verdict, and a sentence for every pair of systems."""
+    lines = []
+    for name, (verdict, tests, missing) in found.items():
+        lines.append(f"- **{claims[name]['says']}: {verdict}.**")
+        for each in tests:
+            sentence = each.sentence().replace(f"against {each.theirs} (", f"against {titles(each.theirs)} (")
+            lines.append(f"  - {titles(each.ours)} {sentence}")
+        if missing:
+            lines.append(f"  - without numbers: {', '.join(map(titles, missing))}")
+    return lines
+
+
+def sources(records: list[Record], out: Path) -> list[str]:
+    """Where every number is from: run, checkpoint, evaluation, protocol."""
+    rows = [["run", "seed", "checkpoint", "evaluation", "protocol"]]
+    for record in records:
+        for each in (record.before, record):
+            if each is None:
+                continue
+            rows.append([
+                relative(each.folder, out), str(each.seed), f"{each.path.name} {each.sha256[:DIGITS]}",
+                relative(each.evaluation["file"], out) if each.evaluation else "pre-training",
+                each.evaluation["protocol"]["id"] if each.evaluation else "–",
+            ])  # fmt: skip
+    return table([rows[0], *[list(row) for row in dict.fromkeys(map(tuple, rows[1:]))]])
+
+
+def relative(path, out: Path) -> str:
+    return Path(os.path.relpath(path, out)).as_posix()
+
+
+def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out: Path) -> None:
+    """One line a run, with every number that was measured. Written beside and renamed."""
+    metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
+    rows = []
+    for record in records:
+        likelihood = record.evaluation.get("likelihood") or {}
+        parts = sizes[record.system]
+        rows.append({
+            "system": record.system, "budget": record.budget, "seed": record.seed, "kimg": record.kimg,
+            "seconds": round(record.seconds, 3), "pretraining_kimg": record.before.kimg if record.before else 0.0,
+            "pretraining_seconds": round(record.before.seconds, 3) if record.before else 0.0,
+            "training_images_per_second": round(record.images_per_second, 1),
+            "sampled_images_per_second": speeds.get(record.system, {}).get("images_per_second"),
+            "seconds_per_image": speeds.get(record.system, {}).get("seconds_per_image"),
+            "parameters": next(iter(parts.values())), "parameters_trained": sum(parts.values()),
+            "bits_per_dim_heldout": likelihood.get("bits_per_dim_heldout"), "likelihood": likelihood.get("likelihood"),
+            **{name: record.metrics.get(name) for name in metrics},
+            "run": relative(record.folder, out), "checkpoint": record.path.name, "checkpoint_sha256": record.sha256,
+            "evaluation": relative(record.evaluation["file"], out),
+            "protocol": record.evaluation["protocol"]["id"],
+        })  # fmt: skip
+    beside = path.with_name(path.name + ".tmp")
+    with open(beside, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(beside, path)
