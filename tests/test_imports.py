@@ -20,7 +20,7 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": set(),
     "warm_start": {"checkpoint", "errors"},
     "official": set(),
-    "comparison": {"comparison", "checkpoint", "errors"},
+    "comparison": {"comparison", "callbacks", "checkpoint", "errors"},
     "__init__": set(),
     "__main__": {"cli"},
     "commands": {"commands", "comparison", "checkpoint", "warm_start", "official", "errors", "overrides", "callbacks", "data", "metrics", "training"},

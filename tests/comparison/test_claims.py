@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from transgan.comparison.claims import FAILS, HOLDS, UNDECIDED, judged, test as compared, verdict, welch
+from transgan.comparison.claims import FAILS, HOLDS, UNDECIDED, judged, verdict, welch
+from transgan.comparison.claims import test as compared
 
 
 def test_welch_by_hand():

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import torch
 from omegaconf import ListConfig, OmegaConf
-from rich.table import Table
 
 from transgan import checkpoint
-from transgan.callbacks.samples import layout, save_grid
 from transgan.commands.evaluate import device_named, judge_config
 from transgan.commands.report import latex_row, protocol_line
 from transgan.commands.run_folder import differences, make, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Run
 from transgan.comparison.record import Record, mixed
+from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.errors import UserError, setting_up
 
@@ -56,11 +55,12 @@ def main(config, arguments: list[str]) -> int:
             speeds = sampling_speeds(modules, config.speed_images)
         notes.append(f"sampling speed: medians of up to {ROUNDS} rounds over all systems, {config.speed_images} images "
                      f"at once, {config.threads} thread(s), {config.device}")
-        comparison = Comparison(out, records, title, says, claims, judge.primary, line, speeds, sizes, notes)
+        results = Results(out, records, title, says, claims, judge.primary, line, speeds, sizes, notes)
         with console.status("pictures"):
-            comparison.pictures(modules, real)
-        comparison.write()
-    comparison.show(console)
+            results.draw()
+            results.grids(modules, real)
+        results.write()
+    results.show(console)
     console.print(f"look    {out / 'comparison.md'} ({time.monotonic() - start:.0f} s)")
     return 0
 
@@ -75,7 +75,7 @@ def check(config) -> None:
     if config.suite is not None and config.run:
         found.append("suite= trains its own runs; leave the run folders out, or compare them without suite=")
     if len(config.run) == 1:
-        found.append(f"{config.run[0]} alone compares with nothing; give two run folders or more, or `transgan evaluate`")
+        found.append(f"{config.run[0]} alone compares with nothing; give two run folders or more")
     for run in config.run:
         if not Path(run).expanduser().exists():
             found.append(f"there is no run folder at {run}; `ls runs` shows the runs there are")
@@ -139,7 +139,7 @@ def alike(one: Record, other: Record) -> bool:
 
 
 def measure(config, records: list[Record], console, arguments: list[str]):
-    """Every run by one judge, unless its evaluation is there already. -> (judge, real images, line about the protocol)"""
+    """Every run by one judge, unless its evaluation is there. -> (judge, real images, line about the protocol)"""
     wanted = OmegaConf.create({
         "checkpoint": config.checkpoint, "ema": True, "against": None, "heldout": None, "resolution": None,
         "channels": None, "psi": 1.0, "out": None,
@@ -210,121 +210,3 @@ def sampling_speeds(modules: dict, count: int) -> dict[str, dict[str, float]]:
         }
         for name, each in taken.items()
     }  # fmt: skip
-
-
-class Comparison:
-    """What `transgan compare` writes into `out`: comparison.csv, comparison.md, figures/ and samples/."""
-
-    def __init__(self, out, records, title, says, claims, primary, line, speeds, sizes, notes):
-        from transgan.comparison import tables
-        from transgan.comparison.claims import judged
-
-        self.out, self.records, self.title, self.says, self.claims = out, records, title, says, claims
-        self.primary, self.line, self.speeds, self.sizes, self.notes = primary, line, speeds, sizes, notes
-        self.tables = tables
-        self.budgets = {
-            budget: {
-                name: [r for r in records if (r.system, r.budget) == (name, budget)]
-                for name in dict.fromkeys(r.system for r in records if r.budget == budget)
-            }
-            for budget in dict.fromkeys(r.budget for r in records)
-        }
-        self.found = judged(claims, lambda system, budget, metric: tables.values(
-            self.budgets.get(budget, {}).get(system, []), metric))
-        self.shown: list[tuple[str, str]] = []          # (file, what it shows)
-
-    @property
-    def quality(self) -> str:
-        """The number that pictures show: against held-out images where there are some."""
-        heldout = f"{self.primary}_heldout"
-        return heldout if any(heldout in record.metrics for record in self.records) else self.primary
-
-    def pictures(self, modules: dict, real) -> None:
-        from PIL import Image
-
-        from transgan.comparison import figures
-
-        folder, bits = self.out / "figures", "bits_per_dim_heldout"
-        for budget, groups in self.budgets.items():
-            for metric in (self.primary, bits):
-                if len(figures.protocols_of(groups, metric)) > 1 and metric == self.primary:
-                    self.notes.append(f"no curves of {metric}: the runs measured it by different protocols while training")
-                    continue
-                for against in ("kimg", "seconds"):
-                    word = {"kimg": "images", "seconds": "seconds"}[against]
-                    path = folder / f"{metric}_against_{word}_{budget.replace(' ', '_')}.png"
-                    if figures.curves(path, groups, self.title, metric, against, self.says(budget)):
-                        self.shown.append((f"figures/{path.name}", f"{metric} against {word}, {self.says(budget)}"))
-            for x, label, word in (
-                ({n: each["images_per_second"] for n, each in self.speeds.items()}, "sampled images per second", "speed"),
-                ({n: next(iter(each.values())) for n, each in self.sizes.items()}, "parameters that make images", "size"),
-            ):
-                path = folder / f"quality_against_{word}_{budget.replace(' ', '_')}.png"
-                if figures.scatter(path, groups, self.title, self.quality, self.tables.values, x, label, self.says(budget)):
-                    self.shown.append((f"figures/{path.name}", f"{self.quality} against {label}, {self.says(budget)}"))
-        figures.bars(folder / "parameters.png", self.title, self.sizes)
-        self.shown.append(("figures/parameters.png", "parameters"))
-        grids = {}
-        module = next(iter(modules.values()))
-        columns, labels = layout(100, module.num_classes)
-        save_grid(real_grid(real, labels, columns), self.out / "samples" / "real.png", columns)
-        for name, module in modules.items():
-            images = torch.cat([
-                module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
-                for i in (0, 50)
-            ])  # fmt: skip
-            save_grid(images, self.out / "samples" / f"{name}.png", columns)
-        for name in ("real", *modules):
-            with Image.open(self.out / "samples" / f"{name}.png") as file:
-                grids[name] = file.convert("RGB").copy()
-        figures.side_by_side(
-            folder / "samples.png", grids, lambda name: "real images" if name == "real" else self.title(name)
-        )
-        self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
-
-    def write(self) -> None:
-        tables = self.tables
-        lines = ["# Comparison", "", f"Protocol {self.line}", ""]
-        for budget, groups in self.budgets.items():
-            lines += [f"## {self.says(budget).capitalize()}", ""]
-            lines += tables.budget_table(groups, self.title, self.primary, self.speeds, self.sizes) + [""]
-        count = max(len(group) for groups in self.budgets.values() for group in groups.values())
-        lines += [f"Means ± standard deviations over {count} seeds of the training." if count > 1 else "One seed.", ""]
-        lines += [f"- {note}" for note in self.notes] + [""]
-        if self.found:
-            lines += ["## Claims", "", *tables.claims_table(self.found, self.claims, self.title), "",
-                      "A test holds, or fails, where Welch's 95 % interval of the difference of means is on one side of 0. "
-                      "A bound on bits per dimension may be loose: the true number is that or less.", ""]
-        lines += ["## Pictures", "", *(f"![{text}]({file})" for file, text in self.shown), ""]
-        lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
-        self.out.mkdir(parents=True, exist_ok=True)
-        tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
-        beside = self.out / "comparison.md.tmp"
-        beside.write_text("\n".join(lines))
-        os.replace(beside, self.out / "comparison.md")
-
-    def show(self, console) -> None:
-        """The short of it."""
-        for budget, groups in self.budgets.items():
-            table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
-            for name, group in groups.items():
-                table.add_row(self.title(name), *(
-                    self.tables.spread(self.tables.values(group, key))
-                    for key in (self.quality, "bits_per_dim_heldout", "kimg", "seconds")
-                ), f"{self.speeds[name]['images_per_second']:,.0f}")
-            console.print(f"\n{self.says(budget)}")
-            console.print(table)
-        for note in self.notes:
-            console.print(f"note    {note}")
-        for line in self.tables.claims_table(self.found, self.claims, self.title):
-            console.print(line.replace("**", "").replace("- ", "claim   ", 1) if line.startswith("- ") else f"      {line}")
-        console.print(f"protocol {self.line}")
-
-
-def real_grid(real, labels, columns: int):
-    """Real images in a grid's layout: row by row another one of each column's class."""
-    if labels is None:
-        return real.__getitems__(torch.linspace(0, len(real) - 1, 100).long().tolist())[0]
-    members = {int(k): (real.labels == k).nonzero().flatten().tolist() for k in real.labels.unique()}
-    chosen = [members[int(k)][i // columns % len(members[int(k)])] for i, k in enumerate(labels)]
-    return real.__getitems__(chosen)[0]

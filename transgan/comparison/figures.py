@@ -12,6 +12,7 @@ from transgan.comparison.record import Point, Record
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 LINE = ("-", "--", "-.", ":")       # so that nobody has to tell them by colour alone
 MARK = "osD^vPX*<>"
@@ -19,6 +20,13 @@ MARK = "osD^vPX*<>"
 
 def style(index: int) -> dict:
     return {"color": f"C{index % 10}", "marker": MARK[index % len(MARK)], "linestyle": LINE[index % len(LINE)]}
+
+
+def logarithmic(axis) -> None:
+    """Marked at 1, 2, 5, 10, ... in plain numbers; its scale has been set."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure, path: Path) -> Path:
@@ -32,7 +40,7 @@ def save(figure, path: Path) -> Path:
 
 
 def curves(
-    path: Path, groups: dict[str, list[Record]], titles, metric: str, against: str, title: str
+    path: Path, titles: Callable, title: str, groups: dict[str, list[Record]], metric: str, against: str
 ) -> Path | None:
     """A number against "kimg" or "seconds", the mean over seeds with the range; only what one protocol measured.
 
@@ -50,8 +58,9 @@ def curves(
         axes.plot(x, middle, label=titles(name), markersize=4, **style(index))
         axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
     axes.set_yscale("log")
-    words = {"kimg": "images shown / 1,000, pre-training with them", "seconds": "seconds of training, pre-training with them"}
-    axes.set_xlabel(words[against])
+    logarithmic(axes.yaxis)
+    words = {"kimg": "thousands of images shown", "seconds": "seconds of training"}
+    axes.set_xlabel(f"{words[against]}, pre-training with them")
     axes.set_ylabel(f"{metric} (lower is better)")
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3, which="both")
@@ -73,7 +82,7 @@ def protocols_of(groups: dict[str, list[Record]], metric: str) -> set[str]:
 
 
 def scatter(
-    path: Path, groups: dict, titles, metric: str, numbers: Callable, x: dict[str, float], label: str, title: str
+    path: Path, titles: Callable, title: str, groups: dict, metric: str, numbers: Callable, x: dict, label: str
 ) -> Path | None:
     """A number, mean and range over seeds, against something of each system on a logarithmic axis."""
     figure, axes = plt.subplots(figsize=(7, 4.5))
@@ -92,6 +101,8 @@ def scatter(
         return None
     axes.set_xscale("log")
     axes.set_yscale("log")
+    logarithmic(axes.xaxis)
+    logarithmic(axes.yaxis)
     axes.set_xlabel(label)
     axes.set_ylabel(f"{metric} (lower is better)")
     axes.set_title(title, fontsize=10)
@@ -115,15 +126,15 @@ def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
     return save(figure, path)
 
 
-def side_by_side(path: Path, pictures: dict[str, np.ndarray], titles) -> Path:
-    """A grid of samples of each system, the same classes in the same columns; real images first."""
+def side_by_side(path: Path, pictures: dict) -> Path:
+    """Pictures with their titles."""
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.7 * rows), squeeze=False)
     for place in axes.flat:
         place.axis("off")
     for place, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
-        place.imshow(picture, cmap="gray", interpolation="nearest")
-        place.set_title(titles(name), fontsize=10)
+        place.imshow(picture, interpolation="nearest")
+        place.set_title(name, fontsize=10)
     figure.tight_layout()
     return save(figure, path)

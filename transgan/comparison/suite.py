@@ -33,7 +33,10 @@ class Job:
 
 
 class Suite:
-    """Plans and trains the runs of `config` (conf/suite/*.yaml) in `folder`/runs. Raises UserError if it makes no sense."""
+    """Plans and trains the runs of `config` (conf/suite/*.yaml) in `folder`/runs.
+
+    `only` names systems to take. Raises UserError with everything that makes no sense.
+    """
 
     def __init__(self, config: dict, folder: Path, only: list[str] | None = None):
         self.config, self.folder = config, Path(folder)
@@ -124,7 +127,7 @@ class Suite:
         return [job for job in jobs if not finished(self.runs / job.name, job)]
 
     def train(self, count: int, say: Callable[[str], None]) -> None:
-        """Trains what is missing, `count` runs at a time. Raises UserError with what failed, when the others are done."""
+        """Trains what is missing, `count` runs at a time. Raises UserError with what failed, at the end."""
         for budget in self.budgets:
             for pretraining in (True, False):
                 jobs = self.missing(self.jobs(budget, pretraining))
@@ -178,8 +181,9 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
                 log = logs / f"{job.name}.txt"
                 with open(log, "w") as file:
                     process = subprocess.Popen(
-                        [sys.executable, "-m", "transgan", "train", *job.arguments], stdout=file, stdin=subprocess.DEVNULL,
-                        stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": path_of_this_package()},
+                        [sys.executable, "-m", "transgan", "train", *job.arguments],
+                        stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                        env=os.environ | {"PYTHONPATH": path_of_this_package()},
                         start_new_session=True,             # a Ctrl-C is for this process, which tells them once
                     )  # fmt: skip
                 running[process] = job, log, time.monotonic()

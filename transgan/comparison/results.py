@@ -1,0 +1,135 @@
+"""What `transgan compare` leaves: comparison.csv, comparison.md, figures/ and samples/."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+from rich.table import Table
+
+from transgan.callbacks.samples import layout, save_grid
+from transgan.comparison import figures, tables
+from transgan.comparison.claims import judged
+from transgan.comparison.record import Record
+
+BITS = "bits_per_dim_heldout"
+
+
+class Results:
+    """Everything known of a comparison, and its files in `out`.
+
+    Args:
+        records: evaluated runs. title, says: words for a system, for a budget. claims: those of a suite, or none.
+        primary: the name of the Frechet distance. line: the protocol in a sentence.
+        speeds, sizes: of each system, {"images_per_second", ...} and {network: parameters}. notes: sentences to add.
+    """
+
+    def __init__(self, out: Path, records: list[Record], title, says, claims: dict, primary: str, line: str,
+                 speeds: dict, sizes: dict, notes: list[str]):
+        self.out, self.records, self.title, self.says, self.claims = out, records, title, says, claims
+        self.primary, self.line, self.speeds, self.sizes, self.notes = primary, line, speeds, sizes, notes
+        self.budgets = {
+            budget: {
+                name: [r for r in records if (r.system, r.budget) == (name, budget)]
+                for name in dict.fromkeys(r.system for r in records if r.budget == budget)
+            }
+            for budget in dict.fromkeys(r.budget for r in records)
+        }
+        self.found = judged(claims, lambda system, budget, metric: tables.values(
+            self.budgets.get(budget, {}).get(system, []), metric))
+        self.shown: list[tuple[str, str]] = []          # (file, what it shows)
+
+    @property
+    def quality(self) -> str:
+        """The number that pictures show: against held-out images where there are some."""
+        heldout = f"{self.primary}_heldout"
+        return heldout if any(heldout in record.metrics for record in self.records) else self.primary
+
+    def draw(self) -> None:
+        """The figures of numbers."""
+        speeds = {name: each["images_per_second"] for name, each in self.speeds.items()}
+        sizes = {name: next(iter(each.values())) for name, each in self.sizes.items()}
+        for budget, groups in self.budgets.items():
+            place = partial(self.figure, budget)
+            for metric in (self.primary, BITS):
+                if metric == self.primary and len(figures.protocols_of(groups, metric)) > 1:
+                    self.notes.append(f"no curves of {metric} ({self.says(budget)}): the runs measured it by different "
+                                      "protocols while training")
+                    continue
+                for against, word in (("kimg", "images"), ("seconds", "seconds")):
+                    place(f"{metric}_against_{word}", f"{metric} against {word}",
+                          partial(figures.curves, groups=groups, metric=metric, against=against))
+            scatter = partial(figures.scatter, groups=groups, metric=self.quality, numbers=tables.values)
+            for x, label, word in ((speeds, "sampled images per second", "speed"), (sizes, "parameters", "size")):
+                place(f"quality_against_{word}", f"{self.quality} against {label}", partial(scatter, x=x, label=label))
+        figures.bars(self.out / "figures" / "parameters.png", self.title, self.sizes)
+        self.shown.append(("figures/parameters.png", "parameters"))
+
+    def figure(self, budget: str, name: str, text: str, make) -> None:
+        """One picture of a budget, unless there is nothing to show."""
+        path = self.out / "figures" / f"{name}_{budget.replace(' ', '_')}.png"
+        if make(path, titles=self.title, title=self.says(budget)):
+            self.shown.append((f"figures/{path.name}", f"{text}, {self.says(budget)}"))
+
+    def grids(self, modules: dict, real) -> None:
+        """samples/: 100 images of each system and real ones, the same classes in the same columns; and one figure."""
+        columns, labels = layout(100, next(iter(modules.values())).num_classes)
+        pictures = {}
+        for name, module in {"real": None, **modules}.items():
+            images = real_grid(real, labels, columns) if module is None else torch.cat([
+                module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
+                for i in (0, 50)
+            ])  # fmt: skip
+            save_grid(images, self.out / "samples" / f"{name}.png", columns)
+            with Image.open(self.out / "samples" / f"{name}.png") as file:
+                pictures["real images" if module is None else self.title(name)] = file.convert("RGB").copy()
+        figures.side_by_side(self.out / "figures" / "samples.png", pictures)
+        self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
+
+    def write(self) -> None:
+        """comparison.csv and comparison.md, written beside and renamed."""
+        lines = ["# Comparison", "", f"Protocol {self.line}", ""]
+        for budget, groups in self.budgets.items():
+            lines += [f"## {self.says(budget).capitalize()}", ""]
+            lines += tables.budget_table(groups, self.title, self.primary, self.speeds, self.sizes) + [""]
+        count = max(len(group) for groups in self.budgets.values() for group in groups.values())
+        lines += [f"Means ± standard deviations over {count} seeds of the training." if count > 1 else "One seed.", ""]
+        lines += [f"- {note}" for note in self.notes] + [""]
+        if self.found:
+            lines += ["## Claims", "", *tables.claims_table(self.found, self.claims, self.title), "",
+                      "A test holds, or fails, where Welch's 95 % interval of the difference of means is on one side "
+                      "of 0. A bound on bits per dimension may be loose: the true number is that or less.", ""]
+        lines += ["## Pictures", "", *(f"![{text}]({file})" for file, text in self.shown), ""]
+        lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
+        self.out.mkdir(parents=True, exist_ok=True)
+        tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
+        beside = self.out / "comparison.md.tmp"
+        beside.write_text("\n".join(lines))
+        os.replace(beside, self.out / "comparison.md")
+
+    def show(self, console) -> None:
+        """The short of it."""
+        for budget, groups in self.budgets.items():
+            table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
+            for name, group in groups.items():
+                table.add_row(self.title(name), *(
+                    tables.spread(tables.values(group, key)) for key in (self.quality, BITS, "kimg", "seconds")
+                ), f"{self.speeds[name]['images_per_second']:,.0f}")
+            console.print(f"\n{self.says(budget)}")
+            console.print(table)
+        for note in self.notes:
+            console.print(f"note    {note}")
+        for line in tables.claims_table(self.found, self.claims, self.title):
+            own = line.startswith("- ")
+            console.print(line.replace("**", "").replace("- ", "claim   ", 1) if own else f"      {line}")
+        console.print(f"protocol {self.line}")
+
+
+def real_grid(real, labels, columns: int):
+    """Real images in a grid's layout: row by row another one of each column's class."""
+    if labels is None:
+        return real.__getitems__(torch.linspace(0, len(real) - 1, 100).long().tolist())[0]
+    members = {int(k): (real.labels == k).nonzero().flatten().tolist() for k in real.labels.unique()}
+    chosen = [members[int(k)][i // columns % len(members[int(k)])] for i, k in enumerate(labels)]
+    return real.__getitems__(chosen)[0]
