@@ -118,7 +118,7 @@ def runs(config) -> tuple[list[Record], list[str]]:
     taken: set[str] = set()
     for kind in kinds:
         names = [record.folder.name for record in kind]
-        name = os.path.commonprefix(names).rstrip("-_. 0123456789") if len(kind) > 1 else names[0]
+        name = stem(names) if len(kind) > 1 else names[0]
         name = name if name and name not in taken else names[0]
         name = name if name not in taken else str(kind[0].folder)
         taken.add(name)
@@ -131,11 +131,24 @@ def runs(config) -> tuple[list[Record], list[str]]:
     return records, notes
 
 
+def stem(names: list[str]) -> str:
+    """What the names of one system's runs begin with: gan of gan-0 and gan-1, seed of seed1 and seed12."""
+    name = os.path.commonprefix(names)
+    if any(each[len(name) : len(name) + 1].isdigit() or each == name for each in names):
+        name = name.rstrip("0123456789")        # of a number that goes on
+    return name.rstrip("-_. ")
+
+
 def alike(one: Record, other: Record) -> bool:
-    """Whether two runs differ in their seed and in what may change in a run alone."""
+    """Whether two runs differ in their seed and in what may change in a run alone, and so do those they began with."""
     found = [each for each in differences(one.config, other.config)
              if each.partition(":")[0].split(".")[-1] not in ("seed", "source", "sha256", "checkpoint")]
-    return not found and one.own_kimg == other.own_kimg
+    if one.before is None or other.before is None:
+        sources = [(record.config.get("warm_start") or {}).get("source") for record in (one, other)]
+        same_start = sources[0] == sources[1]
+    else:
+        same_start = alike(one.before, other.before)
+    return not found and same_start and one.own_kimg == other.own_kimg
 
 
 def measure(config, records: list[Record], console, arguments: list[str]):
