@@ -8,7 +8,7 @@ import torch
 from transgan.comparison.record import Record, mixed
 from transgan.comparison.tables import relative, shown_metrics, spread, table, values
 
-CONFIG = {"resolution": 8, "channels": 1, "holdout": 0.2, "num_classes": 10, "seed": 0}
+CONFIG = {"algorithm": {}, "resolution": 8, "channels": 1, "holdout": 0.2, "num_classes": 10, "seed": 0}
 
 
 @pytest.fixture
@@ -67,6 +67,16 @@ def test_what_may_not_stand_in_one_table(run, changes, said):
     assert mixed(records[:2]) == []
     (sentence,) = mixed(records)
     assert said in sentence and "/a and " in sentence and "/c " in sentence
+
+
+def test_likelihoods_of_other_levels(run):
+    def network(levels, part="tokens"):
+        return {"network": {part: {"levels": levels}}}
+
+    gan, gpt, vae = run("gan", [9]), run("gpt", [9], algorithm=network(17)), run("vae", [9], algorithm=network(17, "observation"))
+    assert mixed([gan, gpt, vae]) == []
+    (sentence,) = mixed([gan, gpt, vae, run("other", [9], algorithm=network(256))])
+    assert "/gpt and " in sentence and "differ in the levels a pixel has in their likelihoods: 17 and 256" in sentence
 
 
 def test_columns_and_cells(run, tmp_path):

@@ -60,6 +60,12 @@ class Record:
         return self.saved["config"]
 
     @property
+    def levels(self) -> int | None:
+        """How many values a pixel has for its likelihood; None without one, or where colours are tokens."""
+        network = self.config["algorithm"].get("network") or {}
+        return (network.get("tokens") or network.get("observation") or {}).get("levels")
+
+    @property
     def own_kimg(self) -> float:
         return self.saved["images_seen"] / 1000
 
@@ -119,8 +125,14 @@ def mixed(records: list[Record]) -> list[str]:
         "classes": lambda r: len(r.saved["class_names"] or []) if r.config.get("num_classes") else "none asked for",
     }  # fmt: skip
     for what, of in kinds.items():
-        first = records[0]
-        other = next((record for record in records if of(record) != of(first)), None)
-        if other is not None:
-            found.append(f"{first.folder} and {other.folder} differ in {what}: {of(first)} and {of(other)}")
-    return found
+        found += differing(records, what, of)
+    counted = [record for record in records if record.levels is not None]
+    return found + differing(counted, "the levels a pixel has in their likelihoods", lambda r: r.levels)
+
+
+def differing(records: list[Record], what: str, of) -> list[str]:
+    """A sentence with the first two records that are not alike, if there are any."""
+    other = next((record for record in records if of(record) != of(records[0])), None)
+    if other is None:
+        return []
+    return [f"{records[0].folder} and {other.folder} differ in {what}: {of(records[0])} and {of(other)}"]
