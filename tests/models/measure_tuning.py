@@ -17,7 +17,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 from transgan.data import Digits, hold_out
 
 SYSTEMS = ("digits_gpt", "digits_rnn", "digits_row_lstm", "digits_vae", "digits_vit_vae")
-GRID = [(lr, decay) for decay in (0.1, 0.01) for lr in (2e-3, 4e-3, 8e-3, 1.6e-2)]
+GRID = [(lr, 0.1) for lr in (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)] + [(lr, 0.01) for lr in (4e-3, 8e-3, 1.6e-2)]
 
 
 def export(folder: Path) -> None:

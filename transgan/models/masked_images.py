@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transgan.layers.block import Transformer
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.layers.position import sincos_table
+from transgan.models.token_by_token import TokenImages
 
 
 def spread_order(count: int) -> list[int]:
@@ -26,7 +27,7 @@ def spread_order(count: int) -> list[int]:
     return [i * step % count for i in range(count)]
 
 
-class MaskedImages(nn.Module):
+class MaskedImages(TokenImages):
     """Images (N, in_chans, img_size, img_size) in [-1, 1], labels (N,) and what is hidden (N, T) to nats (N,).
 
     The arguments are those of ImageGPT. The nats are those of the hidden tokens, given the others alone, counted up to
@@ -72,10 +73,6 @@ class MaskedImages(nn.Module):
         if self.label_embed is not None:
             nn.init.normal_(self.label_embed.weight, std=0.5)
 
-    def prepare(self, images: Tensor) -> None:
-        """Lets the tokens see uint8 images. Raises ValueError if they have pixel values that the tokens do not know."""
-        self.tokens.prepare(images)
-
     def features(self, tokens: Tensor, hidden: Tensor, labels: Tensor | None) -> Tensor:     # (N, T, ...), (N, T), (N,)
         """What is known in each place (N, T, D), from the tokens that are not hidden."""
         x = torch.where(hidden.unsqueeze(-1), self.mask, self.tokens.embed(tokens).to(self.mask.dtype)) + self.pos_embed
@@ -100,9 +97,6 @@ class MaskedImages(nn.Module):
             hidden[:, t] = False
         return total
 
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        return nats / (math.log(2) * self.num_values)
-
     def sample(
         self,
         uniform: Tensor,
@@ -111,11 +105,8 @@ class MaskedImages(nn.Module):
         top_k: int | None = None,
         given: Tensor | None = None,
     ) -> Tensor:
-        """As ImageGPT's, in another order. `given` are the first tokens of each image."""
-        if not temperature > 0:
-            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 is what was learned")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k={top_k}: at least one value must be left to choose")
+        """As TokenByToken's, in another order. `given` are the first tokens of each image."""
+        self.require(temperature, top_k)
         tokens = self.tokens.tokens(uniform.new_zeros(len(uniform), self.tokens.in_chans, *[self.tokens.img_size] * 2))
         hidden = torch.ones(tokens.shape[:2], dtype=torch.bool, device=uniform.device)
         first = 0 if given is None else given.shape[1]
@@ -128,20 +119,3 @@ class MaskedImages(nn.Module):
             tokens[:, t] = self.tokens.draw(x, uniform[:, t], temperature, top_k)
             hidden[:, t] = False
         return self.tokens.images(tokens).masked_fill(broken.view(-1, 1, 1, 1), float("nan"))
-
-    def complete(
-        self,
-        images: Tensor,
-        rows: int,
-        uniform: Tensor,
-        labels: Tensor | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-    ) -> Tensor:
-        """Images that keep the upper `rows` rows of those given, as tokens have them, and are made up below."""
-        height, (h, w) = images.shape[2], self.grid_size
-        step = height // h
-        if not 0 < rows < height or rows % step:
-            raise ValueError(f"{rows} rows cannot be kept: a multiple of {step} from {step} to {height - step} can")
-        given = self.tokens.tokens(images)[:, : rows // step * w]
-        return self.sample(uniform, labels, temperature, top_k, given)

@@ -15,7 +15,46 @@ from torch import Tensor, nn
 from transgan.layers.position import sincos_table
 
 
-class TokenByToken(nn.Module):
+class TokenImages(nn.Module):
+    """Base of networks that make images of `tokens`, on a `grid_size`, by `sample`; see there for the arguments."""
+
+    tokens: nn.Module
+    grid_size: tuple[int, int]
+    num_values: int
+
+    def prepare(self, images: Tensor) -> None:
+        """Lets the tokens see uint8 images. Raises ValueError if they have pixel values that the tokens do not know."""
+        self.tokens.prepare(images)
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        return nats / (math.log(2) * self.num_values)
+
+    def require(self, temperature: float, top_k: int | None) -> None:
+        """Raises ValueError for what nothing can be drawn with."""
+        if not temperature > 0:
+            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 is what was learned")
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k={top_k}: at least one value must be left to choose")
+
+    def complete(
+        self,
+        images: Tensor,
+        rows: int,
+        uniform: Tensor,
+        labels: Tensor | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:
+        """Images that keep the upper `rows` rows of those given, as tokens have them, and are made up below."""
+        height, (h, w) = images.shape[2], self.grid_size
+        step = height // h
+        if not 0 < rows < height or rows % step:
+            raise ValueError(f"{rows} rows cannot be kept: a multiple of {step} from {step} to {height - step} can")
+        given = self.tokens.tokens(images)[:, : rows // step * w]
+        return self.sample(uniform, labels, temperature, top_k, given)
+
+
+class TokenByToken(TokenImages):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to -log p of each image, in nats (N,).
 
     Subclasses add `stages`, a list of one stack, and `norm`, which follows it. The stack answers `forward(x)` for all
@@ -43,10 +82,6 @@ class TokenByToken(nn.Module):
         self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
         self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
 
-    def prepare(self, images: Tensor) -> None:
-        """Lets the tokens see uint8 images. Raises ValueError if they have pixel values that the tokens do not know."""
-        self.tokens.prepare(images)
-
     def enter(self, before: Tensor, places: slice, labels: Tensor | None) -> Tensor:   # (N, t, D)
         """What the stack sees in these places, given what is before them."""
         x = before + self.pos_embed[:, places]
@@ -62,9 +97,6 @@ class TokenByToken(nn.Module):
         tokens = self.tokens.tokens(images)
         return self.tokens.nats(self.features(tokens, labels), tokens).sum(1)      # (N,)
 
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        return nats / (math.log(2) * self.num_values)
-
     def sample(
         self,
         uniform: Tensor,
@@ -78,10 +110,7 @@ class TokenByToken(nn.Module):
         `temperature` below 1 prefers what is likely; `top_k` allows the so many likeliest values of each token alone.
         `given` are the first tokens of each image, to go on from. An image that met a NaN is NaN.
         """
-        if not temperature > 0:
-            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 is what was learned")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k={top_k}: at least one value must be left to choose")
+        self.require(temperature, top_k)
         stack, start = self.stages[0], self.start.expand(len(uniform), -1, -1)
         first = 0 if given is None else given.shape[1]
         before = start if given is None else torch.cat([start, self.tokens.embed(given)], 1)
@@ -95,20 +124,3 @@ class TokenByToken(nn.Module):
         tokens = torch.stack(drawn, 1)
         tokens = tokens if given is None else torch.cat([given, tokens], 1)
         return self.tokens.images(tokens).masked_fill(broken.view(-1, 1, 1, 1), float("nan"))
-
-    def complete(
-        self,
-        images: Tensor,
-        rows: int,
-        uniform: Tensor,
-        labels: Tensor | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-    ) -> Tensor:
-        """Images that keep the upper `rows` rows of those given, as tokens have them, and are made up below."""
-        height, (h, w) = images.shape[2], self.grid_size
-        step = height // h
-        if not 0 < rows < height or rows % step:
-            raise ValueError(f"{rows} rows cannot be kept: a multiple of {step} from {step} to {height - step} can")
-        given = self.tokens.tokens(images)[:, : rows // step * w]
-        return self.sample(uniform, labels, temperature, top_k, given)
