@@ -50,8 +50,11 @@ class Suite:
         found = [f"systems: there is no {name} in this suite; there are: {', '.join(self.systems)}"
                  for name in only if name not in self.systems]
         for key in ("kimg", "seconds"):
-            if config[key] is not None and config[key] <= 0:
+            if config[key] <= 0:
                 found.append(f"suite.{key}={config[key]}: it must be more than 0")
+        if config["budgets"] not in ([IMAGES], [IMAGES, SECONDS]):
+            found.append(f"suite.budgets={config['budgets']}: it takes [images], or [images,seconds], where the runs "
+                         "of equal images tell the speed of those of equal seconds")
         if not config["seeds"]:
             found.append("suite.seeds=[]: give one seed at least, three for a verdict")
         if config["points"] < 1:
@@ -70,7 +73,7 @@ class Suite:
 
     @property
     def budgets(self) -> list[str]:
-        return [IMAGES] + [SECONDS] * (self.config["seconds"] is not None)
+        return self.config["budgets"]
 
     def title(self, name: str) -> str:
         """The words for a system."""
