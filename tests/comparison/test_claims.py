@@ -69,4 +69,4 @@ def test_a_claim_about_a_system_without_numbers_is_undecided_and_says_so():
     found = judged(claims, lambda system, budget, metric: numbers[system])
     assert found["whole"][0] == HOLDS and not found["whole"][2]
     verdict_of_part, tests, missing = found["part"]
-    assert verdict_of_part == UNDECIDED and len(tests) == 1 and missing == ["gan"]
+    assert verdict_of_part == UNDECIDED and len(tests) == 1 and missing == [("gan", "images")]

@@ -63,8 +63,8 @@ def verdict(tests: list[Test]) -> str:
     return FAILS if FAILS in found else HOLDS if found == {HOLDS} else UNDECIDED
 
 
-def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[str]]]:
-    """-> name -> (verdict, tests, what is missing), for `values(system, budget, metric)`, a list over seeds."""
+def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[tuple[str, str]]]]:
+    """name -> (verdict, tests, systems and budgets without numbers), for `values(system, budget, metric)`, a list over seeds."""
     found = {}
     for name, claim in claims.items():
         tests, missing = [], []
@@ -73,8 +73,9 @@ def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[str]]]
                 ours = each["ours"]
                 pair = [values(system, each["budget"], each["metric"]) for system in (ours, theirs)]
                 if not all(pair):
-                    missing += [system for system, numbers in zip((ours, theirs), pair, strict=True) if not numbers]
+                    missing += [(system, each["budget"])
+                                for system, numbers in zip((ours, theirs), pair, strict=True) if not numbers]
                     continue
                 tests.append(test(each["metric"], each["budget"], (ours, pair[0]), (theirs, pair[1]), each["better"]))
-        found[name] = (verdict(tests) if not missing else UNDECIDED, tests, sorted(set(missing)))
+        found[name] = (verdict(tests) if not missing else UNDECIDED, tests, list(dict.fromkeys(missing)))
     return found

@@ -88,7 +88,8 @@ def claims_table(found: dict, claims: dict, titles) -> list[str]:
             sentence = each.sentence().replace(f"against {each.theirs} (", f"against {titles(each.theirs)} (")
             lines.append(f"  - {titles(each.ours)} {sentence}")
         if missing:
-            lines.append(f"  - without numbers: {', '.join(map(titles, missing))}")
+            words = [f"{titles(system)} ({budget})" for system, budget in missing]
+            lines.append(f"  - without numbers: {', '.join(words)}")
     return lines
 
 
