@@ -64,7 +64,10 @@ def verdict(tests: list[Test]) -> str:
 
 
 def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[tuple[str, str]]]]:
-    """name -> (verdict, tests, systems and budgets without numbers), for `values(system, budget, metric)`, a list over seeds."""
+    """name -> (verdict, tests, systems and budgets without numbers).
+
+    `values(system, budget, metric)` is a list over seeds.
+    """
     found = {}
     for name, claim in claims.items():
         tests, missing = [], []
