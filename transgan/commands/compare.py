@@ -108,6 +108,7 @@ def runs(config) -> tuple[list[Record], list[str]]:
             before = Path(start["source"]).parent.parent
             if (before / "stats.csv").exists():
                 record.before = Record(before, "pre-training", "as they are", 0)
+                record.before.seed = record.before.config["seed"]
             else:
                 notes.append(f"{given} began with {start['source']}, which is gone: its cost is not counted")
         if record.config.get("init_from"):

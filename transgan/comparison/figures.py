@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 LINE = ("-", "--", "-.", ":")       # so that nobody has to tell them by colour alone
-MARK = "osD^vPX*<>"
+MARK = "osD^vPX*<>h"         # one more than there are colours
 
 
 def style(index: int) -> dict:
@@ -42,7 +42,7 @@ def save(figure, path: Path) -> Path:
 def curves(
     path: Path, titles: Callable, title: str, groups: dict[str, list[Record]], metric: str, against: str
 ) -> Path | None:
-    """A number against "kimg" or "seconds", the mean over seeds with the range; only what one protocol measured.
+    """A number against "kimg", "own_kimg" or "seconds", the mean over seeds with the range.
 
     Returns None where no run has it, or only one point.
     """
@@ -59,8 +59,10 @@ def curves(
         axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     logarithmic(axes.yaxis)
-    words = {"kimg": "thousands of images shown", "seconds": "seconds of training"}
-    axes.set_xlabel(f"{words[against]}, pre-training with them")
+    words = {"kimg": "thousands of images shown, pre-training with them",
+             "own_kimg": "thousands of images shown, without pre-training",
+             "seconds": "seconds of training, pre-training with them"}
+    axes.set_xlabel(words[against])
     axes.set_ylabel(f"{metric} (lower is better)")
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3, which="both")

@@ -16,9 +16,13 @@ DIGITS = 12         # of a checkpoint's hash, in tables
 
 @dataclass(frozen=True)
 class Point:
-    """A number measured while training: images shown and seconds trained until then, and the protocol's id."""
+    """A number measured while training: images shown and seconds trained until then, and the protocol's id.
+
+    `own_kimg` leaves out what was shown in pre-training.
+    """
 
     kimg: float
+    own_kimg: float
     seconds: float
     value: float
     protocol: str
@@ -112,7 +116,8 @@ class Record:
             before = self.before.kimg if self.before else 0.0
             # a likelihood has no id of its own: what it was measured on, and how
             kind = protocol.get("id") or f"{protocol.get('data', '')[:8]} {protocol.get('likelihood', '')}".strip()
-            points[line["kimg"]] = Point(line["kimg"] + before, self.seconds_at(line["kimg"]), value, kind)
+            kimg = line["kimg"]
+            points[kimg] = Point(kimg + before, kimg, self.seconds_at(kimg), value, kind)
         return [points[kimg] for kimg in sorted(points)]
 
 

@@ -57,8 +57,11 @@ class Results:
                     self.notes.append(f"no curves of {metric} ({self.says(budget)}): the runs measured it by different "
                                       "protocols while training")
                     continue
-                for against, word in (("kimg", "images"), ("seconds", "seconds")):
-                    place(f"{metric}_against_{word}", f"{metric} against {word}",
+                words = {"kimg": "images", "seconds": "seconds"}
+                if any(record.before for group in groups.values() for record in group):
+                    words["own_kimg"] = "own_images"
+                for against, word in words.items():
+                    place(f"{metric}_against_{word}", f"{metric} against {word.replace('_', ' ')}",
                           partial(figures.curves, groups=groups, metric=metric, against=against))
             scatter = partial(figures.scatter, groups=groups, metric=self.quality, numbers=tables.values)
             for x, label, word in ((speeds, "sampled images per second", "speed"), (sizes, "parameters", "size")):
