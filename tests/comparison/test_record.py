@@ -85,6 +85,6 @@ def test_columns_and_cells(run, tmp_path):
     assert shown_metrics([record], "fd_x") == ["fd_x_heldout", "fd_x", "recall_x", "bad"]
     assert values([record], "recall_x") == [0.5] and values([record], "bad") == [] and values([record], "kimg") == [1.0]
     assert spread([1.0, 2.0, 3.0]) == "2 ± 1" and spread([0.5]) == "0.5" and spread([]) == "–"
-    assert spread([1234.5, 1236.5]) == "1,236 ± 1.4"
+    assert spread([1234.5, 1236.5]) == "1,236 ± 1.4" and spread([1000.0, 2000.0, 3000.0]) == "2,000 ± 1,000"
     assert table([["a", "b"], ["1", "2"]]) == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
     assert relative(tmp_path / "runs" / "a", tmp_path / "out") == "../runs/a"

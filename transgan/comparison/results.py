@@ -58,7 +58,7 @@ class Results:
                                       "protocols while training")
                     continue
                 words = {"kimg": "images", "seconds": "seconds"}
-                if any(record.before for group in groups.values() for record in group):
+                if any(r.before and r.curve(metric) for group in groups.values() for r in group):
                     words["own_kimg"] = "own_images"
                 for against, word in words.items():
                     place(f"{metric}_against_{word}", f"{metric} against {word.replace('_', ' ')}",

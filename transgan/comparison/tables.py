@@ -30,7 +30,8 @@ def spread(numbers: list[float], digits: int = 3) -> str:
     mean = statistics.fmean(numbers)
     text = f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.{digits}g}"
     if len(numbers) > 1:
-        text += f" ± {statistics.stdev(numbers):.2g}"
+        deviation = statistics.stdev(numbers)
+        text += f" ± {deviation:,.0f}" if deviation >= 100 else f" ± {deviation:.2g}"
     return text
 
 
