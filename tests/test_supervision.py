@@ -187,6 +187,14 @@ def test_scales_belong_to_their_image():
     assert supervision.augmentation(augment) is augment
 
 
+def test_logits_of_finished_images_are_the_last_levels(generator):
+    logits = torch.arange(8.0)                              # of two images at four levels, or of eight judged as one
+    assert torch.equal(FinalImage().finished(logits), logits) and torch.equal(NoiseGuidance(4).finished(logits), logits)
+    supervision, finished = checked(ScaleWise(4, 1.0), generator), torch.randn(2, *SHAPE)
+    assert supervision.finished(logits).tolist() == [3.0, 7.0]
+    assert torch.equal(supervision.finished(supervision.fake([*some_levels()[:-1], finished], None)), finished)
+
+
 def test_the_regulariser_is_zero_only_where_levels_agree():
     supervision, last = ScaleWise(4, 3.0), torch.randn(2, *SHAPE)
     agree = [down(last), down(last), last.clone(), last]

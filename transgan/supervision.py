@@ -8,6 +8,7 @@ A supervision knows `levels`, the number K of images a generator makes of one la
     real(images, noise)                 what is judged of N real images (N, C, H, W)
     fake(levels, noise)                 what is judged of N times K generated ones
     spread(numbers, dim), labels(them)  what belongs to N images, for what is judged of them; labels may be None
+    finished(logits)                    of the logits of all that is judged, those of the N finished images
     augmentation(augment)               the augmentation of what is judged
     regulariser(levels)                 what is added to the generator's loss
 
@@ -55,6 +56,9 @@ class FinalImage:
 
     def labels(self, labels: Tensor | None) -> Tensor | None:
         return None if labels is None else self.spread(labels)
+
+    def finished(self, logits: Tensor) -> Tensor:
+        return logits
 
     def augmentation(self, augment: Callable) -> Callable:
         return augment
@@ -169,6 +173,9 @@ class ScaleWise(EveryLevel):
 
     def spread(self, numbers: Tensor, dim: int = 0) -> Tensor:
         return numbers.repeat_interleave(self.levels, dim)
+
+    def finished(self, logits: Tensor) -> Tensor:                                  # (N K,)
+        return logits[self.levels - 1 :: self.levels]                              # (N,)
 
     def regulariser(self, levels: list[Tensor]) -> Tensor:
         anchor = levels[-1].detach()

@@ -6,6 +6,7 @@ from pytorch_lightning import Trainer
 
 from transgan.augmentation import AdaptiveStrength, DiffAugment, HeldOutGap, PairSigns, RealSigns
 from transgan.losses import Hinge
+from transgan.supervision import ScaleWise
 
 SHIFT = DiffAugment(brightness=0.0, saturation=0.0, contrast=0.0, translation=0.125, cutout=0.25)
 
@@ -43,6 +44,17 @@ def test_the_strength_of_a_step_is_what_the_steps_before_led_to(adversarial):
     logged = train(module, 4)
     assert [values["augment"] for values in logged] == pytest.approx([0.0, 0.04, 0.08, 0.09])
     assert all(-1 <= values["overfitting"] <= 1 for values in logged)
+
+
+@pytest.mark.parametrize("measure", [PairSigns, HeldOutGap])
+def test_time_is_counted_in_images_where_every_level_of_them_is_judged(adversarial, generator, measure):
+    network = generator(dim=[16, 8], depth=[1, 1], num_heads=[2, 2], image_heads=2)
+    module = adversarial(
+        generator=network, supervision=ScaleWise(2, 1.0), augmentation=SHIFT, adaptive=strength(measure())
+    )  # fmt: skip
+    module.heldout = HeldOut()
+    logged = train(module, 3)
+    assert [values["augment"] for values in logged] == pytest.approx([0.0, 0.04, 0.08])
 
 
 def test_it_reads_the_logits_of_the_step(adversarial, monkeypatch):

@@ -160,6 +160,7 @@ class Adversarial(Generative):
         raw = discriminator_optimizer.optimizer
         rates = self.starts["discriminator"].rates(now["discriminator_lr"])
         self.descend("discriminator", raw, value, rates, now.get("beta2"))
+        logits = map(supervision.finished, logits)
         self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.add_up)
 
         if (self.step + 1) % self.n_critic == 0:
@@ -193,7 +194,7 @@ class Adversarial(Generative):
         numbers = supervision.spread(self.augmentation_draws(draws, 2), 1)
         labels = supervision.labels(labels) if self.num_classes else None
         critic = Critic(self.discriminator, self.augment, strength, labels, numbers)
-        return critic.real(supervision.real(real, supervision.draw(draws, real.shape[1:])))
+        return supervision.finished(critic.real(supervision.real(real, supervision.draw(draws, real.shape[1:]))))
 
     def add_up(self, sums: Tensor) -> Tensor:
         """The sums over all processes."""
