@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import signal
 import time
 
@@ -136,6 +137,12 @@ def test_bad_input(refused, words, said):
         assert sentence in err
 
 
+def processor_seconds() -> float:
+    """Of the processes started here that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 SHORT = [
     "compare", "suite=digits", "systems=[image_gpt,gan_from_gpt]", "suite.kimg=0.6", "suite.seconds=0.5", "suite.seeds=[0]",
     "suite.points=2", "num_samples=64", "speed_images=4", 'suite.common=["holdout=0.2","extractor=classifier","metrics=fast",'
@@ -146,16 +153,16 @@ SHORT = [
 @pytest.mark.slow
 def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_path):
     process = transgan_process.start(*SHORT, cwd=tmp_path)
-    out, limit = tmp_path / "comparisons" / "digits", time.monotonic() + 200
+    out, limit = tmp_path / "comparisons" / "digits", time.monotonic() + 600
     while not list(out.glob("runs/image_gpt-images-0/stats.csv")):
         assert time.monotonic() < limit and process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)                     # this process alone; it tells the others
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 130 and "the same command goes on" in said, said
     assert not list(out.glob("comparison.*"))
 
-    done = transgan_process(*SHORT, cwd=tmp_path, timeout=400)
+    done = transgan_process(*SHORT, cwd=tmp_path, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = rows_of(out / "comparison.csv")
     assert [(r["system"], r["budget"]) for r in rows] == [
@@ -170,10 +177,10 @@ def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_pat
     assert list((out / "figures").glob("fd_classifier_against_seconds_*.png"))
 
     made = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoints/last.ckpt")}
-    begin = time.monotonic()
+    begin = processor_seconds()
     again = transgan_process(*SHORT, cwd=tmp_path)
     assert again.returncode == 0 and not [line for line in again.stdout.splitlines() if line.startswith("train ")]
-    assert time.monotonic() - begin < 60
+    assert processor_seconds() - begin < 60                # whatever else runs on the machine
     assert made == {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoints/last.ckpt")}
 
 
