@@ -7,6 +7,7 @@ import pytest
 
 from transgan.comparison.claims import FAILS, HOLDS, UNDECIDED, judged, verdict, welch
 from transgan.comparison.claims import test as compared
+from transgan.comparison.tables import claims_table
 
 
 def test_welch_by_hand():
@@ -70,3 +71,13 @@ def test_a_claim_about_a_system_without_numbers_is_undecided_and_says_so():
     assert found["whole"][0] == HOLDS and not found["whole"][2]
     verdict_of_part, tests, missing = found["part"]
     assert verdict_of_part == UNDECIDED and len(tests) == 1 and missing == [("gan", "images")]
+
+
+def test_one_table_with_a_sentence_for_each_pair():
+    numbers = {"gpt": [1.0, 1.1, 0.9], "rnn": [2.0, 2.1, 1.9], "gan": []}
+    test = {"metric": "bits", "budget": "images", "better": "lower", "ours": "gpt", "theirs": ["rnn", "gan"]}
+    claims = {"one": {"says": "It expresses more", "tests": [test]}}
+    found = judged(claims, lambda system, budget, metric: numbers[system])
+    *_, row = claims_table(found, claims, str.upper)
+    assert row.startswith("| It expresses more | **undecided** | GPT holds against RNN (bits, images: 1 against 2, -1, 95 % ")
+    assert row.endswith("<br>without numbers: GAN (images) |")

@@ -123,9 +123,10 @@ class Results:
             console.print(table)
         for note in self.notes:
             console.print(f"note    {note}")
-        for line in tables.claims_table(self.found, self.claims, self.title):
-            own = line.startswith("- ")
-            console.print(line.replace("**", "").replace("- ", "claim   ", 1) if own else f"      {line}")
+        for name, each in self.found.items():
+            console.print(f"claim   {self.claims[name]['says']}: {each[0]}.")
+            for sentence in tables.sentences(each, self.title):
+                console.print(f"        - {sentence}")
         console.print(f"protocol {self.line}")
 
 

@@ -80,18 +80,24 @@ def size_of(sizes: dict[str, int]) -> str:
     return f"{first[1]:,}" + "".join(f" (+ {size:,} {name})" for name, size in others)
 
 
+def sentences(found: tuple, titles) -> list[str]:
+    """What decides a claim: one for every pair of systems, and what numbers are missing."""
+    _, tests, missing = found
+    said = [
+        f"{titles(each.ours)} {each.sentence()}".replace(f"against {each.theirs} (", f"against {titles(each.theirs)} (")
+        for each in tests
+    ]
+    if missing:
+        said.append("without numbers: " + ", ".join(f"{titles(system)} ({budget})" for system, budget in missing))
+    return said
+
+
 def claims_table(found: dict, claims: dict, titles) -> list[str]:
-    """Each claim with its verdict, and a sentence for every pair of systems."""
-    lines = []
-    for name, (verdict, tests, missing) in found.items():
-        lines.append(f"- **{claims[name]['says']}: {verdict}.**")
-        for each in tests:
-            sentence = each.sentence().replace(f"against {each.theirs} (", f"against {titles(each.theirs)} (")
-            lines.append(f"  - {titles(each.ours)} {sentence}")
-        if missing:
-            words = [f"{titles(system)} ({budget})" for system, budget in missing]
-            lines.append(f"  - without numbers: {', '.join(words)}")
-    return lines
+    """Each claim with its verdict, and by how much."""
+    rows = [["claim", "verdict", "by how much"]]
+    for name, each in found.items():
+        rows.append([claims[name]["says"], f"**{each[0]}**", "<br>".join(sentences(each, titles))])
+    return table(rows)
 
 
 def sources(records: list[Record], out: Path) -> list[str]:
