@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transgan.augmentation import NoAugmentation
 from transgan.commands import train
+from transgan.comparison.suite import Suite
 from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
 from transgan.overrides import CONF, compose, groups
@@ -39,7 +40,7 @@ each_choice = pytest.mark.parametrize("group, name", CHOICES, ids=[f"{group}/{na
 def composed(*arguments):
     """The train configuration with the command's keys filled in."""
     needed = [word for choice, words in NEEDED.items() if choice in arguments for word in words]
-    return compose("train", [*arguments, *needed])
+    return compose("compare" if arguments[0].startswith("suite=") else "train", [*arguments, *needed])
 
 
 def nodes(config):
@@ -60,6 +61,16 @@ def test_keys_are_the_constructors(group, name):
             accepted = inspect.signature(get_class(node._target_)).parameters.values()
             if not any(argument.kind is argument.VAR_KEYWORD for argument in accepted):
                 assert set(node) - {"_target_", "_partial_"} <= {argument.name for argument in accepted}
+
+
+@pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "suite"])
+def test_every_run_of_a_suite_can_be_composed(name, tmp_path):
+    suite = Suite(OmegaConf.to_container(compose("compare", [f"suite={name}"]).suite), tmp_path)
+    suite.speed = lambda system: 1000.0
+    jobs = [job for budget in suite.budgets for first in (True, False) for job in suite.jobs(budget, first)]
+    assert len({job.name for job in jobs}) == len(jobs) > 0
+    for job in jobs:
+        assert compose("train", list(job.arguments)).kimg == job.kimg
 
 
 @each_choice
