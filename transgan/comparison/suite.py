@@ -110,7 +110,7 @@ class Suite:
         return max(0.1, round(share * self.config["seconds"] * self.speed(name) / 1000, 1))
 
     def jobs(self, budget: str, pretraining: bool) -> list[Job]:
-        """The runs of a budget: those that others begin with, or those others. Of seconds: in order of their speed."""
+        """The runs of a budget: those that others begin with, or all others."""
         found = []
         for seed in self.config["seeds"]:
             if pretraining:
