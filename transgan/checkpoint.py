@@ -1,6 +1,7 @@
 """Checkpoints: whole or absent on disk, loadable without running code, with the configuration inside."""
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def find(run: str | Path, which: str = "best") -> Path:
         if (path := run / "checkpoints" / f"{name}.ckpt").is_file():
             return path
     raise CheckpointError(f"{run} holds no checkpoints/{names[-1]}.ckpt; train it first, or give another run=")
+
+
+def sha256(path: str | Path) -> str:
+    """Of the file's bytes, in hexadecimal: what a number that was measured with it names it by."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(path: str | Path) -> dict:

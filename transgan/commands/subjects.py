@@ -3,7 +3,6 @@
 A subject makes images by seed, and says by which real and held-out ones it is measured and where its numbers go.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -81,13 +80,9 @@ class Run:
         torch.manual_seed(self.trained["seed"])
         return checkpoint.build(self.trained).eval().to(self.device).generate
 
-    def sha256(self) -> str:
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = self.folder / "evaluations" / f"{round(self.kimg):06d}-{self.path.stem}-{protocol['id']}.json"
-        everything = everything | {"checkpoint_sha256": self.sha256()}
+        everything = everything | {"checkpoint_sha256": checkpoint.sha256(self.path)}
         out = write_json(Path(config.out).expanduser() if config.out else default, everything)
         append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
                protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)})

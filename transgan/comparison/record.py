@@ -1,7 +1,6 @@
 """What a run folder tells of its training: what it cost, and how good it was along the way."""
 
 import csv
-import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,8 +55,7 @@ class Record:
 
     @cached_property
     def sha256(self) -> str:
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return checkpoint.sha256(self.path)
 
     @property
     def config(self) -> dict:

@@ -1,11 +1,11 @@
 """comparison.csv, a line a run, and comparison.md: a table per budget, the claims, and where every number is from."""
 
-import csv
 import math
 import os
 import statistics
 from pathlib import Path
 
+from transgan.callbacks.stats import replace
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
@@ -140,9 +140,4 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
             "evaluation": relative(record.evaluation["file"], out),
             "protocol": record.evaluation["protocol"]["id"],
         })  # fmt: skip
-    beside = path.with_name(path.name + ".tmp")
-    with open(beside, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(beside, path)
+    replace(path, [list(rows[0]), *(list(row.values()) for row in rows)])

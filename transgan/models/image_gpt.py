@@ -9,6 +9,7 @@ from functools import partial
 from torch import nn
 
 from transgan.layers.block import Transformer
+from transgan.layers.linear import xavier
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.models.token_by_token import TokenByToken
 
@@ -47,10 +48,6 @@ class ImageGPT(TokenByToken):
 
     def initialise(self) -> None:
         """Xavier in the stack; tokens start their own layers."""
-        for module in self.stages.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        xavier(self.stages)
         if self.label_embed is not None:
             nn.init.normal_(self.label_embed.weight, std=0.5)

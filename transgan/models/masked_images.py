@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.layers.block import Transformer
+from transgan.layers.linear import xavier
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.layers.position import sincos_table
 from transgan.models.token_by_token import TokenImages
@@ -65,11 +66,7 @@ class MaskedImages(TokenImages):
 
     def initialise(self) -> None:
         """Xavier in the stack; tokens start their own layers."""
-        for module in self.stages.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        xavier(self.stages)
         if self.label_embed is not None:
             nn.init.normal_(self.label_embed.weight, std=0.5)
 

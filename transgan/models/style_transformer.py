@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transgan.layers.block import Transformer
+from transgan.layers.linear import xavier
 from transgan.layers.norm import PixelNorm, RMSNorm, StyleNorm
 from transgan.layers.patch import PixelShuffleUp, stage_windows, token_grid, unpatchify
 from transgan.layers.position import sincos_table
@@ -157,12 +158,7 @@ class StyleTransformer(nn.Module):
 
     def initialise(self) -> None:
         """Xavier for every linear layer; StyleNorm starts its own modulation, and an output handed in itself."""
-        modulations = {module.modulation for module in self.modules() if isinstance(module, StyleNorm)}
-        for module in self.modules():
-            if isinstance(module, nn.Linear) and module not in modulations:
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        xavier(self, leave={module.modulation for module in self.modules() if isinstance(module, StyleNorm)})
 
     def mapping(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
         """The style (N, S)."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from transgan.layers.block import Transformer
 from transgan.layers.convolution import Stem
+from transgan.layers.linear import xavier
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.layers.patch import PatchEmbed, PoolDown, stage_windows, token_grid
 from transgan.layers.position import sincos_table
@@ -97,11 +98,7 @@ class ViTDiscriminator(nn.Module):
             weight_norm(self)
 
     def initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        xavier(self)
         if self.label_embed is not None:                                # <f, e> then starts with the variance of f
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 

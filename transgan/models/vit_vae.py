@@ -9,6 +9,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from transgan.layers.block import Transformer
+from transgan.layers.linear import xavier
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.layers.patch import PatchEmbed, token_grid, unpatchify
 from transgan.layers.position import sincos_table
@@ -101,11 +102,7 @@ class ViTDecoder(nn.Module):
 
 def initialise(network: nn.Module) -> None:
     """Xavier for every linear layer, and a head that starts small."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    xavier(network)
     if network.label_embed is not None:
         nn.init.normal_(network.label_embed.weight, std=0.5)
     start_small(network.head)
