@@ -3,6 +3,8 @@
 # make test      every test;  make quick: without the slow ones;  make lint
 PYTHON ?= python3
 BIN := .venv/bin
+# a process a core, each with whole files and one thread; `pytest` alone runs them one after the other
+TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install demo test quick lint
 install: .venv/installed
@@ -19,10 +21,10 @@ demo: install
 	$(BIN)/transgan sample runs/digits to=grid seeds=0-99
 
 test: install
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 quick: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 lint: install
 	$(BIN)/ruff check .
