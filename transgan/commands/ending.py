@@ -10,6 +10,7 @@ from transgan.errors import setting_up
 
 
 def report(config, module, evaluation, likelihood, folder: Path, console) -> None:
+    """Says how good the run became, with best.ckpt measured again where there is one, and what to do next."""
     if evaluation is not None and evaluation.best:
         name, best = evaluation.judge.primary, evaluation.best
         start = f" (untrained {evaluation.first[name]:.3g})" if config.evaluate_at_start else ""
@@ -47,4 +48,5 @@ def measure_again(config, module, evaluation, folder: Path) -> float:
 
 
 def device_of(config) -> str:
+    """Where the trainer of this configuration computes, and so do the metrics around it."""
     return "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator", "auto") != "cpu" else "cpu"

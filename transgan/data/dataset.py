@@ -51,11 +51,11 @@ class ImageDataset(Dataset):
 
     def decode(self, index):
         """One image from its source: uint8 (C, H, W)."""
-        raise NotImplementedError
+        raise NotImplementedError  # for subclasses
 
     def identity(self):
         """What tells this source from another one without reading all its pixels; any value with a stable repr."""
-        raise NotImplementedError
+        raise NotImplementedError  # for subclasses
 
     @property
     def in_memory(self):

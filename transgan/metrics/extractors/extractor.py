@@ -37,11 +37,11 @@ class Extractor:
 
     def load(self, dataset):
         """The network, on the CPU; sets `hash`. ValueError in one sentence with the way out if it cannot be had."""
-        raise NotImplementedError
+        raise NotImplementedError  # for subclasses
 
     def extract(self, images):
         """uint8 N x C x H x W on the device, C = 3 if `rgb` -> features N x D, logits N x K or None"""
-        raise NotImplementedError
+        raise NotImplementedError  # for subclasses
 
     def prepare(self, dataset):
         """Load the network for images like those of `dataset`. Twice is the same as once; no random state moves."""
