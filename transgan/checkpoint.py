@@ -1,7 +1,6 @@
 """Checkpoints: whole or absent on disk, loadable without running code, with the configuration inside."""
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from pytorch_lightning import LightningModule
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from transgan import files
 
 TRUSTED = ("transgan.", "torch.nn.", "torch.optim.", "torchvision.", "timm.")
 
@@ -22,18 +23,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the file and renames, so that a checkpoint under its name is always whole."""
 
     def save_checkpoint(self, checkpoint: dict, path: str | os.PathLike, storage_options=None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".tmp")
-        try:
-            with open(beside, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        with files.replacing(path) as file:
+            torch.save(checkpoint, file)
 
 
 def find(run: str | Path, which: str = "best") -> Path:
@@ -41,7 +32,7 @@ def find(run: str | Path, which: str = "best") -> Path:
 
     Raises CheckpointError when there is none.
     """
-    run = Path(run).expanduser()
+    run = files.expanded(run)
     if run.is_file():
         return run
     if not run.exists():
@@ -53,12 +44,6 @@ def find(run: str | Path, which: str = "best") -> Path:
         if (path := run / "checkpoints" / f"{name}.ckpt").is_file():
             return path
     raise CheckpointError(f"{run} holds no checkpoints/{names[-1]}.ckpt; train it first, or give another run=")
-
-
-def sha256(path: str | Path) -> str:
-    """Of the file's bytes, in hexadecimal: what a number that was measured with it names it by."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(path: str | Path) -> dict:

@@ -2,12 +2,12 @@
 
 import importlib
 import importlib.metadata
-import os
 import signal
 import sys
 
 from transgan import __version__
-from transgan.errors import UserError
+from transgan.errors import UserError, is_out_of_memory
+from transgan.launched import launched
 
 HELP = """\
 transgan {version}: Transformers that generate images, judged by Transformers
@@ -177,28 +177,43 @@ def main(arguments: list[str] | None = None) -> int:
 
             print(OmegaConf.to_yaml(config), end="")
             return 0
-        if command == "train" and os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0":
+        try:
+            processes = launched()
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        if processes.rank > 0 and command not in ("train", "evaluate"):
+            return 0                                            # one process does it
+        if command == "train" and not processes.by:
             torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
             print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
         return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
     except UserError as error:
         if "debug=true" in rest:
             raise
-        for finding in error.findings:
+        for finding in () if error.said else error.findings:
             print(f"transgan: {finding}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            return 128 + 13
+        if "debug=true" in rest or not is_out_of_memory(error):
+            raise
+        less = "batch_size=" if command in ("train", "sample") else "num_samples="
+        print(f"transgan: out of memory ({' '.join(str(error).split())[:120]}); it needs less with a smaller {less}",
+              file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("transgan: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 1
 
 
 def script() -> int:
     """`main` as a process of its own: once it is stopped, pressing Ctrl-C again does not change its exit code."""
     code = main()
     if code > 128:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
     return code
 
 

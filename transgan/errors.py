@@ -1,6 +1,7 @@
 """A person's mistake, told from a fault of the program: some sentences with the way out, and exit code 2."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ class UserError(Exception):
     def __init__(self, *findings: str):
         super().__init__("\n".join(findings))
         self.findings = findings
+        self.said = False           # by another process
 
 
 @contextmanager
@@ -27,17 +29,60 @@ def setting_up() -> Iterator[None]:
         raise
 
 
+SPACE = "free some space there, or name a place on another disk"
+PERMISSION = "give yourself permission, or name another place"
+CONNECTION = "the drive or network folder is gone; connect it again, or name a place on a local disk"
+GONE = (        # not all of them on every system
+    "ENOTCONN", "ESTALE", "ENODEV", "ENXIO", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH",
+    "ECONNRESET", "ECONNABORTED", "EREMOTEIO",
+)  # fmt: skip
+WAYS = {
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: "free some of your quota, or name a place on another disk",
+    errno.EFBIG: "the disk, or `ulimit -f`, allows no file so large; raise the limit, or name another place",
+    errno.EACCES: PERMISSION,
+    errno.EPERM: PERMISSION,
+    errno.EROFS: "it is read-only; name another place",
+    errno.EIO: "the disk fails, or was taken out; look after it, and name a place on another disk",
+    errno.EMFILE: "raise the number of open files with `ulimit -n 4096`",
+    errno.ENFILE: "the machine has too many files open; close other programs",
+    errno.ENOMEM: "close other programs, or do with less at a time",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOENT: "it is gone; put it back, or name another place",
+    errno.ENOTDIR: "a part of this path is a file; name another place",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.EEXIST: "it is there already; name another place",
+    errno.EBUSY: "another program has it; close that, or name another place",
+    errno.ELOOP: "its links go round in a circle; name another place",
+    **{getattr(errno, name): CONNECTION for name in GONE if hasattr(errno, name)},
+}
+
+
 def describe(error: Exception) -> str:
     """The sentence of an error; for the system's file errors, with the place and the way out."""
     if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    ways = {
-        errno.ENOSPC: "free some space there, or keep runs elsewhere with runs=PATH",
-        errno.EDQUOT: "free some of your quota, or keep runs elsewhere with runs=PATH",
-        errno.EACCES: "give yourself permission, or name another place",
-        errno.EPERM: "give yourself permission, or name another place",
-        errno.EROFS: "it is read-only; name another place, such as runs=PATH",
-    }
-    place = f"{error.filename}: " if error.filename else ""
-    way = ways.get(error.errno)
-    return f"{place}{error.strerror}" + (f"; {way}" if way else "")
+        text = str(error)
+        if "Original Traceback" in text:        # of a process that reads images: the last line is the error
+            text = text.strip().splitlines()[-1].partition(": ")[2] or text.strip().splitlines()[-1]
+        return text
+    place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    return f"{place}{error.strerror}; {WAYS.get(error.errno, 'mend that, or name another place')}"
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, says that memory did not suffice, on the CPU or the GPU."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        text = str(error)
+        words = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":        # torch's
+            return True
+        if getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if isinstance(error, RuntimeError) and (
+            any(word in text for word in words) or "DataLoader worker" in text and "killed by signal: Killed" in text
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -24,7 +24,8 @@ def expanded(path: str | os.PathLike) -> Path:
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A new file to write to, which takes the name `path` when all of it is on the disk; if anything fails it is gone.
 
-    Its own name is another one every time, so that two writers never write to the same file. Makes the folder.
+    Its own name is another one every time, so that two writers never write to the same file. Makes the folder. Raises
+    OSError, which names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +36,11 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             beside.unlink()
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(beside)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

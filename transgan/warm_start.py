@@ -4,7 +4,6 @@
 weights. `warm_start.generator` and `warm_start.discriminator`, made by conf/*/from_gpt.yaml, say which they are.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.errors import UserError
 
 KINDS = {"ImageGPT": "image GPT", "MaskedImages": "masked model"}
@@ -50,8 +49,7 @@ def read(path: str) -> Pretrained:
             f"checkpoint={path}: that is a run of {kind}, and a warm start takes an image GPT's or a masked model's; "
             "train one with algorithm=image_gpt or algorithm=masked"
         )
-    with open(file, "rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    sha256 = files.sha256(file)
     kind = str(network["_target_"]).split(".")[-1]
     return Pretrained(KINDS.get(kind, kind), file.resolve(), sha256, network, weights, saved["images_seen"] / 1000)
 

@@ -3,13 +3,14 @@
 import json
 import logging
 import math
-import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pytorch_lightning import Callback
 
 from transgan.callbacks.interval import Interval
+from transgan.files import append_text, write_text
 
 log = logging.getLogger(__name__)
 
@@ -17,22 +18,29 @@ log = logging.getLogger(__name__)
 class Evaluation(Callback):
     """Runs `judge` on the module at every interval; a failure is reported and noted as null, training goes on.
 
+    `prepare(device, main)` readies the judge where the strategy computes; `team` are the processes that share the work.
     An evaluation is left out, and that is said, while evaluations have taken more than `share` of the run's time; the
     last one is always made. `best` is the lowest value of the judge's primary number so far, {"kimg", "value"};
     `improved` tells whether the evaluation just made is it.
     """
 
-    def __init__(self, run: Path, interval: Interval, judge, at_start: bool, share: float, stats):
+    def __init__(
+        self, run: Path, interval: Interval, judge, prepare: Callable, team, at_start: bool, share: float, stats
+    ):
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
         self.path, self.interval, self.judge, self.stats = Path(run) / "metrics.jsonl", interval, judge, stats
-        self.at_start, self.share = at_start, share
+        self.prepare, self.team, self.at_start, self.share = prepare, team, at_start, share
         self.best: dict[str, float] | None = None
         self.latest: dict[str, float] = {}
         self.first: dict[str, float] = {}
         self.improved = False
         self.took = 0.0                     # seconds of the latest evaluation
         self.spent = 0.0                    # seconds of all evaluations of the run
+
+    def setup(self, trainer, module, stage) -> None:
+        with self.team.together():
+            self.prepare(device=trainer.strategy.root_device, main=trainer.is_global_zero)
 
     def on_train_start(self, trainer, module) -> None:
         if trainer.is_global_zero:
@@ -59,7 +67,8 @@ class Evaluation(Callback):
         start = time.monotonic()
         result = None
         try:
-            result = self.judge(module.generate, trainer.global_rank, trainer.world_size, module.all_gather)
+            team = self.team
+            result = self.judge(module.generate, team.rank, team.world_size, team.gather, team.together)
             numbers, flags = (result.numbers, sorted(result.flags)) if result is not None else ({}, [])
         except Exception as error:          # images that are not finite, too little memory, ...: training goes on
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
@@ -93,8 +102,7 @@ class Evaluation(Callback):
 def append(path: Path, kimg: float, seconds: float, numbers: dict, protocol: dict) -> None:
     """One line of metrics.jsonl, in one write. What is not finite is null: JSON has no word for it."""
     line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, "protocol": protocol}
-    with open(path, "a") as file:
-        file.write(json.dumps(plain(line), allow_nan=False) + "\n")
+    append_text(path, json.dumps(plain(line), allow_nan=False) + "\n")
 
 
 def plain(node):
@@ -111,12 +119,10 @@ def keep_until(path: Path, kimg: float) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines():
+    for line in path.read_bytes().splitlines():
         try:
             if json.loads(line)["kimg"] <= kimg:
-                kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError, TypeError):
+                kept.append(line.decode() + "\n")
+        except (ValueError, KeyError, TypeError):       # cut off, or a disk's zeros
             continue
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text("".join(kept))
-    os.replace(beside, path)
+    write_text(path, "".join(kept))

@@ -1,7 +1,6 @@
 """samples/: pictures of the same seeds all along the run, and real images beside them."""
 
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from transgan.callbacks.interval import Interval
+from transgan.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,8 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    Image.fromarray(grid.permute(1, 2, 0).numpy()).save(beside, format="PNG")
-    os.replace(beside, path)
+    with replacing(path) as file:
+        Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format="PNG")
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import torch
-
 from transgan import checkpoint
 from transgan.callbacks.evaluation import append
 from transgan.errors import setting_up
 
 
-def report(config, module, evaluation, likelihood, folder: Path, console) -> None:
+def report(config, module, evaluation, likelihood, folder: Path, console, device) -> None:
     """Says how good the run became, with best.ckpt measured again where there is one, and what to do next."""
     if evaluation is not None and evaluation.best:
         name, best = evaluation.judge.primary, evaluation.best
@@ -17,7 +15,7 @@ def report(config, module, evaluation, likelihood, folder: Path, console) -> Non
         console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}")
         if (folder / "checkpoints" / "best.ckpt").exists():     # not where nothing was better than untrained
             with console.status("measuring the best again"):
-                again = measure_again(config, module, evaluation, folder)
+                again = measure_again(module, evaluation, folder, device)
             console.print(f"again   {name} {again:.4g} with fresh seeds: the best of several is chosen by luck, too")
     else:
         console.print(f"done    {module.images_seen / 1000:g} kimg")
@@ -29,12 +27,12 @@ def report(config, module, evaluation, likelihood, folder: Path, console) -> Non
     console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
 
-def measure_again(config, module, evaluation, folder: Path) -> float:
+def measure_again(module, evaluation, folder: Path, device) -> float:
     """The primary number of best.ckpt by seeds that did not choose it; a line of metrics.jsonl says so."""
     path = folder / "checkpoints" / "best.ckpt"
     saved = checkpoint.read(path)
     checkpoint.load_weights(module, saved, path)
-    module.eval().to(device_of(config))
+    module.eval().to(device)
     judge = evaluation.judge
     judge.seed += judge.blocks
     result = judge(module.generate)
@@ -45,8 +43,3 @@ def measure_again(config, module, evaluation, folder: Path) -> float:
     with setting_up():
         append(folder / "metrics.jsonl", saved["images_seen"] / 1000, evaluation.stats.seconds, result.numbers, facts)
     return result.numbers[judge.primary]
-
-
-def device_of(config) -> str:
-    """Where the trainer of this configuration computes, and so do the metrics around it."""
-    return "cuda" if torch.cuda.is_available() and config.trainer.get("accelerator", "auto") != "cpu" else "cpu"

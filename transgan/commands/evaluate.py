@@ -8,19 +8,25 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transgan.commands.report import latex_row, print_table, protocol_line
-from transgan.commands.run_folder import escaped, make, open_console
+from transgan.commands.run_folder import escaped, hush, make, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Pictures, Run
+from transgan.commands.team import Team, trainer_of
 from transgan.errors import UserError, setting_up
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Measures and writes. Returns the exit code: 0, or 1 when a number is not finite."""
-    start = time.monotonic()
     with setting_up():
         check(config)
-        console = open_console()
-        team = Team(config)
+        team = team_of(config, arguments)
+    with team:
+        return measured(config, arguments, team, open_console(team.is_main))
+
+
+def measured(config: DictConfig, arguments: list[str], team: Team, console) -> int:
+    start = time.monotonic()
+    with team.together(), setting_up():
         subject = (Run if is_run(config.run) else Pictures)(config, team.device)
         console.print(f"{subject.kind:7} {subject.description}")
         judge = make(judge_config(config, subject.trained))
@@ -31,18 +37,19 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         subject.size(judge)
         with console.status("features of all real images"):
             judge.prepare(
-                real, heldout, team.device, main=team.rank == 0, conditional=subject.takes_classes_of(real),
+                real, heldout, team.device, main=team.is_main, conditional=subject.takes_classes_of(real),
                 reference=statistics,
             )  # fmt: skip
         subject.label(judge)
-        if config.export and team.rank == 0:
+        if config.export and team.is_main:
             from transgan.metrics.statistics import write_statistics
 
             write_statistics(Path(config.export).expanduser(), judge.reference, judge.extractor)
             console.print(f"export  mu and sigma of the real images -> {config.export}")
+    with setting_up():
         with console.status("generating"):
-            result = judge(subject.generate, team.rank, team.world_size, team.gather)
-        if team.rank != 0:
+            result = judge(subject.generate, team.rank, team.world_size, team.gather, team.together)
+        if not team.is_main:
             return 0
         bounds = {}
         if config.bounds:
@@ -93,19 +100,17 @@ def check(config) -> None:
         raise UserError(*found)
 
 
-class Team:
-    """The processes that share the work: one, or `devices` of them through Lightning Fabric."""
-
-    def __init__(self, config):
-        self.rank, self.world_size, self.gather = 0, 1, None
-        self.device = torch.device(device_named(config.device))
-        if config.devices > 1:
-            from lightning_fabric import Fabric
-
-            fabric = Fabric(accelerator=self.device.type, devices=config.devices, strategy="ddp")
-            fabric.launch()
-            self.rank, self.world_size = fabric.global_rank, fabric.world_size
-            self.gather, self.device = fabric.all_gather, fabric.device
+def team_of(config, arguments: list[str]) -> Team:
+    """The processes that share the work: those that were started, or `devices` of them."""
+    device = torch.device(device_named(config.device))
+    devices = config.devices if device.index is None or config.devices > 1 else [device.index]
+    settings = {"_target_": "pytorch_lightning.Trainer", "accelerator": device.type, "devices": devices}
+    hush()
+    trainer = trainer_of(
+        settings, [word.replace("devices=", "trainer.devices=", 1) for word in arguments if word.startswith("devices=")],
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    return Team(trainer, ["evaluate", *arguments])
 
 
 def judge_config(config: DictConfig, trained: dict | None) -> dict:

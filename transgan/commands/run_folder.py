@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import platform
 import shutil
 import sys
@@ -15,7 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from transgan import __version__
+from transgan import __version__, files
+from transgan.commands.output import Output
 from transgan.errors import UserError
 
 # What may change when a run is continued: how it is watched, where it runs and how far it goes.
@@ -39,12 +39,8 @@ REPEATED = (
 )  # fmt: skip
 
 
-def is_main_process() -> bool:
-    return int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("RANK", 0)) == 0
-
-
-def open_console() -> Console:
-    """Where people read; a handler brings our own warnings there too."""
+def hush() -> None:
+    """Libraries keep to themselves what means nothing to a person."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in (
@@ -55,15 +51,20 @@ def open_console() -> Console:
         warnings.filterwarnings("ignore", message=message)
     logging.captureWarnings(True)
     root = logging.getLogger()
-    root.handlers = []
-    if is_main_process():
+    root.handlers = [logging.NullHandler()]
+
+
+def open_console(speaks: bool = True) -> Console:
+    """Where people read; a handler brings our own warnings there too. Of several processes one `speaks`."""
+    hush()
+    root = logging.getLogger()
+    if speaks:
         root.addHandler(shown := logging.StreamHandler(sys.stderr))
         shown.setFormatter(logging.Formatter("%(message)s"))
         shown.addFilter(lambda record: record.name.startswith("transgan"))
-    else:
-        root.addHandler(logging.NullHandler())
     return Console(
-        quiet=not is_main_process(),
+        file=Output(sys.stdout),
+        quiet=not speaks,
         width=None if sys.stdout.isatty() else 200,
         soft_wrap=True,
         highlight=False,
@@ -72,22 +73,23 @@ def open_console() -> Console:
     )
 
 
+def say_version(console: Console, config) -> None:
+    console.print(f"transgan {__version__} · torch {torch.__version__} · run {config.runs}/{config.name}")
+
+
 def keep_log(path: Path) -> None:
     """From now on everything that is logged goes to this file too."""
-    kept = logging.FileHandler(path)
+    kept = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(kept)
 
 
 def prepare(folder: Path) -> None:
-    """Makes the run folder and sees that it can be written to. Raises UserError."""
+    """Makes the folders of a run. Raises UserError."""
     if "=" in folder.name:
         raise UserError(f"name={folder.name}: a run's name cannot hold an equal sign; give another name=")
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.write_bytes(b"x")
-        probe.unlink()
     except FileExistsError as error:
         found = f"{error.filename} is a file, where a run folder should be; give another name= or runs="
         raise UserError(found) from error
@@ -126,9 +128,7 @@ def write_description(folder: Path, config: dict, arguments: list[str], command:
         ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config, "\\${")))),
         ("env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n"),
     ):
-        beside = folder / f"{name}.tmp"
-        beside.write_text(text)
-        os.replace(beside, folder / name)
+        files.write_text(folder / name, text)
 
 
 def make(config, **arguments):

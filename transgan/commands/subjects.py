@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append, plain
 from transgan.commands.run_folder import make
 from transgan.commands.sources import is_run, pictures, training_data
@@ -82,7 +82,7 @@ class Run:
 
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = self.folder / "evaluations" / f"{round(self.kimg):06d}-{self.path.stem}-{protocol['id']}.json"
-        everything = everything | {"checkpoint_sha256": checkpoint.sha256(self.path)}
+        everything = everything | {"checkpoint_sha256": files.sha256(self.path)}
         out = write_json(Path(config.out).expanduser() if config.out else default, everything)
         append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
                protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)})

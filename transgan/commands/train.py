@@ -1,72 +1,135 @@
-"""`transgan train`: put the run together from its configuration, then let Lightning train it."""
+"""`transgan train`: put the run together from its configuration, then let Lightning train it.
 
-import errno
-import sys
+The Trainer comes first: it knows rank and device. Rank 0 alone touches the run folder, and holds its lock.
+"""
+
+import multiprocessing
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from transgan import checkpoint, warm_start
-from transgan.commands.ending import device_of, report
+from transgan import checkpoint, files, warm_start
+from transgan.callbacks.stopping import Stop, Stopped
+from transgan.commands.ending import report
+from transgan.commands.lock import CANNOT, Lock
+from transgan.commands.output import complain
 from transgan.commands.run_folder import (
     differences,
-    is_main_process,
+    hush,
     keep_log,
     make,
     open_console,
     prepare,
     refuse_other,
     require_space,
+    say_version,
     write_description,
 )  # fmt: skip
 from transgan.commands.sources import training_data
-from transgan.errors import UserError, describe, setting_up
+from transgan.commands.stopped import kept, name_of, out_of_memory, raise_as_users, say_stopped
+from transgan.commands.team import Team, trainer_of
+from transgan.errors import UserError, is_out_of_memory, setting_up
+from transgan.launched import launched, left_alone
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
+    stop = Stop()
+    stop.listen()
+    folder = files.expanded(config.runs) / config.name
+    try:
+        return run(config, arguments, folder, stop)
+    except Stopped as end:
+        when = "after training" if stop.began else "before the first step"
+        complain(f"stopped {when} by {name_of(end.number)}; {kept(folder)}")
+        return 128 + end.number
+    except (MemoryError, RuntimeError, OSError) as error:
+        if stop.began or not is_out_of_memory(error):
+            raise
+        raise UserError(f"{out_of_memory(config, stop.began)}; {kept(folder)}") from error
+    finally:
+        for reader in multiprocessing.active_children():        # they hear no other signal
+            reader.kill()
+        stop.restore()
+
+
+def run(config: DictConfig, arguments: list[str], folder: Path, stop: Stop) -> int:
     with setting_up():
-        folder = Path(config.runs).expanduser() / config.name
         check(config)
+        hush()
+        settings = OmegaConf.to_container(config.trainer, resolve=True)
+        limit = seconds_of(settings.pop("max_time", None))
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        console = open_console()
-        dataset, heldout = training_data(config)
-        console.print(f"data    {dataset.describe()}")
-        if heldout is not None:
-            console.print(f"kept    {len(heldout):,} images out of training, to measure against")
-        settle(config, dataset)
-        last = folder / "checkpoints" / "last.ckpt"
-        previous = checkpoint.read(last) if last.exists() else None
-        gpt = warm_start.settle(config, arguments, previous and previous["config"])
-        if previous is not None:
-            compare(config, arguments, previous, dataset, folder)
-            if previous["images_seen"] >= 1000 * config.kimg:
-                return say_finished(config, previous, folder, console)
+        trainer = trainer_of(
+            settings, arguments, config.compile, [checkpoint.AtomicCheckpointIO()], precision=config.precision,
+            logger=False, max_epochs=-1, max_steps=-1, use_distributed_sampler=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=str(folder),
+        )  # fmt: skip
+        if config.batch_size % trainer.world_size:
+            raise ValueError(
+                f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple"
+            )
+    console = open_console(trainer.is_global_zero)
+    stop.reader_gone = lambda: bool(console.file.gone)
+    with closing(Lock(folder)) as lock:
+        if trainer.is_global_zero and not launched().outside:
+            lock.acquire()                                      # before other processes are started
+        with Team(trainer, ["train", *arguments], lambda: f"; {kept(folder)}") as team:
+            if launched().outside:
+                say_version(console, config)
+            with team.together(), setting_up():
+                if team.is_main:
+                    lock.acquire()
+                for note in (lock.unable and CANNOT.format(lock.unable), left_alone()):
+                    if note:
+                        console.print(f"note    {note}")
+                parts = prepared(config, arguments, folder, team, console)
+            return 0 if parts is None else fit(config, trainer, team, folder, console, stop, limit, *parts)
 
-        resolved = OmegaConf.to_container(config, resolve=True)
-        torch.manual_seed(config.seed)
-        module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
-        if previous is None and config.init_from is not None:
-            path = checkpoint.find(config.init_from)
-            checkpoint.load_weights(module, checkpoint.read(path), path)
-            console.print(f"start   from the weights of {path}")
-        if gpt is not None:
-            console.print("\n".join(warm_start.begin(gpt, module)))
-        module.attach(dataset, heldout)
+
+def prepared(config, arguments: list[str], folder: Path, team: Team, console) -> tuple | None:
+    """-> (configuration, module, images, held-out ones, checkpoint to continue from), or None for a finished run."""
+    dataset, heldout = training_data(config)
+    console.print(f"data    {dataset.describe()}")
+    if heldout is not None:
+        console.print(f"kept    {len(heldout):,} images out of training, to measure against")
+    settle(config, dataset)
+    last = folder / "checkpoints" / "last.ckpt"
+    previous = checkpoint.read(last) if last.exists() else None
+    gpt = warm_start.settle(config, arguments, previous and previous["config"])
+    if previous is not None:
+        compare(config, arguments, previous, dataset, folder)
+        if previous["images_seen"] >= 1000 * config.kimg:
+            say_finished(config, previous, folder, console)
+            return None
+    resolved = OmegaConf.to_container(config, resolve=True)
+    torch.manual_seed(config.seed)
+    module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
+    if previous is None and config.init_from is not None:
+        path = checkpoint.find(config.init_from)
+        checkpoint.load_weights(module, checkpoint.read(path), path)
+        console.print(f"start   from the weights of {path}")
+    if gpt is not None:
+        console.print("\n".join(warm_start.begin(gpt, module)))
+    module.attach(dataset, heldout)
+    if team.is_main:
         # the average, and of every network the weights and Adam's two moments
-        numbers = count(module.average) + 3 * sum(sizes(module).values())
-        require_space(folder, 4 * numbers)
+        require_space(folder, 4 * (count(module.average) + 3 * sum(sizes(module).values())))
         prepare(folder)
-        if is_main_process():
-            keep_log(folder / "log.txt")
-            write_description(folder, resolved, arguments)
-    return fit(config, resolved, module, dataset, heldout, previous, folder, console)
+        keep_log(folder / "log.txt")
+        write_description(folder, resolved, arguments)
+    return resolved, module, dataset, heldout, previous
 
 
-def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None, folder: Path, console) -> int:
-    from transgan.callbacks.checkpoints import SaveCheckpoints, Stop
+def fit(
+    config, trainer, team: Team, folder: Path, console, stop: Stop, limit: float | None, resolved: dict, module,
+    dataset, heldout, previous: dict | None,
+) -> int:  # fmt: skip
+    from transgan.callbacks.checkpoints import SaveCheckpoints
     from transgan.callbacks.evaluation import Evaluation
     from transgan.callbacks.interval import Interval
     from transgan.callbacks.likelihood import Likelihood
@@ -79,92 +142,90 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
     def every(name: str) -> Interval:
         return Interval(config[name], config.kimg)
 
-    with setting_up():
-        stop = Stop(every("log_every"))
+    def prepare_judge(device, main: bool) -> None:
+        with setting_up(), console.status("preparing the metrics: features of all real images"):
+            judge.prepare(
+                dataset, heldout if judge.with_heldout else None, device, main=main, conditional=config.num_classes > 0
+            )
+        console.print(
+            f"judge   {judge.primary}: {judge.num_samples:,} generated against {len(dataset):,} real images "
+            f"every {config.evaluate_every:g} kimg, for at most {100 * config.evaluate_share:g} % of the time"
+        )
+        if main and judge.few():
+            console.print(f"note    small_sample: {judge.few()}")
+
+    with team.together(), setting_up():
+        stop.interval = every("log_every")
         stats = Stats(folder, every("log_every"))
         samples = Samples(folder, every("sample_every"), dataset, config.num_classes, config.grid)
-        evaluation = None
+        evaluation = likelihood = None
         if config.get("metrics"):
             judge = make(config.metrics)
             if judge.with_heldout and heldout is None:
                 heldout = dataset.heldout()
-            with console.status("preparing the metrics: features of all real images"):
-                judge.prepare(
-                    dataset, heldout if judge.with_heldout else None, device_of(config), main=is_main_process(),
-                    conditional=config.num_classes > 0,
-                )  # fmt: skip
-            console.print(
-                f"judge   {judge.primary}: {judge.num_samples:,} generated against {len(dataset):,} real images "
-                f"every {config.evaluate_every:g} kimg, for at most {100 * config.evaluate_share:g} % of the time"
-            )
-            if is_main_process() and judge.few():
-                console.print(f"note    small_sample: {judge.few()}")
             evaluation = Evaluation(
-                folder, every("evaluate_every"), judge, config.evaluate_at_start, config.evaluate_share, stats
-            )
-        likelihood = None
+                folder, every("evaluate_every"), judge, prepare_judge, team, config.evaluate_at_start,
+                config.evaluate_share, stats,
+            )  # fmt: skip
         if heldout is not None and hasattr(module, "bits_per_dim"):
             likelihood = Likelihood(folder, every("evaluate_every"), heldout, stats)
         extra = {"config": resolved, "data": dataset.fingerprint, "class_names": list(dataset.class_names)}
-        save = SaveCheckpoints(folder, every("checkpoint_every"), stop, evaluation, extra)
+        saved = previous and previous["images_seen"]
+        save = SaveCheckpoints(folder, every("checkpoint_every"), stop, evaluation, extra, saved)
         progress = ProgressLine(config.kimg, stats, evaluation, likelihood, every("evaluate_every"), console)
         callbacks = (stop, stats, samples, likelihood, evaluation, save, progress)
+        trainer.callbacks += [each for each in callbacks if each is not None]
+        if config.get("logger"):
+            trainer.logger = make(config.logger)
+        data = ImageData(dataset, config.batch_size, config.seed, config.num_workers)
         console.print(
             f"model   {', '.join(f'{name} {size / 1e6:.2f} M' for name, size in sizes(module).items())} parameters; "
             f"{'conditional' if config.num_classes else 'unconditional'}; {config.precision}"
         )
-        done = f", from {previous['images_seen'] / 1000:g}" if previous else ""
+        done = f", from {saved / 1000:g}" if previous else ""
         epochs = 1000 * config.kimg / len(dataset)
         console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}")
-        trainer = make(
-            config.trainer,
-            callbacks=[each for each in callbacks if each is not None],
-            logger=(make(config.logger) if config.get("logger") else None) or False,
-            plugins=[checkpoint.AtomicCheckpointIO()],
-            precision=config.precision,
-            max_epochs=-1,
-            max_steps=-1,
-            use_distributed_sampler=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            default_root_dir=str(folder),
-        )
-        if config.batch_size % trainer.world_size:
-            raise ValueError(
-                f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple"
-            )
-    data = ImageData(dataset, config.batch_size, config.seed, config.num_workers)
     last = folder / "checkpoints" / "last.ckpt"
+    stop.limit(limit)
     try:
         trainer.fit(module, data, ckpt_path=str(last) if previous else None)
     except NonFiniteTraining as error:
-        where = f"the last good checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
-        print(
-            f"transgan: training stopped: {error}; {where}. {module.remedy.capitalize()} usually helps",
-            file=sys.stderr,
-        )
+        if team.is_main:
+            complain(f"training stopped: {error}; {kept(folder)}. {module.remedy.capitalize()} usually helps")
         return 1
     except (KeyboardInterrupt, SystemExit):
-        if stop.signal is None:
+        if stop.asked is None:
             raise
         # Lightning exits with 1 when the second Ctrl-C does not wait for the end of the step
-        print(f"transgan: stopped amid a step; the same command continues from {last}", file=sys.stderr)
-        return 128 + stop.signal
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
-            raise
-        kept = f"; {last} is whole, and the same command continues from it" if last.exists() else ""
-        raise UserError(f"training stopped at {module.images_seen / 1000:g} kimg: {describe(error)}{kept}") from error
-    finally:
-        stop.restore()
-    if stop.signal is not None:
+        complain(f"stopped amid a step; {kept(folder)}")
+        return 128 + stop.asked
+    except UserError:
+        raise
+    except Exception as error:
+        raise_as_users(error, config, module, folder)
+    if stop.reason is not None and not stop.interval.finished(module.images_seen):
+        return say_stopped(stop.reason, module, folder, console) if team.is_main else 0
+    if not stop.interval.finished(module.images_seen):
         console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues")
-        return 128 + stop.signal
-    if is_main_process():
-        report(config, module, evaluation, likelihood, folder, console)
+    elif team.is_main:
+        stop.over = False               # a run that is done: a signal ends what follows at once
+        report(config, module, evaluation, likelihood, folder, console, team.device)
     return 0
+
+
+def seconds_of(limit) -> float | None:
+    """Of `trainer.max_time`: DD:HH:MM:SS, or a mapping such as {hours: 23, minutes: 30}. Raises ValueError."""
+    if limit is None:
+        return None
+    try:
+        if isinstance(limit, dict):
+            return timedelta(**limit).total_seconds()
+        days, hours, minutes, seconds = map(int, str(limit).split(":"))
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f"trainer.max_time={limit}: it takes DD:HH:MM:SS, such as 00:23:30:00, or {{hours: 23, minutes: 30}}"
+        ) from error
 
 
 def check(config) -> None:
@@ -217,13 +278,13 @@ def compare(config, arguments: list[str], previous: dict, dataset, folder: Path)
     refuse_other(folder, found, config.force)
 
 
-def say_finished(config, previous: dict, folder: Path, console) -> int:
+def say_finished(config, previous: dict, folder: Path, console) -> None:
     shown = previous["images_seen"] / 1000
     console.print(
         f"{folder} is finished: {shown:g} of {config.kimg:g} kimg. "
         f"To extend it, the same command with kimg={2 * config.kimg:g}; "
-        "to train another, with name=NAME")
-    return 0
+        "to train another, with name=NAME"
+    )
 
 
 def sizes(module) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 
 DIGITS = 12         # of a checkpoint's hash, in tables
 
@@ -55,7 +55,7 @@ class Record:
 
     @cached_property
     def sha256(self) -> str:
-        return checkpoint.sha256(self.path)
+        return files.sha256(self.path)
 
     @property
     def config(self) -> dict:

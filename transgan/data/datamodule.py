@@ -15,8 +15,11 @@ def as_is(batch):
 
 
 def undisturbed(worker):
-    """Ctrl-C reaches all processes of a terminal: the main one decides when its workers end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C reaches all processes of a terminal, and a scheduler's signals all of a job: the main one decides when its
+    workers end."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class ImageData(pl.LightningDataModule):

@@ -1,7 +1,7 @@
 """One pass over generated images, many numbers: images -> uint8 -> extractor -> features once -> every measure."""
 
-import logging
 import statistics
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +16,6 @@ from transgan.metrics.samples import filled, isolated, quotas, refuse_non_finite
 VERSION = 1          # of the way numbers are made: counts up when the same images would give others
 STRIDE = 1_000_003   # between the first seeds of two blocks
 SMALL = 2048         # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
-
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class Result:
@@ -109,20 +106,24 @@ class Judge:
                                   else reference(self.extractor))
                 self.heldout = None if heldout is None else self.features_of(heldout, "heldout", progress)
 
-    def __call__(self, generate, rank: int = 0, world_size: int = 1, gather=None) -> Result | None:
+    def __call__(
+        self, generate, rank: int = 0, world_size: int = 1, gather=None, together=nullcontext
+    ) -> Result | None:
         """The numbers, on rank 0; None on the others.
 
         `generate(seeds, labels)` takes a list of seeds and int64 labels (or None) and returns uint8 N x C x H x W.
         Rank r makes the images r, r + world_size, ... of each block; then `gather(rows)` is called once on every rank,
         with a float32 matrix of the same shape everywhere, on the device of `prepare`, and returns all ranks' in a
-        list or a stack.
+        list or a stack. Inside of `together()` an error on one rank must become one on every rank, before any of them
+        goes on: else the others would wait in `gather` for ever.
         """
         outcomes = []
         with isolated():
             for block in range(self.blocks):
-                fake = self.collect(generate, self.seeds(block), rank, world_size, gather)
-                if fake is not None:
-                    outcomes.append(self.measure(fake))
+                fake = self.collect(generate, self.seeds(block), rank, world_size, gather, together)
+                with together():
+                    if fake is not None:
+                        outcomes.append(self.measure(fake))
         return self.summary(outcomes) if rank == 0 else None
 
     def bounds(self, untrained) -> dict:
@@ -199,18 +200,14 @@ class Judge:
             spread[name] = {"std": statistics.stdev(values), "min": min(values), "max": max(values)}
         return Result(numbers, spread, outcomes[0].details, outcomes[0].flags)
 
-    def collect(self, generate, seeds: range, rank: int, world_size: int, gather) -> Features | None:
+    def collect(
+        self, generate, seeds: range, rank: int, world_size: int, gather, together=nullcontext
+    ) -> Features | None:
         """The features of one block on rank 0, in the order of its seeds; None elsewhere."""
         mine = range(rank, self.num_samples, world_size)
-        try:
+        with together():
             parts = [self.join(self.generated(generate, part, seeds)) for part in self.batches(mine)]
             rows = torch.cat([torch.empty(0, self.columns), *parts])
-        except Exception as error:
-            if world_size == 1:
-                raise
-            # the others wait in gather: they are told by rows that everybody refuses
-            log.warning("process %d could not make its images: %s", rank, error)
-            rows = torch.full((len(mine), self.columns), float("nan"))
         if world_size > 1:
             share = -(-self.num_samples // world_size)
             padded = nn.functional.pad(rows, (0, 0, 0, share - len(rows))).to(self.device)

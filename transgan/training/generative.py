@@ -132,7 +132,9 @@ class Generative(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["images_seen"] = self.images_seen
         checkpoint["nonfinite"] = dict(self.nonfinite)
+        checkpoint["in_a_row"] = dict(self.in_a_row)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.images_seen = checkpoint["images_seen"]
         self.nonfinite = dict(checkpoint["nonfinite"])
+        self.in_a_row = dict(checkpoint.get("in_a_row", self.in_a_row))         # earlier versions saved none

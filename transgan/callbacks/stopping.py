@@ -1,0 +1,103 @@
+"""When a run stops, and why: at its length, by a signal, by a time limit, or because nobody reads its output any more.
+
+Signals are owned from the command's first moment to its last. Amid a step they are noted, and training stops after it:
+half a step cannot be resumed exactly. Before training, and after it, they end the command at once.
+"""
+
+import os
+import signal
+import threading
+import time
+
+import torch
+from pytorch_lightning import Callback
+
+from transgan.callbacks.interval import Interval
+
+READER_GONE = 13            # SIGPIPE's number, also where there is no such signal
+TIME_IS_UP = 1000           # no signal has this number
+ALWAYS = ("SIGINT", "SIGTERM")
+UNLESS_IGNORED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")      # nohup wants to be obeyed
+
+
+def numbers(names: tuple[str, ...]) -> list[int]:
+    """Those of these signals that this system has."""
+    return [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
+
+
+class Stopped(BaseException):
+    """A signal that came while no step was under way."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+class Stop(Callback):
+    """Ends training after the step that reaches the run's length, or in which something asked for an end.
+
+    `reason`: None, a signal's number, READER_GONE or TIME_IS_UP; the same on every process, known after a step. A
+    second Ctrl-C does not wait for the step; of other signals a second one changes nothing: schedulers send them to every
+    process, and again.
+    """
+
+    def __init__(self):
+        self.interval: Interval | None = None
+        self.reason: int | None = None
+        self.asked: int | None = None           # on this process, not yet agreed upon
+        self.began = self.training = self.over = False
+        self.until: float | None = None         # of time.monotonic
+        self.reader_gone = lambda: False
+        self.owner = os.getpid()
+        self.previous: dict[int, object] = {}
+
+    def listen(self) -> None:
+        """Owns the signals from now on, if this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in numbers(ALWAYS + UNLESS_IGNORED):
+            handler = signal.getsignal(number)
+            if number in numbers(ALWAYS) or handler == signal.SIG_DFL:
+                self.previous[number] = handler
+                signal.signal(number, self.note)
+
+    def restore(self) -> None:
+        """Gives the signals back to whom they belonged."""
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous = {}
+
+    def note(self, number: int, frame) -> None:
+        if self.over or os.getpid() != self.owner:      # a process that was forked has its own way to end
+            return
+        if not self.training:
+            raise Stopped(number)
+        if number == signal.SIGINT and self.asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = self.asked or number
+
+    def limit(self, seconds: float | None) -> None:
+        """Ends training after so many seconds from now."""
+        self.until = None if seconds is None else time.monotonic() + seconds
+
+    def on_train_start(self, trainer, module) -> None:
+        for number in self.previous:            # Lightning has taken SIGTERM meanwhile
+            signal.signal(number, self.note)
+        self.began = self.training = True
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        asked = self.asked or (READER_GONE if self.reader_gone() else 0)
+        if not asked and self.until is not None and time.monotonic() >= self.until:
+            asked = TIME_IS_UP
+        if trainer.world_size > 1:              # one process may have been told and the others not
+            told = torch.tensor(asked, device=trainer.strategy.root_device)
+            asked = int(trainer.strategy.reduce(told, reduce_op="max"))
+        self.reason = asked or None
+        if asked or self.interval.finished(module.images_seen):
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer, module) -> None:
+        self.training, self.over = False, self.reason is not None
+
+    def on_exception(self, trainer, module, exception) -> None:
+        self.training = False

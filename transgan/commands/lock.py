@@ -1,0 +1,106 @@
+"""One owner of a run folder at a time."""
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from transgan import files
+from transgan.errors import UserError
+
+try:
+    import fcntl
+except ImportError:                     # Windows
+    fcntl = None
+
+NAME = ".lock"
+# What a disk answers that knows no locks: some network drives, and some ways to mount them.
+UNABLE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTSUP}
+
+CANNOT = "this disk cannot lock files ({}): nothing keeps a second process from training the same run; start it once"
+
+
+class Lock:
+    """The right to write to a run folder, held by this process until it ends, however it ends.
+
+    A POSIX record lock: the system takes it back from a process that is gone, so none is ever stale; child processes do
+    not inherit it; NFS passes it to its server, so that it holds between machines. `unable` says why there is none where
+    a disk cannot lock.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = Path(folder) / NAME
+        self.file = None
+        self.unable: str | None = None
+
+    def acquire(self) -> None:
+        """Makes the folder if need be. Raises UserError if another process has it, OSError if nothing can be written."""
+        if self.file is not None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+        try:
+            take(self.file)
+        except OSError as error:
+            if error.errno in UNABLE:
+                self.unable = error.strerror
+            else:
+                holder = self.holder()
+                self.file.close()
+                self.file = None
+                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                    raise
+                raise UserError(refusal(self.path.parent, holder)) from error
+        self.file.seek(0)
+        self.file.truncate()
+        self.file.write(json.dumps(me()).encode())
+        self.file.flush()
+        folder = self.path.parent
+        for place in (folder, folder / "checkpoints", folder / "samples"):
+            for left in place.glob(f"[!g]*{files.SUFFIX}"):     # amid a write of a run that was killed; not generated.png
+                with contextlib.suppress(OSError):
+                    left.unlink()
+
+    def holder(self) -> dict:
+        try:
+            return json.loads(self.file.read() or b"{}")
+        except (OSError, ValueError):
+            return {}
+
+    def close(self) -> None:
+        """Others may have the folder now."""
+        if self.file is not None:
+            with contextlib.suppress(OSError):      # the disk may be gone
+                self.file.seek(0)
+                self.file.truncate()
+            with contextlib.suppress(OSError):
+                self.file.close()
+            self.file = None
+
+
+def take(file) -> None:
+    """Raises OSError at once if the lock cannot be had."""
+    if fcntl is None:
+        import msvcrt
+
+        file.seek(1 << 30)                          # a byte that nobody reads: Windows locks are for readers, too
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def me() -> dict:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+
+
+def refusal(folder: Path, holder: dict) -> str:
+    who = "another process"
+    if holder:
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    return (
+        f"{folder} is being trained already, by {who}: wait for it, or stop it and give the same command again; "
+        "to train another run beside it, give name=NAME"
+    )

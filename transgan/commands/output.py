@@ -1,0 +1,51 @@
+"""What a command says, and to whom: a stream that bears it when nobody reads any more."""
+
+import contextlib
+import os
+import sys
+
+
+class Output:
+    """Standard output until it cannot be written to: its reader is gone, its terminal closed, its disk full.
+
+    From then on `gone` is the error, and what is written is dropped; whoever owns the run decides what follows.
+    """
+
+    def __init__(self, stream):
+        self.stream, self.gone = stream, None
+
+    def write(self, text: str) -> int:
+        return len(text) if self.gone else self.attempt(self.stream.write, text) or len(text)
+
+    def flush(self) -> None:
+        if not self.gone:
+            self.attempt(self.stream.flush)
+
+    def attempt(self, act, *arguments):
+        try:
+            return act(*arguments)
+        except (OSError, ValueError) as error:      # a closed file is a ValueError
+            if isinstance(error, UnicodeError):
+                raise
+            self.gone = error
+            silence(self.stream)
+            return None
+
+    def __getattr__(self, name: str):
+        return getattr(self.stream, name)
+
+
+def silence(stream) -> None:
+    """Sends what is left in a stream's buffer to nowhere, so that Python does not complain of it at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def complain(text: str) -> None:
+    """A sentence on standard error, if anybody reads that."""
+    try:
+        print(f"transgan: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        silence(sys.stderr)

@@ -1,0 +1,358 @@
+"""The processes of one command, from the first to the last moment: who they are, where each computes, what all of them
+know of each other's errors.
+
+A Trainer decides rank and device; nothing is prepared on a device before it exists. Processes that torchrun or srun has
+started are taken as they are; otherwise this command starts the others, by calling itself.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from lightning_fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+from transgan.commands.run_folder import make
+from transgan.errors import UserError, describe
+from transgan.launched import Launched, launched
+
+MEETING = timedelta(minutes=5)          # for all processes to come
+WAITING = timedelta(hours=12)           # for one that measures, or reads images; of dead ones the watch knows sooner
+BEAT = 2.0                              # seconds between looks at the others
+SILENCE = 120.0                         # seconds without a sign of life, after which a process counts as lost
+GRACE = 10.0                            # seconds to end by oneself once another process has failed
+
+
+class Srun(ClusterEnvironment):
+    """Tasks of srun, with whichever of its options they were asked for. Nothing of Lightning's own for Slurm: that would
+    save amid a step."""
+
+    def __init__(self, processes: Launched):
+        self.processes = processes
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+    @property
+    def main_address(self) -> str:
+        names = ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST")
+        nodes = next((os.environ[name] for name in names if os.environ.get(name)), "127.0.0.1")
+        return os.environ.get("MASTER_ADDR") or SLURMEnvironment.resolve_root_node_address(nodes)
+
+    @property
+    def main_port(self) -> int:
+        numbers = [os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")]
+        job, step = (int(number) if number.isdigit() else 0 for number in numbers)
+        return int(os.environ.get("MASTER_PORT") or 15000 + (job + 101 * step) % 10000)
+
+    @staticmethod
+    def detect() -> bool:
+        return launched().by == "srun"
+
+    def world_size(self) -> int:
+        return self.processes.world_size
+
+    def set_world_size(self, size: int) -> None:
+        """Srun has set it."""
+
+    def global_rank(self) -> int:
+        return self.processes.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        """Srun has set it."""
+
+    def local_rank(self) -> int:
+        return self.processes.local_rank
+
+    def node_rank(self) -> int:
+        return self.processes.rank // self.processes.local_world_size
+
+
+def trainer_of(settings: dict, arguments: list[str], compile: str | None = None, plugins=(), **more) -> Trainer:
+    """The Trainer of a configuration's `trainer`, for the processes that there are or that will be started.
+
+    More than one process is DDP. `arguments` are the command's words: a number of devices that was said and contradicts
+    the number of processes that were started is refused. Raises UserError.
+    """
+    processes, settings = launched(), dict(settings)
+    count = counted(settings.get("devices", 1))
+    if processes.outside:
+        said = next((word for word in arguments if word.startswith("trainer.devices=")), None)
+        if said is not None and count not in (None, processes.local_world_size):
+            raise UserError(
+                f"{said}: {processes.by} has started {processes.local_world_size} processes on this machine, one for "
+                "each device; leave trainer.devices= out, or start as many processes"
+            )
+        count = processes.local_world_size
+        settings |= {"devices": count, "num_nodes": processes.num_nodes}
+    if count is None:                                       # as many as the machine has
+        only = {key: settings[key] for key in ("_target_", "accelerator", "devices") if key in settings}
+        count = make(only, logger=False, enable_checkpointing=False, enable_progress_bar=False).num_devices
+    several = count > 1 or settings.get("num_nodes", 1) > 1
+    # each backward pass reaches one network alone
+    ddp = {"_target_": "pytorch_lightning.strategies.DDPStrategy", "find_unused_parameters": True}
+    if settings.get("strategy", "auto") in ("auto", "ddp", ddp):
+        settings["strategy"] = ddp if several else "auto"
+    environment = {"torchrun": TorchElasticEnvironment, "srun": lambda: Srun(processes)}.get(
+        processes.by, LightningEnvironment
+    )()
+    if several and compile:
+        # its graphs, cut at the borders of DDP's buckets, have no second derivative
+        torch._dynamo.config.optimize_ddp = False
+    return make(settings, plugins=[*plugins, environment], **more)
+
+
+def counted(devices) -> int | None:
+    """How many devices `trainer.devices` means on each machine; None if the machine decides."""
+    if isinstance(devices, (list, tuple)):
+        return len(devices)
+    return None if devices in ("auto", -1, "-1") else int(devices)
+
+
+class Team:
+    """The processes of a command, as a context: connected inside of it, and gone after it, whatever happens.
+
+    Args:
+        trainer: whose strategy knows rank and device. words: of this command, for the processes that it starts.
+        hint: what to add to the sentence about a process that was lost.
+    """
+
+    def __init__(self, trainer: Trainer, words: list[str], hint=lambda: ""):
+        self.strategy, self.words, self.hint = trainer.strategy, words, hint
+        self.rank, self.world_size = trainer.global_rank, trainer.world_size
+        self.device = trainer.strategy.root_device
+        self.children: list[subprocess.Popen] = []
+        self.store = None
+        self.rounds = 0
+        self.closing = threading.Event()
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def __enter__(self) -> "Team":
+        if self.world_size > 1:
+            try:
+                self.meet()
+            except BaseException:
+                self.end_children(0)
+                raise
+        return self
+
+    def meet(self) -> None:
+        environment = self.strategy.cluster_environment
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+        if not environment.creates_processes_externally:
+            self.start_children()
+            threading.Thread(target=self.watch_children, daemon=True).start()
+        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        try:
+            store, rank, world_size = next(dist.rendezvous("env://", self.rank, self.world_size, timeout=MEETING))
+        except dist.DistNetworkError as error:
+            if "in use" in str(error) or "EADDRINUSE" in str(error):
+                raise UserError(
+                    f"MASTER_PORT={os.environ['MASTER_PORT']} is taken by another program on {socket.gethostname()}; "
+                    "give a free one, or leave MASTER_PORT unset"
+                ) from error
+            raise UserError(self.nobody(place)) from error
+        except dist.DistStoreError as error:
+            raise UserError(self.nobody(place)) from error
+        store.set_timeout(WAITING)
+        self.store = dist.PrefixStore("transgan", store)
+        kind = self.device.type
+        device = {"device_id": self.device} if kind == "cuda" else {}
+        if kind == "cuda":
+            torch.cuda.set_device(self.device)
+        dist.init_process_group(
+            "nccl" if kind == "cuda" else "gloo", store=dist.PrefixStore("group", store), rank=rank,
+            world_size=world_size, timeout=WAITING, **device,
+        )  # fmt: skip
+        threading.Thread(target=self.watch, args=(store.clone(),), daemon=True).start()
+
+    def nobody(self, place: str) -> str:
+        return (
+            f"process {self.rank} of {self.world_size} waited {MEETING.seconds // 60} minutes at {place}, and not all "
+            "of the others came; start them all, under Slurm by `srun transgan ...`"
+        )
+
+    def start_children(self) -> None:
+        """The other processes of this machine: this command again, with a rank of its own."""
+        count = self.strategy.num_processes
+        os.environ |= {
+            "LOCAL_RANK": "0", "NODE_RANK": str(self.strategy.node_rank), "WORLD_SIZE": str(self.world_size),
+        }  # fmt: skip
+        for local_rank in range(1, count):
+            environment = os.environ | {"LOCAL_RANK": str(local_rank), "RANK": str(self.rank + local_rank)}
+            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.words], env=environment))
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if self.world_size == 1:
+            return
+        failed = error is not None and not is_quiet(error)
+        if failed and self.store is not None:
+            other = self.heard(GRACE if is_of_the_line(error) else 0)
+            if other is None:
+                with suppress(Exception):
+                    self.store.set("failed", json.dumps({"rank": self.rank, "says": said(error)}))
+            elif other["rank"] != self.rank:    # this one only noticed that the other was gone
+                self.tell(other)
+                self.closing.set()
+                self.end_children(0)
+                raise SystemExit(1) from error
+        self.closing.set()
+        if error is None and dist.is_initialized():
+            with suppress(RuntimeError):            # one that was done is gone
+                dist.barrier()
+            dist.destroy_process_group()
+        self.end_children(GRACE if error is None or not failed else 0)
+
+    def end_children(self, seconds: float) -> None:
+        """Waits so long for the processes this one has started, then ends them."""
+        until = time.monotonic() + seconds
+        for child in self.children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(until - time.monotonic(), 0.0))
+            child.kill()
+            child.wait()
+        for name in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if self.children else ():
+            os.environ.pop(name, None)
+
+    @contextmanager
+    def together(self):
+        """What fails inside on one process fails on all of them, and is said once.
+
+        No process may wait for another one inside.
+        """
+        error = None
+        try:
+            yield
+        except Exception as caught:
+            error = caught
+        if self.world_size > 1:
+            self.rounds += 1
+            own = None if error is None else {"rank": self.rank, "says": said(error), "user": is_users(error)}
+            self.store.set(f"round {self.rounds} of {self.rank}", json.dumps(own))
+            theirs = [json.loads(self.store.get(f"round {self.rounds} of {rank}")) for rank in range(self.world_size)]
+            first = next((each for each in theirs if each is not None), None)
+            if first is not None and (first["user"] or first["rank"] != self.rank):
+                where = f"process {first['rank']} of {self.world_size}: " if first["rank"] else ""
+                shared = UserError(*(where + each for each in first["says"]))
+                # rank 0 speaks; of a fault of ours, its own process says all
+                shared.said = self.rank != 0 or not first["user"]
+                raise shared from error
+        if error is not None:
+            raise error
+
+    def gather(self, rows: Tensor) -> list[Tensor]:
+        """The rows of all processes, of the same shape everywhere and on this process's device."""
+        parts = [torch.empty_like(rows) for _ in range(self.world_size)]
+        dist.all_gather(parts, rows.contiguous())
+        return parts
+
+    # the watch: two threads that end a process which would wait for ever
+
+    def watch(self, store) -> None:
+        """Gives a sign of life, and looks for those of the others and for a failure."""
+        seen = {rank: ("", time.monotonic()) for rank in range(self.world_size)}
+        beats = 0
+        while not self.closing.wait(BEAT):
+            beats += 1
+            try:
+                store.set(f"beat {self.rank}", str(beats))
+                if store.check(["transgan/failed"]):
+                    lost = json.loads(store.get("transgan/failed"))
+                    break
+                lost = None
+                for rank, (last, since) in seen.items():
+                    beat = store.get(f"beat {rank}") if store.check([f"beat {rank}"]) else b""
+                    seen[rank] = (last, since) if beat == last else (beat, time.monotonic())
+                    if time.monotonic() - seen[rank][1] > SILENCE:
+                        lost = {"rank": rank, "says": [f"it has given no sign of life for {SILENCE:g} seconds"]}
+            except (RuntimeError, ValueError):          # the store lived in a process that is gone
+                lost = {"rank": 0, "says": ["it is gone"]}
+            if lost is not None:
+                break
+        else:
+            return
+        if not self.closing.wait(GRACE) and lost["rank"] != self.rank:
+            self.leave(lost)
+
+    def watch_children(self) -> None:
+        """Looks for processes of this machine that have ended with an error."""
+        while not self.closing.wait(BEAT / 4):
+            for rank, child in enumerate(self.children, start=self.rank + 1):
+                if child.poll():
+                    code = child.returncode
+                    how = f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+                    lost = self.heard(0) or {"rank": rank, "says": [how]}
+                    if not self.closing.wait(GRACE):
+                        self.leave(lost)
+                    return
+
+    def heard(self, seconds: float) -> dict | None:
+        """The failure that a process has told of, within so many seconds; or of a child that has ended."""
+        until = time.monotonic() + seconds
+        while True:
+            with suppress(Exception):
+                if self.store is not None and self.store.check(["failed"]):
+                    return json.loads(self.store.get("failed"))
+            for rank, child in enumerate(self.children, start=self.rank + 1):
+                if child.poll() is not None and child.returncode < 0:
+                    return {"rank": rank, "says": [f"it was ended by signal {-child.returncode}"]}
+            if time.monotonic() >= until:
+                return None
+            time.sleep(BEAT / 10)
+
+    def tell(self, lost: dict) -> None:
+        if self.rank == 0 or lost["rank"] == 0:
+            for each in lost["says"]:
+                print(f"transgan: process {lost['rank']} of {self.world_size} failed: {each}{self.hint()}",
+                      file=sys.stderr, flush=True)
+
+    def leave(self, lost: dict) -> None:
+        """Ends this process, which waits for one that will not answer."""
+        self.tell(lost)
+        for child in self.children:
+            child.kill()
+        with suppress(Exception):
+            sys.stdout.flush()
+        os._exit(1)
+
+
+def said(error: BaseException) -> list[str]:
+    if isinstance(error, UserError):
+        return list(error.findings)
+    text = describe(error) if isinstance(error, Exception) else str(error)
+    return [text if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {text}"]
+
+
+def is_users(error: Exception) -> bool:
+    """Whether a person can mend it, as in `errors.setting_up`."""
+    return isinstance(error, (UserError, ValueError, OSError))
+
+
+def is_of_the_line(error: BaseException) -> bool:
+    """Whether an error says no more than that another process did not answer."""
+    words = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
+    told = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    return told or isinstance(error, dist.DistError)
+
+
+def is_quiet(error: BaseException) -> bool:
+    """An end that every process comes to by itself."""
+    return isinstance(error, SystemExit) and error.code in (0, None)
