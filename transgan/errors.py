@@ -13,6 +13,7 @@ class UserError(Exception):
         super().__init__("\n".join(findings))
         self.findings = findings
         self.said = False           # by another process
+        self.everywhere = False     # known to all processes
 
 
 @contextmanager

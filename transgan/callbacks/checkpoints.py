@@ -1,4 +1,4 @@
-"""checkpoints/last.ckpt and best.ckpt: at every interval, and whenever training ends at a whole step, whatever ends it."""
+"""checkpoints/last.ckpt and best.ckpt: at every interval, and whenever training ends at a whole step."""
 
 import logging
 from pathlib import Path

@@ -26,19 +26,19 @@ def numbers(names: tuple[str, ...]) -> list[int]:
 
 
 class Stopped(BaseException):
-    """A signal that came while no step was under way."""
+    """A signal that ends a command at once: no step was under way, or a second Ctrl-C did not wait for its end."""
 
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
+    def __init__(self, number: int, when: str = ""):
+        super().__init__(f"it was stopped by signal {number}")
+        self.number, self.when = number, when
 
 
 class Stop(Callback):
     """Ends training after the step that reaches the run's length, or in which something asked for an end.
 
     `reason`: None, a signal's number, READER_GONE or TIME_IS_UP; the same on every process, known after a step. A
-    second Ctrl-C does not wait for the step; of other signals a second one changes nothing: schedulers send them to every
-    process, and again.
+    second Ctrl-C does not wait for the step; of other signals a second one changes nothing: schedulers send them to
+    every process, and again.
     """
 
     def __init__(self):
@@ -80,9 +80,11 @@ class Stop(Callback):
         """Ends training after so many seconds from now."""
         self.until = None if seconds is None else time.monotonic() + seconds
 
+    def setup(self, trainer, module, stage) -> None:
+        # Lightning would take SIGTERM, and talk to other processes from within its handler
+        trainer._signal_connector.register_signal_handlers = lambda: None
+
     def on_train_start(self, trainer, module) -> None:
-        for number in self.previous:            # Lightning has taken SIGTERM meanwhile
-            signal.signal(number, self.note)
         self.began = self.training = True
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:

@@ -106,8 +106,9 @@ def team_of(config, arguments: list[str]) -> Team:
     devices = config.devices if device.index is None or config.devices > 1 else [device.index]
     settings = {"_target_": "pytorch_lightning.Trainer", "accelerator": device.type, "devices": devices}
     hush()
+    said = [f"trainer.{word}" for word in arguments if word.startswith("devices=")]
     trainer = trainer_of(
-        settings, [word.replace("devices=", "trainer.devices=", 1) for word in arguments if word.startswith("devices=")],
+        settings, said,
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     return Team(trainer, ["evaluate", *arguments])

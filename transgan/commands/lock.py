@@ -27,8 +27,8 @@ class Lock:
     """The right to write to a run folder, held by this process until it ends, however it ends.
 
     A POSIX record lock: the system takes it back from a process that is gone, so none is ever stale; child processes do
-    not inherit it; NFS passes it to its server, so that it holds between machines. `unable` says why there is none where
-    a disk cannot lock.
+    not inherit it; NFS passes it to its server, so that it holds between machines. `unable` says why there is none
+    where a disk cannot lock.
     """
 
     def __init__(self, folder: Path):
@@ -37,7 +37,7 @@ class Lock:
         self.unable: str | None = None
 
     def acquire(self) -> None:
-        """Makes the folder if need be. Raises UserError if another process has it, OSError if nothing can be written."""
+        """Makes the folder if need be. Raises UserError if another process has it, OSError where it cannot be made."""
         if self.file is not None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class Lock:
         self.file.flush()
         folder = self.path.parent
         for place in (folder, folder / "checkpoints", folder / "samples"):
-            for left in place.glob(f"[!g]*{files.SUFFIX}"):     # amid a write of a run that was killed; not generated.png
+            for left in place.glob(f"[!g]*{files.SUFFIX}"):     # of a run that was killed; not of generated.png
                 with contextlib.suppress(OSError):
                     left.unlink()
 

@@ -1,4 +1,4 @@
-"""How a run ended before its length was reached, in sentences that are so: what is saved, and what goes on from there."""
+"""How a run ended before its length was reached, in sentences that are so: what is saved, and what continues it."""
 
 import os
 import shutil

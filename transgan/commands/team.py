@@ -26,6 +26,7 @@ from lightning_fabric.plugins.environments import (
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from transgan.commands.output import complain
 from transgan.commands.run_folder import make
 from transgan.errors import UserError, describe
 from transgan.launched import Launched, launched
@@ -38,8 +39,8 @@ GRACE = 10.0                            # seconds to end by oneself once another
 
 
 class Srun(ClusterEnvironment):
-    """Tasks of srun, with whichever of its options they were asked for. Nothing of Lightning's own for Slurm: that would
-    save amid a step."""
+    """Tasks of srun, with whichever of its options they were asked for. Lightning's own environment for Slurm would
+    want one of them, and save amid a step."""
 
     def __init__(self, processes: Launched):
         self.processes = processes
@@ -203,12 +204,15 @@ class Team:
     def __exit__(self, kind, error, traceback) -> None:
         if self.world_size == 1:
             return
-        failed = error is not None and not is_quiet(error)
+        failed = error is not None and not getattr(error, "everywhere", False)
         if failed and self.store is not None:
-            other = self.heard(GRACE if is_of_the_line(error) else 0)
+            other = self.heard(GRACE) or self.silent() if is_of_the_line(error) else self.heard(0)
             if other is None:
+                user = isinstance(error, UserError)
                 with suppress(Exception):
-                    self.store.set("failed", json.dumps({"rank": self.rank, "says": said(error)}))
+                    self.store.set("failed", json.dumps({"rank": self.rank, "says": said(error), "user": user}))
+                    if self.rank and user:
+                        error.said = True
             elif other["rank"] != self.rank:    # this one only noticed that the other was gone
                 self.tell(other)
                 self.closing.set()
@@ -254,6 +258,7 @@ class Team:
                 shared = UserError(*(where + each for each in first["says"]))
                 # rank 0 speaks; of a fault of ours, its own process says all
                 shared.said = self.rank != 0 or not first["user"]
+                shared.everywhere = True
                 raise shared from error
         if error is not None:
             raise error
@@ -268,14 +273,15 @@ class Team:
 
     def watch(self, store) -> None:
         """Gives a sign of life, and looks for those of the others and for a failure."""
-        seen = {rank: ("", time.monotonic()) for rank in range(self.world_size)}
+        store = dist.PrefixStore("transgan", store)
+        seen = {rank: (b"", time.monotonic()) for rank in range(self.world_size)}
         beats = 0
         while not self.closing.wait(BEAT):
             beats += 1
             try:
                 store.set(f"beat {self.rank}", str(beats))
-                if store.check(["transgan/failed"]):
-                    lost = json.loads(store.get("transgan/failed"))
+                if store.check(["failed"]):
+                    lost = json.loads(store.get("failed"))
                     break
                 lost = None
                 for rank, (last, since) in seen.items():
@@ -284,7 +290,7 @@ class Team:
                     if time.monotonic() - seen[rank][1] > SILENCE:
                         lost = {"rank": rank, "says": [f"it has given no sign of life for {SILENCE:g} seconds"]}
             except (RuntimeError, ValueError):          # the store lived in a process that is gone
-                lost = {"rank": 0, "says": ["it is gone"]}
+                lost = {"rank": 0, "says": ["it is gone"], "gone": True}
             if lost is not None:
                 break
         else:
@@ -318,11 +324,26 @@ class Team:
                 return None
             time.sleep(BEAT / 10)
 
+    def silent(self) -> dict | None:
+        """A process that gives no signs of life."""
+        with suppress(Exception):
+            before = [self.beat(rank) for rank in range(self.world_size)]
+            time.sleep(3 * BEAT)
+            for rank in range(self.world_size):
+                if self.beat(rank) == before[rank]:
+                    return {"rank": rank, "says": ["it is gone"]}
+            return None
+        return {"rank": 0, "says": ["it is gone"], "gone": True}
+
+    def beat(self, rank: int) -> bytes:
+        return self.store.get(f"beat {rank}") if self.store.check([f"beat {rank}"]) else b""
+
     def tell(self, lost: dict) -> None:
-        if self.rank == 0 or lost["rank"] == 0:
+        """Process 0 speaks; of its own failure it has spoken itself, unless it is gone."""
+        if self.rank == 0 or lost.get("gone"):
             for each in lost["says"]:
-                print(f"transgan: process {lost['rank']} of {self.world_size} failed: {each}{self.hint()}",
-                      file=sys.stderr, flush=True)
+                hint = "" if lost.get("user") else self.hint()
+                complain(f"process {lost['rank']} of {self.world_size} failed: {each}{hint}")
 
     def leave(self, lost: dict) -> None:
         """Ends this process, which waits for one that will not answer."""
@@ -337,8 +358,9 @@ class Team:
 def said(error: BaseException) -> list[str]:
     if isinstance(error, UserError):
         return list(error.findings)
-    text = describe(error) if isinstance(error, Exception) else str(error)
-    return [text if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {text}"]
+    if isinstance(error, (ValueError, OSError)):
+        return [describe(error)]
+    return [f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)]
 
 
 def is_users(error: Exception) -> bool:
@@ -351,8 +373,3 @@ def is_of_the_line(error: BaseException) -> bool:
     words = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
     told = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
     return told or isinstance(error, dist.DistError)
-
-
-def is_quiet(error: BaseException) -> bool:
-    """An end that every process comes to by itself."""
-    return isinstance(error, SystemExit) and error.code in (0, None)

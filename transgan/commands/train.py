@@ -43,7 +43,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     try:
         return run(config, arguments, folder, stop)
     except Stopped as end:
-        when = "after training" if stop.began else "before the first step"
+        when = end.when or ("after training" if stop.began else "before the first step")
         complain(f"stopped {when} by {name_of(end.number)}; {kept(folder)}")
         return 128 + end.number
     except (MemoryError, RuntimeError, OSError) as error:
@@ -197,8 +197,7 @@ def fit(
         if stop.asked is None:
             raise
         # Lightning exits with 1 when the second Ctrl-C does not wait for the end of the step
-        complain(f"stopped amid a step; {kept(folder)}")
-        return 128 + stop.asked
+        raise Stopped(stop.asked, "amid a step") from None
     except UserError:
         raise
     except Exception as error:
