@@ -17,34 +17,36 @@ class UserError(Exception):
 
 
 @contextmanager
-def setting_up() -> Iterator[None]:
-    """While things are put together from what a person asked for, a ValueError or a file's error is theirs."""
+def setting_up(elsewhere: str = "") -> Iterator[None]:
+    """While things are put together from what a person asked for, a ValueError or a file's error is theirs.
+
+    `elsewhere` is the command's key that names another place to write to, such as runs=PATH.
+    """
     try:
         yield
     except (ValueError, OSError) as error:
-        raise UserError(describe(error)) from error
+        raise UserError(describe(error, elsewhere)) from error
     except Exception as error:
         # Hydra wraps what a constructor raises
         if type(error).__name__ == "InstantiationException" and isinstance(error.__cause__, (ValueError, OSError)):
-            raise UserError(describe(error.__cause__)) from error
+            raise UserError(describe(error.__cause__, elsewhere)) from error
         raise
 
 
-SPACE = "free some space there, or name a place on another disk"
 PERMISSION = "give yourself permission, or name another place"
-CONNECTION = "the drive or network folder is gone; connect it again, or name a place on a local disk"
+CONNECTION = "the drive or network folder is gone; connect it again, or {elsewhere} on a local disk"
 GONE = (        # not all of them on every system
     "ENOTCONN", "ESTALE", "ENODEV", "ENXIO", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH",
     "ECONNRESET", "ECONNABORTED", "EREMOTEIO",
 )  # fmt: skip
 WAYS = {
-    errno.ENOSPC: SPACE,
-    errno.EDQUOT: "free some of your quota, or name a place on another disk",
-    errno.EFBIG: "the disk, or `ulimit -f`, allows no file so large; raise the limit, or name another place",
+    errno.ENOSPC: "free some space there, or {elsewhere} on another disk",
+    errno.EDQUOT: "free some of your quota, or {elsewhere} on another disk",
+    errno.EFBIG: "the disk, or `ulimit -f`, allows no file so large; raise the limit, or {elsewhere}",
     errno.EACCES: PERMISSION,
     errno.EPERM: PERMISSION,
-    errno.EROFS: "it is read-only; name another place",
-    errno.EIO: "the disk fails, or was taken out; look after it, and name a place on another disk",
+    errno.EROFS: "it is read-only; {elsewhere}",
+    errno.EIO: "the disk fails, or was taken out; look after it, and {elsewhere} on another disk",
     errno.EMFILE: "raise the number of open files with `ulimit -n 4096`",
     errno.ENFILE: "the machine has too many files open; close other programs",
     errno.ENOMEM: "close other programs, or do with less at a time",
@@ -59,7 +61,7 @@ WAYS = {
 }
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, elsewhere: str = "") -> str:
     """The sentence of an error; for the system's file errors, with the place and the way out."""
     if not isinstance(error, OSError) or error.strerror is None:
         text = str(error)
@@ -67,7 +69,9 @@ def describe(error: Exception) -> str:
             text = text.strip().splitlines()[-1].partition(": ")[2] or text.strip().splitlines()[-1]
         return text
     place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    return f"{place}{error.strerror}; {WAYS.get(error.errno, 'mend that, or name another place')}"
+    way = WAYS.get(error.errno, "mend that, or {elsewhere}")
+    named = f"name a place with {elsewhere}" if elsewhere else "name a place"
+    return f"{place}{error.strerror}; {way.format(elsewhere=named)}"
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

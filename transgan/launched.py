@@ -39,7 +39,7 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launched:
     if is_step(environment):
         tasks, nodes = (int(environment.get(name, 1)) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
         rank, local_rank = (int(environment.get(name, 0)) for name in ("SLURM_PROCID", "SLURM_LOCALID"))
-        return fitting(Launched("srun", rank, tasks, local_rank, tasks // max(nodes, 1)))
+        return fitting(Launched("srun", rank, tasks, local_rank, -(-tasks // max(nodes, 1))))
     if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
         local_rank, world_size = int(environment["LOCAL_RANK"]), int(environment["WORLD_SIZE"])
         return Launched("transgan", int(environment.get("RANK", local_rank)), world_size, local_rank, world_size)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -125,7 +126,7 @@ class Judge:
     def __init__(self, *values):
         self.values = list(values)
 
-    def __call__(self, generate, rank, world_size, gather):
+    def __call__(self, generate, rank, world_size, gather, together):
         value = self.values.pop(0)
         if isinstance(value, Exception):
             raise value
@@ -136,7 +137,9 @@ class Judge:
 
 
 def evaluations(tmp_path, judge, share=1.0):
-    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), judge, True, share, SimpleNamespace(seconds=1.0))
+    alone = SimpleNamespace(rank=0, world_size=1, gather=None, together=nullcontext)
+    seconds = SimpleNamespace(seconds=1.0)
+    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), judge, lambda **_: None, alone, True, share, seconds)
 
 
 def test_the_best_is_the_lowest_finite(tmp_path):

@@ -1,5 +1,7 @@
 """The command line as people use it: in processes of its own, or inside this one where that shows the same."""
 
+import csv
+import json
 import logging
 import os
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import transgan
@@ -138,3 +141,57 @@ def judged(transgan_process, tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / "runs" / "digits", done
+
+
+UNREPEATABLE = {"seconds", "images_per_second", "memory_mib"}
+
+
+def measured(run) -> list[dict]:
+    path = run / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [{key: value for key, value in line.items() if key not in UNREPEATABLE} for line in lines]
+
+
+def repeatable_stats(run):
+    with open(run / "stats.csv") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if name not in UNREPEATABLE} for row in rows]
+
+
+def assert_equal(a, b, place="") -> None:
+    """Nested containers of tensors, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype and torch.equal(a, b), place
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), place
+        for key in a:
+            assert_equal(a[key], b[key], f"{place}.{key}")
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b), place
+        for i, each in enumerate(zip(a, b, strict=True)):
+            assert_equal(*each, f"{place}.{i}")
+    else:
+        assert a == b, place
+
+
+def assert_repeated(run, other) -> None:
+    """All that a run leaves, but for the time it took."""
+    assert measured(run) == measured(other) and repeatable_stats(run) == repeatable_stats(other)
+    a, b = (torch.load(each / "checkpoints" / "last.ckpt", weights_only=True) for each in (run, other))
+    assert any(name.startswith("generator_ema.") for name in a["state_dict"]) and len(a["optimizer_states"]) == 2
+    for part in ("state_dict", "optimizer_states", "images_seen", "global_step", "nonfinite"):
+        assert_equal(a[part], b[part], part)
+    for grid in sorted((run / "samples").iterdir()):
+        assert grid.read_bytes() == (other / "samples" / grid.name).read_bytes()
+    assert not list(run.rglob("*.tmp"))
+
+
+@pytest.fixture(scope="session")
+def assert_same_run():
+    return assert_repeated
+
+
+@pytest.fixture(scope="session")
+def stats_of():
+    """Reads stats.csv, but for what another time would be another number: stats_of(run) -> rows."""
+    return repeatable_stats

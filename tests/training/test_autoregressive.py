@@ -147,7 +147,7 @@ def test_steps_without_finite_gradient():
     assert same(seen[0], seen[1]) and not same(seen[1], seen[2])
     saved = {}
     module.on_save_checkpoint(saved)
-    assert saved == {"images_seen": 12, "nonfinite": {"network": 1}}
+    assert saved == {"images_seen": 12, "nonfinite": {"network": 1}, "in_a_row": {"network": 0}}
     with pytest.raises(NonFiniteTraining, match="3 steps of the network in a row had no finite gradient"):
         train(autoregressive(network=Broken(gpt(), set(range(2, 99)))), 9)
 

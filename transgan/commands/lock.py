@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from transgan import files
+from transgan.commands.run_folder import prepare
 from transgan.errors import UserError
 
 try:
@@ -35,13 +36,26 @@ class Lock:
         self.path = Path(folder) / NAME
         self.file = None
         self.unable: str | None = None
+        self.unwritable: OSError | None = None
 
     def acquire(self) -> None:
-        """Makes the folder if need be. Raises UserError if another process has it, OSError where it cannot be made."""
+        """Makes the folder if need be. Raises UserError if another process has it, or if it cannot be made.
+
+        Where nothing can be written, `unwritable` is the error: for a run that is finished that is no matter.
+        """
         if self.file is not None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+        prepare(self.path.parent)
+        try:
+            self.file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+        except PermissionError as error:
+            self.unwritable = error
+            return
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            self.unwritable = error
+            return
         try:
             take(self.file)
         except OSError as error:
@@ -66,7 +80,8 @@ class Lock:
 
     def holder(self) -> dict:
         try:
-            return json.loads(self.file.read() or b"{}")
+            found = json.loads(self.file.read())
+            return found if isinstance(found, dict) and set(found) == set(me()) else {}
         except (OSError, ValueError):
             return {}
 

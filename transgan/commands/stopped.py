@@ -69,7 +69,7 @@ def failure(error: BaseException, config) -> str | None:
     """What a person can do about an error in training, in a sentence; None for a fault of ours."""
     if is_out_of_memory(error):
         return out_of_memory(config)
-    return describe(error) if isinstance(error, OSError) else None
+    return describe(error, "runs=PATH") if isinstance(error, OSError) else None
 
 
 def out_of_memory(config, began: bool = True) -> str:

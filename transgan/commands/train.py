@@ -22,7 +22,6 @@ from transgan.commands.run_folder import (
     keep_log,
     make,
     open_console,
-    prepare,
     refuse_other,
     require_space,
     say_version,
@@ -57,7 +56,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 
 
 def run(config: DictConfig, arguments: list[str], folder: Path, stop: Stop) -> int:
-    with setting_up():
+    with setting_up("runs=PATH"):
         check(config)
         hush()
         settings = OmegaConf.to_container(config.trainer, resolve=True)
@@ -77,21 +76,22 @@ def run(config: DictConfig, arguments: list[str], folder: Path, stop: Stop) -> i
     stop.reader_gone = lambda: bool(console.file.gone)
     with closing(Lock(folder)) as lock:
         if trainer.is_global_zero and not launched().outside:
-            lock.acquire()                                      # before other processes are started
+            with setting_up("runs=PATH"):
+                lock.acquire()                                  # before other processes are started
         with Team(trainer, ["train", *arguments], lambda: f"; {kept(folder)}") as team:
             if launched().outside:
                 say_version(console, config)
-            with team.together(), setting_up():
+            with team.together(), setting_up("runs=PATH"):
                 if team.is_main:
                     lock.acquire()
                 for note in (lock.unable and CANNOT.format(lock.unable), left_alone()):
                     if note:
                         console.print(f"note    {note}")
-                parts = prepared(config, arguments, folder, team, console)
+                parts = prepared(config, arguments, folder, lock, team, console)
             return 0 if parts is None else fit(config, trainer, team, folder, console, stop, limit, *parts)
 
 
-def prepared(config, arguments: list[str], folder: Path, team: Team, console) -> tuple | None:
+def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team, console) -> tuple | None:
     """-> (configuration, module, images, held-out ones, checkpoint to continue from), or None for a finished run."""
     dataset, heldout = training_data(config)
     console.print(f"data    {dataset.describe()}")
@@ -119,7 +119,8 @@ def prepared(config, arguments: list[str], folder: Path, team: Team, console) ->
     if team.is_main:
         # the average, and of every network the weights and Adam's two moments
         require_space(folder, 4 * (count(module.average) + 3 * sum(sizes(module).values())))
-        prepare(folder)
+        if lock.unwritable is not None:
+            raise lock.unwritable
         keep_log(folder / "log.txt")
         write_description(folder, resolved, arguments)
     return resolved, module, dataset, heldout, previous
@@ -154,7 +155,7 @@ def fit(
         if main and judge.few():
             console.print(f"note    small_sample: {judge.few()}")
 
-    with team.together(), setting_up():
+    with team.together(), setting_up("runs=PATH"):
         stop.interval = every("log_every")
         stats = Stats(folder, every("log_every"))
         samples = Samples(folder, every("sample_every"), dataset, config.num_classes, config.grid)
@@ -190,9 +191,9 @@ def fit(
     try:
         trainer.fit(module, data, ckpt_path=str(last) if previous else None)
     except NonFiniteTraining as error:
-        if team.is_main:
-            complain(f"training stopped: {error}; {kept(folder)}. {module.remedy.capitalize()} usually helps")
-        return 1
+        end = UserError(f"training stopped: {error}; {kept(folder)}. {module.remedy.capitalize()} usually helps")
+        end.everywhere, end.said = True, not team.is_main           # every process has the same gradient
+        raise end from error
     except (KeyboardInterrupt, SystemExit):
         if stop.asked is None:
             raise

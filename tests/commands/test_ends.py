@@ -1,0 +1,198 @@
+"""Whatever ends a fit: what can be saved is saved, and the sentence says what happened, what is kept, and the way out."""
+
+import errno
+import os
+import re
+
+import pytest
+import torch
+
+from transgan import files
+from transgan.errors import is_out_of_memory
+from transgan.training.adversarial import Adversarial
+
+# What disks answer: full ones, forbidden ones, those that are gone, and some that nobody has thought of.
+WRITING = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO, errno.ENOTCONN, errno.ESTALE,
+           errno.ETIMEDOUT, errno.ENODEV, errno.EBADF, errno.ENXIO]  # fmt: skip
+
+
+@pytest.fixture
+def words(tiny):
+    return ["train", *tiny, "data.limit=100", "kimg=0.256", "log_every=0.064", "checkpoint_every=0.064"]
+
+
+def seen_of(run) -> int | None:
+    path = run / "checkpoints" / "last.ckpt"
+    return torch.load(path, weights_only=True)["images_seen"] if path.exists() else None
+
+
+def assert_true(err: str, run) -> str:
+    """One sentence, and what it says of the checkpoint is so."""
+    assert err.count("\n") == 1 and "Traceback" not in err, err
+    seen = seen_of(run)
+    if seen is None:
+        assert "nothing was saved yet; the same command begins anew" in err and "continues from" not in err
+    else:
+        assert f"the same command continues from runs/{run.name}/checkpoints/last.ckpt at {seen / 1000:g} kimg" in err
+    return err
+
+
+@pytest.mark.parametrize("number", WRITING, ids=errno.errorcode.get)
+@pytest.mark.parametrize("place, saved", [("last.ckpt", None), ("stats.csv", None), ("stats.csv later", 128)])
+def test_a_disk_that_fails(number, place, saved, inside, words, monkeypatch, tmp_path):
+    name, late = place.split()[0], place != place.split()[0]
+    calls = {"count": 0}
+
+    def failing(real):
+        def write(path, *arguments):
+            if os.path.basename(path) == name:
+                calls["count"] += 1
+                if not late or calls["count"] == 4:
+                    raise OSError(number, os.strerror(number), str(path))
+            return real(path, *arguments)
+        return write
+
+    monkeypatch.setattr(files, "replacing", failing(files.replacing))
+    monkeypatch.setattr("transgan.callbacks.stats.append_text", failing(files.append_text))
+    code, out, err = inside(*words)
+    run = tmp_path / "runs" / "digits"
+    assert code == 2 and os.strerror(number) in err and name in err and seen_of(run) == saved
+    assert re.search(r"training stopped at 0\.\d+ kimg: .*; .*; ", assert_true(err, run)), "a way out"
+    assert not list(run.rglob("*.tmp"))
+
+
+def out_of_memory_errors():
+    return [
+        MemoryError("Unable to allocate 3.00 GiB for an array"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of ..."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
+                     "to allocate 1228800000 bytes. Error code 12 (Cannot allocate memory)"),
+        RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. "),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("std::bad_alloc"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", out_of_memory_errors(), ids=lambda error: f"{type(error).__name__} {str(error)[:12]}")
+@pytest.mark.parametrize("saved", [None, 128])
+def test_out_of_memory(error, saved, inside, words, monkeypatch, tmp_path):
+    real = Adversarial.training_step
+
+    def step(self, *arguments):
+        if self.images_seen == (saved or 0):
+            raise error
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Adversarial, "training_step", step)
+    code, out, err = inside(*words)
+    run = tmp_path / "runs" / "digits"
+    assert code == 2 and seen_of(run) == saved
+    assert re.search(r"out of memory, after a peak of [\d,]+ MiB of the process", assert_true(err, run))
+    for way in ("batch_size= (it is 32)", "generator.transformer.checkpointing=true", "precision=bf16-mixed"):
+        assert way in err
+    assert "data.in_memory" not in err
+
+
+@pytest.mark.parametrize("words, way", [
+    (["train", "kimg=0.032"], "batch_size="), (["train", "kimg=0.032", "precision=bf16-mixed"], "batch_size="),
+])  # fmt: skip
+def test_out_of_memory_while_setting_up(words, way, inside, tiny, monkeypatch, tmp_path):
+    def too_large(*arguments):
+        raise MemoryError("Unable to allocate 300 GiB")
+
+    monkeypatch.setattr("transgan.commands.train.training_data", too_large)
+    code, out, err = inside(words[0], *tiny, *words[1:])
+    assert code == 2 and err.startswith("transgan: out of memory") and way in err and err.count("\n") == 1
+    assert ("precision=bf16-mixed" in err) == (len(words) == 2)
+
+
+def test_a_wrapped_error_is_out_of_memory_too():
+    try:
+        try:
+            raise MemoryError("no")
+        except MemoryError as error:
+            raise RuntimeError("in a callback") from error
+    except RuntimeError as error:
+        assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("shapes do not match")) and not is_out_of_memory(None)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_picture_that_goes_while_training(workers, inside, tiny_folder, pictures, tmp_path, monkeypatch):
+    """It is noticed between two steps: everything until there is saved, and goes on once the picture is back."""
+    folder = pictures(tmp_path / "p")
+    words = [
+        "train", folder, *tiny_folder, "data.in_memory=false", "kimg=0.64", "checkpoint_every=100", "log_every=0.032",
+        f"num_workers={workers}", "batch_size=16",
+    ]  # fmt: skip
+    picture = folder / "a" / "3.png"
+    content, real = picture.read_bytes(), Adversarial.training_step
+
+    def step(self, *arguments):
+        if self.images_seen == 160:
+            picture.unlink()
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Adversarial, "training_step", step)
+    code, out, err = inside(*words)
+    monkeypatch.setattr(Adversarial, "training_step", real)
+    run = tmp_path / "runs" / "folder"
+    assert code == 2 and "a/3.png in" in assert_true(err, run) and seen_of(run) >= 176
+    picture.write_bytes(content)
+    os.utime(picture, (0, 0))
+    code, out, err = inside(*words)
+    assert code == 0 and ", from " in out, err
+
+
+class Gone:
+    """A standard output whose reader goes after some lines."""
+
+    def __init__(self, real, lines, error):
+        self.real, self.left, self.error = real, lines, error
+
+    def write(self, text):
+        self.left -= text.count("\n")
+        if self.left < 0:
+            raise self.error
+        return len(text)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+@pytest.mark.parametrize("error, why", [
+    (BrokenPipeError(errno.EPIPE, "Broken pipe"), "nobody reads the output any more"),
+    (OSError(errno.EIO, "Input/output error"), "Input/output error"),               # a terminal that was closed
+    (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),  # > FILE, on a full disk
+    (ValueError("I/O operation on closed file"), "closed file"),
+])  # fmt: skip
+@pytest.mark.parametrize("lines", [0, 3])
+def test_a_reader_of_the_output_that_goes(error, why, lines, inside, words, monkeypatch, tmp_path, capsys):
+    import transgan.commands.run_folder as module
+
+    monkeypatch.setattr(module, "Output", lambda stream: stopped_output(stream, lines, error))
+    code, out, err = inside(*words)
+    run = tmp_path / "runs" / "digits"
+    seen = seen_of(run)
+    assert code == 141 and why in err and f"stopped at {seen / 1000:g} kimg and saved" in err and err.count("\n") == 1
+    assert 0 < seen < 256
+    monkeypatch.setattr(module, "Output", lambda stream: stream)
+    code, out, err = inside(*words)
+    assert code == 0 and f"from {seen / 1000:g}" in out, err
+
+
+def stopped_output(stream, lines, error):
+    from transgan.commands.output import Output
+
+    output = Output(Gone(stream, lines, error))
+    output.stream.fileno = lambda: -1           # pytest's own output is not to be silenced
+    return output
+
+
+def test_a_fault_of_ours_is_told_as_one(inside, words, monkeypatch, tmp_path):
+    def step(self, *arguments):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Adversarial, "training_step", step)
+    with pytest.raises(KeyError, match="a bug"):
+        inside(*words)
