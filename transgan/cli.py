@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import os
 import signal
 import sys
 
@@ -154,6 +155,7 @@ To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/N
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")       # a process that is gone is told of in a sentence of ours
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help", "help"):
         print(HELP.format(version=__version__), end="")
