@@ -103,8 +103,9 @@ def test_everything_at_once(inside, sides, tmp_path):
     assert code == 0, err
     found = result(tmp_path / "made.evaluation.json")
     assert {
-        "fd_pixels", "fd_pixels_heldout", "kd_pixels", "precision_pixels", "recall_pixels", "density_pixels",
-        "coverage_pixels", "copy_rate_pixels", "copy_rate_heldout_pixels", "auth_pct_pixels",
+        "fd_pixels", "fd_pixels_heldout", "kd_pixels", "precision_k3_pixels", "recall_k3_pixels", "precision_prdc_k5_pixels",
+        "recall_prdc_k5_pixels", "density_k5_pixels", "coverage_k5_pixels", "copy_rate_pixels",
+        "copy_rate_heldout_pixels", "auth_pct_pixels",
         "auth_pct_heldout_pixels", "c_t_pixels", "c_t_heldout_pixels",
     } <= set(found["metrics"])  # fmt: skip
     assert set(found["details"]["fd_pixels_per_class"]) == {"0", "1"}

@@ -43,10 +43,12 @@ def protocol_line(protocol: dict) -> str:
     of = f"all {reference['num_real']:,} {reference['split']} images"
     if "file" in reference:
         of = f"{reference['file']}, statistics of {reference['num_real']:,} images (resize: {reference['resize']})"
+    neighbours = ", ".join(f"{name} by {facts['k']} neighbours ({facts['closer']})"
+                           for name, facts in protocol["measures"].items() if "closer" in facts)
     return (
         f"{protocol['id']}: {made} against {of}, {protocol['resolution']} px; "
         f"{protocol['extractor']} {protocol['extractor_sha256'][:8]} "
-        f"({protocol['preprocessing']})"
+        f"({protocol['preprocessing']})" + (f"; {neighbours}" if neighbours else "")
         + ("" if protocol["comparable_to_published"] else "; not comparable to published FIDs")
     )
 

@@ -9,8 +9,8 @@ from transgan.callbacks.stats import replace
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
-HIDDEN = ("accuracy_heldout_", "accuracy_real_", "kd_", "cs_", "density_", "auth_pct_", "c_t_", "copy_rate_p_",
-          "copy_rate_heldout_")
+HIDDEN = ("accuracy_heldout_", "accuracy_real_", "kd_", "cs_", "precision_prdc_", "recall_prdc_", "density_",
+          "auth_pct_", "c_t_", "copy_rate_p_", "copy_rate_heldout_")
 
 
 def values(records: list[Record], metric: str) -> list[float]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.metrics.frechet import Moments, frechet_distance
-from transgan.metrics.measures import named
+from transgan.metrics.measures import named, refuse_twice
 from transgan.metrics.protocol import protocol_id
 from transgan.metrics.reference import Features, Reference, reference_of
 from transgan.metrics.samples import filled, isolated, quotas, refuse_non_finite, shuffled
@@ -59,6 +59,7 @@ class Judge:
             raise ValueError(f"metrics.blocks and metrics.batch_size must be 1 or more, not {blocks} and {batch_size}")
         if num_samples is not None and not 2 <= num_samples <= STRIDE:
             raise ValueError(f"metrics.num_samples must be 2 to {STRIDE:,}, not {num_samples}")
+        refuse_twice(measures)
         self.extractor, self.measures, self.num_samples = extractor, measures, num_samples
         self.batch_size, self.seed, self.blocks, self.with_heldout = batch_size, seed, blocks, with_heldout
         self.labels: Tensor | None = None     # int64 (num_samples,) after prepare(), or None without classes
