@@ -14,6 +14,7 @@ from transgan import checkpoint
 from transgan.callbacks.evaluation import append, plain
 from transgan.commands.run_folder import make
 from transgan.commands.sources import is_run, pictures, training_data
+from transgan.data.npz import holds_images
 from transgan.errors import UserError
 from transgan.metrics.statistics import read_statistics
 
@@ -169,7 +170,8 @@ class Statistics:
 
 def compared_with(config, resolution: int, channels: int, as_they_are: bool = False):
     """-> (the real images that against= or data= names, or None; a file of statistics, or None)"""
-    if config.against is not None and str(config.against).lower().endswith(".npz"):
+    is_npz = config.against is not None and str(config.against).lower().endswith(".npz")
+    if is_npz and (config.num_real is not None or not holds_images(config.against)):
         return None, Statistics(config.against, config.num_real, resolution)
     if config.against is not None:
         size = (None, config.channels) if as_they_are else (resolution, channels)
