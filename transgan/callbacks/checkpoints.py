@@ -62,7 +62,7 @@ class SaveCheckpoints(Callback):
         self.evaluation, self.extra = evaluation, extra
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        due = self.interval.due(module.images_seen, module.batch_size) or self.stop.signal is not None
+        due = self.interval.due_after(module) or self.stop.signal is not None
         if module.nonfinite_in_a_row:
             return
         if self.evaluation is not None and self.evaluation.improved:

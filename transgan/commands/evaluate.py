@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from transgan.commands.names import wrong_suffix
 from transgan.commands.report import latex_row, print_table, protocol_line
 from transgan.commands.run_folder import escaped, make, open_console
 from transgan.commands.sources import is_run
@@ -85,6 +86,7 @@ def check(config) -> None:
             whole(config.num_real, "num_real=")
         except ValueError as error:
             found.append(str(error))
+    found += wrong_suffix("out", config.out, ".json") + wrong_suffix("export", config.export, ".npz")
     run = Path(config.run).expanduser()
     if not run.exists():
         found.append(f"there is no run folder, checkpoint, folder or zip of images at {run}; `ls runs` shows the runs")

@@ -4,7 +4,6 @@ A subject makes images by seed, and says by which real and held-out ones it is m
 """
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -12,10 +11,12 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint
 from transgan.callbacks.evaluation import append, plain
+from transgan.commands.names import evaluation_file
 from transgan.commands.run_folder import make
 from transgan.commands.sources import is_run, pictures, training_data
 from transgan.data.npz import holds_images
 from transgan.errors import UserError
+from transgan.files import write_text
 from transgan.metrics.statistics import read_statistics
 
 
@@ -82,7 +83,7 @@ class Run:
         return checkpoint.build(self.trained).eval().to(self.device).generate
 
     def write(self, config, result, protocol, seconds, everything) -> str:
-        default = self.folder / "evaluations" / f"{round(self.kimg):06d}-{self.path.stem}-{protocol['id']}.json"
+        default = evaluation_file(self.folder, self.kimg, self.path, protocol)
         everything = everything | {"checkpoint_sha256": checkpoint.sha256(self.path)}
         out = write_json(Path(config.out).expanduser() if config.out else default, everything)
         append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
@@ -151,7 +152,7 @@ class Pictures:
         return noise
 
     def write(self, config, result, protocol, seconds, everything) -> str:
-        default = self.path.with_name(self.path.name + ".evaluation.json")
+        default = self.path.with_name(f"{self.path.name}.{protocol['id']}.evaluation.json")
         return str(write_json(Path(config.out).expanduser() if config.out else default, everything))
 
 
@@ -213,12 +214,6 @@ def same_kind(images, resolution: int, channels: int, what: str) -> None:
 
 
 def write_json(path: Path, everything: dict) -> Path:
-    """Strict JSON, written beside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        beside.write_text(json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Strict JSON."""
+    write_text(path, json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
     return path

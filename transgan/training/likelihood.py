@@ -82,9 +82,9 @@ class LikelihoodModule(Generative):
         """The rest of a training step: one step of the optimizer on `value`, and of the average."""
         self.log_values = log
         if self.descend("network", self.optimizers(), value, [now["lr"]] * 2):
-            update_ema(self.network_ema, self.network, decay(self.batch_size, 1000 * now["ema_halflife"]))
+            update_ema(self.network_ema, self.network, decay(self.images_in_step, 1000 * now["ema_halflife"]))
         self.log_values |= now
-        self.images_seen += self.batch_size
+        self.end_step()
 
     def known(self, labels: Tensor | None) -> Tensor | None:
         return labels.to(self.device) if self.num_classes else None
