@@ -224,8 +224,8 @@ def sampling_speeds(modules: dict, count: int) -> dict[str, dict[str, float]]:
                     taken[name][key].append(time.perf_counter() - begin)
     return {
         name: {
-            "images_per_second": round(count / statistics.median(each["many"]), 1),
-            "seconds_per_image": round(statistics.median(each["one"]), 6),
+            "images_per_second": float(f"{count / statistics.median(each['many']):.4g}"),
+            "seconds_per_image": float(f"{statistics.median(each['one']):.4g}"),
         }
         for name, each in taken.items()
     }  # fmt: skip

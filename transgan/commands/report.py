@@ -53,10 +53,16 @@ def protocol_line(protocol: dict) -> str:
     )
 
 
+LATEX = {  # the ten characters that mean something else there
+    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+}  # fmt: skip
+
+
 def latex_row(name: str, result) -> str:
-    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns."""
-    cells = [name.replace("_", r"\_").replace("&", r"\&").replace("%", r"\%").replace("#", r"\#")]
+    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns; all of it one line."""
+    cells = [" ".join(name.translate(str.maketrans(LATEX)).split())]
     for key, value in result.numbers.items():
         std = rf" $\pm$ {result.spread[key]['std']:.2g}" if result.spread else ""
         cells.append(f"{value:.4g}{std}")
-    return " & ".join(cells) + r" \\  % " + ", ".join(result.numbers)
+    return " & ".join(cells) + r" \\  % " + " ".join(", ".join(result.numbers).split())
