@@ -9,14 +9,18 @@ from torch import Tensor, nn
 from transgan.training.randomness import Draws, mix
 
 
-def to_float(images: Tensor) -> Tensor:
-    """uint8 images to float in [-1, 1], as every network sees them.
-
-    Raises ValueError for any other type: floats have no agreed range, and a guess would train on some other images.
-    """
+def checked(images: Tensor) -> Tensor:
+    """Images as they are. Raises ValueError unless they are uint8: floats have no agreed range, and a guess would be
+    some other images."""
     if images.dtype != torch.uint8:
         raise ValueError(f"images are uint8, N x C x H x W with values 0 to 255, and these are {images.dtype}: round "
                          "them to that, such as (255 * images).round().to(torch.uint8) where they are 0 to 1")
+    return images
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 images to float in [-1, 1], as every network sees them. Raises ValueError for any other type."""
+    images = checked(images)
     return images.float() / 127.5 - 1
 
 

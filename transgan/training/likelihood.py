@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from transgan.ema import decay, update_ema
 from transgan.schedules import Schedule, schedule
-from transgan.training.generative import Generative
+from transgan.training.generative import Generative, checked
 
 DECAYING = (nn.Linear, nn.RNNBase, nn.Conv1d, nn.Conv2d)
 
@@ -58,7 +58,7 @@ class LikelihoodModule(Generative):
         else:
             places = torch.linspace(0, len(dataset) - 1, min(1024, len(dataset))).long().tolist()
             images = dataset.__getitems__(places)[0]
-        self.network.prepare(images)
+        self.network.prepare(checked(images))
         for ours, theirs in zip(self.network_ema.buffers(), self.network.buffers(), strict=True):
             ours.copy_(theirs)
 
