@@ -77,13 +77,14 @@ each number with its protocol: in a table, a sentence for a caption, and a row f
   metrics={metrics}       default: what the run was trained with; paper: 50,000 images, three times, every metric
   extractor={extractor}
                            the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
-  against=PATH             real images: a folder, a zip, or an npz of mu and sigma (num_real=N); default: the run's data
+  against=PATH             real images: a folder, a zip, or an npz of images or of mu and sigma (num_real=N); default:
+                           the run's data
   heldout=PATH             real images that were not trained on; or train with holdout=0.1
   export=PATH.npz          mu and sigma of the real images, for other programs
   checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
   devices=N  device=auto|cpu|cuda  out=PATH
 
-Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.evaluation.json, with everything.
+Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
 """,
     "sample": """\
 transgan sample RUN [key=value ...]

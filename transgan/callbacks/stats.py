@@ -1,7 +1,7 @@
 """stats.csv: one line per interval with the means of what the training step logged, and the speed."""
 
 import csv
-import os
+import io
 import time
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import Callback
 
 from transgan.callbacks.interval import Interval
+from transgan.files import write_text
 
 
 class Stats(Callback):
@@ -96,29 +97,28 @@ def append(path: Path, row: dict[str, float]) -> None:
     """Adds a line under the columns there are; one that is new stays empty in the lines before."""
     header, lines = [], []
     if path.exists():
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             header, *lines = list(csv.reader(file)) or [[]]
     names = header + [name for name in row if name not in header]
     if names != header:
         more = [""] * (len(names) - len(header))
         replace(path, [names, *(line + more for line in lines)])
-    with open(path, "a", newline="") as file:
+    with open(path, "a", newline="", encoding="utf-8") as file:
         csv.DictWriter(file, names).writerow(row)
 
 
 def replace(path: Path, lines: list[list[str]]) -> None:
-    """Writes a CSV beside the file and renames it."""
-    beside = path.with_name(path.name + ".tmp")
-    with open(beside, "w", newline="") as file:
-        csv.writer(file).writerows(lines)
-    os.replace(beside, path)
+    """Writes a CSV in the place of what is there."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(lines)
+    write_text(path, text.getvalue())
 
 
 def keep_until(path: Path, kimg: float) -> None:
     """Takes out the lines of a CSV after `kimg`, and a last line cut off in the middle."""
     if not path.exists():
         return
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     kept = [row for row in rows if len(row) == len(header) and float(row[0]) <= kimg]
     replace(path, [header, *kept] if kept else [])
