@@ -67,8 +67,8 @@ Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jso
     "evaluate": """\
 transgan evaluate RUN|IMAGES [key=value ...]
 
-Measures the averaged generator of a run or checkpoint, or a folder or zip of images that any program made, and prints
-each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
+Measures the averaged generator of a run or checkpoint, or a folder, zip or npz of images that any program made, and
+prints each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
 
   transgan evaluate runs/digits
   transgan evaluate runs/cats metrics=paper extractor=inception extractor.download=true

@@ -46,3 +46,14 @@ def test_one_name_for_two_numbers_is_refused():
     measures = {"some": PrecisionRecall(max_samples=100), "all": PrecisionRecall()}
     with pytest.raises(ValueError, match="measures.some and metrics.measures.all both give precision_k3"):
         Judge(None, measures, 10, 8, 0, 1, False)
+
+
+def test_too_few_images_are_refused_before_any_is_looked_at(images_dataset, noise, pixels):
+    class Blind(pixels):
+        def __call__(self, images):
+            raise AssertionError("looked")
+
+    for measure in (PrecisionRecall(), Manifold()):
+        judge = Judge(Blind(), {"some": measure}, measure.k, 8, 0, 1, False)
+        with pytest.raises(ValueError, match=f"measures.some.k={measure.k}: {measure.k} images .*k={measure.k - 1} or less"):
+            judge.prepare(images_dataset(noise(50)))

@@ -43,8 +43,10 @@ def protocol_line(protocol: dict) -> str:
     of = f"all {reference['num_real']:,} {reference['split']} images"
     if "file" in reference:
         of = f"{reference['file']}, statistics of {reference['num_real']:,} images (resize: {reference['resize']})"
-    neighbours = ", ".join(f"{name} by {facts['k']} neighbours ({facts['closer']})"
-                           for name, facts in protocol["measures"].items() if "closer" in facts)
+    neighbours = "; ".join(
+        f"{name.replace('_', ' ')}: {facts['k']} neighbours, ties {'in' if facts['closer'] == '<=' else 'out'}"
+        for name, facts in protocol["measures"].items() if "closer" in facts
+    )  # fmt: skip
     return (
         f"{protocol['id']}: {made} against {of}, {protocol['resolution']} px; "
         f"{protocol['extractor']} {protocol['extractor_sha256'][:8]} "

@@ -117,6 +117,7 @@ class Adversarial(Generative):
         self.leaked: dict[str, Tensor] = {}                            # of a checkpoint, until training starts
 
     def attach(self, dataset, heldout) -> None:
+        super().attach(dataset, heldout)
         if not self.adaptive.needs_heldout:
             return
         if heldout is None:

@@ -94,6 +94,9 @@ class Generative(LightningModule):
 
     def attach(self, dataset, heldout) -> None:
         """Sees the images to train on, and those kept out or None. Raises ValueError if they will not do."""
+        for images in (dataset, heldout):
+            if images is not None:
+                checked(images.__getitems__([0])[0])
 
     @property
     def step(self) -> int:
