@@ -64,6 +64,8 @@ def test_refused_in_one_sentence(tmp_path, reference):
         (cut, Extractor(), "not an npz file of plain arrays"),
         (tmp_path / "pickle.npy", Extractor(), "not an npz file of plain arrays"),
         (plain(tmp_path / "a.npz", mean=mu), Extractor(), "has no arrays mu and sigma, or mean and cov; it holds mean"),
+        (plain(tmp_path / "z.npz", mu=mu, sigma=sigma, mean=mu + 1, cov=sigma), Extractor(), "they differ; leave one"),
+        (plain(tmp_path / "w.npz", mu=mu, sigma=sigma, n=np.ones((9, 9))), Extractor(), r"n in .* an array of shape \(9, 9"),
         (plain(tmp_path / "x.npz", mean=mu, sigma=sigma), Extractor(), "has no arrays mu and sigma"),
         (plain(tmp_path / "y.npz", mu=mu.astype(complex), sigma=sigma), Extractor(), "mu in .* holds no real numbers"),
         (plain(tmp_path / "b.npz", mu=mu[:3], sigma=sigma[:3, :3]), Extractor(), "has 5 features.*another extractor"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.metrics.frechet import Moments, frechet_distance
-from transgan.metrics.measures import named, refuse_twice
+from transgan.metrics.measures import named, refuse_too_few, refuse_twice
 from transgan.metrics.protocol import protocol_id
 from transgan.metrics.reference import Features, Reference, reference_of
 from transgan.metrics.samples import filled, isolated, quotas, refuse_non_finite, shuffled
@@ -96,7 +96,7 @@ class Judge:
             raise ValueError(f"A Frechet distance needs at least two images on either side, and there are "
                              f"{len(dataset)} real and {self.num_samples} generated ones.")
         if reference is None:
-            self.refuse_too_few(min(self.num_samples, len(dataset)))
+            refuse_too_few(self.measures, min(self.num_samples, len(dataset)))
         self.device = torch.device(device)
         num_classes = dataset.num_classes if conditional else 0
         self.labels = quotas(dataset.labels, num_classes, self.num_samples, self.seed)
@@ -111,13 +111,6 @@ class Judge:
                 self.reference = (self.features_of(dataset, "train", progress) if reference is None
                                   else reference(self.extractor))
                 self.heldout = None if heldout is None else self.features_of(heldout, "heldout", progress)
-
-    def refuse_too_few(self, count: int) -> None:
-        """Raises ValueError where so many images have too few neighbours for a measure, before any is looked at."""
-        for name, measure in self.measures.items():
-            if count <= (k := getattr(measure, "k", 0)):
-                raise ValueError(f"metrics.measures.{name}.k={k}: {count:,} images on one side have no {k} neighbours; "
-                                 f"give more images, or metrics.measures.{name}.k={count - 1} or less")
 
     def __call__(self, generate, rank: int = 0, world_size: int = 1, gather=None) -> Result | None:
         """The numbers, on rank 0; None on the others.

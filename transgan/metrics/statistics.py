@@ -50,10 +50,13 @@ def read_statistics(path: str | Path, extractor, num_real: int | None = None, re
     except Exception as error:                # of many kinds: no zip, cut short, a pickle inside
         raise ValueError(f"{path} is not an npz file of plain arrays; write one with np.savez(PATH, mu=mu, sigma=sigma)"
                          ) from error
-    pair = next((pair for pair in NAMES if set(pair) <= set(held)), None)
-    if pair is None:
+    pairs = [pair for pair in NAMES if set(pair) <= set(held)]
+    if len(pairs) == 2 and not all(np.array_equal(held[a], held[b]) for a, b in zip(*pairs, strict=True)):
+        raise ValueError(f"{path} holds mu and sigma, and mean and cov, and they differ; leave one pair out")
+    if not pairs:
         raise ValueError(f"{path} has no arrays mu and sigma, or mean and cov; it holds {', '.join(there) or 'nothing'}"
                          "; where that is images, leave num_real= out")
+    pair = pairs[0]
     mean, covariance = moments_in(held, pair, path, extractor)
     texts = {name: str(held[name]) for name in TEXTS if name in held}
     if texts.get("extractor_sha256", extractor.hash) != extractor.hash:
@@ -110,8 +113,9 @@ def whole(value, what: str, least: int = 2) -> int:
         number = array.reshape(-1)[0].item()
         if math.isfinite(number) and number == int(number) and number >= least:
             return int(number)
-    raise ValueError(f"{what}{value}: it takes a whole number of images, {least} or more"
-                     if least > 1 else f"{what}{value}: it takes a whole number, {least} or more")
+    shown = value if array.size == 1 else f"an array of shape {array.shape}"
+    kind = "a whole number of images" if least > 1 else "a whole number"
+    raise ValueError(f"{what}{shown}: it takes {kind}, {least} or more")
 
 
 def possible(covariance: torch.Tensor, n: int, what: str) -> torch.Tensor:
