@@ -43,8 +43,8 @@ def refuse_too_few(measures: dict, count: int) -> None:
     """Raises ValueError where `count` images have too few neighbours for a measure, before any is looked at."""
     for name, measure in measures.items():
         if count <= (k := getattr(measure, "k", 0)):
-            raise ValueError(f"metrics.measures.{name}.k={k}: {count:,} images on one side have no {k} neighbours; give "
-                             f"more images, or metrics.measures.{name}.k={count - 1} or less")
+            raise ValueError(f"metrics.measures.{name}.k={k}: {count:,} images on one side have no {k} neighbours; "
+                             f"give more images, or metrics.measures.{name}.k={count - 1} or less")
 
 
 @dataclass
