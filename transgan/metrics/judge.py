@@ -98,6 +98,9 @@ class Judge:
         if reference is None:
             refuse_too_few(self.measures, min(self.num_samples, len(dataset)))
         self.device = torch.device(device)
+        for measure in self.measures.values():
+            if hasattr(measure, "device"):    # it has much to compute
+                measure.device = self.device
         num_classes = dataset.num_classes if conditional else 0
         self.labels = quotas(dataset.labels, num_classes, self.num_samples, self.seed)
         self.facts = {"resolution": dataset.resolution, "channels": dataset.channels}
