@@ -88,7 +88,8 @@ class Results:
             path = self.out / "samples" / f"{file_name(name, taken)}.png"
             save_grid(images, path, columns)
             with Image.open(path) as file:
-                pictures["real images" if module is None else self.title(name)] = file.convert("RGB").copy()
+                title = "real images" if module is None else self.title(name)
+                pictures[title if title not in pictures else f"{title} ({name})"] = file.convert("RGB").copy()
         figures.side_by_side(self.out / "figures" / "samples.png", pictures)
         self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
 
