@@ -68,8 +68,8 @@ Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jso
     "evaluate": """\
 transgan evaluate RUN|IMAGES [key=value ...]
 
-Measures the averaged generator of a run or checkpoint, or a folder or zip of images that any program made, and prints
-each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
+Measures the averaged generator of a run or checkpoint, or a folder, zip or npz of images that any program made, and
+prints each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
 
   transgan evaluate runs/digits
   transgan evaluate runs/cats metrics=paper extractor=inception extractor.download=true
@@ -78,13 +78,14 @@ each number with its protocol: in a table, a sentence for a caption, and a row f
   metrics={metrics}       default: what the run was trained with; paper: 50,000 images, three times, every metric
   extractor={extractor}
                            the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
-  against=PATH             real images: a folder, a zip, or an npz of mu and sigma (num_real=N); default: the run's data
+  against=PATH             real images: a folder, a zip, or an npz of images or of mu and sigma (num_real=N); default:
+                           the run's data
   heldout=PATH             real images that were not trained on; or train with holdout=0.1
   export=PATH.npz          mu and sigma of the real images, for other programs
   checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
   devices=N  device=auto|cpu|cuda  out=PATH
 
-Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.evaluation.json, with everything.
+Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
 """,
     "sample": """\
 transgan sample RUN [key=value ...]
@@ -155,7 +156,7 @@ To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/N
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")       # a process that is gone is told of in a sentence of ours
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")   # of a process that is gone a sentence of ours tells
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help", "help"):
         print(HELP.format(version=__version__), end="")

@@ -13,7 +13,8 @@ from PIL import Image
 from transgan.callbacks import evaluation, stats
 from transgan.callbacks.evaluation import Evaluation, append
 from transgan.callbacks.interval import Interval
-from transgan.callbacks.samples import Samples, layout, save_grid
+from transgan.callbacks.progress import ProgressLine
+from transgan.callbacks.samples import FORMATS, Samples, layout, save_grid
 from transgan.callbacks.stats import Stats
 
 
@@ -181,6 +182,61 @@ def test_evaluations_take_no_more_than_their_share(tmp_path, caplog):
         evaluations(tmp_path, Judge(), share=0)
 
 
+@pytest.mark.parametrize("taken", [25.0, 1e4, 1e9, 0.0])
+def test_however_slow_the_speed_is_not_zero(tmp_path, monkeypatch, taken):
+    callback, clock = Stats(tmp_path, Interval(kimg=0.1, total=1.0)), [0.0]
+    monkeypatch.setattr(stats.time, "monotonic", lambda: clock[0])
+    callback.resume_clock()
+    clock[0] += taken
+    network = module(100, log_values={"loss": 1.0})
+    callback.on_train_batch_end(trainer(), network, None, None, 0)
+    speed = callback.latest["images_per_second"]
+    assert speed == pytest.approx(100 / max(taken, 1e-9), rel=1e-3) and speed > 0
+    line = ProgressLine(1.0, callback, None, None, Interval(1.0, 1.0), None)
+    assert " img/s  eta " in line.speed(network, callback.latest) and not line.speed(network, callback.latest).startswith("0 ")
+    for unknown in (0.0, float("nan")):                     # of a file of an earlier version, or made by hand
+        assert line.speed(network, {"images_per_second": unknown}).endswith("eta unknown")
+
+
+def test_the_speed_counts_the_images_there_were(tmp_path, monkeypatch):
+    callback, clock = Stats(tmp_path, Interval(kimg=0.1, total=1.0)), [0.0]
+    monkeypatch.setattr(stats.time, "monotonic", lambda: clock[0])
+    callback.resume_clock()
+    shown = 0
+    for count in (60, 30, 10):
+        clock[0] += 1
+        shown += count
+        network = module(shown, log_values={"loss": 1.0}, images_in_step=count)
+        callback.on_train_batch_end(trainer(), network, None, None, 0)
+    assert callback.latest["images_per_second"] == pytest.approx(100 / 3, rel=1e-3)
+    resumed = Stats(tmp_path, Interval(kimg=0.1, total=1.0))        # amid a line: what came before took other time
+    resumed.load_state_dict(callback.state_dict() | {"steps": 5})
+    resumed.resume_clock()
+    clock[0] += 1
+    resumed.on_train_batch_end(trainer(), module(200, log_values={"loss": 1.0}, images_in_step=10), None, None, 0)
+    assert resumed.latest["images_per_second"] == pytest.approx(10, rel=1e-3)
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, ".PNG", ".Jpg"])
+def test_a_picture_is_what_its_suffix_says(tmp_path, suffix):
+    images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8)
+    save_grid(images, tmp_path / f"grid{suffix}", 2)
+    with Image.open(tmp_path / f"grid{suffix}") as grid:
+        assert grid.format == FORMATS[suffix.lower()][0] and grid.size == (86, 86)
+        pixel = torch.tensor(grid.convert("RGB").getpixel((50, 60)))
+        assert (pixel - images[3, :, 16, 6]).abs().max() <= (60 if "j" in suffix.lower() else 0)
+
+
+@pytest.mark.parametrize("name", ["grid.gif", "grid", "grid.png.tmp", "v1.5", "grid.pdf"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="a picture has a name that ends in .png, "):
+        save_grid(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), tmp_path / name, 1)
+    for images in (torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8, dtype=torch.uint8), torch.zeros(1, 1, 8, 8).long()):
+        with pytest.raises(ValueError, match="is made of uint8 images N x C x H x W"):
+            save_grid(images, tmp_path / "grid.png", 1)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("channels, size, factor", [(1, 8, 5), (3, 32, 1), (3, 64, 1)])
 def test_a_grid_is_as_large_as_its_images(tmp_path, channels, size, factor):
     images = torch.randint(0, 256, (6, channels, size, size), dtype=torch.uint8)
@@ -233,5 +289,8 @@ def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
     for images in (1900, 2000, 2100, 4000):
         callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["000002.png", "000004.png"]
-    assert asked[:2] == asked[2:] and [len(seeds) for seeds, _ in asked] == [64, 6, 64, 6]
+    for images in (5900, 6064):                     # what no batch shows whole
+        callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
+    assert (tmp_path / "samples" / "000006_064.png").exists()
+    assert asked[:2] == asked[2:4] and [len(seeds) for seeds, _ in asked] == [64, 6] * 3
     assert asked[1] == (list(range(64, 70)), [k % 3 for k in range(64, 70)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from transgan.callbacks.interval import Interval
+from transgan.callbacks.interval import Interval, moment
 
 
 def due(interval, batch, start=0):
@@ -43,3 +43,28 @@ def test_finished():
 def test_nothing_is_no_interval(kimg):
     with pytest.raises(ValueError, match="must be more than 0 kimg"):
         Interval(kimg, 1.0)
+
+
+@pytest.mark.parametrize("kimg, batch", [(0.5, 64), (0.001, 1), (1.5, 100), (50, 512), (0.3, 7)])
+@pytest.mark.parametrize("ending", ["", ".png", "-last-0a1b2c3d-seed0.json"])
+def test_no_two_moments_have_one_name(kimg, batch, ending):
+    moments = [0, *due(Interval(kimg, total=12 * kimg), batch)]
+    names = [moment(images) + ending for images in moments]
+    assert len(set(names)) == len(names) > 10 and sorted(names) == names
+
+
+def test_whole_thousands_are_named_as_ever():
+    assert [moment(images) for images in (0, 50_000, 1_500, 500, 999_999_999, 1_000_000_000)] == [
+        "000000", "000050", "000001_500", "000000_500", "999999_999", "1000000",
+    ]  # fmt: skip
+    naive = [f"{round(kimg):06d}" for kimg in (0, 0.5, 1.5, 2.0, 2.5)]
+    assert naive == ["000000", "000000", "000002", "000002", "000002"]
+
+
+def test_the_batch_itself_says_how_many_it_had():
+    class Module:
+        images_seen, batch_size = 210, 100
+
+    assert Interval(0.1, 9.0).due_after(Module)             # 110 before: 200 is crossed
+    Module.images_in_step = 5
+    assert not Interval(0.1, 9.0).due_after(Module)         # 205 before

@@ -32,7 +32,7 @@ def test_files_of_a_run(judged):
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     wanted = {
         "config.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "metrics.jsonl", "stats.csv",
-        "samples/reals.png", "samples/000000.png", "samples/000001.png", "env.json", "log.txt",
+        "samples/reals.png", "samples/000000.png", "samples/000000_640.png", "samples/000001_280.png", "env.json", "log.txt",
     }  # fmt: skip
     assert wanted <= names
     assert not any("=" in name or name.endswith(".tmp") for name in names)

@@ -47,6 +47,11 @@ def result(path):
     return json.loads(path.read_text(), parse_constant=refuse)
 
 
+def newest(folder):
+    """The last evaluation of the pictures in `made`."""
+    return result(max(folder.glob("made.*.evaluation.json"), key=lambda path: path.stat().st_mtime_ns))
+
+
 def moments(folder):
     return Moments.of(Folder(folder, None, None).images.flatten(1).float() / 255)
 
@@ -55,7 +60,7 @@ def test_images_of_any_program(inside, sides, tmp_path):
     made, real = sides
     code, out, err = inside("evaluate", made, f"against={real}", "extractor=pixels", "device=cpu")
     assert code == 0, err
-    found = result(tmp_path / "made.evaluation.json")
+    found = newest(tmp_path)
     assert found["metrics"]["fd_pixels"] == pytest.approx(frechet_distance(moments(made), moments(real)), rel=1e-9)
     protocol = found["protocol"]
     assert protocol["num_generated"] == 60 and protocol["num_real"] == 80 and protocol["weights"] == "given images"
@@ -91,7 +96,7 @@ def test_a_part_of_the_images_is_spread_over_all(inside, sides, tmp_path):
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))[:30].sort().values
     assert 5 < int(whole.labels[order].sum()) < 25          # the first 30 of the sorted names are one class
     expected = frechet_distance(Moments.of(whole.images[order].flatten(1).float() / 255), moments(real))
-    assert result(tmp_path / "made.evaluation.json")["metrics"]["fd_pixels"] == pytest.approx(expected, rel=1e-9)
+    assert newest(tmp_path)["metrics"]["fd_pixels"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_everything_at_once(inside, sides, tmp_path):
@@ -101,10 +106,11 @@ def test_everything_at_once(inside, sides, tmp_path):
         "evaluate", made, f"against={real}", f"heldout={heldout}", "extractor=pixels", "metrics=paper", "device=cpu"
     )
     assert code == 0, err
-    found = result(tmp_path / "made.evaluation.json")
+    found = newest(tmp_path)
     assert {
-        "fd_pixels", "fd_pixels_heldout", "kd_pixels", "precision_pixels", "recall_pixels", "density_pixels",
-        "coverage_pixels", "copy_rate_pixels", "copy_rate_heldout_pixels", "auth_pct_pixels",
+        "fd_pixels", "fd_pixels_heldout", "kd_pixels", "precision_k3_pixels", "recall_k3_pixels", "precision_prdc_k5_pixels",
+        "recall_prdc_k5_pixels", "density_k5_pixels", "coverage_k5_pixels", "copy_rate_pixels",
+        "copy_rate_heldout_pixels", "auth_pct_pixels",
         "auth_pct_heldout_pixels", "c_t_pixels", "c_t_heldout_pixels",
     } <= set(found["metrics"])  # fmt: skip
     assert set(found["details"]["fd_pixels_per_class"]) == {"0", "1"}
@@ -119,10 +125,10 @@ def test_statistics_out_and_in(inside, sides, tmp_path):
     made, real = sides
     code, out, err = inside("evaluate", made, f"against={real}", *PIXELS, "export=real.npz", "device=cpu")
     assert code == 0 and "export" in out, err
-    first = result(tmp_path / "made.evaluation.json")
+    first = newest(tmp_path)
     code, out, err = inside("evaluate", made, "against=real.npz", *PIXELS, "metrics=paper", "device=cpu")
     assert code == 0, err
-    second = result(tmp_path / "made.evaluation.json")
+    second = newest(tmp_path)
     assert second["metrics"]["fd_pixels"] == pytest.approx(first["metrics"]["fd_pixels"], rel=1e-9)
     assert {"no_kernel", "no_manifold"} <= set(second["flags"]) and "kd_pixels" not in second["metrics"]
     assert second["protocol"]["reference"]["file"] == "real.npz" and second["protocol"]["num_real"] == 80
@@ -138,7 +144,7 @@ def test_grey_images_and_inception(inside, tmp_path, monkeypatch):
     made, real = draw(tmp_path / "made", 6, mode="L"), draw(tmp_path / "real", 6, mode="L", seed=3)
     code, out, err = inside("evaluate", made, f"against={real}", *PIXELS, "device=cpu")
     assert code == 0, err
-    assert result(tmp_path / "made.evaluation.json")["protocol"]["channels"] == 1
+    assert newest(tmp_path)["protocol"]["channels"] == 1
 
 
 # What is refused: one sentence, exit code 2, nothing written, no socket opened.
@@ -199,7 +205,7 @@ def test_other_sizes_can_be_asked_for(inside, sides, tmp_path):
     large = draw(tmp_path / "large", 20, side=12)
     code, out, err = inside("evaluate", made, f"against={large}", "resolution=8", *PIXELS, "device=cpu")
     assert code == 0, err
-    reference = result(tmp_path / "made.evaluation.json")["protocol"]["reference"]
+    reference = newest(tmp_path)["protocol"]["reference"]
     assert reference["preparation"] == "Lanczos to 8 px"
 
 

@@ -201,7 +201,7 @@ def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_fol
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "precision_pixels" in done.stdout
+    assert "precision_k3_pixels" in done.stdout
     with warnings.catch_warnings(), pytest.raises((DeprecationWarning, TypeError)):
         warnings.simplefilter("error")
         scipy.linalg.sqrtm(np.eye(2), disp=False)       # naive: what most code for FID calls; gone with SciPy 1.18

@@ -46,7 +46,7 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, tokens):
         [(line["kimg"], line["metrics"]) for line in lines(tmp_path / "runs" / name)] for name in ("whole", "parts")
     ]
     assert numbers[0] == numbers[1] and [kimg for kimg, _ in numbers[0]] == [0, 0.32, 0.64]
-    for grid in ("000001.png", "reals.png"):
+    for grid in ("000000_640.png", "reals.png"):
         assert (tmp_path / "runs/whole/samples" / grid).read_bytes() == (tmp_path / "runs/parts/samples" / grid).read_bytes()
 
 

@@ -1,12 +1,26 @@
 """What a run cost and how good it was, out of the files of a run folder; what may not stand in one table."""
 
+import csv
 import json
+import math
 
 import pytest
 import torch
 
 from transgan.comparison.record import Record, mixed
-from transgan.comparison.tables import relative, shown_metrics, spread, table, values
+from transgan.comparison.results import file_name
+from transgan.comparison.tables import (
+    budget_table,
+    cell,
+    claims_table,
+    relative,
+    shown_metrics,
+    speed,
+    spread,
+    table,
+    values,
+    write_csv,
+)
 
 CONFIG = {"algorithm": {}, "resolution": 8, "channels": 1, "holdout": 0.2, "num_classes": 10, "seed": 0}
 
@@ -50,6 +64,14 @@ def test_pretraining_is_paid_for(run):
     assert [(p.kimg, pytest.approx(p.seconds), p.value) for p in record.curve("fd")] == [(3, 12, 4.0), (4, 17, 2.0)]
 
 
+def test_a_speed_of_nothing_is_unknown(run):
+    """Too slow for the one decimal that earlier versions wrote."""
+    record = run("slow", [100, 0.0, 400])
+    assert record.seconds_at(1) == pytest.approx(10) and math.isnan(record.seconds)
+    assert math.isnan(record.images_per_second) and values([record], "seconds") == []
+    assert run("crawl", [0.04]).seconds == pytest.approx(25_000)
+
+
 def test_curves_leave_out_what_was_measured_after_the_training(run):
     assert [point.value for point in run("a", [100, 100], fd=[3.0, 2.0]).curve("fd")] == [3.0, 2.0]
     assert run("b", [100]).curve("fd") == []
@@ -88,3 +110,49 @@ def test_columns_and_cells(run, tmp_path):
     assert spread([1234.5, 1236.5]) == "1,236 ± 1.4" and spread([1000.0, 2000.0, 3000.0]) == "2,000 ± 1,000"
     assert table([["a", "b"], ["1", "2"]]) == ["| a | b |", "| --- | --- |", "| 1 | 2 |"]
     assert relative(tmp_path / "runs" / "a", tmp_path / "out") == "../runs/a"
+
+
+NAMES = ["=cmd|'/c calc'!A0", "+1", "-2", "@sum(a1)", "\tx", " =x", "a,b", 'say "a"', "two\nlines", "a|b", "<b>", "*x*", "a`b", "\\|"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_csv_holds_any_name_and_computes_none(run, tmp_path, name):
+    record = run("plain", [100], fd=[2.0])
+    record.system, record.metrics = name, {"fd": -1.5}
+    record.evaluation = {"file": record.folder / "x.json", "protocol": {"id": "0a1b2c3d"}, "likelihood": None}
+    write_csv(tmp_path / "comparison.csv", [record], {}, {name: {"generator": 7}}, tmp_path)
+    with open(tmp_path / "comparison.csv", newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["system"].removeprefix("'") == name and row["fd"] == "-1.5" and row["run"] == "plain"
+    assert not any(row["system"].startswith(sign) or row["system"].lstrip().startswith(sign) for sign in "=+-@")
+    assert row["system"].startswith("'") == (name.lstrip()[0] in "=+-@" or name[0] == "\t")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_markdown_holds_any_name(run, name):
+    record = run("plain", [100], fd=[2.0])
+    record.system, record.metrics = name, {"fd": 2.0}
+    head, line, row = budget_table({name: [record]}, str, "fd", {}, {name: {"generator": 7}})
+    assert len(unescaped(row)) == len(unescaped(head)) == len(unescaped(line)) and "\n" not in row
+    assert "<b>" not in row
+    rows = claims_table({"a": ("holds", [], [(name, "images")])}, {"a": {"says": name}}, str)
+    assert len(rows) == 3 and all(len(unescaped(row)) == 5 for row in rows)
+
+
+def unescaped(row):
+    """The cells of a row of a table, with an empty one before and behind."""
+    return row.replace("\\\\", "").replace("\\|", "").split("|")
+
+
+def test_names_of_pictures(run):
+    taken = set()
+    names = ["real", "Real", "a/b", "a:b", "../x", "/tmp/x", "", "ä ö", "x" * 300, "x" * 301, "a|b"]
+    files = [file_name(name, taken) for name in names]
+    assert files[:5] == ["real", "Real_2", "a_b", "a_b_2", "_x"] and files[7] == "ä_ö"
+    assert len({file.lower() for file in files}) == len(names)
+    assert all(file and not set(file) & set("/\\:|") and len(file) < 200 for file in files)
+
+
+def test_speeds_in_words():
+    assert [speed(each) for each in (12345.6, 10, 9.96, 0.0412)] == ["12,346", "10", "10", "0.041"]
+    assert cell("plain name_1") == "plain name_1"

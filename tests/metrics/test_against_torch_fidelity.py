@@ -17,8 +17,8 @@ OURS = {  # ours: theirs
     "cs_inception_unchecked_std": "inception_score_std",
     "kd_inception_unchecked": "kernel_inception_distance_mean",
     "kd_inception_unchecked_std": "kernel_inception_distance_std",
-    "precision_inception_unchecked": "precision",
-    "recall_inception_unchecked": "recall",
+    "precision_k3_inception_unchecked": "precision",
+    "recall_k3_inception_unchecked": "recall",
 }
 
 
@@ -43,18 +43,18 @@ def run(*words, cwd):
 
 @pytest.mark.parametrize("side", [32, 64, 299, 512])
 def test_the_same_numbers_as_its_command_line(tmp_path, random_inception, side):
-    made, real = draw(tmp_path / "made", 24, side, 0, 60), draw(tmp_path / "real", 24, side, 1, 0)
+    made, real = draw(tmp_path / "made", 24, side, 0, 60), draw(tmp_path / "real", 30, side, 1, 0)
     theirs = json.loads(run(
         sys.executable, "-m", "torch_fidelity.fidelity", "--input1", made, "--input2", real, "--cpu", "--json",
         "--silent", "--isc", "--fid", "--kid", "--prc", "--isc-splits", 3, "--kid-subsets", 10, "--kid-subset-size", 15,
-        "--prc-neighborhood", 3, "--feature-extractor", "inception-v3-compat",
+        "--feature-extractor", "inception-v3-compat",
         "--feature-extractor-weights-path", random_inception, "--no-cache", "--batch-size", 8, cwd=tmp_path,
     ))  # fmt: skip
     run(
         sys.executable, "-m", "transgan", "evaluate", made, f"against={real}", "metrics=paper", "extractor=inception",
         f"extractor.weights={random_inception}", "extractor.check=false", "bounds=false", "device=cpu",
         "metrics.measures.score.splits=3", "metrics.measures.kernel.subsets=10",
-        "metrics.measures.kernel.subset_size=15", "metrics.measures.manifold.k=3", "metrics.batch_size=16",
+        "metrics.measures.kernel.subset_size=15", "metrics.batch_size=16",
         "out=ours.json", cwd=tmp_path,
     )  # fmt: skip
     ours = json.loads((tmp_path / "ours.json").read_text())

@@ -4,10 +4,13 @@ import inspect
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from transgan.metrics import Judge
+from transgan.metrics.frechet import Moments
+from transgan.metrics.reference import Reference
 from transgan.overrides import compose
 
 FOLDER = Path(__file__).parents[2] / "conf" / "metrics"
@@ -25,7 +28,7 @@ def test_every_argument_is_listed_and_it_builds(config):
     judge = instantiate(config)
     assert isinstance(judge, Judge) and judge.primary == "fid"
     assert set(judge.measures) == {"frechet", "kernel", "score", "accuracy"} | (
-        {"manifold", "copies"} if name == "paper" else set())
+        {"precision_recall", "manifold", "copies"} if name == "paper" else set())
 
 
 def test_the_protocol_for_publishing():
@@ -35,6 +38,7 @@ def test_the_protocol_for_publishing():
     measures = config.measures
     assert measures.score.splits == 10 and (measures.kernel.subsets, measures.kernel.subset_size) == (100, 1000)
     assert (measures.manifold.k, measures.manifold.max_samples) == (5, 10_000)
+    assert (measures.precision_recall.k, measures.precision_recall.max_samples) == (3, 50_000)
     assert measures.frechet.per_class and measures.frechet.infinity
 
 
@@ -46,3 +50,24 @@ def test_one_measure_can_be_changed_and_a_timm_model_named():
 
 def test_none_is_empty():
     assert not OmegaConf.load(FOLDER / "none.yaml")
+
+
+def protocol(name):
+    """Of 100 images against 100, by pixels."""
+    config = compose("evaluate", ["run=x", f"metrics={name}", "extractor=pixels"]).metrics
+    judge = instantiate(OmegaConf.to_container(config, resolve=True), _convert_="all")
+    judge.facts, judge.extractor.hash, judge.num_samples = {"resolution": 8, "channels": 1}, "00", 100
+    moments = Moments(100, torch.zeros(2), torch.eye(2))
+    judge.reference = Reference({"split": "train", "num_real": 100, "dataset": "d"}, moments=moments)
+    return judge.protocol()
+
+
+def test_the_id_changes_with_the_numbers_and_with_nothing_else():
+    assert protocol("fast")["id"] == "f51ff75c"         # as in results of earlier versions, whose numbers it has
+    assert protocol("paper")["id"] != "0b13838d"        # whose precision and recall were other ones
+
+
+def test_the_protocol_says_how_neighbours_are_counted():
+    measures = protocol("paper")["measures"]
+    assert (measures["precision_recall"]["k"], measures["precision_recall"]["closer"]) == (3, "<=")
+    assert (measures["manifold"]["k"], measures["manifold"]["closer"]) == (5, "<")

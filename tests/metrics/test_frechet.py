@@ -389,3 +389,9 @@ def test_two_and_three_processes_with_uneven_and_empty_shares(tmp_path):
         assert answers[rank][case][:4] == pytest.approx(expected, rel=1e-9), (rank, case)
     assert answers[0]["three"] == answers[1]["three"]                 # to the last bit
     assert "orig_dtype" in answers[2]["three"][4]                     # torchmetrics, on the process without a share
+
+
+@pytest.mark.parametrize("n", [-5, 0, 1, 2.0, True])
+def test_moments_of_no_number_of_rows(n):
+    with pytest.raises(ValueError, match="a whole number of rows, 2 or more"):
+        Moments(n, torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64))

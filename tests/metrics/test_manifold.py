@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from transgan.metrics import manifold
-from transgan.metrics.manifold import PRDC, SquaredDistances, nearest, prdc
+from transgan.metrics.manifold import PRDC, PrecisionRecall, SquaredDistances, nearest, prdc, precision_recall
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -56,22 +56,76 @@ def test_T19_equals_the_paper(k, capfd):
     assert said                                                       # the package talks
 
 
-def test_T19_unequal_numbers_are_made_equal():
+def grid(n, side=4, d=3, seed=0):
+    """Whole numbers, whose distances no arithmetic rounds: full of ties, and of rows that are equal."""
+    return torch.randint(0, side, (n, d), generator=torch.Generator().manual_seed(seed)).float()
+
+
+UNEQUAL = {  # generated, real
+    "more real": (rows(200, 16, 1), rows(500)),
+    "more generated": (rows(500, 16, 1), rows(200)),
+    "ties": (grid(150, 5, 4, 1), grid(260, 5, 4, 2)),
+    "ties and twins": (grid(300, 3, 3, 1), grid(120, 3, 3, 2)),
+    "every image six times": (rows(60).repeat(6, 1), rows(60).repeat(6, 1)),
+    "of one, six times": (rows(60), rows(60).repeat(6, 1)),
+    "one image": (rows(1).repeat(40, 1), rows(70)),
+    "constant": (torch.ones(20, 3), torch.ones(30, 3)),
+}
+
+
+@pytest.mark.parametrize("name", UNEQUAL)
+def test_precision_and_recall_are_those_of_torch_fidelity(name):
+    """At its defaults, its own code; in float64, where its distances of equal rows are 0."""
+    metric_prc = pytest.importorskip("torch_fidelity.metric_prc")
+    fake, real = UNEQUAL[name]
+    between = torch.cdist(fake.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    assert ((between == 0).any(1) == torch.tensor([(row == real).all(1).any() for row in fake])).all()
+    with pytest.MonkeyPatch.context() as patch:             # its matrix products lose what twins are told by
+        exact = metric_prc.torch.cdist
+        patch.setattr(torch, "cdist", lambda a, b: exact(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
+        theirs = metric_prc.prc_features_to_metric(fake.double(), real.double(), verbose=False)
+    metric = PrecisionRecall()
+    metric.update(fake, real=False)
+    metric.update(real, real=True)
+    ours = metric.compute()
+    assert ours == precision_recall(fake, real) and metric.k == 3
+    assert ours == {key: pytest.approx(theirs[key], abs=1e-6) for key in ("precision", "recall")}
+
+
+@pytest.mark.parametrize("name", [name for name in UNEQUAL if name != "constant"])
+def test_all_four_are_those_of_prdc(name):
+    fake, real = UNEQUAL[name]
+    metric = PRDC()
+    metric.update(fake, real=False)
+    metric.update(real, real=True)
+    ours = metric.compute()
+    assert ours == prdc(fake, real) and metric.num_samples == (len(fake), len(real))
+    theirs, _ = by_the_paper(fake, real, 5)
+    assert ours == pytest.approx(theirs, abs=1e-12)
+    assert ours == pytest.approx(by_definition(fake, real, 5), abs=1e-12)
+
+
+def test_a_set_against_itself_with_every_image_six_times():
+    real = rows(60).repeat(6, 1)
+    assert precision_recall(real, real) == {"precision": 1, "recall": 1}
+    assert set(prdc(real, real).values()) == {0.0}                    # `<`, as its authors count
+    assert precision_recall(rows(60), real) == {"precision": 1, "recall": 1}
+
+
+def test_whole_sets_unless_too_large():
     fake, real = rows(200, 16, 1), rows(800)
-    metric = PRDC(k=5, seed=3)
+    metric = PRDC(k=5, max_samples=300, seed=3)
     for part in real.split(300):
         metric.update(part, real=True)
     metric.update(fake, real=False)
     ours = metric.compute()
-    assert metric.num_samples == 200 and all(isinstance(each, float) for each in ours.values())
-    chosen = torch.randperm(800, generator=torch.Generator().manual_seed(3))[:200]
+    assert metric.num_samples == (200, 300) and all(isinstance(each, float) for each in ours.values())
+    chosen = torch.randperm(800, generator=torch.Generator().manual_seed(3))[:300]
     assert ours == prdc(fake, real[chosen]) == pytest.approx(by_definition(fake, real[chosen], 5), abs=1e-12)
-    naive = by_definition(fake, real, 5)                              # equal distributions, yet far apart
-    assert ours["coverage"] - naive["coverage"] > 0.2
-    metric = PRDC(k=5, max_samples=150, seed=3)
-    metric.update(real, real=True)
-    metric.update(fake, real=False)
-    assert metric.compute() != ours and metric.num_samples == 150
+    assert metric.num_twins == (0, 0)
+    metric.update(fake[:1].expand(6, -1), real=False)
+    metric.compute()
+    assert metric.num_twins == (7, 0)
 
 
 def test_T19_known_answers():
@@ -116,8 +170,9 @@ def test_T19_too_few_or_bad_rows(capfd):
     for k in (0, 20, 21):
         with pytest.raises(ValueError, match=f"^{k} nearest neighbours need .* there are 20 generated and 20 real rows"):
             prdc(rows(20), rows(20), k)
-    with pytest.raises(ValueError, match="equally many"):
-        prdc(rows(20), rows(21))
+    for few, many in ((rows(5), rows(50)), (rows(50), rows(5))):
+        with pytest.raises(ValueError, match="more than k rows on either side"):
+            prdc(few, many)
     metric = PRDC()
     with pytest.raises(ValueError, match="0 generated and 0 real rows"):
         metric.compute()
@@ -167,3 +222,15 @@ def test_nearest_is_exact_and_in_order():
     assert (found < 300).any() and not (found == torch.arange(300, 350)[:, None]).any()
     few = nearest(y[:4], y[:4], 3, own=torch.arange(4))               # fewer than the candidates asked for
     assert few[0].isfinite().all() and (few[1] != torch.arange(4)[:, None]).all()
+
+
+def test_the_nearest_are_found_where_float32_cannot_tell_them():
+    """Close together far from everything else: more rows than there are candidates, all within the rounding."""
+    far, near = rows(40, 8, 1, 1e-3, 3000.0), rows(40, 8, 2, 1e4)
+    y = torch.cat([far, near])
+    squares, _ = nearest(y, y, 3, own=torch.arange(80))
+    exact = (y.double()[:, None] - y.double()[None]).square().sum(-1).fill_diagonal_(torch.inf)
+    torch.testing.assert_close(squares, exact.sort(1).values[:, :3], rtol=1e-14, atol=0)
+    rough = SquaredDistances(y, y)[slice(0, 80)][0].fill_diagonal_(torch.inf).topk(7, largest=False).indices
+    naive = exact.gather(1, rough).sort(1).values[:, :3]
+    assert (naive != squares).any()

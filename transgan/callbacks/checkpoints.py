@@ -29,7 +29,7 @@ class SaveCheckpoints(Callback):
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         ends = self.stop.reason is not None or self.interval.finished(module.images_seen)
-        due = self.interval.due(module.images_seen, module.batch_size) and not module.nonfinite_in_a_row
+        due = self.interval.due_after(module) and not module.nonfinite_in_a_row
         if self.evaluation is not None and self.evaluation.improved:
             trainer.save_checkpoint(self.folder / "best.ckpt")
         if due or ends:

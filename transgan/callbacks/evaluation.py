@@ -50,7 +50,7 @@ class Evaluation(Callback):
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         self.improved = False
-        if self.interval.due(module.images_seen, module.batch_size):
+        if self.interval.due_after(module):
             # one process decides for all: their clocks differ
             if trainer.strategy.broadcast(self.affordable(module)):
                 self.evaluate(trainer, module)

@@ -3,6 +3,15 @@
 from dataclasses import dataclass
 
 
+def moment(images: int) -> str:
+    """A moment of training as a part of file names, by the images shown: 000050 after 50,000, 000050_512 after 50,512.
+
+    No two moments have one name, and names in order are moments in order, with an ending or without.
+    """
+    kimg, rest = divmod(images, 1000)
+    return f"{kimg:06d}_{rest:03d}" if rest else f"{kimg:06d}"
+
+
 @dataclass(frozen=True)
 class Interval:
     """Due whenever another `kimg` thousand images are shown, and at the end of the run at `total` kimg."""
@@ -20,6 +29,10 @@ class Interval:
         """Whether the batch that brought the count to `images` crossed a multiple of the interval or the end."""
         unit = 1000 * self.kimg
         return images // unit > (images - batch_size) // unit or self.finished(images)
+
+    def due_after(self, module) -> bool:
+        """`due` for the latest batch of a module; one that does not count its batches has whole ones."""
+        return self.due(module.images_seen, getattr(module, "images_in_step", module.batch_size))
 
     def finished(self, images: int) -> bool:
         return images >= 1000 * self.total

@@ -30,7 +30,7 @@ class Likelihood(Callback):
                 self.measure(trainer, module)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        if trainer.is_global_zero and self.interval.due(module.images_seen, module.batch_size):
+        if trainer.is_global_zero and self.interval.due_after(module):
             self.measure(trainer, module)
 
     def measure(self, trainer, module) -> None:

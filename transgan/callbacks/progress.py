@@ -54,14 +54,17 @@ class ProgressLine(Callback):
         self.stats.resume_clock()
 
     def news(self, module) -> bool:
-        return self.evaluation is not None and self.evaluate.due(module.images_seen, module.batch_size)
+        return self.evaluation is not None and self.evaluate.due_after(module)
 
     def speed(self, module, row: dict) -> str:
-        left = max(0.0, self.total - module.images_seen / 1000)
-        eta = 1000 * left / row["images_per_second"]
+        left, speed = max(0.0, self.total - module.images_seen / 1000), row["images_per_second"]
+        said = f"{speed:.0f} img/s" if speed >= 10 else f"{speed:.2g} img/s"
+        if not speed > 0:
+            return f"{said}  eta unknown"
+        eta = 1000 * left / speed
         if self.evaluation is not None:
             eta += self.evaluation.took * int(left / self.evaluate.kimg)
-        return f"{row['images_per_second']:.0f} img/s  eta {clock(eta)}"
+        return f"{said}  eta {clock(eta)}"
 
     def numbers(self, module, row: dict) -> str:
         shown = (

@@ -9,19 +9,35 @@ from pytorch_lightning import Callback
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from transgan.callbacks.interval import Interval
+from transgan.callbacks.interval import Interval, moment
 from transgan.files import replacing
+
+FORMATS = {  # suffix: (Pillow's name, options); what loses nothing comes first
+    ".png": ("PNG", {}), ".webp": ("WEBP", {"lossless": True}), ".bmp": ("BMP", {}), ".tif": ("TIFF", {}),
+    ".tiff": ("TIFF", {}), ".ppm": ("PPM", {}), ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+}  # fmt: skip
 
 log = logging.getLogger(__name__)
 
 
 def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
-    """Writes uint8 images (N, C, H, W) as one PNG; small ones enlarged by a whole factor, for a person to see."""
+    """Writes uint8 images (N, C, H, W) as one picture; small ones enlarged by a whole factor, for a person to see.
+
+    Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise ValueError(f"a picture is made of uint8 images N x C x H x W, not {images.dtype} of shape "
+                         f"{tuple(images.shape)}")
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path}: a picture has a name that ends in {', '.join(FORMATS)}")
+    kind, options = FORMATS[path.suffix.lower()]
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
     with replacing(path) as file:
-        Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format="PNG")
+        Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format=kind, **options)
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
@@ -33,7 +49,7 @@ def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
 
 
 class Samples(Callback):
-    """A grid at the start and at every interval, named by kimg, and reals.png in the same layout."""
+    """A grid at the start and at every interval, named by the moment, and reals.png in the same layout."""
 
     def __init__(self, run: Path, interval: Interval, dataset, num_classes: int, count: int):
         self.folder, self.interval, self.dataset = Path(run) / "samples", interval, dataset
@@ -46,7 +62,7 @@ class Samples(Callback):
             self.write(module)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        if trainer.is_global_zero and self.interval.due(module.images_seen, module.batch_size):
+        if trainer.is_global_zero and self.interval.due_after(module):
             self.write(module)
 
     def write(self, module) -> None:
@@ -58,7 +74,7 @@ class Samples(Callback):
         except ValueError as error:         # images that are not finite: the steps will say so too
             log.warning("no picture at %g kimg: %s", module.images_seen / 1000, error)
             return
-        save_grid(images, self.folder / f"{round(module.images_seen / 1000):06d}.png", self.columns)
+        save_grid(images, self.folder / f"{moment(module.images_seen)}.png", self.columns)
 
     def reals(self) -> Tensor:
         """Real images in the grid's layout, evenly spaced over the data or over each class."""

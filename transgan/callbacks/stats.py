@@ -23,7 +23,7 @@ class Stats(Callback):
         self.path, self.interval = Path(run) / "stats.csv", interval
         self.sums: dict[str, torch.Tensor] = {}
         self.counts: dict[str, int] = {}    # steps that logged a value: the generator's loss comes in one of n_critic
-        self.steps = 0
+        self.steps = self.images = 0        # since the last line; the images in this session alone, as `busy`
         self.before = 0.0                   # seconds of earlier sessions
         self.start = self.clock = time.monotonic()
         self.busy = 0.0                     # seconds of training since the last line
@@ -47,13 +47,14 @@ class Stats(Callback):
         self.busy += time.monotonic() - self.clock
         self.clock = time.monotonic()
         self.steps += 1
+        self.images += getattr(module, "images_in_step", module.batch_size)
         for name, value in module.log_values.items():
             value = torch.as_tensor(value, dtype=torch.float64).detach()
             if name in self.sums:           # a resumed sum comes from the CPU
                 value = value + self.sums[name].to(value.device)
             self.sums[name] = value
             self.counts[name] = self.counts.get(name, 0) + 1
-        if self.interval.due(module.images_seen, module.batch_size):
+        if self.interval.due_after(module):
             self.write(trainer, module)
 
     def write(self, trainer, module) -> None:
@@ -64,9 +65,9 @@ class Stats(Callback):
         row = {"kimg": module.images_seen / 1000, "seconds": round(self.seconds, 3)}
         row |= dict(zip(names, means.tolist(), strict=True))
         row |= {f"skipped_{name}": count for name, count in module.nonfinite.items()}
-        row["images_per_second"] = round(self.steps * module.batch_size / max(self.busy, 1e-9), 1)
+        row["images_per_second"] = float(f"{self.images / max(self.busy, 1e-9):.4g}")      # however slow, not 0
         row["memory_mib"] = round(memory_mib(), 1)
-        self.latest, self.sums, self.counts, self.steps, self.busy = row, {}, {}, 0, 0.0
+        self.latest, self.sums, self.counts, self.steps, self.images, self.busy = row, {}, {}, 0, 0, 0.0
         if trainer.is_global_zero:
             append(self.path, row)
         if trainer.logger is not None:

@@ -11,6 +11,7 @@ from omegaconf import ListConfig, OmegaConf
 
 from transgan import checkpoint
 from transgan.commands.evaluate import device_named, judge_config
+from transgan.commands.names import earlier_evaluation_file, evaluation_file, wrong_folder
 from transgan.commands.report import latex_row, protocol_line
 from transgan.commands.run_folder import differences, make, open_console
 from transgan.commands.sources import is_run
@@ -83,6 +84,7 @@ def check(config) -> None:
             found.append(f"{run} holds images and not a run; `transgan evaluate {run} against=...` measures images")
     if len(set(map(str, config.run))) < len(config.run):
         found.append("a run is given twice; give each once")
+    found += wrong_folder("out", config.out, ".md", ".csv", ".json", ".png", ".html", ".pdf", ".txt")
     for key, least in (("jobs", 1), ("threads", 1), ("speed_images", 1)):
         value = config[key]
         if value is not None and (not isinstance(value, int) or value < least):
@@ -169,8 +171,11 @@ def measure(config, records: list[Record], console, arguments: list[str]):
         judge.prepare(real, heldout, config.device, conditional=first.takes_classes_of(real))
     protocol = judge.protocol("ema")
     for count, record in enumerate(records, 1):
-        file = record.folder / "evaluations" / f"{round(record.own_kimg):06d}-{record.path.stem}-{protocol['id']}.json"
+        place = record.folder, record.own_kimg, record.path, protocol
+        file, earlier = evaluation_file(*place), earlier_evaluation_file(*place)
         saved = known(file, record.sha256, protocol)
+        if saved is None and (saved := known(earlier, record.sha256, protocol)) is not None:
+            file = earlier
         if saved is None:
             begin, subject = time.monotonic(), subject_of(record)
             subject.unseen = first.unseen
@@ -219,8 +224,8 @@ def sampling_speeds(modules: dict, count: int) -> dict[str, dict[str, float]]:
                     taken[name][key].append(time.perf_counter() - begin)
     return {
         name: {
-            "images_per_second": round(count / statistics.median(each["many"]), 1),
-            "seconds_per_image": round(statistics.median(each["one"]), 6),
+            "images_per_second": float(f"{count / statistics.median(each['many']):.4g}"),
+            "seconds_per_image": float(f"{statistics.median(each['one']):.4g}"),
         }
         for name, each in taken.items()
     }  # fmt: skip

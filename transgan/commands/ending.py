@@ -4,6 +4,7 @@ from pathlib import Path
 
 from transgan import checkpoint
 from transgan.callbacks.evaluation import append
+from transgan.callbacks.interval import moment
 from transgan.errors import setting_up
 
 
@@ -23,7 +24,7 @@ def report(config, module, evaluation, likelihood, folder: Path, console, device
         last, best = likelihood.latest, likelihood.best
         console.print(f"bits    {last['value']:.4g} per dimension of {len(likelihood.places):,} held-out images, best "
                       f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})")
-    grid = folder / "samples" / f"{round(module.images_seen / 1000):06d}.png"
+    grid = folder / "samples" / f"{moment(module.images_seen)}.png"
     console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
 

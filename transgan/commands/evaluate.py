@@ -7,12 +7,14 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from transgan.commands.names import wrong_suffix
 from transgan.commands.report import latex_row, print_table, protocol_line
 from transgan.commands.run_folder import escaped, hush, make, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Pictures, Run
 from transgan.commands.team import Team, trainer_of
 from transgan.errors import UserError, setting_up
+from transgan.metrics.statistics import whole
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -84,8 +86,14 @@ def check(config) -> None:
         found.append(f"devices={config.devices}: it takes a number of processes, 1 or more")
     if config.against is not None and config.get("data"):
         found.append("against= and data= both name the real images; give one of them")
-    if config.num_real is not None and not str(config.against).endswith(".npz"):
-        found.append("num_real= is for against=FILE.npz alone")
+    if config.num_real is not None:
+        if not str(config.against).lower().endswith(".npz"):
+            found.append("num_real= is for against=FILE.npz alone")
+        try:
+            whole(config.num_real, "num_real=")
+        except ValueError as error:
+            found.append(str(error))
+    found += wrong_suffix("out", config.out, ".json") + wrong_suffix("export", config.export, ".npz")
     run = Path(config.run).expanduser()
     if not run.exists():
         found.append(f"there is no run folder, checkpoint, folder or zip of images at {run}; `ls runs` shows the runs")

@@ -43,18 +43,28 @@ def protocol_line(protocol: dict) -> str:
     of = f"all {reference['num_real']:,} {reference['split']} images"
     if "file" in reference:
         of = f"{reference['file']}, statistics of {reference['num_real']:,} images (resize: {reference['resize']})"
+    neighbours = "; ".join(
+        f"{name.replace('_', ' ')}: {facts['k']} neighbours, ties {'in' if facts['closer'] == '<=' else 'out'}"
+        for name, facts in protocol["measures"].items() if "closer" in facts
+    )  # fmt: skip
     return (
         f"{protocol['id']}: {made} against {of}, {protocol['resolution']} px; "
         f"{protocol['extractor']} {protocol['extractor_sha256'][:8]} "
-        f"({protocol['preprocessing']})"
+        f"({protocol['preprocessing']})" + (f"; {neighbours}" if neighbours else "")
         + ("" if protocol["comparable_to_published"] else "; not comparable to published FIDs")
     )
 
 
+LATEX = {  # the ten characters that mean something else there
+    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+}  # fmt: skip
+
+
 def latex_row(name: str, result) -> str:
-    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns."""
-    cells = [name.replace("_", r"\_").replace("&", r"\&").replace("%", r"\%").replace("#", r"\#")]
+    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns; all of it one line."""
+    cells = [" ".join(name.translate(str.maketrans(LATEX)).split())]
     for key, value in result.numbers.items():
         std = rf" $\pm$ {result.spread[key]['std']:.2g}" if result.spread else ""
         cells.append(f"{value:.4g}{std}")
-    return " & ".join(cells) + r" \\  % " + ", ".join(result.numbers)
+    return " & ".join(cells) + r" \\  % " + " ".join(", ".join(result.numbers).split())

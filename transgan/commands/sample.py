@@ -1,7 +1,6 @@
 """`transgan sample`: images by seed, as files, one grid, or arrays."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -11,18 +10,20 @@ from omegaconf import DictConfig
 from torchvision.transforms.v2.functional import to_pil_image
 
 from transgan import checkpoint
+from transgan.callbacks.samples import FORMATS, save_grid
 from transgan.commands.evaluate import device_named
+from transgan.commands.names import wrong_folder, wrong_suffix
 from transgan.commands.run_folder import open_console
 from transgan.commands.sources import pictures, training_data
 from transgan.errors import UserError, setting_up
+from transgan.files import read_text, replacing, write_text
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     with setting_up():
         console = open_console()
         seeds = parse_seeds(config.seeds)
-        if config.to not in ("png", "grid", "npz"):
-            raise UserError(f"to={config.to}: it takes png, grid or npz")
+        check(config, seeds)
         device = device_named(config.device)
         path = checkpoint.find(config.run, config.checkpoint)
         module, saved = checkpoint.load(path)
@@ -44,6 +45,26 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}"
     )
     return 0
+
+
+def check(config, seeds: list[int]) -> None:
+    """What is wrong with where and how to write; all of it at once."""
+    found = []
+    if config.to == "png" and len(seeds) == 1 and str(config.out).lower().endswith(".png"):
+        found += wrong_suffix("out", config.out, ".png")
+    elif config.to == "png" and (wrong := wrong_folder("out", config.out, *FORMATS, ".npz", ".zip", ".gif")):
+        found += [f"{each}, or write one picture of all with to=grid" for each in wrong]
+    elif config.to == "grid":
+        found += wrong_suffix("out", config.out, *FORMATS)
+    elif config.to == "npz":
+        found += wrong_suffix("out", config.out, ".npz")
+    elif config.to != "png":
+        found.append(f"to={config.to}: it takes png, grid or npz")
+    columns = config.columns
+    if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
+        found.append(f"columns={columns}: it takes a whole number, 1 or more, or null for a square")
+    if found:
+        raise UserError(*found)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -109,43 +130,61 @@ def completion(config, seeds: list[int], labels, saved: dict, module):
 
 
 def write_files(images, seeds, labels, saved, config, out: Path) -> None:
-    """seed00000007.png ..., and index.json with the class of each."""
-    out.mkdir(parents=True, exist_ok=True)
-    index = {}
+    """seed00000007.png ..., and index.json with what each is; or the one picture that `out` names.
+
+    What was asked for beside the seed is in the names, so that no two images have one: seed00000007-class3-psi0.7.png.
+    The index keeps the files of earlier calls that are still there.
+    """
+    if out.suffix.lower() == ".png" and not out.is_dir():
+        return write_png(out, images[0])
+    facts = {"run": str(config.run), "kimg": saved["images_seen"] / 1000, "psi": config.psi}
+    index = {name: each for name, each in earlier_index(out).items() if (out / name).is_file()}
     for i, (image, seed) in enumerate(zip(images, seeds, strict=True)):
-        name = f"seed{seed:08d}.png"
-        picture = to_pil_image(image)
-        write(out / name, lambda file, picture=picture: picture.save(file, "PNG"))
-        index[name] = {"seed": seed, "class": None if labels is None else saved["class_names"][int(labels[i])]}
-    facts = {"run": str(config.run), "kimg": saved["images_seen"] / 1000, "psi": config.psi, "images": index}
-    text = json.dumps(facts, indent=1)
-    write(out / "index.json", lambda file: file.write(text.encode()))
+        name = f"seed{seed:08d}{asked(config, labels, i)}.png"
+        write_png(out / name, image)
+        label = None if labels is None else saved["class_names"][int(labels[i])]
+        index[name] = {"seed": seed, "class": label} | facts
+    write_text(out / "index.json", json.dumps(facts | {"images": index}, indent=1))
+
+
+def asked(config, labels, i: int) -> str:
+    """What tells an image from others of its seed, for its file's name: nothing where nothing was asked for."""
+    said = "" if config["class"] is None else f"-class{int(labels[i])}"
+    said += "" if config.psi == 1 else f"-psi{config.psi:g}"
+    said += "" if config.top_k is None else f"-top{config.top_k}"
+    if config.complete is not None:
+        rows = "" if config.rows is None else f"-rows{config.rows}"
+        said += f"-of_{re.sub(r'[^A-Za-z0-9.]+', '_', Path(str(config.complete)).name)}{rows}"
+    return said + ("" if config.checkpoint == "best" else f"-{config.checkpoint}")
+
+
+def earlier_index(folder: Path) -> dict[str, dict]:
+    """name -> facts of the images that an index.json there tells of; {} without one that can be read."""
+    try:
+        index = json.loads(read_text(folder / "index.json"))
+        everywhere = {key: index[key] for key in ("run", "kimg", "psi")}
+        return {str(name): everywhere | dict(each) for name, each in index["images"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_png(path: Path, image) -> None:
+    with replacing(path) as file:
+        to_pil_image(image).save(file, "PNG")
 
 
 def write_grid(images, seeds, labels, saved, config, out: Path) -> None:
-    from transgan.callbacks.samples import save_grid
-
     save_grid(images, out, config.columns or max(1, round(len(seeds) ** 0.5)))
 
 
 def write_arrays(images, seeds, labels, saved, config, out: Path) -> None:
-    """images N x H x W x C uint8, seeds, labels (-1 without classes)."""
+    """images N x H x W x C uint8, seeds, labels (-1 without classes) and class_names, as `evaluate` reads them."""
     arrays = {
         "images": images.permute(0, 2, 3, 1).numpy(),
         "seeds": np.array(seeds),
         "labels": np.full(len(seeds), -1) if labels is None else labels.numpy(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, lambda file: np.savez(file, **arrays))
-
-
-def write(path: Path, save) -> None:
-    """Writes beside the file and renames."""
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with open(beside, "wb") as file:
-            save(file)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    if labels is not None:
+        arrays["class_names"] = np.array(saved["class_names"], dtype=np.str_)
+    with replacing(out) as file:
+        np.savez(file, **arrays)

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from transgan.commands.run_folder import make
-from transgan.data import Folder, Zip, hold_out
+from transgan.data import Folder, Npz, Zip, hold_out
 from transgan.errors import UserError
 
 
@@ -20,14 +20,16 @@ def is_run(path: str | Path) -> bool:
     path = Path(path).expanduser()
     if path.is_dir():
         return (path / "checkpoints").is_dir() or (path / "config.yaml").is_file()
-    return path.suffix.lower() != ".zip"
+    return path.suffix.lower() not in (".zip", ".npz")
 
 
 def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None):
-    """The images of a folder or a zip, as they are unless a resolution is given."""
+    """The images of a folder, a zip or an npz, as they are unless a resolution is given."""
     path = Path(path).expanduser()
     if not path.exists():
         raise UserError(f"there is nothing at {path}: give a folder or a zip of images")
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return Npz(path, resolution, channels)
     if path.is_file() and not zipfile.is_zipfile(path):
         raise UserError(f"{path} is neither a folder nor a zip of images")
     return (Zip if path.is_file() else Folder)(path, resolution, channels)

@@ -4,7 +4,6 @@ A subject makes images by seed, and says by which real and held-out ones it is m
 """
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -12,8 +11,10 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append, plain
+from transgan.commands.names import evaluation_file
 from transgan.commands.run_folder import make
 from transgan.commands.sources import is_run, pictures, training_data
+from transgan.data.npz import holds_images
 from transgan.errors import UserError
 from transgan.metrics.statistics import read_statistics
 
@@ -81,7 +82,7 @@ class Run:
         return checkpoint.build(self.trained).eval().to(self.device).generate
 
     def write(self, config, result, protocol, seconds, everything) -> str:
-        default = self.folder / "evaluations" / f"{round(self.kimg):06d}-{self.path.stem}-{protocol['id']}.json"
+        default = evaluation_file(self.folder, self.kimg, self.path, protocol)
         everything = everything | {"checkpoint_sha256": files.sha256(self.path)}
         out = write_json(Path(config.out).expanduser() if config.out else default, everything)
         append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
@@ -150,7 +151,7 @@ class Pictures:
         return noise
 
     def write(self, config, result, protocol, seconds, everything) -> str:
-        default = self.path.with_name(self.path.name + ".evaluation.json")
+        default = self.path.with_name(f"{self.path.name}.{protocol['id']}.evaluation.json")
         return str(write_json(Path(config.out).expanduser() if config.out else default, everything))
 
 
@@ -169,7 +170,8 @@ class Statistics:
 
 def compared_with(config, resolution: int, channels: int, as_they_are: bool = False):
     """-> (the real images that against= or data= names, or None; a file of statistics, or None)"""
-    if config.against is not None and str(config.against).lower().endswith(".npz"):
+    is_npz = config.against is not None and str(config.against).lower().endswith(".npz")
+    if is_npz and (config.num_real is not None or not holds_images(config.against)):
         return None, Statistics(config.against, config.num_real, resolution)
     if config.against is not None:
         size = (None, config.channels) if as_they_are else (resolution, channels)
@@ -211,12 +213,6 @@ def same_kind(images, resolution: int, channels: int, what: str) -> None:
 
 
 def write_json(path: Path, everything: dict) -> Path:
-    """Strict JSON, written beside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        beside.write_text(json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Strict JSON."""
+    files.write_text(path, json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
     return path

@@ -11,6 +11,7 @@ import numpy as np
 from transgan.comparison.record import Point, Record
 
 matplotlib.use("Agg")
+matplotlib.rcParams["text.parse_math"] = False          # a name may hold dollars
 from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 

@@ -89,15 +89,15 @@ class Record:
 
     @cached_property
     def clock(self) -> tuple[np.ndarray, np.ndarray]:
-        """-> (kimg, seconds of training until then), from stats.csv."""
+        """-> (kimg, seconds of training until then, NaN from where they are not known), from stats.csv."""
         path = self.folder / "stats.csv"
         if not path.exists():
             return np.zeros(1), np.zeros(1)
         with open(path, newline="") as file:
             rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in csv.DictReader(file)]
         kimg = np.array([0.0] + [row[0] for row in rows])
-        speed = np.array([row[1] for row in rows])
-        return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / np.maximum(speed, 1e-9))])
+        speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])      # 0.0: too slow to have been written
+        return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / speed)])
 
     def seconds_at(self, kimg: float) -> float:
         """Of training until so many of its own images were shown, pre-training with it."""

@@ -1,6 +1,7 @@
 """What `transgan compare` leaves: comparison.csv, comparison.md, figures/ and samples/."""
 
 import os
+import re
 from functools import partial
 from pathlib import Path
 
@@ -71,22 +72,24 @@ class Results:
 
     def figure(self, budget: str, name: str, text: str, make) -> None:
         """One picture of a budget, unless there is nothing to show."""
-        path = self.out / "figures" / f"{name}_{budget.replace(' ', '_')}.png"
+        path = self.out / "figures" / f"{file_name(f'{name}_{budget}')}.png"
         if make(path, titles=self.title, title=self.says(budget)):
             self.shown.append((f"figures/{path.name}", f"{text}, {self.says(budget)}"))
 
     def grids(self, modules: dict, real) -> None:
         """samples/: 100 images of each system and real ones, the same classes in the same columns; and one figure."""
         columns, labels = layout(100, next(iter(modules.values())).num_classes)
-        pictures = {}
-        for name, module in {"real": None, **modules}.items():
+        pictures, taken = {}, set()
+        for name, module in [("real", None), *modules.items()]:
             images = real_grid(real, labels, columns) if module is None else torch.cat([
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
-            save_grid(images, self.out / "samples" / f"{name}.png", columns)
-            with Image.open(self.out / "samples" / f"{name}.png") as file:
-                pictures["real images" if module is None else self.title(name)] = file.convert("RGB").copy()
+            path = self.out / "samples" / f"{file_name(name, taken)}.png"
+            save_grid(images, path, columns)
+            with Image.open(path) as file:
+                title = "real images" if module is None else self.title(name)
+                pictures[title if title not in pictures else f"{title} ({name})"] = file.convert("RGB").copy()
         figures.side_by_side(self.out / "figures" / "samples.png", pictures)
         self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
 
@@ -94,16 +97,17 @@ class Results:
         """comparison.csv and comparison.md, written beside and renamed."""
         lines = ["# Comparison", "", f"Protocol {self.line}", ""]
         for budget, groups in self.budgets.items():
-            lines += [f"## {self.says(budget).capitalize()}", ""]
+            lines += [f"## {tables.cell(self.says(budget).capitalize())}", ""]
             lines += tables.budget_table(groups, self.title, self.primary, self.speeds, self.sizes) + [""]
         count = max(len(group) for groups in self.budgets.values() for group in groups.values())
         lines += [f"Means ± standard deviations over {count} seeds of the training." if count > 1 else "One seed.", ""]
-        lines += [f"- {note}" for note in self.notes] + [""]
+        lines += [f"- {tables.cell(note)}" for note in self.notes] + [""]
         if self.found:
             lines += ["## Claims", "", *tables.claims_table(self.found, self.claims, self.title), "",
                       "A test holds, or fails, where Welch's 95 % interval of the difference of means is on one side "
                       "of 0. A bound on bits per dimension may be loose: the true number is that or less.", ""]
-        lines += ["## Pictures", "", *(f"![{text}]({file})" for file, text in self.shown), ""]
+        pictures = (f"![{tables.cell(text).replace(']', '')}]({file})" for file, text in self.shown)
+        lines += ["## Pictures", "", *pictures, ""]
         lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
         self.out.mkdir(parents=True, exist_ok=True)
         tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
@@ -118,7 +122,7 @@ class Results:
             for name, group in groups.items():
                 table.add_row(self.title(name), *(
                     tables.spread(tables.values(group, key)) for key in (self.quality, BITS, "kimg", "seconds")
-                ), f"{self.speeds[name]['images_per_second']:,.0f}")
+                ), tables.speed(self.speeds[name]["images_per_second"]))
             console.print(f"\n{self.says(budget)}")
             console.print(table)
         for note in self.notes:
@@ -128,6 +132,19 @@ class Results:
             for sentence in tables.sentences(each, self.title):
                 console.print(f"        - {sentence}")
         console.print(f"protocol {self.line}")
+
+
+def file_name(name: str, taken: set[str] | None = None) -> str:
+    """The name of a picture of something: without what parts folders or cannot be in a name, and not one of `taken`,
+    to which it is added, whether or not the file system tells small letters from capital ones."""
+    plain = found = re.sub(r"[\x00-\x20/\\:*?\"<>|()]+", "_", name).lstrip(".")[:150] or "_"
+    taken = set() if taken is None else taken
+    count = 1
+    while found.lower() in taken:
+        count += 1
+        found = f"{plain}_{count}"
+    taken.add(found.lower())
+    return found
 
 
 def real_grid(real, labels, columns: int):

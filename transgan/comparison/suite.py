@@ -5,6 +5,7 @@ is, the speed of the first ones tells, which were trained under the same conditi
 """
 
 import json
+import math
 import os
 import signal
 import statistics
@@ -101,7 +102,11 @@ class Suite:
     def speed(self, name: str) -> float:
         """Images per second of training that the runs of equal images had, the median over seeds."""
         found = [Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed) for seed in self.config["seeds"]]
-        return statistics.median(record.images_per_second for record in found)
+        speeds = [speed for record in found if math.isfinite(speed := record.images_per_second)]
+        if not speeds:
+            raise UserError(f"{found[0].folder} does not tell how fast it was trained, so that runs of equal seconds "
+                            "have no length; give suite.budgets=[images]")
+        return statistics.median(speeds)
 
     def length(self, name: str, share: float, budget: str) -> float:
         """Kimg of a run whose part of the budget is `share`; a whole number of hundreds of images."""

@@ -9,8 +9,10 @@ from transgan.callbacks.stats import replace
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
-HIDDEN = ("accuracy_heldout_", "accuracy_real_", "kd_", "cs_", "density_", "auth_pct_", "c_t_", "copy_rate_p_",
-          "copy_rate_heldout_")
+HIDDEN = ("accuracy_heldout_", "accuracy_real_", "kd_", "cs_", "precision_prdc_", "recall_prdc_", "density_",
+          "auth_pct_", "c_t_", "copy_rate_p_", "copy_rate_heldout_")
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")     # OWASP: what a cell begins with that is computed when opened
 
 
 def values(records: list[Record], metric: str) -> list[float]:
@@ -35,6 +37,24 @@ def spread(numbers: list[float], digits: int = 3) -> str:
     return text
 
 
+def speed(images_per_second: float) -> str:
+    """In whole images, unless they are few."""
+    return f"{images_per_second:,.0f}" if images_per_second >= 10 else f"{images_per_second:.2g}"
+
+
+def cell(text: str) -> str:
+    """Text of a person's choice, such as a name, as it is in Markdown, also in a table: no markup, on one line."""
+    for sign, written in (("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("*", "\\*")):
+        text = text.replace(sign, written)
+    return " ".join(text.split())
+
+
+def field(value):
+    """A value as it is in a CSV. Text that a spreadsheet would take for a formula begins with an apostrophe."""
+    risky = isinstance(value, str) and (value.startswith(FORMULA) or value.lstrip().startswith(FORMULA))
+    return f"'{value}" if risky else value
+
+
 def shown_metrics(records: list[Record], primary: str) -> list[str]:
     """The columns of quality: the primary one against held-out images first, and not what is only for the CSV."""
     names = list(dict.fromkeys(name for record in records for name in record.metrics))
@@ -45,7 +65,7 @@ def shown_metrics(records: list[Record], primary: str) -> list[str]:
 
 
 def table(rows: list[list[str]]) -> list[str]:
-    """Markdown; the first row is the head."""
+    """Markdown; the first row is the head. Names in the rows went through `cell`."""
     head, *body = rows
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
 
@@ -61,14 +81,14 @@ def budget_table(groups: dict[str, list[Record]], titles, primary: str, speeds: 
     records = [record for group in groups.values() for record in group]
     metrics = shown_metrics(records, primary)
     has_bits = any(values(group, "bits_per_dim_heldout") for group in groups.values())
-    rows = [["system", *metrics, *(["bits/dim held out", "likelihood"] if has_bits else []), "kimg", "seconds",
-             "training images/s", "sampled images/s", "parameters"]]
+    rows = [["system", *map(cell, metrics), *(["bits/dim held out", "likelihood"] if has_bits else []), "kimg",
+             "seconds", "training images/s", "sampled images/s", "parameters"]]
     for name, group in groups.items():
         bits = [spread(values(group, "bits_per_dim_heldout"), 4), likelihood_of(group)] if has_bits else []
         rows.append([
-            titles(name), *(spread(values(group, metric)) for metric in metrics), *bits, spread(values(group, "kimg")),
-            spread(values(group, "seconds")), spread(values(group, "images_per_second")),
-            f"{speeds[name]['images_per_second']:,.0f}" if name in speeds else "–",
+            cell(titles(name)), *(spread(values(group, metric)) for metric in metrics), *bits,
+            spread(values(group, "kimg")), spread(values(group, "seconds")), spread(values(group, "images_per_second")),
+            speed(speeds[name]["images_per_second"]) if name in speeds else "–",
             size_of(sizes[name]),
         ])  # fmt: skip
     return table(rows)
@@ -96,7 +116,8 @@ def claims_table(found: dict, claims: dict, titles) -> list[str]:
     """Each claim with its verdict, and by how much."""
     rows = [["claim", "verdict", "by how much"]]
     for name, each in found.items():
-        rows.append([claims[name]["says"], f"**{each[0]}**", "<br>".join(sentences(each, titles))])
+        said = "<br>".join(map(cell, sentences(each, titles)))
+        rows.append([cell(claims[name]["says"]), f"**{each[0]}**", said])
     return table(rows)
 
 
@@ -108,8 +129,8 @@ def sources(records: list[Record], out: Path) -> list[str]:
             if each is None:
                 continue
             rows.append([
-                relative(each.folder, out), str(each.seed), f"{each.path.name} {each.sha256[:DIGITS]}",
-                relative(each.evaluation["file"], out) if each.evaluation else "pre-training",
+                cell(relative(each.folder, out)), str(each.seed), cell(f"{each.path.name} {each.sha256[:DIGITS]}"),
+                cell(relative(each.evaluation["file"], out)) if each.evaluation else "pre-training",
                 each.evaluation["protocol"]["id"] if each.evaluation else "–",
             ])  # fmt: skip
     return table([rows[0], *[list(row) for row in dict.fromkeys(map(tuple, rows[1:]))]])
@@ -130,7 +151,7 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
             "system": record.system, "budget": record.budget, "seed": record.seed, "kimg": record.kimg,
             "seconds": round(record.seconds, 3), "pretraining_kimg": record.before.kimg if record.before else 0.0,
             "pretraining_seconds": round(record.before.seconds, 3) if record.before else 0.0,
-            "training_images_per_second": round(record.images_per_second, 1),
+            "training_images_per_second": float(f"{record.images_per_second:.4g}"),
             "sampled_images_per_second": speeds.get(record.system, {}).get("images_per_second"),
             "seconds_per_image": speeds.get(record.system, {}).get("seconds_per_image"),
             "parameters": next(iter(parts.values())), "parameters_trained": sum(parts.values()),
@@ -140,4 +161,4 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
             "evaluation": relative(record.evaluation["file"], out),
             "protocol": record.evaluation["protocol"]["id"],
         })  # fmt: skip
-    replace(path, [list(rows[0]), *(list(row.values()) for row in rows)])
+    replace(path, [[field(each) for each in line] for line in (list(rows[0]), *(row.values() for row in rows))])

@@ -3,11 +3,12 @@
 from .arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
 from .datamodule import ImageData
 from .files import Folder, Zip
+from .npz import Npz
 from .part import Part, hold_out
 from .published import CelebA, ImageNet, Lsun
 from .sampler import EndlessSampler
 
 __all__ = [
     "CelebA", "Cifar10", "Digits", "EndlessSampler", "FashionMnist", "Folder", "ImageData", "ImageNet", "Lsun", "Mnist",
-    "Part", "Stl10", "Zip", "hold_out",
+    "Npz", "Part", "Stl10", "Zip", "hold_out",
 ]  # fmt: skip

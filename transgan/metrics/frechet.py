@@ -13,11 +13,18 @@ BLOCK = 1000         # rows summed up at a time
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean (D,) and unbiased covariance (D, D) of n rows, float64; n is None where nobody wrote it down."""
+    """Mean (D,) and unbiased covariance (D, D) of n rows, float64; n is None where nobody wrote it down.
+
+    Raises ValueError for n below 2, of which there is no covariance: a distance counts no more directions than n - 1.
+    """
 
     n: int | None
     mean: Tensor
     covariance: Tensor
+
+    def __post_init__(self):
+        if self.n is not None and (isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 2):
+            raise ValueError(f"moments are of a whole number of rows, 2 or more, not of {self.n}")
 
     @classmethod
     def of(cls, rows: Tensor, block: int = BLOCK) -> "Moments":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.metrics.frechet import Moments, frechet_distance
-from transgan.metrics.measures import named
+from transgan.metrics.measures import named, refuse_too_few, refuse_twice
 from transgan.metrics.protocol import protocol_id
 from transgan.metrics.reference import Features, Reference, reference_of
 from transgan.metrics.samples import filled, isolated, quotas, refuse_non_finite, shuffled
@@ -56,6 +56,7 @@ class Judge:
             raise ValueError(f"metrics.blocks and metrics.batch_size must be 1 or more, not {blocks} and {batch_size}")
         if num_samples is not None and not 2 <= num_samples <= STRIDE:
             raise ValueError(f"metrics.num_samples must be 2 to {STRIDE:,}, not {num_samples}")
+        refuse_twice(measures)
         self.extractor, self.measures, self.num_samples = extractor, measures, num_samples
         self.batch_size, self.seed, self.blocks, self.with_heldout = batch_size, seed, blocks, with_heldout
         self.labels: Tensor | None = None     # int64 (num_samples,) after prepare(), or None without classes
@@ -91,7 +92,12 @@ class Judge:
         if min(self.num_samples, len(dataset)) < 2:
             raise ValueError(f"A Frechet distance needs at least two images on either side, and there are "
                              f"{len(dataset)} real and {self.num_samples} generated ones.")
+        if reference is None:
+            refuse_too_few(self.measures, min(self.num_samples, len(dataset)))
         self.device = torch.device(device)
+        for measure in self.measures.values():
+            if hasattr(measure, "device"):    # it has much to compute
+                measure.device = self.device
         num_classes = dataset.num_classes if conditional else 0
         self.labels = quotas(dataset.labels, num_classes, self.num_samples, self.seed)
         self.facts = {"resolution": dataset.resolution, "channels": dataset.channels}

@@ -12,38 +12,60 @@ SPARE = 4            # candidates beyond k that are measured exactly
 ROUNDING = 1e-5      # of |x|^2 + |y|^2: more than float32 ever loses of |x - y|^2 = |x|^2 + |y|^2 - 2 x.y
 
 
-def prdc(fake: Tensor, real: Tensor, k: int = 5) -> dict[str, float]:
-    """Improved precision and recall (Kynkaanniemi et al., 2019), density and coverage (Naeem et al., 2020).
+def precision_recall(fake: Tensor, real: Tensor, k: int = 3) -> dict[str, float]:
+    """Improved precision and recall (Kynkaanniemi et al., 2019), as torch-fidelity and StyleGAN count them.
 
     With r(x) the distance of row x of (N, D) to its k-th nearest other row on its own side:
-    precision: share of generated rows closer than r(x) to some real x; recall: the same with the sides exchanged;
-    density: how many real x a generated row is closer than r(x) to, over k, on average (may exceed 1);
+    precision: share of generated rows no further than r(x) from some real x; recall: the same with the sides exchanged.
+    No further is `<=`: of a set against itself both are 1, also if its rows are repeated. Raises ValueError as `prdc`.
+    """
+    found = neighbourhoods(fake, real, k, Tensor.le)[0]
+    return {name: found[name] for name in ("precision", "recall")}
+
+
+def prdc(fake: Tensor, real: Tensor, k: int = 5) -> dict[str, float]:
+    """Precision, recall, density and coverage as Naeem et al. (2020) and their package prdc count them.
+
+    With r(x) as above: precision: share of generated rows closer than r(x) to some real x; recall: the same with the
+    sides exchanged; density: how many real x a generated row is closer than r(x) to, over k, on average (may exceed 1);
     coverage: share of real x that have a generated row closer than r(x).
-    Closer is `<`, as in the code of Naeem et al.; torch-fidelity and StyleGAN count `<=`.
+    Closer is `<`: a row with k twins has r(x) = 0, and nothing is closer than that.
 
     All comparisons are those of distances in float64: what float32 cannot decide is measured again.
-    Raises ValueError unless both sides have the same number of rows, more than k.
+    Raises ValueError unless either side has more rows than k; they need not be equally many.
+    """
+    return neighbourhoods(fake, real, k, Tensor.lt)[0]
+
+
+def neighbourhoods(fake: Tensor, real: Tensor, k: int, closer) -> tuple[dict[str, float], tuple[int, int]]:
+    """-> (the four numbers, how many generated and real rows have k equal ones or more)
+
+    `closer(d, r)` says which squared distances d are within squared radii r.
     """
     fake, real = both(fake, real)
-    n = len(real)
-    if not 1 <= k < n or len(fake) != n:
-        raise ValueError(f"{k} nearest neighbours need k of 1 or more and more than k rows, equally many on either "
-                         f"side: there are {len(fake)} generated and {n} real rows")
-    near_real, near_fake = (nearest(rows, rows, k, torch.arange(n, device=rows.device))[0][:, -1]
-                            for rows in (real, fake))
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < min(len(fake), len(real)):
+        raise ValueError(f"{k} nearest neighbours need k of 1 or more and more than k rows on either side: there are "
+                         f"{len(fake)} generated and {len(real)} real rows")
+    near_real, near_fake = radii(real, k), radii(fake, k)
     in_real, covered, recalled = 0, 0, 0      # real rows around each generated one; real rows reached; recalled
-    precise = torch.zeros(n, dtype=torch.bool, device=real.device)
+    precise = torch.zeros(len(fake), dtype=torch.bool, device=real.device)
     distances = SquaredDistances(real, fake)
-    for first in range(0, n, CHUNK):
-        chunk = slice(first, min(first + CHUNK, n))
-        squares, slack = distances[chunk]                                               # C x N
-        hits = distances.below(squares, slack, near_real[chunk, None], first)           # C x N
+    for first in range(0, len(real), CHUNK):
+        chunk = slice(first, min(first + CHUNK, len(real)))
+        squares, slack = distances[chunk]                                               # C x M
+        hits = distances.within(squares, slack, near_real[chunk, None], first, closer)  # C x M
         in_real += int(hits.sum())
         covered += int(hits.any(1).sum())
         precise |= hits.any(0)
-        recalled += int(distances.below(squares, slack, near_fake[None], first).any(1).sum())
-    return {"precision": precise.double().mean().item(), "recall": recalled / n,
-            "density": in_real / (k * n), "coverage": covered / n}
+        recalled += int(distances.within(squares, slack, near_fake[None], first, closer).any(1).sum())
+    numbers = {"precision": precise.double().mean().item(), "recall": recalled / len(real),
+               "density": in_real / (k * len(fake)), "coverage": covered / len(real)}
+    return numbers, (int((near_fake == 0).sum()), int((near_real == 0).sum()))
+
+
+def radii(rows: Tensor, k: int) -> Tensor:
+    """Squared distances float64 (N,) of rows (N, D) to their k-th nearest other row: 0 for one with k twins."""
+    return nearest(rows, rows, k, torch.arange(len(rows), device=rows.device))[0][:, -1]
 
 
 class SquaredDistances:
@@ -66,12 +88,12 @@ class SquaredDistances:
         pairs = zip(i.split(batch), j.split(batch), strict=True)
         return torch.cat([(self.x[i].double() - self.y[j].double()).square().sum(1) for i, j in pairs])
 
-    def below(self, squares: Tensor, slack: Tensor, limit: Tensor, first: int) -> Tensor:
-        """bool C x M: squared distances < limit (C x 1 or 1 x M, float64), undecided ones measured again."""
+    def within(self, squares: Tensor, slack: Tensor, limit: Tensor, first: int, closer) -> Tensor:
+        """bool C x M: closer(squared distances, limit (C x 1 or 1 x M, float64)), undecided ones measured again."""
         margin = squares - limit.float()
         hits = margin < -slack
         i, j = (margin.abs_() <= slack).nonzero(as_tuple=True)
-        hits[i, j] = self.measured(first + i, j) < limit.expand(hits.shape)[i, j]
+        hits[i, j] = closer(self.measured(first + i, j), limit.expand(hits.shape)[i, j])
         return hits
 
 
@@ -79,23 +101,34 @@ def nearest(x: Tensor, y: Tensor, k: int, own: Tensor | None = None) -> tuple[Te
     """The k nearest rows of y (M, D) to each row of x (N, D): squared distances float64 N x k, ascending, and indices.
 
     `own` (N,): the index in y of the row itself, which does not count. Candidates are found in float32, SPARE more
-    than needed, and measured in float64. There must be k rows of y, besides the own one.
+    than needed or, where rounding hides which are the nearest, all that may be; they are measured in float64. There
+    must be k rows of y, besides the own one.
     """
     distances, squares, indices = SquaredDistances(x, y), [], []
     count = min(k + SPARE, len(y))
     for first in range(0, len(x), CHUNK):
-        rough = distances[first:first + CHUNK][0]                                       # C x M
+        rough, slack = distances[first:first + CHUNK]                                   # C x M
         here = torch.arange(len(rough), device=x.device)
-        if own is not None:
-            rough[here, own[first:first + CHUNK]] = torch.inf
-        j = rough.topk(count, largest=False, sorted=False).indices.sort(1).values       # C x (k + SPARE)
+        mine = None if own is None else own[first:first + CHUNK]
+        if mine is not None:
+            rough[here, mine] = torch.inf
+        candidates = rough.topk(count, largest=False, sorted=False)
+        j = candidates.indices.sort(1).values                                           # C x (k + SPARE)
         i = (first + here)[:, None].expand_as(j)
         exactly = distances.measured(i.flatten(), j.flatten()).view_as(rough[:, :count])
-        if own is not None:
-            exactly[j == own[first:first + CHUNK, None]] = torch.inf
+        if mine is not None:
+            exactly[j == mine[:, None]] = torch.inf
         order = exactly.argsort(dim=1, stable=True)[:, :k]
         squares.append(exactly.gather(1, order))
         indices.append(j.gather(1, order))
+        # a row left out is no nearer than its rough distance less the slack, and none is nearer than a twin
+        last = squares[-1][:, -1]
+        doubtful = (candidates.values.amax(1) - slack.amax(1) < last) & (last > 0) & (count < len(y))
+        for row in doubtful.nonzero().flatten().tolist():
+            j = (rough[row] - slack[row] <= last[row]).nonzero().flatten()
+            exactly = distances.measured(torch.full_like(j, first + row), j)
+            order = exactly.argsort(stable=True)[:k]
+            squares[-1][row], indices[-1][row] = exactly[order], j[order]
     return torch.cat(squares), torch.cat(indices)
 
 
@@ -106,26 +139,53 @@ def sampled(rows: Tensor, most: int, seed: int) -> Tensor:
     return torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:most].to(rows.device)
 
 
-class PRDC(RowMetric):
-    """`prdc` of generated and real rows, as many of either as the smaller side has and `max_samples` allows.
+class Neighbourhoods(RowMetric):
+    """Base of the two metrics: all rows of either side, or `max_samples` of them, drawn from `seed`.
 
-    The larger side is subsampled from `seed`, because the numbers depend on how many rows there are: `num_samples`,
-    known after compute(), belongs to them.
+    The numbers depend on how many rows there are: `num_samples`, (generated, real), known after compute(), belongs to
+    them, and `num_twins`, likewise, says how many have k equal ones or more.
     """
 
     higher_is_better = True
 
-    def __init__(self, k: int = 5, max_samples: int = 10_000, seed: int = 0, **kwargs):
+    def __init__(self, k: int, max_samples: int | None, seed: int = 0, **kwargs):
         super().__init__("fake", "real", **kwargs)
         self.k, self.max_samples, self.seed = k, max_samples, seed
-        self.num_samples: int | None = None
+        self.num_samples: tuple[int, int] | None = None
+        self.num_twins: tuple[int, int] | None = None
 
     def update(self, features: Tensor, real: bool) -> None:
         """features (N, D) float"""
         self.keep("real" if real else "fake", features)
 
+    def counted(self, closer) -> dict[str, float]:
+        """The four numbers, as `neighbourhoods` has them."""
+        sides = [self.rows("fake"), self.rows("real")]
+        if self.max_samples is not None:
+            sides = [rows[sampled(rows, self.max_samples, self.seed)] for rows in sides]
+        self.num_samples = len(sides[0]), len(sides[1])
+        numbers, self.num_twins = neighbourhoods(*sides, self.k, closer)
+        return numbers
+
+
+class PrecisionRecall(Neighbourhoods):
+    """`precision_recall` of generated and real rows."""
+
+    def __init__(self, k: int = 3, max_samples: int | None = None, seed: int = 0, **kwargs):
+        super().__init__(k, max_samples, seed, **kwargs)
+
+    def compute(self) -> dict[str, float]:
+        """precision, recall"""
+        numbers = self.counted(Tensor.le)
+        return {name: numbers[name] for name in ("precision", "recall")}
+
+
+class PRDC(Neighbourhoods):
+    """`prdc` of generated and real rows."""
+
+    def __init__(self, k: int = 5, max_samples: int | None = 10_000, seed: int = 0, **kwargs):
+        super().__init__(k, max_samples, seed, **kwargs)
+
     def compute(self) -> dict[str, float]:
         """precision, recall, density, coverage"""
-        sides = [self.rows("fake"), self.rows("real")]
-        self.num_samples = min(self.max_samples, *map(len, sides))
-        return prdc(*(rows[sampled(rows, self.num_samples, self.seed)] for rows in sides), self.k)
+        return self.counted(Tensor.lt)

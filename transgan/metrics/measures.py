@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 
 from transgan.metrics.frechet import Moments, frechet_distance, frechet_infinity, is_rank_deficient
 from transgan.metrics.kernel import KernelDistance
-from transgan.metrics.manifold import PRDC
 from transgan.metrics.memorisation import Memorisation
 from transgan.metrics.reference import Features, Reference
 from transgan.metrics.score import InceptionScore
@@ -27,6 +26,25 @@ def named(name: str, extractor) -> str:
         head = STANDARD[head] if extractor.standard else f"{head}_{extractor.name}"
         return f"{head}_{tail}" if tail else head
     return name if extractor.standard else f"{name}_{extractor.name}"
+
+
+def refuse_twice(measures: dict) -> None:
+    """Raises ValueError where two measures (name -> measure) would give numbers of one name."""
+    owner: dict[str, str] = {}
+    for key, measure in measures.items():
+        for name in getattr(measure, "names", {}).values():
+            if name in owner:
+                raise ValueError(f"metrics.measures.{owner[name]} and metrics.measures.{key} both give {name}, and do "
+                                 "not count it alike; give one of them another k")
+            owner[name] = key
+
+
+def refuse_too_few(measures: dict, count: int) -> None:
+    """Raises ValueError where `count` images have too few neighbours for a measure, before any is looked at."""
+    for name, measure in measures.items():
+        if count <= (k := getattr(measure, "k", 0)):
+            raise ValueError(f"metrics.measures.{name}.k={k}: {count:,} images on one side have no {k} neighbours; "
+                             f"give more images, or metrics.measures.{name}.k={count - 1} or less")
 
 
 @dataclass
@@ -137,24 +155,6 @@ class Score:
         if splits < self.splits:
             outcome.flags["few_splits"] = f"the score has {splits} splits instead of {self.splits}"
         return outcome
-
-
-@dataclass
-class Manifold:
-    """precision, recall (Kynkaanniemi et al., 2019), density, coverage (Naeem et al., 2020) by k-th neighbours."""
-
-    k: int = 5
-    max_samples: int = 10_000
-    needs_features = True
-
-    def facts(self) -> dict:
-        return asdict(self)
-
-    def __call__(self, fake: Features, real: Reference, heldout: Reference | None) -> Outcome:
-        metric = PRDC(k=self.k, max_samples=self.max_samples, **ALONE)
-        metric.update(real.features.rows, real=True)
-        metric.update(fake.rows, real=False)
-        return Outcome({name: float(value) for name, value in metric.compute().items()})
 
 
 @dataclass

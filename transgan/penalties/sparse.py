@@ -85,6 +85,9 @@ class OnPart(Penalty):
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:
         places = self.places(len(real))
+        if not places[0]:                                                          # a last batch of few images
+            logits_real, logits_fake = critic.both(torch.cat([real, fake])).chunk(2)
+            return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
         some, rest = (torch.tensor(each, dtype=torch.long, device=real.device) for each in places)
         some_real, some_fake, found = self.penalty(critic.of(some), real[some], fake[some], numbers[some])
         rest_real, rest_fake = critic.of(rest).both(torch.cat([real[rest], fake[rest]])).chunk(2)

@@ -113,9 +113,11 @@ class Adversarial(Generative):
         if compile:
             self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
             self.generator_objective = torch.compile(generator_objective, backend=compile)
+        self.images_before = 0                                         # in the steps since the generator's last one
         self.leaked: dict[str, Tensor] = {}                            # of a checkpoint, until training starts
 
     def attach(self, dataset, heldout) -> None:
+        super().attach(dataset, heldout)
         if not self.adaptive.needs_heldout:
             return
         if heldout is None:
@@ -177,11 +179,14 @@ class Adversarial(Generative):
                 rates = self.starts["generator"].rates(now["generator_lr"])
                 stepped = self.descend("generator", generator_optimizer, value, rates, now.get("beta2"))
             if stepped:
-                keep = decay(self.batch_size * self.n_critic, 1000 * now["ema_halflife"])
-                update_ema(self.generator_ema, self.generator, keep)
+                shown = self.images_before + self.images_in_step
+                update_ema(self.generator_ema, self.generator, decay(shown, 1000 * now["ema_halflife"]))
+            self.images_before = 0
+        else:
+            self.images_before += self.images_in_step
 
         self.log_values |= now
-        self.images_seen += self.batch_size
+        self.end_step()
 
     @torch.no_grad()
     def judge_heldout(self, n: int, strength: Tensor) -> Tensor:
@@ -235,13 +240,15 @@ class Adversarial(Generative):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["adaptive"] = self.adaptive.state_dict()
+        checkpoint["images_before"] = self.images_before
         gradients = {name: parameter.grad for name, parameter in self.discriminator.named_parameters()}
         checkpoint["leaked"] = {name: value for name, value in gradients.items() if value is not None}
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         super().on_load_checkpoint(checkpoint)
         self.adaptive.load_state_dict(checkpoint["adaptive"])
-        self.leaked = dict(checkpoint.get("leaked", {}))                # earlier versions wrote none
+        self.leaked = dict(checkpoint.get("leaked", {}))                # earlier versions wrote none, and whole batches
+        self.images_before = checkpoint.get("images_before", self.step % self.n_critic * self.batch_size)
 
     def on_train_start(self) -> None:
         for name, value in self.leaked.items():         # here, because Lightning clears gradients before it trains

@@ -9,16 +9,29 @@ from torch import Tensor, nn
 from transgan.training.randomness import Draws, mix
 
 
+def checked(images: Tensor) -> Tensor:
+    """Images as they are. Raises ValueError unless they are uint8: floats have no agreed range, and a guess would be
+    some other images."""
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are uint8, N x C x H x W with values 0 to 255, and these are {images.dtype}: round "
+                         "them to that, such as (255 * images).round().to(torch.uint8) where they are 0 to 1")
+    return images
+
+
 def to_float(images: Tensor) -> Tensor:
-    """uint8 images to float in [-1, 1], as every network sees them."""
+    """uint8 images to float in [-1, 1], as every network sees them. Raises ValueError for any other type."""
+    images = checked(images)
     return images.float() / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> Tensor:
     """Float images meant for [-1, 1] to uint8: clamp, scale, round. The inverse of `to_float` for all 256 values.
 
-    Raises ValueError for NaN, which has no place among them and would become some number silently.
+    Raises ValueError for NaN, which has no place among them and would become some number silently, and for numbers
+    that are not floats, which are meant for another range.
     """
+    if not images.is_floating_point():
+        raise ValueError(f"a network's images are floats in [-1, 1], and these are {images.dtype}")
     if images.isnan().any():
         broken = int(images.isnan().reshape(len(images), -1).any(1).sum())
         raise ValueError(f"{broken} of {len(images)} generated images hold NaN: the weights are broken; use an earlier "
@@ -34,7 +47,8 @@ class Generative(LightningModule):
     """Base of the Lightning modules.
 
     `images_seen` counts real images shown, over all processes and resumes; schedules, intervals and the end of
-    training follow it, and it travels in the checkpoint. Subclasses implement `generate` and `training_step`, and name
+    training follow it, and it travels in the checkpoint. A batch counts as many as it has, in every process equally
+    many: `images_in_step` of them in the latest one. Subclasses implement `generate` and `training_step`, and name
     their `networks`: attributes and arguments, the first of which makes images and is averaged in NAME_ema.
 
     Args:
@@ -62,6 +76,8 @@ class Generative(LightningModule):
         self.batch_size, self.seed, self.num_classes = batch_size, seed, num_classes
         self.mirror, self.clip, self.max_nonfinite = mirror, clip, max_nonfinite
         self.images_seen = 0
+        self.images_in_step = batch_size
+        self.lacking = 0                    # images that the batches so far had fewer than batch_size
         self.nonfinite = dict.fromkeys(self.networks, 0)               # steps skipped since the run began
         self.in_a_row = dict.fromkeys(self.networks, 0)
         self.log_values: dict[str, Tensor | float] = {}
@@ -78,11 +94,14 @@ class Generative(LightningModule):
 
     def attach(self, dataset, heldout) -> None:
         """Sees the images to train on, and those kept out or None. Raises ValueError if they will not do."""
+        for images in (dataset, heldout):
+            if images is not None:
+                checked(images.__getitems__([0])[0])
 
     @property
     def step(self) -> int:
         """Batches shown so far."""
-        return self.images_seen // self.batch_size
+        return (self.images_seen + self.lacking) // self.batch_size
 
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """uint8 images (N, C, H, W), image i a function of the weights, seeds[i] and labels[i] alone."""
@@ -93,7 +112,11 @@ class Generative(LightningModule):
         return torch.tensor([mix(seed, 1) % self.num_classes for seed in seeds]) if self.num_classes else None
 
     def draws(self, batch: int) -> Draws:
-        """The random numbers of this step; torch's own generator is set too, for layers that draw by themselves."""
+        """The random numbers of this step, of `batch` images in each process, which begins here.
+
+        torch's own generator is set too, for layers that draw by themselves.
+        """
+        self.images_in_step = batch * self.trainer.world_size
         torch.manual_seed(mix(self.seed, self.step, self.global_rank))
         return Draws(self.seed, self.step, batch, self.global_rank, self.trainer.world_size, self.device)
 
@@ -129,12 +152,19 @@ class Generative(LightningModule):
                 )
         return finite
 
+    def end_step(self) -> None:
+        """Counts the images of this step."""
+        self.images_seen += self.images_in_step
+        self.lacking += self.batch_size - self.images_in_step
+
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["images_seen"] = self.images_seen
+        if self.lacking:
+            checkpoint["lacking"] = self.lacking
         checkpoint["nonfinite"] = dict(self.nonfinite)
         checkpoint["in_a_row"] = dict(self.in_a_row)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        self.images_seen = checkpoint["images_seen"]
+        self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)
         self.nonfinite = dict(checkpoint["nonfinite"])
         self.in_a_row = dict(checkpoint.get("in_a_row", self.in_a_row))         # earlier versions saved none

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from transgan.ema import decay, update_ema
 from transgan.schedules import Schedule, schedule
-from transgan.training.generative import Generative
+from transgan.training.generative import Generative, checked
 
 DECAYING = (nn.Linear, nn.RNNBase, nn.Conv1d, nn.Conv2d)
 
@@ -58,7 +58,7 @@ class LikelihoodModule(Generative):
         else:
             places = torch.linspace(0, len(dataset) - 1, min(1024, len(dataset))).long().tolist()
             images = dataset.__getitems__(places)[0]
-        self.network.prepare(images)
+        self.network.prepare(checked(images))
         for ours, theirs in zip(self.network_ema.buffers(), self.network.buffers(), strict=True):
             ours.copy_(theirs)
 
@@ -82,9 +82,9 @@ class LikelihoodModule(Generative):
         """The rest of a training step: one step of the optimizer on `value`, and of the average."""
         self.log_values = log
         if self.descend("network", self.optimizers(), value, [now["lr"]] * 2):
-            update_ema(self.network_ema, self.network, decay(self.batch_size, 1000 * now["ema_halflife"]))
+            update_ema(self.network_ema, self.network, decay(self.images_in_step, 1000 * now["ema_halflife"]))
         self.log_values |= now
-        self.images_seen += self.batch_size
+        self.end_step()
 
     def known(self, labels: Tensor | None) -> Tensor | None:
         return labels.to(self.device) if self.num_classes else None

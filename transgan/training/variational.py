@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.schedules import Schedule
-from transgan.training.generative import to_float, to_uint8
+from transgan.training.generative import checked, to_float, to_uint8
 from transgan.training.likelihood import LikelihoodModule
 from transgan.training.randomness import mix, seeded_normal, seeded_uniform
 
@@ -71,7 +71,7 @@ class Variational(LikelihoodModule):
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The bound for each uint8 image (N,), by the averaged network; its latents are a function of the image."""
         network = self.network_ema
-        seeds = [crc32(image.numpy().tobytes()) for image in images.cpu()]
+        seeds = [crc32(image.numpy().tobytes()) for image in checked(images).cpu()]
         noise = seeded_normal(seeds, self.bound_draws, network.num_latents).to(self.device)
         return network.bits_per_dim(network.bound(to_float(images.to(self.device)), self.known(labels), noise))
 

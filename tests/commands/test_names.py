@@ -1,0 +1,143 @@
+"""Names of the files that commands write: none overwrites another, and a suffix is honoured or refused."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transgan.commands.names import earlier_evaluation_file, evaluation_file
+from transgan.commands.report import latex_row
+
+
+@pytest.fixture
+def run(judged, tmp_path):
+    """A copy that may be written to."""
+    return shutil.copytree(judged[0], tmp_path / "runs" / "digits")
+
+
+@pytest.fixture
+def sampled(inside, run, tmp_path):
+    def sample(*words):
+        code, out, err = inside("sample", run, "device=cpu", *words)
+        assert code == 0, err
+
+    return sample
+
+
+FEW = ["metrics=fast", "extractor=pixels", "bounds=false", "device=cpu", "num_samples=16"]
+
+
+def test_evaluations_of_other_seeds_protocols_and_checkpoints_stay(inside, run):
+    for words in ([], ["seed=5"], ["seed=6"], ["psi=0.5"], ["ema=false"], ["checkpoint=last"], ["blocks=2"], ["seed=5"]):
+        code, out, err = inside("evaluate", run, *FEW, *words)
+        assert code == 0, err
+    found = [json.loads(path.read_text())["protocol"] for path in (run / "evaluations").iterdir()]
+    assert len(found) == 7                                          # the last is the second again
+    assert sorted(protocol["seed"] for protocol in found) == [0, 0, 0, 0, 0, 5, 6]
+
+
+def test_evaluations_of_one_set_of_images_against_others_stay(inside, run, sampled, tmp_path):
+    sampled("seeds=0-19", "to=npz", "out=made.npz")
+    sampled("seeds=20-49", "to=npz", "out=one.npz")
+    sampled("seeds=50-79", "to=npz", "out=other.npz")
+    for against in ("one.npz", "other.npz", "one.npz"):
+        assert inside("evaluate", "made.npz", f"against={against}", *FEW[1:4])[0] == 0
+    files = list(tmp_path.glob("made.npz.*.evaluation.json"))
+    assert len(files) == 2
+
+
+@pytest.mark.parametrize("kimg", [0.5, 1.5, 2.5, 0.512, 0.64])
+def test_no_rounding_in_the_name_of_an_evaluation(tmp_path, kimg):
+    protocol = {"id": "0a1b2c3d", "seed": 3}
+    file = evaluation_file(tmp_path, kimg, Path("last.ckpt"), protocol)
+    assert file.name == f"{int(kimg):06d}_{round(1000 * kimg) % 1000:03d}-last-0a1b2c3d-seed3.json"
+    assert evaluation_file(tmp_path, 50.0, Path("last.ckpt"), protocol).name == "000050-last-0a1b2c3d-seed3.json"
+    earlier = earlier_evaluation_file(tmp_path, 50.0, Path("last.ckpt"), protocol)
+    assert earlier.name == "000050-last-0a1b2c3d.json"
+
+
+def test_samples_of_other_classes_and_truncations_stay(sampled, run):
+    for words in ([], ["class=3"], ["class=4"], ["psi=0.5"], ["class=3", "psi=0.5"], ["checkpoint=last"], ["class=3"]):
+        sampled("seeds=7", *words)
+    folder = run / "generated"
+    names = {path.name for path in folder.glob("*.png")}
+    assert names == {
+        "seed00000007.png", "seed00000007-class3.png", "seed00000007-class4.png", "seed00000007-psi0.5.png",
+        "seed00000007-class3-psi0.5.png", "seed00000007-last.png",
+    }  # fmt: skip
+    images = json.loads((folder / "index.json").read_text())["images"]
+    assert set(images) == names and images["seed00000007-class4.png"]["class"] == "4"
+    assert images["seed00000007-class3-psi0.5.png"]["psi"] == 0.5
+    (folder / "seed00000007-last.png").unlink()
+    sampled("seeds=8")
+    index = json.loads((folder / "index.json").read_text())
+    assert set(index["images"]) == names - {"seed00000007-last.png"} | {"seed00000008.png"}
+    for spoiled in ("", "[]", "{}", '{"images": 3}', "{"):
+        (folder / "index.json").write_text(spoiled)
+        sampled("seeds=9")
+        assert list(json.loads((folder / "index.json").read_text())["images"]) == ["seed00000009.png"]
+
+
+def test_suffixes_are_honoured(sampled, tmp_path):
+    for name, kind in (("a.jpg", "JPEG"), ("b.PNG", "PNG"), ("c.webp", "WEBP"), ("d.tiff", "TIFF")):
+        sampled("seeds=0-3", "to=grid", f"out={name}")
+        with Image.open(tmp_path / name) as image:
+            assert image.format == kind and image.size == (86, 86)
+    sampled("seeds=7", "out=one.png")
+    with Image.open(tmp_path / "one.png") as image:
+        assert image.size == (8, 8)
+    sampled("seeds=7", "to=npz", "out=x.NPZ")
+    assert np.load(tmp_path / "x.NPZ")["class_names"].tolist() == [str(k) for k in range(10)]
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["to=grid", "out=x.gif"], "out=x.gif: its name must end in .png (or .webp, "),
+        (["to=grid", "out=x"], "out=x: its name must end in .png"),
+        (["to=grid", "out=x.npz"], "must end in .png"),
+        (["to=grid", "out=runs"], "out=runs: it is a folder, and this is for a file"),
+        (["to=grid", "columns=0"], "columns=0: it takes a whole number, 1 or more"),
+        (["to=grid", "columns=-3"], "columns=-3: it takes a whole number"),
+        (["to=npz", "out=x.png"], "out=x.png: its name must end in .npz"),
+        (["to=npz", "out=x"], "out=x: its name must end in .npz"),
+        (["to=png", "out=x.png"], "out=x.png: this is for a folder of files, and the name is that of a file; leave .png out"),
+        (["to=png", "out=x.jpg", "seeds=7"], "leave .jpg out, or write one picture of all with to=grid"),
+        (["to=png", "out=runs/digits/config.yaml"], "it is a file, and this is for a folder"),
+        (["to=jpg"], "to=jpg: it takes png, grid or npz"),
+    ],
+)
+def test_suffixes_are_refused(refused, run, words, sentence):
+    assert sentence in refused("sample", run, "device=cpu", *words)
+
+
+def test_suffixes_of_other_commands_are_refused(refused, run, tmp_path):
+    err = refused("evaluate", run, *FEW, "out=numbers.csv", "export=real.json")
+    assert "out=numbers.csv: its name must end in .json" in err and "export=real.json: its name must end in .npz" in err
+    (tmp_path / "file").write_text("")
+    other = shutil.copytree(run, tmp_path / "runs" / "other")
+    for out, sentence in (("file", "out=file: it is a file, and this is for a folder"), ("a.md", "leave .md out")):
+        assert sentence in refused("compare", run, other, f"out={out}")
+    assert (tmp_path / "file").read_text() == ""
+
+
+def rows(name, spread=None):
+    numbers = {"fd_pixels": 1.25}
+    return latex_row(name, SimpleNamespace(numbers=numbers, spread=spread or {}))
+
+
+def test_a_latex_row_escapes_what_a_name_may_hold():
+    name = "100% of R&D_#1 {a} ~b^2 \\c $x\nsecond line"
+    row = rows(name)
+    assert row == (
+        r"100\% of R\&D\_\#1 \{a\} \textasciitilde{}b\textasciicircum{}2 \textbackslash{}c \$x second line & 1.25 \\  "
+        "% fd_pixels"
+    )
+    assert rows("plain", {"fd_pixels": {"std": 0.5}}) == r"plain & 1.25 $\pm$ 0.5 \\  % fd_pixels"
+    for sign in "&%$#_{}~^\\":                                      # each by itself, once, and nothing of it left over
+        written = rows(f"a{sign}b").split(" & 1.25")[0]
+        assert written not in (f"a{sign}b", "ab") and written.startswith("a\\") and written.endswith("b")
