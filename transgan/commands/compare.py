@@ -12,13 +12,14 @@ from omegaconf import ListConfig, OmegaConf
 from transgan import checkpoint
 from transgan.commands.evaluate import device_named, judge_config
 from transgan.commands.report import latex_row, protocol_line
-from transgan.commands.run_folder import differences, make, open_console
+from transgan.commands.run_folder import differences, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Run
 from transgan.comparison.record import Record, mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import make
 
 ROUNDS = 5          # of the sampling speed, each over all systems
 LONG = 15.0         # seconds after which a system's sampling speed is measured no more

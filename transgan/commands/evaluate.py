@@ -8,10 +8,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transgan.commands.report import latex_row, print_table, protocol_line
-from transgan.commands.run_folder import escaped, make, open_console
+from transgan.commands.run_folder import open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Pictures, Run
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import escaped, make
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -110,7 +111,7 @@ class Team:
 
 def judge_config(config: DictConfig, trained: dict | None) -> dict:
     """The judge asked for, else the one the run was trained with; its extractor, samples, seed and blocks likewise."""
-    saved = OmegaConf.create(escaped(trained, "\\${")) if trained is not None else OmegaConf.create({})
+    saved = OmegaConf.create(escaped(trained)) if trained is not None else OmegaConf.create({})
     judge = config.get("metrics") or saved.get("metrics")
     if trained is None and not judge:
         from transgan.overrides import compose
@@ -122,7 +123,8 @@ def judge_config(config: DictConfig, trained: dict | None) -> dict:
     if not extractor:
         raise UserError("say which features to measure by: extractor=inception, or another one of `transgan evaluate "
                         "--help`")
-    judge = OmegaConf.to_container(judge, resolve=False) | {"extractor": OmegaConf.to_container(extractor)}
+    judge, extractor = (OmegaConf.to_container(each, resolve=True) for each in (judge, extractor))
+    judge["extractor"] = extractor
     return judge | {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}
 
 

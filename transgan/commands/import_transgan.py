@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from transgan import checkpoint, official
-from transgan.commands.run_folder import make, open_console, prepare, require_space, write_description
+from transgan.commands.run_folder import open_console, prepare, require_space, write_description
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import make
 from transgan.overrides import compose
 
 

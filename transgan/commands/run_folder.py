@@ -11,12 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.console import Console
 
 from transgan import __version__
 from transgan.errors import UserError
+from transgan.instantiation import escaped
 
 # What may change when a run is continued: how it is watched, where it runs and how far it goes.
 FREE = (
@@ -123,28 +123,12 @@ def describe_machine(arguments: list[str], command: str = "train") -> dict:
 def write_description(folder: Path, config: dict, arguments: list[str], command: str = "train") -> None:
     """config.yaml and env.json, renamed into place."""
     for name, text in (
-        ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config, "\\${")))),
+        ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config)))),
         ("env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n"),
     ):
         beside = folder / f"{name}.tmp"
         beside.write_text(text)
         os.replace(beside, folder / name)
-
-
-def make(config, **arguments):
-    """The object that a part of a configuration describes. A `${` that is left in it belongs to a path."""
-    plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
-    plain = escaped(plain, "\\\\\\${")      # Hydra resolves twice, and would the arguments
-    return instantiate(plain | {"_partial_": True}, _convert_="all")(**arguments)
-
-
-def escaped(node, dollar: str):
-    """Nested containers with every `${` written as `dollar`."""
-    if isinstance(node, dict):
-        return {key: escaped(value, dollar) for key, value in node.items()}
-    if isinstance(node, list):
-        return [escaped(value, dollar) for value in node]
-    return node.replace("${", dollar) if isinstance(node, str) else node
 
 
 def flat(node, prefix: str = "") -> dict:

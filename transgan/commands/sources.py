@@ -3,9 +3,9 @@
 import zipfile
 from pathlib import Path
 
-from transgan.commands.run_folder import make
 from transgan.data import Folder, Zip, hold_out
 from transgan.errors import UserError
+from transgan.instantiation import make
 
 
 def training_data(config):

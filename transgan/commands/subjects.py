@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint
 from transgan.callbacks.evaluation import append, plain
-from transgan.commands.run_folder import make
 from transgan.commands.sources import is_run, pictures, training_data
 from transgan.errors import UserError
+from transgan.instantiation import make
 from transgan.metrics.statistics import read_statistics
 
 
@@ -177,7 +177,7 @@ def compared_with(config, resolution: int, channels: int, as_they_are: bool = Fa
         same_kind(real, resolution, channels, f"the real images in {config.against}")
         return real, None
     if config.get("data"):
-        data = OmegaConf.to_container(config.data, resolve=False)
+        data = OmegaConf.to_container(config.data, resolve=True)
         data["resolution"], data["channels"] = resolution, channels
         return make(data), None
     return None, None

@@ -13,7 +13,6 @@ from transgan.commands.run_folder import (
     differences,
     is_main_process,
     keep_log,
-    make,
     open_console,
     prepare,
     refuse_other,
@@ -22,6 +21,7 @@ from transgan.commands.run_folder import (
 )  # fmt: skip
 from transgan.commands.sources import training_data
 from transgan.errors import UserError, describe, setting_up
+from transgan.instantiation import make
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
