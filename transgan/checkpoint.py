@@ -10,7 +10,7 @@ from hydra.errors import InstantiationException
 from pytorch_lightning import LightningModule
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from transgan import instantiation, trust
+from transgan import files, instantiation, trust
 
 
 class CheckpointError(ValueError):
@@ -44,7 +44,7 @@ def find(run: str | Path, which: str = "best") -> Path:
 
     Raises CheckpointError when there is none.
     """
-    run = Path(run).expanduser()
+    run = files.expanded(run)
     if run.is_file():
         return run
     if not run.exists():

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from transgan import files, trust
 from transgan.errors import UserError
+from transgan.instantiation import literal
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
@@ -235,12 +236,12 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
 def parse(key: str, word: str, default):
     """A word's value by Hydra's grammar; the word itself where a text is wanted or the grammar does not fit."""
     last = key.split(".")[-1]
-    literal = last in PATHS or last in LITERAL and not isinstance(default, list)
-    if literal and word in ("null", "???") and default in (None, "???"):
+    as_it_is = last in PATHS or last in LITERAL and not isinstance(default, list)
+    if as_it_is and word in ("null", "???") and default in (None, "???"):
         return None
     is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
     is_text = is_text and not (default == "???" and word.startswith("{"))      # the class of a module and its arguments
-    if not literal and not is_text:
+    if not as_it_is and not is_text:
         try:
             override = OverridesParser.create().parse_override(f"key={word}")
             if not override.is_sweep_override():
@@ -249,7 +250,7 @@ def parse(key: str, word: str, default):
             pass
     if last in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
         word = os.path.abspath(word)        # the name of a file, not of a person's home
-    return word.replace("${", "\\${")
+    return literal(word)
 
 
 def mismatch(value, default) -> str | None:

@@ -4,7 +4,6 @@
 weights. `warm_start.generator` and `warm_start.discriminator`, made by conf/*/from_gpt.yaml, say which they are.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.errors import UserError
+from transgan.instantiation import literal
 
 KINDS = {"ImageGPT": "image GPT", "MaskedImages": "masked model"}
 LISTS = ("dim", "depth", "num_heads")       # of one number, for the one stage
@@ -49,8 +49,7 @@ def read(path: str) -> Pretrained:
             f"checkpoint={path}: that is a run of {kind}, and a warm start takes an image GPT's or a masked model's; "
             "train one with algorithm=image_gpt or algorithm=masked"
         )
-    with open(file, "rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    sha256 = files.sha256(file)
     kind = str(network["_target_"]).split(".")[-1]
     return Pretrained(KINDS.get(kind, kind), file.resolve(), sha256, network, weights, saved["images_seen"] / 1000)
 
@@ -89,7 +88,7 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
     if known not in (None, gpt.sha256):
         findings.append(f"{words}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
                         f"{known[:12]}; restore that file, or give warm_start.sha256=null")
-    config.warm_start.source, config.warm_start.sha256 = str(gpt.path).replace("${", "\\${"), gpt.sha256
+    config.warm_start.source, config.warm_start.sha256 = literal(str(gpt.path)), gpt.sha256
     if findings:
         raise UserError(*findings)
     return gpt
@@ -135,7 +134,7 @@ def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
     if not names:
         return
     for key in ("source", "sha256"):
-        config.warm_start[key] = before[key] and str(before[key]).replace("${", "\\${")
+        config.warm_start[key] = before[key] and literal(str(before[key]))
     OmegaConf.set_struct(config, False)
     for name in names:
         for key in (*LISTS, "mlp_ratio", "window_size", "patch_size"):

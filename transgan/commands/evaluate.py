@@ -2,11 +2,11 @@
 
 import math
 import time
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from transgan import files
 from transgan.commands.report import latex_row, print_table, protocol_line
 from transgan.commands.run_folder import open_console
 from transgan.commands.sources import is_run
@@ -39,7 +39,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.export and team.rank == 0:
             from transgan.metrics.statistics import write_statistics
 
-            write_statistics(Path(config.export).expanduser(), judge.reference, judge.extractor)
+            write_statistics(files.expanded(config.export), judge.reference, judge.extractor)
             console.print(f"export  mu and sigma of the real images -> {config.export}")
         with console.status("generating"):
             result = judge(subject.generate, team.rank, team.world_size, team.gather)
@@ -80,11 +80,11 @@ def check(config) -> None:
         found.append("against= and data= both name the real images; give one of them")
     if config.num_real is not None and not str(config.against).endswith(".npz"):
         found.append("num_real= is for against=FILE.npz alone")
-    run = Path(config.run).expanduser()
+    run = files.expanded(config.run)
     if not run.exists():
         found.append(f"there is no run folder, checkpoint, folder or zip of images at {run}; `ls runs` shows the runs")
     for key in ("against", "heldout"):
-        if config[key] is not None and not Path(config[key]).expanduser().exists():
+        if config[key] is not None and not files.expanded(config[key]).exists():
             found.append(f"{key}={config[key]}: there is nothing at this path")
     try:
         device_named(config.device)

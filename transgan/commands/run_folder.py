@@ -14,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from transgan import __version__
+from transgan import __version__, files
 from transgan.errors import UserError
 from transgan.instantiation import escaped
 
@@ -64,7 +64,7 @@ def open_console() -> Console:
         root.addHandler(logging.NullHandler())
     return Console(
         quiet=not is_main_process(),
-        width=None if sys.stdout.isatty() else 200,
+        width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
         highlight=False,
         markup=False,       # a path may hold [brackets]
@@ -74,7 +74,7 @@ def open_console() -> Console:
 
 def keep_log(path: Path) -> None:
     """From now on everything that is logged goes to this file too."""
-    kept = logging.FileHandler(path)
+    kept = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(kept)
 
@@ -121,14 +121,9 @@ def describe_machine(arguments: list[str], command: str = "train") -> dict:
 
 
 def write_description(folder: Path, config: dict, arguments: list[str], command: str = "train") -> None:
-    """config.yaml and env.json, renamed into place."""
-    for name, text in (
-        ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config)))),
-        ("env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n"),
-    ):
-        beside = folder / f"{name}.tmp"
-        beside.write_text(text)
-        os.replace(beside, folder / name)
+    """config.yaml and env.json."""
+    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config))))
+    files.write_text(folder / "env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n")
 
 
 def flat(node, prefix: str = "") -> dict:

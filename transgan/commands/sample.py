@@ -1,7 +1,6 @@
 """`transgan sample`: images by seed, as files, one grid, or arrays."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torchvision.transforms.v2.functional import to_pil_image
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.commands.evaluate import device_named
 from transgan.commands.run_folder import open_console
 from transgan.commands.sources import pictures, training_data
@@ -37,7 +36,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         images = torch.cat([draw(seeds[p], None if labels is None else labels[p], config.psi).cpu() for p in parts])
         folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
         default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
-        out = Path(config.out).expanduser() if config.out else default
+        out = files.expanded(config.out) if config.out else default
         writer = {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to]
         writer(images, seeds, labels, saved, config, out)
     console.print(
@@ -115,11 +114,11 @@ def write_files(images, seeds, labels, saved, config, out: Path) -> None:
     for i, (image, seed) in enumerate(zip(images, seeds, strict=True)):
         name = f"seed{seed:08d}.png"
         picture = to_pil_image(image)
-        write(out / name, lambda file, picture=picture: picture.save(file, "PNG"))
+        with files.replacing(out / name) as file:
+            picture.save(file, "PNG")
         index[name] = {"seed": seed, "class": None if labels is None else saved["class_names"][int(labels[i])]}
     facts = {"run": str(config.run), "kimg": saved["images_seen"] / 1000, "psi": config.psi, "images": index}
-    text = json.dumps(facts, indent=1)
-    write(out / "index.json", lambda file: file.write(text.encode()))
+    files.write_text(out / "index.json", json.dumps(facts, indent=1))
 
 
 def write_grid(images, seeds, labels, saved, config, out: Path) -> None:
@@ -135,17 +134,5 @@ def write_arrays(images, seeds, labels, saved, config, out: Path) -> None:
         "seeds": np.array(seeds),
         "labels": np.full(len(seeds), -1) if labels is None else labels.numpy(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, lambda file: np.savez(file, **arrays))
-
-
-def write(path: Path, save) -> None:
-    """Writes beside the file and renames."""
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with open(beside, "wb") as file:
-            save(file)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with files.replacing(out) as file:
+        np.savez(file, **arrays)

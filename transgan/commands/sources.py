@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+from transgan import files
 from transgan.data import Folder, Zip, hold_out
 from transgan.errors import UserError
 from transgan.instantiation import make
@@ -17,7 +18,7 @@ def training_data(config):
 
 def is_run(path: str | Path) -> bool:
     """Whether a path means a run folder or a checkpoint, and not images."""
-    path = Path(path).expanduser()
+    path = files.expanded(path)
     if path.is_dir():
         return (path / "checkpoints").is_dir() or (path / "config.yaml").is_file()
     return path.suffix.lower() != ".zip"
@@ -25,7 +26,7 @@ def is_run(path: str | Path) -> bool:
 
 def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None):
     """The images of a folder or a zip, as they are unless a resolution is given."""
-    path = Path(path).expanduser()
+    path = files.expanded(path)
     if not path.exists():
         raise UserError(f"there is nothing at {path}: give a folder or a zip of images")
     if path.is_file() and not zipfile.is_zipfile(path):

@@ -4,13 +4,12 @@ A subject makes images by seed, and says by which real and held-out ones it is m
 """
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append, plain
 from transgan.commands.sources import is_run, pictures, training_data
 from transgan.errors import UserError
@@ -83,7 +82,7 @@ class Run:
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = self.folder / "evaluations" / f"{round(self.kimg):06d}-{self.path.stem}-{protocol['id']}.json"
         everything = everything | {"checkpoint_sha256": checkpoint.sha256(self.path)}
-        out = write_json(Path(config.out).expanduser() if config.out else default, everything)
+        out = write_json(files.expanded(config.out) if config.out else default, everything)
         append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
                protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)})
         return f"{out} and, as a line, to {self.folder / 'metrics.jsonl'}"
@@ -96,7 +95,7 @@ class Pictures:
     trained, weights = None, "given images"
 
     def __init__(self, config, device):
-        self.path = Path(config.run).expanduser()
+        self.path = files.expanded(config.run)
         self.images = pictures(self.path, None, config.channels)
         self.name, self.description = self.path.stem, self.images.describe()
         self.notes: list[str] = []
@@ -151,7 +150,7 @@ class Pictures:
 
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = self.path.with_name(self.path.name + ".evaluation.json")
-        return str(write_json(Path(config.out).expanduser() if config.out else default, everything))
+        return str(write_json(files.expanded(config.out) if config.out else default, everything))
 
 
 class Statistics:
@@ -211,12 +210,6 @@ def same_kind(images, resolution: int, channels: int, what: str) -> None:
 
 
 def write_json(path: Path, everything: dict) -> Path:
-    """Strict JSON, written beside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        beside.write_text(json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Strict JSON, whole or absent."""
+    files.write_text(path, json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
     return path

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from transgan import checkpoint, warm_start
+from transgan import checkpoint, files, warm_start
 from transgan.commands.ending import device_of, report
 from transgan.commands.run_folder import (
     differences,
@@ -21,13 +21,13 @@ from transgan.commands.run_folder import (
 )  # fmt: skip
 from transgan.commands.sources import training_data
 from transgan.errors import UserError, describe, setting_up
-from transgan.instantiation import make
+from transgan.instantiation import literal, make
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
     with setting_up():
-        folder = Path(config.runs).expanduser() / config.name
+        folder = files.expanded(config.runs) / config.name
         check(config)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
@@ -200,7 +200,7 @@ def settle(config, dataset) -> None:
         )
     config.num_classes = dataset.num_classes if config.conditional else 0
     if "path" in config.data and config.data.path:
-        config.data.path = str(Path(config.data.path).expanduser().resolve()).replace("${", "\\${")
+        config.data.path = literal(str(files.expanded(config.data.path).resolve()))
 
 
 def compare(config, arguments: list[str], previous: dict, dataset, folder: Path) -> None:

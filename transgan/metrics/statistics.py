@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from transgan import files
 from transgan.metrics.frechet import Moments
 from transgan.metrics.reference import Reference
 
@@ -39,7 +40,7 @@ def write_statistics(path: str | Path, reference: Reference, extractor) -> None:
 def read_statistics(path: str | Path, extractor, num_real: int | None = None, resolution: int | None = None):
     """The Reference in an npz of `mu` and `sigma`. `num_real` is how many images it was made of, where the file does
     not say. Raises ValueError when it is unreadable, of other features, of another extractor or resolution."""
-    path = Path(path).expanduser()
+    path = files.expanded(path)
     try:
         content = path.read_bytes()
         with np.load(path, allow_pickle=False) as file:
