@@ -29,7 +29,7 @@ OURS = {  # part: the parts of ours that it may import
     "__main__": {"cli"},
     "commands": {
         "commands", "comparison", "checkpoint", "files", "warm_start", "official", "errors", "overrides", "callbacks",
-        "data", "instantiation", "metrics", "training", "trust",
+        "data", "instantiation", "metrics", "schedules", "training", "trust",
     },  # fmt: skip
 }
 

@@ -70,7 +70,7 @@ def read(path: str | Path) -> dict:
     Raises CheckpointError if it is damaged, not one of ours, or would run what is not trusted.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = load_file(path)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on where it breaks
         if isinstance(error, OSError) and error.errno != errno.EINVAL:      # which it raises for a file cut short
             raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -86,6 +86,14 @@ def read(path: str | Path) -> dict:
         raise CheckpointError(f"{path} is not a checkpoint of transgan: its configuration has no algorithm")
     require_trusted(config, f"{path}: the checkpoint")
     return checkpoint
+
+
+def load_file(path: str | Path) -> dict:
+    """What torch has saved, without running code from it; its tensors are read when they are used, where torch can."""
+    if files.is_utf8(path):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with open(path, "rb") as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def build(config: dict) -> LightningModule:

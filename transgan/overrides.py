@@ -221,6 +221,9 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
         findings.append(unknown(key, keys))
         return
     default = keys.get(key)
+    if key.split(".")[-1] in PATHS and homeless(word):
+        findings.append(f"{key}={word}: this user has no home folder here; write the path without the ~")
+        return
     value = parse(key, word, default)
     if isinstance(default, list) and key in PATHS:
         value = [*config[key], value]       # one word each
@@ -231,6 +234,11 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
         value = float(value)                # so that the key still takes any number when it is given again
     # a schedule gives way to a number: merging would keep its parts
     OmegaConf.update(config, key, value, merge=isinstance(value, dict), force_add=add)
+
+
+def homeless(word: str) -> bool:
+    """Whether a path begins at a home folder that nobody knows."""
+    return re.match(r"~($|[/\\])", word) is not None and os.path.expanduser(word) == word
 
 
 def parse(key: str, word: str, default):

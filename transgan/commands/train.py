@@ -8,11 +8,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint, files, warm_start
+from transgan.commands.continuing import jumps
 from transgan.commands.ending import device_of, report
 from transgan.commands.run_folder import (
     differences,
     is_main_process,
     keep_log,
+    logger_findings,
     open_console,
     prepare,
     refuse_other,
@@ -46,6 +48,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
                 return say_finished(config, previous, folder, console)
 
         resolved = OmegaConf.to_container(config, resolve=True)
+        if previous is not None and (jump := jumps(previous, resolved)):
+            console.print(f"note    {jump}")
         torch.manual_seed(config.seed)
         module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
         if previous is None and config.init_from is not None:
@@ -188,6 +192,7 @@ def check(config) -> None:
     gpus = torch.cuda.device_count()
     if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
         found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
+    found += logger_findings(config)
     if found:
         raise UserError(*found)
 
