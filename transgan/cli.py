@@ -197,9 +197,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def show_anything() -> None:
-    """From now on what a terminal, a file or a pipe has no letters for is shown as a question mark."""
-    if hasattr(sys.stdout, "reconfigure"):                  # not in a notebook, and not where there is no output
-        sys.stdout.reconfigure(errors="replace")
+    """From now on what a terminal, a file or a pipe has no letters for is replaced, as by a question mark."""
+    for stream, how in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        if hasattr(stream, "reconfigure"):                  # not in a notebook, and not where there is no output
+            stream.reconfigure(errors=how)
 
 
 def script() -> int:

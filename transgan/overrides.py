@@ -226,7 +226,7 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
         return
     value = parse(key, word, default)
     if isinstance(default, list) and key in PATHS:
-        value = [*config[key], value]       # one word each
+        value = [*default, value]           # one word each
     if not add and (wrong := mismatch(value, default)):
         findings.append(f"{key}={word}: {wrong}")
         return

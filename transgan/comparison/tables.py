@@ -1,11 +1,13 @@
 """comparison.csv, a line a run, and comparison.md: a table per budget, the claims, and where every number is from."""
 
+import csv
+import io
 import math
 import os
 import statistics
 from pathlib import Path
 
-from transgan.callbacks.stats import replace
+from transgan import files
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
@@ -120,7 +122,7 @@ def relative(path, out: Path) -> str:
 
 
 def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out: Path) -> None:
-    """One line a run, with every number that was measured. Written beside and renamed."""
+    """One line a run, with every number that was measured."""
     metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
     rows = []
     for record in records:
@@ -140,4 +142,6 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
             "evaluation": relative(record.evaluation["file"], out),
             "protocol": record.evaluation["protocol"]["id"],
         })  # fmt: skip
-    replace(path, [list(rows[0]), *(list(row.values()) for row in rows)])
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([list(rows[0]), *(list(row.values()) for row in rows)])
+    files.write_text(path, text.getvalue())
