@@ -265,7 +265,8 @@ def test_all_of_them_are_named_at_once(gan, monkeypatch):
 
 def test_what_a_person_types_that_person_trusts():
     words = ["a.module._target_=mine.A", "+b._target_='mine.B'", "c={_target_: mine.C, d: [{_target_: mine.D}]}",
-             "path=x_target_y", "e={_target_", "name=mine.E"]
+             "path=x_target_y", "e={_target_", "name=mine.E", "./x._target_=os.system", "a/_target_=os.system",
+             "init_from={_target_: os.system}", "name={_target_: os.system}", "x._target_"]
     assert typed_targets(words) == {"mine.A", "mine.B", "mine.C", "mine.D"}
 
 
@@ -278,3 +279,74 @@ def test_a_typed_name_is_trusted_in_a_file_too(gan, marker):
     compose("train", ["config=c.yaml", "extractor.module._target_=torch.nn.Flatten"])
     assert not marker.exists()
     compose("train", ["config=c.yaml", "extractor.module._target_=evil.Network"])
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_files_of_weights_and_numbers_run_nothing(marker, monkeypatch):
+    import numpy as np
+
+    from transgan.data import Digits
+    from transgan.metrics import extractors
+    from transgan.metrics.statistics import read_statistics
+    from transgan.models.backbone_discriminator import BackboneDiscriminator
+
+    path, real, safe = marker.with_name("evil.pth"), torch.load, []
+    torch.save({"conv1.weight": Touch(marker)}, path)
+    np.savez(marker.with_name("evil.npz"), mu=np.array([Touch(marker)], object), sigma=np.zeros((1, 1)))
+
+    def watched(*args, **arguments):
+        safe.append(arguments.get("weights_only"))
+        return real(*args, **arguments)
+
+    monkeypatch.setattr(torch, "load", watched)
+    backbone = dict(img_size=8, in_chans=3, num_classes=0, out_indices=[0], dim=4, trainable=False, pretrained=True)
+    images = Digits(8, 1)
+    readers = [
+        lambda: BackboneDiscriminator(**backbone, model_name="resnet18.a1_in1k", weights=str(path), download=False),
+        lambda: extractors.Backbone("resnet18.a1_in1k", str(path), False).prepare(images),
+        lambda: extractors.ResNet56Cifar10(str(path)).prepare(images),
+        lambda: extractors.MobileNetV2(str(path)).prepare(images),
+        lambda: extractors.DINOv2("vits14", str(path), False).prepare(images),
+        lambda: extractors.Inception(str(path), False, False).prepare(images),
+        lambda: read_statistics(marker.with_name("evil.npz"), extractors.Pixels()),
+        lambda: checkpoint.read(path),
+    ]
+    for read in readers:
+        with pytest.raises(ValueError, match=r"evil\.(pth|npz)"):
+            read()
+    assert len(safe) >= 7 and all(safe) and not marker.exists()
+
+
+def test_parts_that_do_not_fit_their_class(gan):
+    attempts = {
+        "Hinge is nothing that can be trained": put(gan, ("algorithm",), {"_target_": "transgan.losses.Hinge"}),
+        "gamma: Linear got an unexpected keyword argument 'warmup'; transgan train --cfg shows": put(
+            gan, ("algorithm", "gamma"), {"_target_": "transgan.schedules.Linear", "start": 1, "warmup": 2}),
+        "Adversarial got an unexpected keyword argument 'more'": put(gan, ("algorithm", "more"), 1),
+        "has no _target_": put(gan, ("algorithm",), {"loss": 1}),
+    }  # fmt: skip
+    for found, config in attempts.items():
+        with pytest.raises(ValueError, match=found):
+            checkpoint.build(config)
+    with pytest.raises(ValueError, match="Share missing 1 required positional argument: 'limit'"):
+        make({"_target_": "transgan.schedules.Share", "share": 1})
+
+
+def test_a_constructor_with_a_fault_of_its_own_is_not_the_persons(monkeypatch):
+    from transgan.schedules import Share
+
+    def broken(self, share):
+        raise TypeError("unsupported operand")
+
+    monkeypatch.setattr(Share, "__init__", broken)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        make({"_target_": "transgan.schedules.Share", "share": 1})

@@ -97,8 +97,12 @@ def load_file(path: str | Path) -> dict:
 
 
 def build(config: dict) -> LightningModule:
-    """The Lightning module a resolved configuration describes, with fresh weights."""
-    return instantiation.build(config["algorithm"])
+    """The Lightning module a resolved configuration describes, with fresh weights. Raises ValueError if it is none."""
+    module = instantiation.build(config["algorithm"])
+    if not isinstance(module, LightningModule):
+        raise CheckpointError(f"algorithm: {config['algorithm']['_target_']} is nothing that can be trained; "
+                              "algorithm=gan is, and others that transgan train --help lists")
+    return module
 
 
 def without_weights(config: dict) -> dict:
@@ -123,7 +127,7 @@ def load(path: str | Path) -> tuple[LightningModule, dict]:
     checkpoint = read(path)
     try:
         module = build(without_weights(checkpoint["config"]))
-    except InstantiationException as error:
+    except (InstantiationException, instantiation.Misfit) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise CheckpointError(
             f"{path} was written by another version of transgan and cannot be built by this one ({reason}); "

@@ -1,7 +1,10 @@
 """From a part of a configuration to the object that it describes, by Hydra; nothing is built that is not trusted."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -11,15 +14,37 @@ from transgan import trust
 def make(config, **arguments):
     """The object that a part of a configuration describes, given these arguments besides.
 
-    A `${` that a plain configuration holds belongs to a text, such as a path. Raises ValueError (trust.Untrusted) for
-    what may not be run and for what is no part.
+    A `${` that a plain configuration holds belongs to a text, such as a path. Raises ValueError for what may not be run
+    (trust.Untrusted), for what is no part, and for keys that the class does not take or lacks.
     """
-    return instantiate(checked(config) | {"_partial_": True}, _convert_="all")(**arguments)
+    parts = checked(config)
+    with saying_what_does_not_fit(parts):
+        return instantiate(parts | {"_partial_": True}, _convert_="all")(**arguments)
 
 
 def build(config):
-    """The same without further arguments; whatever a constructor raises is wrapped in Hydra's exception."""
-    return instantiate(checked(config), _convert_="all")
+    """The same without further arguments; what else a constructor raises is wrapped in Hydra's exception."""
+    parts = checked(config)
+    with saying_what_does_not_fit(parts):
+        return instantiate(parts, _convert_="all")
+
+
+class Misfit(ValueError):
+    """A part whose keys are not the arguments of its class."""
+
+
+@contextmanager
+def saying_what_does_not_fit(config: dict) -> Iterator[None]:
+    try:
+        yield
+    except (InstantiationException, TypeError) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) else error
+        found = re.search(r"(\w+)\.__init__\(\) (.*argument.*)", str(cause), re.DOTALL)
+        if not isinstance(cause, TypeError) or found is None:
+            raise
+        place = re.search(r"full_key: (\S+)", str(error))
+        where = f"{place[1]}: " if place else ""
+        raise Misfit(f"{where}{found[1]} {found[2]}; transgan train --cfg shows what it takes") from error
 
 
 def checked(config) -> dict:

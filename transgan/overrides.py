@@ -122,14 +122,17 @@ def typed_targets(arguments: list[str]) -> set[str]:
     """The names of classes that a person has typed: x._target_=NAME, and x={_target_: NAME, ...} with more inside."""
     found: set[str] = set()
     for argument in arguments:
-        key, _, word = argument.partition("=")
-        if key.split(".")[-1] == "_target_":
+        key, _, word = argument.removeprefix("--").partition("=")
+        last = key.split(".")[-1]
+        if "/" in key or last in LITERAL:       # a path or a name, in which somebody else may have written anything
+            continue
+        if last == "_target_":
             found.add(word.strip().strip("'\""))
         elif "_target_" in word:
             with suppress(HydraException, trust.Untrusted):
                 value = OverridesParser.create().parse_override(f"key={word}").value()
                 found |= {str(name) for name, _ in trust.targets(value, argument)}
-    return found
+    return found - {""}
 
 
 def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:

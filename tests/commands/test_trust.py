@@ -109,6 +109,16 @@ def test_ones_own_class_is_trusted_by_the_command_that_types_it(inside, refused,
     assert code == 0 and "fd_means" in out, err
 
 
+def test_the_name_of_a_folder_says_nothing(refused, run, tmp_path):
+    """A person who names a folder with Tab has not said what its name says."""
+    gan, marker = run("gan", "extractor", "os.system")
+    folder = tmp_path / "x._target_=os.system"
+    gan.rename(folder)
+    for words in (["evaluate", f"./{folder.name}"], ["sample", folder], ["evaluate", f"run={folder}"],
+                  ["summary", f"--run={folder}"]):
+        assert "asks to run os.system (at extractor)" in refused(*words) and not marker.exists()
+
+
 def test_a_real_process_runs_nothing(transgan_process, run, tmp_path):
     gan, marker = run("gan", "extractor", "evil.Network")
     done = transgan_process("evaluate", gan, cwd=tmp_path)          # python -m imports from the current folder
