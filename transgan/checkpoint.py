@@ -6,13 +6,10 @@ from pathlib import Path
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
 from pytorch_lightning import LightningModule
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from transgan import files
-
-TRUSTED = ("transgan.", "torch.nn.", "torch.optim.", "torchvision.", "timm.")
+from transgan import files, instantiation, trust
 
 
 class CheckpointError(ValueError):
@@ -25,6 +22,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict, path: str | os.PathLike, storage_options=None) -> None:
         with files.replacing(path) as file:
             torch.save(checkpoint, file)
+
+    def load_checkpoint(self, path, map_location=lambda storage, place: storage, weights_only=None) -> dict:
+        """Runs no code of the file, whatever Lightning's and torch's environment variables say."""
+        return super().load_checkpoint(path, map_location, weights_only=True)
 
 
 def find(run: str | Path, which: str = "best") -> Path:
@@ -47,9 +48,12 @@ def find(run: str | Path, which: str = "best") -> Path:
 
 
 def read(path: str | Path) -> dict:
-    """The checkpoint at `path`, on the CPU. Raises CheckpointError if it is damaged or not one of ours."""
+    """The checkpoint at `path`, on the CPU, with a configuration that may be built.
+
+    Raises CheckpointError if it is damaged, not one of ours, or would run what is not trusted.
+    """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint = load_file(path)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on where it breaks
         if isinstance(error, OSError) and error.errno != errno.EINVAL:      # which it raises for a file cut short
             raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -60,12 +64,28 @@ def read(path: str | Path) -> dict:
     missing = {"state_dict", "config", "images_seen"} - set(checkpoint) if isinstance(checkpoint, dict) else {"all"}
     if missing:
         raise CheckpointError(f"{path} is not a checkpoint of transgan: it lacks {', '.join(sorted(missing))}")
+    config = checkpoint["config"]
+    if not isinstance(config, dict) or not isinstance(config.get("algorithm"), dict):
+        raise CheckpointError(f"{path} is not a checkpoint of transgan: its configuration has no algorithm")
+    require_trusted(config, f"{path}: the checkpoint")
     return checkpoint
 
 
+def load_file(path: str | Path) -> dict:
+    """What torch has saved, without running code from it; its tensors are read when they are used, where torch can."""
+    if files.is_utf8(path):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with open(path, "rb") as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
 def build(config: dict) -> LightningModule:
-    """The Lightning module a resolved configuration describes, with fresh weights."""
-    return instantiate(config["algorithm"], _convert_="all")
+    """The Lightning module a resolved configuration describes, with fresh weights. Raises ValueError if it is none."""
+    module = instantiation.build(config["algorithm"])
+    if not isinstance(module, LightningModule):
+        raise CheckpointError(f"algorithm: {config['algorithm']['_target_']} is nothing that can be trained; "
+                              "algorithm=gan is, and others that transgan train --help lists")
+    return module
 
 
 def without_weights(config: dict) -> dict:
@@ -77,46 +97,20 @@ def without_weights(config: dict) -> dict:
     return config | {"algorithm": algorithm}
 
 
-def require_trusted(config: dict) -> None:
-    """Refuses a checkpoint's configuration whose `_target_`s are not classes of packages that may be run.
-
-    A checkpoint comes from anywhere, and building what it describes must not run anything else: only classes of this
-    package, torch.nn, torch.optim, torchvision and timm, and of packages named in $TRANSGAN_TRUST (a:b:c).
-    """
-
-    def check(node) -> None:
-        if isinstance(node, dict):
-            target = node.get("_target_")
-            if target is not None and not trusted(str(target)):
-                raise CheckpointError(
-                    f"the checkpoint asks to run {target}, which is not part of transgan or torch; if you trust it, "
-                    f"set TRANSGAN_TRUST={str(target).split('.')[0]}"
-                )
-        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-            check(child)
-
-    for part in ("algorithm", "data", "metrics"):
-        check(config.get(part))
-
-
-def trusted(target: str) -> bool:
-    """Whether a name means a class defined in a trusted package: torch.os.system and torch.hub.load are none."""
-    own = tuple(f"{package}." for package in os.environ.get("TRANSGAN_TRUST", "").split(":") if package)
-    if not target.startswith(TRUSTED + own):
-        return False
+def require_trusted(config: dict, source: str = "the checkpoint") -> None:
+    """Refuses a configuration that could run anything else than trust.py allows. Raises CheckpointError."""
     try:
-        return f"{get_class(target).__module__}.".startswith(TRUSTED + own)
-    except Exception:       # hydra raises what it likes for a name that does not exist or is no class
-        return False
+        trust.require(config, source)
+    except trust.Untrusted as error:
+        raise CheckpointError(str(error)) from error
 
 
 def load(path: str | Path) -> tuple[LightningModule, dict]:
     """The trained module in eval mode on the CPU, and its checkpoint (with "config" and "images_seen")."""
     checkpoint = read(path)
-    require_trusted(checkpoint["config"])
     try:
         module = build(without_weights(checkpoint["config"]))
-    except InstantiationException as error:
+    except (InstantiationException, instantiation.Misfit) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise CheckpointError(
             f"{path} was written by another version of transgan and cannot be built by this one ({reason}); "

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from transgan import __version__
+from transgan import __version__, trust
 from transgan.errors import UserError, is_out_of_memory
 from transgan.launched import launched
 
@@ -155,6 +155,7 @@ To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/N
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
+    show_anything()
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")   # of a process that is gone a sentence of ours tells
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
@@ -167,29 +168,30 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(unknown_command(command))
-        from transgan.overrides import compose, groups
+        from transgan.overrides import compose, groups, typed_targets
 
         if {"-h", "--help"} & set(rest):
             print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
             return 0
         show = "--cfg" in rest
         rest = [word for word in rest if word != "--cfg"]
-        config = compose(command, rest)
-        if show:
-            from omegaconf import OmegaConf
+        with trust.also(*typed_targets(rest)):              # what a person types, that person trusts
+            config = compose(command, rest)
+            if show:
+                from omegaconf import OmegaConf
 
-            print(OmegaConf.to_yaml(config), end="")
-            return 0
-        try:
-            processes = launched()
-        except ValueError as error:
-            raise UserError(str(error)) from error
-        if processes.rank > 0 and command not in ("train", "evaluate"):
-            return 0                                            # one process does it
-        if command == "train" and not processes.by:
-            torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
-            print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
-        return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
+                print(OmegaConf.to_yaml(config), end="")
+                return 0
+            try:
+                processes = launched()
+            except ValueError as error:
+                raise UserError(str(error)) from error
+            if processes.rank > 0 and command not in ("train", "evaluate"):
+                return 0                                        # one process does it
+            if command == "train" and not processes.by:
+                torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
+                print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
+            return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
     except UserError as error:
         if "debug=true" in rest:
             raise
@@ -208,6 +210,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("transgan: stopped", file=sys.stderr)
         return 130
+
+
+def show_anything() -> None:
+    """From now on what a terminal, a file or a pipe has no letters for is replaced, as by a question mark."""
+    for stream, how in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        if hasattr(stream, "reconfigure"):                  # not in a notebook, and not where there is no output
+            stream.reconfigure(errors=how)
 
 
 def script() -> int:

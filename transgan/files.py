@@ -20,6 +20,14 @@ def expanded(path: str | os.PathLike) -> Path:
         raise ValueError(f"{path}: this user has no home folder here; write the path without the ~") from error
 
 
+def is_utf8(path: str | os.PathLike) -> bool:
+    """Whether libraries that pass names to the system in UTF-8, as C++ does, find this file: not in every locale."""
+    try:
+        return os.fsencode(path) == str(path).encode()
+    except UnicodeEncodeError:
+        return False
+
+
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A new file to write to, which takes the name `path` when all of it is on the disk; if anything fails it is gone.

@@ -7,9 +7,11 @@ sentence before torch is imported, and so that a path may hold any character.
 import difflib
 import os
 import re
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,7 +19,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from transgan import files, trust
 from transgan.errors import UserError
+from transgan.instantiation import literal
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
@@ -44,8 +48,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
     values, choices, base = split(command, arguments, findings)
     try:
         if base is not None:
-            config = OmegaConf.load(os.path.expanduser(base))
-            OmegaConf.set_struct(config, True)
+            config = load(base)
         else:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 chosen = [f"{group}={choice}" for group, choice in choices.items()]
@@ -62,12 +65,74 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
         if findings:
             raise UserError(*findings)
-        OmegaConf.to_container(config, resolve=True)           # every ${...} must have a target
+        resolved = OmegaConf.to_container(config, resolve=True)     # every ${...} must have a target
+        if base is not None:
+            with trust.also(*typed_targets(arguments)):
+                trust.require(resolved, f"config={base}: the file")
         return config
+    except trust.Untrusted as error:
+        raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+def load(path: str) -> DictConfig:
+    """A configuration that somebody has saved, which may refer to its own keys and to nothing else of this machine.
+
+    Raises UserError if it is none, OSError if there is no such file.
+    """
+    from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser as Grammar
+    from omegaconf.grammar_parser import parse as parse_text
+
+    def functions(node) -> list[str]:
+        own = [node.resolverName().getText()] if isinstance(node, Grammar.InterpolationResolverContext) else []
+        return own + [name for child in getattr(node, "children", None) or [] for name in functions(child)]
+
+    no_configuration = f"config={path}: this file is not a configuration; give the config.yaml of a run"
+    try:
+        config = OmegaConf.create(files.read_text(os.path.expanduser(path)))
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:
+        raise UserError(f"{no_configuration} ({' '.join(str(error).split())[:200]})") from error
+    plain = OmegaConf.to_container(config, resolve=False)
+    if not isinstance(plain, dict) or not isinstance(plain.get("algorithm"), dict):
+        raise UserError(no_configuration)
+    found = []
+    for key, value in flat(plain).items():
+        for text in texts(value):
+            for name in functions(parse_text(text)) if "${" in text else ():
+                if name != "product":       # of OmegaConf's own, oc.env and others read what is on this machine
+                    found.append(f"config={path}: {key} asks for ${{{name}:...}}; write the value itself there")
+    if found:
+        raise UserError(*found)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def texts(value) -> list[str]:
+    """The text, or those in nested lists and the groups in them; keys of a group have been looked at by themselves."""
+    if isinstance(value, list):
+        inside = [list(each.values()) if isinstance(each, dict) else each for each in value]
+        return [text for each in inside for text in texts(each)]
+    return [value] if isinstance(value, str) else []
+
+
+def typed_targets(arguments: list[str]) -> set[str]:
+    """The names of classes that a person has typed: x._target_=NAME, and x={_target_: NAME, ...} with more inside."""
+    found: set[str] = set()
+    for argument in arguments:
+        key, _, word = argument.removeprefix("--").partition("=")
+        last = key.split(".")[-1]
+        if "/" in key or last in LITERAL:       # a path or a name, in which somebody else may have written anything
+            continue
+        if last == "_target_":
+            found.add(word.strip().strip("'\""))
+        elif "_target_" in word:
+            with suppress(HydraException, trust.Untrusted):
+                value = OverridesParser.create().parse_override(f"key={word}").value()
+                found |= {str(name) for name, _ in trust.targets(value, argument)}
+    return found - {""}
 
 
 def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
@@ -159,9 +224,12 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
         findings.append(unknown(key, keys))
         return
     default = keys.get(key)
+    if key.split(".")[-1] in PATHS and homeless(word):
+        findings.append(f"{key}={word}: this user has no home folder here; write the path without the ~")
+        return
     value = parse(key, word, default)
     if isinstance(default, list) and key in PATHS:
-        value = [*config[key], value]       # one word each
+        value = [*default, value]           # one word each
     if not add and (wrong := mismatch(value, default)):
         findings.append(f"{key}={word}: {wrong}")
         return
@@ -171,15 +239,20 @@ def assign(config: DictConfig, key: str, word: str, choices: dict, findings: lis
     OmegaConf.update(config, key, value, merge=isinstance(value, dict), force_add=add)
 
 
+def homeless(word: str) -> bool:
+    """Whether a path begins at a home folder that nobody knows."""
+    return re.match(r"~($|[/\\])", word) is not None and os.path.expanduser(word) == word
+
+
 def parse(key: str, word: str, default):
     """A word's value by Hydra's grammar; the word itself where a text is wanted or the grammar does not fit."""
     last = key.split(".")[-1]
-    literal = last in PATHS or last in LITERAL and not isinstance(default, list)
-    if literal and word in ("null", "???") and default in (None, "???"):
+    as_it_is = last in PATHS or last in LITERAL and not isinstance(default, list)
+    if as_it_is and word in ("null", "???") and default in (None, "???"):
         return None
     is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
     is_text = is_text and not (default == "???" and word.startswith("{"))      # the class of a module and its arguments
-    if not literal and not is_text:
+    if not as_it_is and not is_text:
         try:
             override = OverridesParser.create().parse_override(f"key={word}")
             if not override.is_sweep_override():
@@ -188,7 +261,7 @@ def parse(key: str, word: str, default):
             pass
     if last in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
         word = os.path.abspath(word)        # the name of a file, not of a person's home
-    return word.replace("${", "\\${")
+    return literal(word)
 
 
 def mismatch(value, default) -> str | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from transgan import checkpoint, files
 from transgan.errors import UserError
+from transgan.instantiation import literal
 
 KINDS = {"ImageGPT": "image GPT", "MaskedImages": "masked model"}
 LISTS = ("dim", "depth", "num_heads")       # of one number, for the one stage
@@ -39,7 +40,6 @@ def read(path: str) -> Pretrained:
     """The image GPT, or masked model, of a run folder or checkpoint. Raises CheckpointError if it is none."""
     file = checkpoint.find(path)
     saved = checkpoint.read(file)
-    checkpoint.require_trusted(saved["config"])
     network = saved["config"]["algorithm"].get("network", {})
     prefix = "network_ema."
     weights = {n.removeprefix(prefix): v for n, v in saved["state_dict"].items() if n.startswith(prefix)}
@@ -88,7 +88,7 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
     if known not in (None, gpt.sha256):
         findings.append(f"{words}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
                         f"{known[:12]}; restore that file, or give warm_start.sha256=null")
-    config.warm_start.source, config.warm_start.sha256 = str(gpt.path).replace("${", "\\${"), gpt.sha256
+    config.warm_start.source, config.warm_start.sha256 = literal(str(gpt.path)), gpt.sha256
     if findings:
         raise UserError(*findings)
     return gpt
@@ -134,7 +134,7 @@ def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
     if not names:
         return
     for key in ("source", "sha256"):
-        config.warm_start[key] = before[key] and str(before[key]).replace("${", "\\${")
+        config.warm_start[key] = before[key] and literal(str(before[key]))
     OmegaConf.set_struct(config, False)
     for name in names:
         for key in (*LISTS, "mlp_ratio", "window_size", "patch_size"):

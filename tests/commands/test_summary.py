@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from transgan import trust
 from transgan.commands.summary import measure
 from transgan.overrides import groups
 
@@ -84,7 +85,8 @@ def test_closed_form():
     import sys
 
     sys.modules.setdefault(Tiny.__module__, sys.modules[__name__])
-    found = measure({"_target_": module}, {"channels": 6, "resolution": 1, "num_classes": 0})
+    with trust.also(module):
+        found = measure({"_target_": module}, {"channels": 6, "resolution": 1, "num_classes": 0})
     assert found == {"parameters": 28, "macs": 21, "parts": [
         {"name": "layers.0", "parameters": 21, "macs": 18}, {"name": "layers.1", "parameters": 4, "macs": 3},
         {"name": "itself", "parameters": 3, "macs": 0},

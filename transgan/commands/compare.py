@@ -9,17 +9,18 @@ from pathlib import Path
 import torch
 from omegaconf import ListConfig, OmegaConf
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.commands.evaluate import device_named, judge_config
 from transgan.commands.names import earlier_evaluation_file, evaluation_file, wrong_folder
 from transgan.commands.report import latex_row, protocol_line
-from transgan.commands.run_folder import differences, make, open_console
+from transgan.commands.run_folder import differences, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Run
 from transgan.comparison.record import Record, mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import literal, make
 
 ROUNDS = 5          # of the sampling speed, each over all systems
 LONG = 15.0         # seconds after which a system's sampling speed is measured no more
@@ -32,7 +33,7 @@ def main(config, arguments: list[str]) -> int:
         check(config)
         console = open_console()
         torch.set_num_threads(config.threads)
-        out = Path(config.out or f"comparisons/{config.suite.name if config.suite else 'runs'}").expanduser()
+        out = files.expanded(config.out or f"comparisons/{config.suite.name if config.suite else 'runs'}")
         notes: list[str] = []
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
@@ -78,7 +79,7 @@ def check(config) -> None:
     if len(config.run) == 1:
         found.append(f"{config.run[0]} alone compares with nothing; give two run folders or more")
     for run in config.run:
-        if not Path(run).expanduser().exists():
+        if not files.expanded(run).exists():
             found.append(f"there is no run folder at {run}; `ls runs` shows the runs there are")
         elif not is_run(run):
             found.append(f"{run} holds images and not a run; `transgan evaluate {run} against=...` measures images")
@@ -103,7 +104,7 @@ def runs(config) -> tuple[list[Record], list[str]]:
     """-> (the runs given, those that differ in seed and name alone as one system; what must be said of them)"""
     records, notes, kinds = [], [], []
     for given in config.run:
-        record = Record(Path(given).expanduser(), "", "as they are", 0, config.checkpoint)
+        record = Record(files.expanded(given), "", "as they are", 0, config.checkpoint)
         record.seed = record.config["seed"]
         start = record.config.get("warm_start") or {}
         if start.get("source"):
@@ -162,7 +163,7 @@ def measure(config, records: list[Record], console, arguments: list[str]):
     })  # fmt: skip
 
     def subject_of(record: Record) -> Run:
-        return Run(OmegaConf.merge(wanted, {"run": str(record.path).replace("${", "\\${")}), config.device)
+        return Run(OmegaConf.merge(wanted, {"run": literal(str(record.path))}), config.device)
 
     first = subject_of(records[0])
     judge = make(judge_config(config, first.trained))
@@ -188,7 +189,7 @@ def measure(config, records: list[Record], console, arguments: list[str]):
                 "protocol_line": protocol_line(protocol), "latex": latex_row(record.folder.name, result),
                 "seconds": round(time.monotonic() - begin, 3), "command": ["transgan", "compare", *arguments],
             })  # fmt: skip
-            saved = json.loads(file.read_text())
+            saved = json.loads(files.read_text(file))
             console.print(f"        {count}/{len(records)} measured {record.folder.name}: {judge.primary} "
                           f"{result.numbers[judge.primary]:.4g}, {time.monotonic() - begin:.0f} s")
         record.metrics = {name: value for name, value in saved["metrics"].items() if value is not None}
@@ -200,7 +201,7 @@ def known(file: Path, sha256: str, protocol: dict) -> dict | None:
     """An evaluation of this very checkpoint by this protocol and seed."""
     if not file.exists():
         return None
-    saved = json.loads(file.read_text())
+    saved = json.loads(files.read_text(file))
     same = saved.get("checkpoint_sha256") == sha256 and saved["protocol"]["seed"] == protocol["seed"]
     return saved if same and "likelihood" in saved else None
 

@@ -2,18 +2,19 @@
 
 import math
 import time
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from transgan import files
 from transgan.commands.names import wrong_suffix
 from transgan.commands.report import latex_row, print_table, protocol_line
-from transgan.commands.run_folder import escaped, hush, make, open_console
+from transgan.commands.run_folder import hush, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Pictures, Run
 from transgan.commands.team import Team, trainer_of
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import escaped, make
 from transgan.metrics.statistics import whole
 
 
@@ -46,7 +47,7 @@ def measured(config: DictConfig, arguments: list[str], team: Team, console) -> i
         if config.export and team.is_main:
             from transgan.metrics.statistics import write_statistics
 
-            write_statistics(Path(config.export).expanduser(), judge.reference, judge.extractor)
+            write_statistics(files.expanded(config.export), judge.reference, judge.extractor)
             console.print(f"export  mu and sigma of the real images -> {config.export}")
     with setting_up():
         with console.status("generating"):
@@ -94,11 +95,11 @@ def check(config) -> None:
         except ValueError as error:
             found.append(str(error))
     found += wrong_suffix("out", config.out, ".json") + wrong_suffix("export", config.export, ".npz")
-    run = Path(config.run).expanduser()
+    run = files.expanded(config.run)
     if not run.exists():
         found.append(f"there is no run folder, checkpoint, folder or zip of images at {run}; `ls runs` shows the runs")
     for key in ("against", "heldout"):
-        if config[key] is not None and not Path(config[key]).expanduser().exists():
+        if config[key] is not None and not files.expanded(config[key]).exists():
             found.append(f"{key}={config[key]}: there is nothing at this path")
     try:
         device_named(config.device)
@@ -124,7 +125,7 @@ def team_of(config, arguments: list[str]) -> Team:
 
 def judge_config(config: DictConfig, trained: dict | None) -> dict:
     """The judge asked for, else the one the run was trained with; its extractor, samples, seed and blocks likewise."""
-    saved = OmegaConf.create(escaped(trained, "\\${")) if trained is not None else OmegaConf.create({})
+    saved = OmegaConf.create(escaped(trained)) if trained is not None else OmegaConf.create({})
     judge = config.get("metrics") or saved.get("metrics")
     if trained is None and not judge:
         from transgan.overrides import compose
@@ -136,7 +137,8 @@ def judge_config(config: DictConfig, trained: dict | None) -> dict:
     if not extractor:
         raise UserError("say which features to measure by: extractor=inception, or another one of `transgan evaluate "
                         "--help`")
-    judge = OmegaConf.to_container(judge, resolve=False) | {"extractor": OmegaConf.to_container(extractor)}
+    judge, extractor = (OmegaConf.to_container(each, resolve=True) for each in (judge, extractor))
+    judge["extractor"] = extractor
     return judge | {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}
 
 

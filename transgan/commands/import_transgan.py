@@ -7,9 +7,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from transgan import checkpoint, official
-from transgan.commands.run_folder import make, open_console, prepare, require_space, write_description
+from transgan import checkpoint, files, official
+from transgan.commands.run_folder import open_console, prepare, require_space, write_description
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import make
 from transgan.overrides import compose
 
 
@@ -17,8 +18,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     """Writes the run `runs/name` with config.yaml and checkpoints/last.ckpt. Returns the exit code."""
     with setting_up():
         console = open_console()
-        path = Path(config.path).expanduser()
-        folder = Path(config.runs).expanduser() / config.name
+        path = files.expanded(config.path)
+        folder = files.expanded(config.runs) / config.name
         last = folder / "checkpoints" / "last.ckpt"
         if last.exists():
             raise UserError(f"{folder} holds a run already; give another name=")

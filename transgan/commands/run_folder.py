@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.console import Console
 
 from transgan import __version__, files
 from transgan.commands.output import Output
 from transgan.errors import UserError
+from transgan.instantiation import escaped
 
 # What may change when a run is continued: how it is watched, where it runs and how far it goes.
 FREE = (
@@ -65,7 +65,7 @@ def open_console(speaks: bool = True) -> Console:
     return Console(
         file=Output(sys.stdout),
         quiet=not speaks,
-        width=None if sys.stdout.isatty() else 200,
+        width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
         highlight=False,
         markup=False,       # a path may hold [brackets]
@@ -97,6 +97,16 @@ def prepare(folder: Path) -> None:
         raise UserError(f"{error.filename}: a part of this path is a file; give another runs=") from error
 
 
+def logger_findings(config) -> list[str]:
+    """Why the logger cannot write where this run is: TensorBoard's library encodes every path in UTF-8."""
+    logger = config.get("logger") or {}
+    folder = str(logger.get("save_dir", ""))
+    if files.is_utf8(folder) or not str(logger.get("_target_")).endswith("TensorBoardLogger"):
+        return []
+    return [f"logger=tensorboard: TensorBoard writes only to folders whose names are UTF-8, and {folder} is not here; "
+            "give another name= or runs=, or logger=none"]
+
+
 def require_space(folder: Path, state_bytes: int) -> None:
     """Refuses to begin where two checkpoints and the one being written do not fit."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
@@ -123,28 +133,9 @@ def describe_machine(arguments: list[str], command: str = "train") -> dict:
 
 
 def write_description(folder: Path, config: dict, arguments: list[str], command: str = "train") -> None:
-    """config.yaml and env.json, renamed into place."""
-    for name, text in (
-        ("config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config, "\\${")))),
-        ("env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n"),
-    ):
-        files.write_text(folder / name, text)
-
-
-def make(config, **arguments):
-    """The object that a part of a configuration describes. A `${` that is left in it belongs to a path."""
-    plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
-    plain = escaped(plain, "\\\\\\${")      # Hydra resolves twice, and would the arguments
-    return instantiate(plain | {"_partial_": True}, _convert_="all")(**arguments)
-
-
-def escaped(node, dollar: str):
-    """Nested containers with every `${` written as `dollar`."""
-    if isinstance(node, dict):
-        return {key: escaped(value, dollar) for key, value in node.items()}
-    if isinstance(node, list):
-        return [escaped(value, dollar) for value in node]
-    return node.replace("${", dollar) if isinstance(node, str) else node
+    """config.yaml and env.json."""
+    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config))))
+    files.write_text(folder / "env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n")
 
 
 def flat(node, prefix: str = "") -> dict:

@@ -9,14 +9,13 @@ import torch
 from omegaconf import DictConfig
 from torchvision.transforms.v2.functional import to_pil_image
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.callbacks.samples import FORMATS, save_grid
 from transgan.commands.evaluate import device_named
 from transgan.commands.names import wrong_folder, wrong_suffix
 from transgan.commands.run_folder import open_console
 from transgan.commands.sources import pictures, training_data
 from transgan.errors import UserError, setting_up
-from transgan.files import read_text, replacing, write_text
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -38,7 +37,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         images = torch.cat([draw(seeds[p], None if labels is None else labels[p], config.psi).cpu() for p in parts])
         folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
         default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
-        out = Path(config.out).expanduser() if config.out else default
+        out = files.expanded(config.out) if config.out else default
         writer = {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to]
         writer(images, seeds, labels, saved, config, out)
     console.print(
@@ -144,7 +143,7 @@ def write_files(images, seeds, labels, saved, config, out: Path) -> None:
         write_png(out / name, image)
         label = None if labels is None else saved["class_names"][int(labels[i])]
         index[name] = {"seed": seed, "class": label} | facts
-    write_text(out / "index.json", json.dumps(facts | {"images": index}, indent=1))
+    files.write_text(out / "index.json", json.dumps(facts | {"images": index}, indent=1))
 
 
 def asked(config, labels, i: int) -> str:
@@ -161,7 +160,7 @@ def asked(config, labels, i: int) -> str:
 def earlier_index(folder: Path) -> dict[str, dict]:
     """name -> facts of the images that an index.json there tells of; {} without one that can be read."""
     try:
-        index = json.loads(read_text(folder / "index.json"))
+        index = json.loads(files.read_text(folder / "index.json"))
         everywhere = {key: index[key] for key in ("run", "kimg", "psi")}
         return {str(name): everywhere | dict(each) for name, each in index["images"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -169,7 +168,7 @@ def earlier_index(folder: Path) -> dict[str, dict]:
 
 
 def write_png(path: Path, image) -> None:
-    with replacing(path) as file:
+    with files.replacing(path) as file:
         to_pil_image(image).save(file, "PNG")
 
 
@@ -186,5 +185,5 @@ def write_arrays(images, seeds, labels, saved, config, out: Path) -> None:
     }
     if labels is not None:
         arrays["class_names"] = np.array(saved["class_names"], dtype=np.str_)
-    with replacing(out) as file:
+    with files.replacing(out) as file:
         np.savez(file, **arrays)

@@ -3,9 +3,10 @@
 import zipfile
 from pathlib import Path
 
-from transgan.commands.run_folder import make
+from transgan import files
 from transgan.data import Folder, Npz, Zip, hold_out
 from transgan.errors import UserError
+from transgan.instantiation import make
 
 
 def training_data(config):
@@ -17,7 +18,7 @@ def training_data(config):
 
 def is_run(path: str | Path) -> bool:
     """Whether a path means a run folder or a checkpoint, and not images."""
-    path = Path(path).expanduser()
+    path = files.expanded(path)
     if path.is_dir():
         return (path / "checkpoints").is_dir() or (path / "config.yaml").is_file()
     return path.suffix.lower() not in (".zip", ".npz")
@@ -25,7 +26,7 @@ def is_run(path: str | Path) -> bool:
 
 def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None):
     """The images of a folder, a zip or an npz, as they are unless a resolution is given."""
-    path = Path(path).expanduser()
+    path = files.expanded(path)
     if not path.exists():
         raise UserError(f"there is nothing at {path}: give a folder or a zip of images")
     if path.is_file() and path.suffix.lower() == ".npz":

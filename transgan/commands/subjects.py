@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append, plain
 from transgan.commands.names import evaluation_file
-from transgan.commands.run_folder import make
 from transgan.commands.sources import is_run, pictures, training_data
 from transgan.data.npz import holds_images
 from transgan.errors import UserError
+from transgan.instantiation import make
 from transgan.metrics.statistics import read_statistics
 
 
@@ -84,7 +84,7 @@ class Run:
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = evaluation_file(self.folder, self.kimg, self.path, protocol)
         everything = everything | {"checkpoint_sha256": files.sha256(self.path)}
-        out = write_json(Path(config.out).expanduser() if config.out else default, everything)
+        out = write_json(files.expanded(config.out) if config.out else default, everything)
         append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
                protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)})
         return f"{out} and, as a line, to {self.folder / 'metrics.jsonl'}"
@@ -97,7 +97,7 @@ class Pictures:
     trained, weights = None, "given images"
 
     def __init__(self, config, device):
-        self.path = Path(config.run).expanduser()
+        self.path = files.expanded(config.run)
         self.images = pictures(self.path, None, config.channels)
         self.name, self.description = self.path.stem, self.images.describe()
         self.notes: list[str] = []
@@ -152,7 +152,7 @@ class Pictures:
 
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = self.path.with_name(f"{self.path.name}.{protocol['id']}.evaluation.json")
-        return str(write_json(Path(config.out).expanduser() if config.out else default, everything))
+        return str(write_json(files.expanded(config.out) if config.out else default, everything))
 
 
 class Statistics:
@@ -179,7 +179,7 @@ def compared_with(config, resolution: int, channels: int, as_they_are: bool = Fa
         same_kind(real, resolution, channels, f"the real images in {config.against}")
         return real, None
     if config.get("data"):
-        data = OmegaConf.to_container(config.data, resolve=False)
+        data = OmegaConf.to_container(config.data, resolve=True)
         data["resolution"], data["channels"] = resolution, channels
         return make(data), None
     return None, None
@@ -213,6 +213,6 @@ def same_kind(images, resolution: int, channels: int, what: str) -> None:
 
 
 def write_json(path: Path, everything: dict) -> Path:
-    """Strict JSON."""
+    """Strict JSON, whole or absent."""
     files.write_text(path, json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
     return path

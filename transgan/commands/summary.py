@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from transgan import checkpoint, warm_start
-from transgan.commands.run_folder import make, open_console
+from transgan import checkpoint, trust, warm_start
+from transgan.commands.run_folder import open_console
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import make
 
 
 def main(config, arguments: list[str]) -> int:
@@ -22,12 +23,12 @@ def main(config, arguments: list[str]) -> int:
         note = None
         if config.run is not None:
             chosen = checkpoint.read(checkpoint.find(config.run))["config"]
-            checkpoint.require_trusted(chosen)
         else:
             config.num_classes, note = classes(config)
             warm_start.settle(config, arguments)
             chosen = OmegaConf.to_container(config, resolve=True)
         chosen = checkpoint.without_weights(chosen)
+        trust.require(chosen, "the configuration")
         names = get_class(chosen["algorithm"]["_target_"]).networks
         found = {name: measure(chosen["algorithm"][name], chosen) for name in names}
     if config.json:

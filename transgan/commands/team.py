@@ -27,8 +27,8 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from transgan.commands.output import complain
-from transgan.commands.run_folder import make
 from transgan.errors import UserError, describe
+from transgan.instantiation import make
 from transgan.launched import Launched, launched
 
 MEETING = timedelta(minutes=5)          # for all processes to come

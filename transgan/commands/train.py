@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint, files, warm_start
 from transgan.callbacks.stopping import Stop, Stopped
+from transgan.commands.continuing import jumps
 from transgan.commands.ending import report
 from transgan.commands.lock import CANNOT, Lock
 from transgan.commands.output import complain
@@ -20,7 +21,7 @@ from transgan.commands.run_folder import (
     differences,
     hush,
     keep_log,
-    make,
+    logger_findings,
     open_console,
     refuse_other,
     require_space,
@@ -31,6 +32,7 @@ from transgan.commands.sources import training_data
 from transgan.commands.stopped import kept, name_of, out_of_memory, raise_as_users, say_stopped
 from transgan.commands.team import Team, trainer_of
 from transgan.errors import UserError, is_out_of_memory, setting_up
+from transgan.instantiation import literal, make
 from transgan.launched import launched, left_alone
 
 
@@ -107,6 +109,8 @@ def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team,
             say_finished(config, previous, folder, console)
             return None
     resolved = OmegaConf.to_container(config, resolve=True)
+    if previous is not None and (jump := jumps(previous, resolved)):
+        console.print(f"note    {jump}")
     torch.manual_seed(config.seed)
     module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
     if previous is None and config.init_from is not None:
@@ -249,6 +253,7 @@ def check(config) -> None:
     gpus = torch.cuda.device_count()
     if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
         found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
+    found += logger_findings(config)
     if found:
         raise UserError(*found)
 
@@ -261,7 +266,7 @@ def settle(config, dataset) -> None:
         )
     config.num_classes = dataset.num_classes if config.conditional else 0
     if "path" in config.data and config.data.path:
-        config.data.path = str(Path(config.data.path).expanduser().resolve()).replace("${", "\\${")
+        config.data.path = literal(str(files.expanded(config.data.path).resolve()))
 
 
 def compare(config, arguments: list[str], previous: dict, dataset, folder: Path) -> None:

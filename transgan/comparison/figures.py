@@ -1,6 +1,5 @@
 """The pictures of a comparison: quality against seconds, images, sampling speed and size; samples side by side."""
 
-import os
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from transgan import files
 from transgan.comparison.record import Point, Record
 
 matplotlib.use("Agg")
@@ -31,13 +31,16 @@ def logarithmic(axis) -> None:
 
 
 def save(figure, path: Path) -> Path:
-    """Written beside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    figure.savefig(beside, format="png", dpi=150, bbox_inches="tight")
+    """A PNG, whole or absent."""
+    with files.replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
     plt.close(figure)
-    os.replace(beside, path)
     return path
+
+
+def drawn(text: str) -> str:
+    """A title as it is: a dollar begins no formula, and bytes of a file name that are no text are question marks."""
+    return text.encode("utf-8", "replace").decode().replace("$", r"\$")
 
 
 def curves(
@@ -56,7 +59,7 @@ def curves(
         if name not in found:
             continue
         x, middle, low, high = mean_curve(found[name], against)
-        axes.plot(x, middle, label=titles(name), markersize=4, **style(index))
+        axes.plot(x, middle, label=drawn(titles(name)), markersize=4, **style(index))
         axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     logarithmic(axes.yaxis)
@@ -65,7 +68,7 @@ def curves(
              "seconds": "seconds of training, pre-training with them"}
     axes.set_xlabel(words[against])
     axes.set_ylabel(f"{metric} (lower is better)")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(drawn(title), fontsize=10)
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, frameon=False)
     return save(figure, path)
@@ -97,7 +100,7 @@ def scatter(
         shown += 1
         mean = statistics.fmean(found)
         errors = [[mean - min(found)], [max(found) - mean]]
-        axes.errorbar([x[name]], [mean], yerr=errors, label=titles(name), markersize=8, capsize=3,
+        axes.errorbar([x[name]], [mean], yerr=errors, label=drawn(titles(name)), markersize=8, capsize=3,
                       **style(index) | {"linestyle": "none"})
     if not shown:
         plt.close(figure)
@@ -108,7 +111,7 @@ def scatter(
     logarithmic(axes.yaxis)
     axes.set_xlabel(label)
     axes.set_ylabel(f"{metric} (lower is better)")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(drawn(title), fontsize=10)
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, frameon=False)
     return save(figure, path)
@@ -118,10 +121,11 @@ def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
     """Parameters of each system: the network that makes images, and what else was trained."""
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(sizes) + 1.2))
     names = list(sizes)[::-1]
+    labels = [drawn(titles(name)) for name in names]
     first = [next(iter(sizes[name].values())) for name in names]
     others = [sum(sizes[name].values()) - own for name, own in zip(names, first, strict=True)]
-    axes.barh([titles(name) for name in names], first, color="C0", label="makes the images")
-    axes.barh([titles(name) for name in names], others, left=first, color="C7", label="trained with it (a judge)")
+    axes.barh(labels, first, color="C0", label="makes the images")
+    axes.barh(labels, others, left=first, color="C7", label="trained with it (a judge)")
     for place, own in enumerate(first):
         axes.text(own / 2, place, f"{own:,}", ha="center", va="center", color="white", fontsize=8)
     axes.set_xlabel("parameters")
@@ -138,6 +142,6 @@ def side_by_side(path: Path, pictures: dict) -> Path:
         place.axis("off")
     for place, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
         place.imshow(picture, interpolation="nearest")
-        place.set_title(name, fontsize=10)
+        place.set_title(drawn(name), fontsize=10)
     figure.tight_layout()
     return save(figure, path)

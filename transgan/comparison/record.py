@@ -93,7 +93,7 @@ class Record:
         path = self.folder / "stats.csv"
         if not path.exists():
             return np.zeros(1), np.zeros(1)
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in csv.DictReader(file)]
         kimg = np.array([0.0] + [row[0] for row in rows])
         speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])      # 0.0: too slow to have been written
@@ -106,7 +106,7 @@ class Record:
     def curve(self, name: str) -> list[Point]:
         """A number of metrics.jsonl along the training; without those measured after it. Costs include pre-training."""
         path, points = self.folder / "metrics.jsonl", {}
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = files.read_text(path).splitlines() if path.exists() else []
         for line in map(json.loads, lines):
             protocol, value = line["protocol"], line["metrics"].get(name)
             if value is None or "checkpoint" in protocol or line["kimg"] > self.own_kimg:

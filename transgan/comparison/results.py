@@ -1,6 +1,5 @@
 """What `transgan compare` leaves: comparison.csv, comparison.md, figures/ and samples/."""
 
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -9,6 +8,7 @@ import torch
 from PIL import Image
 from rich.table import Table
 
+from transgan import files
 from transgan.callbacks.samples import layout, save_grid
 from transgan.comparison import figures, tables
 from transgan.comparison.claims import judged
@@ -94,7 +94,7 @@ class Results:
         self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
 
     def write(self) -> None:
-        """comparison.csv and comparison.md, written beside and renamed."""
+        """comparison.csv and comparison.md."""
         lines = ["# Comparison", "", f"Protocol {self.line}", ""]
         for budget, groups in self.budgets.items():
             lines += [f"## {tables.cell(self.says(budget).capitalize())}", ""]
@@ -111,9 +111,7 @@ class Results:
         lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
         self.out.mkdir(parents=True, exist_ok=True)
         tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
-        beside = self.out / "comparison.md.tmp"
-        beside.write_text("\n".join(lines))
-        os.replace(beside, self.out / "comparison.md")
+        files.write_text(self.out / "comparison.md", "\n".join(lines))
 
     def show(self, console) -> None:
         """The short of it."""

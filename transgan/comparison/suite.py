@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.comparison.record import Record
 from transgan.errors import UserError
 
@@ -172,7 +172,7 @@ def finished(folder: Path, job: Job) -> bool:
     """Whether a run was trained by this very command, to its end."""
     if not (folder / "env.json").exists() or not (folder / "checkpoints" / "last.ckpt").exists():
         return False
-    command = json.loads((folder / "env.json").read_text())["command"]
+    command = json.loads(files.read_text(folder / "env.json"))["command"]
     if command[2:] != list(job.arguments):
         return False                            # train says whether it goes on, or what differs
     return checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] >= 1000 * job.kimg
@@ -187,11 +187,11 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
             while waiting and len(running) < count:
                 job = waiting.pop(0)
                 log = logs / f"{job.name}.txt"
-                with open(log, "w") as file:
+                with open(log, "wb") as file:
                     process = subprocess.Popen(
                         [sys.executable, "-m", "transgan", "train", *job.arguments],
                         stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                        env=os.environ | {"PYTHONPATH": path_of_this_package()},
+                        env=os.environ | {"PYTHONPATH": path_of_this_package(), "PYTHONIOENCODING": "utf-8:replace"},
                         start_new_session=True,             # a Ctrl-C is for this process, which tells them once
                     )  # fmt: skip
                 running[process] = job, log, time.monotonic()
@@ -201,7 +201,7 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
                 done += 1
                 say(f"        {done}/{len(jobs)} {job.name}: {job.kimg:g} kimg, {time.monotonic() - start:.0f} s")
                 if process.returncode:
-                    said = [line for line in log.read_text().splitlines() if line.startswith("transgan: ")]
+                    said = [line for line in said_in(log) if line.startswith("transgan: ")]
                     reason = said[-1].removeprefix("transgan: ") if said else f"exit code {process.returncode}"
                     yield f"{job.name} was not trained: {reason} ({log})"
     finally:
@@ -228,6 +228,11 @@ def ending_well(say: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def said_in(log: Path) -> list[str]:
+    """The lines of a log, as far as they are text: whatever a run calls may write to it."""
+    return log.read_bytes().decode("utf-8", "replace").splitlines()
 
 
 def path_of_this_package() -> str:

@@ -141,7 +141,7 @@ def relative(path, out: Path) -> str:
 
 
 def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out: Path) -> None:
-    """One line a run, with every number that was measured. Written beside and renamed."""
+    """One line a run, with every number that was measured."""
     metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
     rows = []
     for record in records:

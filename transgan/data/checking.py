@@ -15,6 +15,8 @@ import PIL
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from transgan.files import cache_folder
+
 from .decode import decode
 
 
@@ -95,8 +97,7 @@ class Remembered:
 
     def __init__(self, identity):
         key = hashlib.sha256(repr((PIL.__version__, identity)).encode("utf-8", "surrogateescape")).hexdigest()
-        cache = os.environ.get("TRANSGAN_CACHE") or Path.home() / ".cache" / "transgan"
-        self.path = Path(cache).expanduser() / "checked" / f"{key}.json"
+        self.path = cache_folder("checked") / f"{key}.json"
 
     def load(self, count):
         """-> list of (width, height) or None, or None if this list was never checked."""

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transgan import files
 from transgan.metrics.frechet import Moments, square_root
 
 SCHEMA = 1           # of an entry and of the code that makes features: counts up when either changes
@@ -107,7 +108,7 @@ def entry_key(facts: dict, extractor) -> str:
 
 
 def cache_folder() -> Path:
-    return Path(os.environ.get("TRANSGAN_CACHE") or "~/.cache/transgan").expanduser() / "reference"
+    return files.cache_folder("reference")
 
 
 def load(entry: Path, key: str, extractor) -> tuple[Features, Moments] | None:

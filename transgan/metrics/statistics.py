@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from transgan.files import expanded, replacing
+from transgan import files
 from transgan.metrics.frechet import Moments
 from transgan.metrics.reference import Reference
 
@@ -29,7 +29,7 @@ def write_statistics(path: str | Path, reference: Reference, extractor) -> None:
     arrays = {name: np.array(str(facts[name])) for name in TEXTS if name in facts}
     if "resolution" in facts:
         arrays["resolution"] = np.array(facts["resolution"])
-    with replacing(path) as file:
+    with files.replacing(path) as file:
         np.savez(file, mu=moments.mean.numpy(), sigma=moments.covariance.numpy(), n=np.array(moments.n), **arrays)
 
 
@@ -39,7 +39,7 @@ def read_statistics(path: str | Path, extractor, num_real: int | None = None, re
 
     Raises ValueError when it is unreadable, of other features, of another extractor or resolution, when its covariance
     cannot be one, or not one of so many images."""
-    path = expanded(path)
+    path = files.expanded(path)
     try:
         content = path.read_bytes()
         with np.load(path, allow_pickle=False) as file:

@@ -196,6 +196,7 @@ def features_of(model_name: str, out_indices: Sequence[int], path: Path | None) 
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             try:
+                timm.models.load_state_dict(str(path), weights_only=True)   # earlier versions of timm run what is in it
                 twins.append(create(pretrained=True, pretrained_cfg_overlay={"file": str(path), "custom_load": False}))
             except Exception as error:          # of many kinds: zip, pickle, safetensors, shapes
                 raise ValueError(

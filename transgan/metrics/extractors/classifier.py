@@ -6,12 +6,12 @@ import logging
 import os
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from transgan import files
 from transgan.metrics.extractors.extractor import Extractor, state_hash
 
 VERSION = 1          # of the network and its training: counts up with every change, so that old caches are left alone
@@ -142,7 +142,7 @@ def _grade(network, dataset):
 
 
 def _cache():
-    return Path(os.environ.get("TRANSGAN_CACHE") or "~/.cache/transgan").expanduser()
+    return files.cache_folder()
 
 
 def _load(path, network):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from transgan import files
+
 
 def find(named, cached, download, fetch, missing):
     """The path of the weights, from the first of these that has them; else ValueError.
@@ -20,7 +22,7 @@ def find(named, cached, download, fetch, missing):
     """
     for source, path in named:
         if path:
-            path = Path(path).expanduser().absolute()
+            path = files.expanded(path).absolute()
             if not path.is_file():
                 raise ValueError(missing(f"{source} names {path}, where there is no file"))
             return path
@@ -40,15 +42,16 @@ def folder(*names):
     path = os.environ.get("TRANSGAN_WEIGHTS")
     if not path:
         return []
-    path = Path(path).expanduser().absolute()
+    path = files.expanded(path).absolute()
     if not path.is_dir():
         raise ValueError(f"TRANSGAN_WEIGHTS names {path}, where there is no folder: name one with weights in it.")
     return [path / name for name in names]
 
 
 def torch_hub(name):
-    """Where torch hub keeps a file of this name."""
-    return (Path(torch.hub.get_dir()) / "checkpoints" / name).absolute()
+    """Where torch hub keeps a file of this name; for a user without a home folder, where we do."""
+    folder = Path(torch.hub.get_dir())
+    return ((files.cache_folder("hub") if folder.parts[0] == "~" else folder) / "checkpoints" / name).absolute()
 
 
 def hugging_face(repository, name):
