@@ -77,6 +77,36 @@ def test_closing_it_lets_others_in(holder, tmp_path):
     holder(tmp_path)
 
 
+def test_a_file_that_was_taken_away_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    """One process ends and takes its file away, between the moments in which another opens it and locks it."""
+    real, calls = module.take, []
+
+    def slow(file):
+        calls.append(file)
+        if len(calls) == 1:
+            os.unlink(tmp_path / ".lock")
+        real(file)
+
+    monkeypatch.setattr(module, "take", slow)
+    lock = Lock(tmp_path)
+    lock.acquire()
+    assert len(calls) == 2 and os.path.samestat(os.fstat(lock.file.fileno()), os.stat(tmp_path / ".lock"))
+
+
+def test_what_was_not_there_before_and_stayed_empty_is_gone_again(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for folder in (tmp_path / "runs" / "a", tmp_path / "mine"):
+        lock = Lock(folder)
+        lock.acquire()
+        lock.close()
+    assert os.listdir(tmp_path) == ["mine"] and os.listdir(tmp_path / "mine") == []
+    lock = Lock(tmp_path / "runs" / "b")
+    lock.acquire()
+    (tmp_path / "runs" / "b" / "stats.csv").write_text("")
+    lock.close()
+    assert sorted(os.listdir(tmp_path / "runs" / "b")) == ["stats.csv"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_disk_that_cannot_lock_is_named(number, monkeypatch, inside, tiny, tmp_path):
     def unable(file):
@@ -90,7 +120,9 @@ def test_a_disk_that_cannot_lock_is_named(number, monkeypatch, inside, tiny, tmp
 @pytest.mark.parametrize("content", [b"", b"{", b"\0\0\0", b"[1]"])
 def test_whatever_is_in_the_file(content, tmp_path, monkeypatch):
     (tmp_path / ".lock").write_bytes(content)
-    Lock(tmp_path).acquire()
+    lock = Lock(tmp_path)
+    lock.acquire()
+    lock.close()
     monkeypatch.setattr(module, "take", lambda file: (_ for _ in ()).throw(BlockingIOError(errno.EAGAIN, "busy")))
     (tmp_path / ".lock").write_bytes(content)
     with pytest.raises(UserError, match="by another process"):

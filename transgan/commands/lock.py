@@ -37,6 +37,7 @@ class Lock:
         self.file = None
         self.unable: str | None = None
         self.unwritable: OSError | None = None
+        self.made: list[Path] = []          # folders that were not there before
 
     def acquire(self) -> None:
         """Makes the folder if need be. Raises UserError if another process has it, or if it cannot be made.
@@ -45,55 +46,65 @@ class Lock:
         """
         if self.file is not None:
             return
-        prepare(self.path.parent)
+        folder = self.path.parent
+        places = (folder / "checkpoints", folder, *folder.absolute().parents)
+        self.made = [place for place in places if not place.exists()]
+        prepare(folder)
         try:
-            self.file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
-        except PermissionError as error:
-            self.unwritable = error
-            return
+            while self.file is None:
+                self.open_and_take()
         except OSError as error:
-            if error.errno != errno.EROFS:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             self.unwritable = error
             return
-        try:
-            take(self.file)
-        except OSError as error:
-            if error.errno in UNABLE:
-                self.unable = error.strerror
-            else:
-                holder = self.holder()
-                self.file.close()
-                self.file = None
-                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                    raise
-                raise UserError(refusal(self.path.parent, holder)) from error
-        self.file.seek(0)
         self.file.truncate()
         self.file.write(json.dumps(me()).encode())
         self.file.flush()
-        folder = self.path.parent
         for place in (folder, folder / "checkpoints", folder / "samples"):
             for left in place.glob(f"[!g]*{files.SUFFIX}"):     # of a run that was killed; not of generated.png
                 with contextlib.suppress(OSError):
                     left.unlink()
 
-    def holder(self) -> dict:
+    def open_and_take(self) -> None:
+        """Leaves `file` None where another process has just taken the file away."""
+        file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
         try:
-            found = json.loads(self.file.read())
-            return found if isinstance(found, dict) and set(found) == set(me()) else {}
-        except (OSError, ValueError):
-            return {}
+            take(file)
+        except OSError as error:
+            if error.errno in UNABLE:
+                self.unable = error.strerror
+            else:
+                with file:
+                    if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                        raise UserError(refusal(self.path.parent, holder(file))) from error
+                    raise
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path)):
+                self.file = file
+                return
+        file.close()
 
     def close(self) -> None:
-        """Others may have the folder now."""
+        """Others may have the folder now. Where nothing was written to it, it is gone again."""
         if self.file is not None:
             with contextlib.suppress(OSError):      # the disk may be gone
-                self.file.seek(0)
-                self.file.truncate()
+                self.path.unlink()
             with contextlib.suppress(OSError):
                 self.file.close()
             self.file = None
+        for place in self.made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def holder(file) -> dict:
+    """What the process that has the lock has written of itself, as far as it can be read."""
+    try:
+        found = json.loads(file.read())
+        return found if isinstance(found, dict) and set(found) == set(me()) else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def take(file) -> None:
