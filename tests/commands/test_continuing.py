@@ -34,7 +34,7 @@ def test_the_numbers_are_those_of_the_steps(inside, tiny, tmp_path, kind, expect
     code, out, err = inside(*words, "kimg=0.64")
     assert code == 0, err
     note = next(line for line in out.splitlines() if "goes from" in line)
-    assert note.startswith("note    kimg was 0.32 and is 0.64, and schedules that end with the run follow it: ")
+    assert note.startswith("plan    kimg was 0.32 and is 0.64, and schedules that end with the run follow it: ")
     assert set(told(note)) == expected
     lines = {round(1000 * float(row["kimg"])): row for row in rows(tmp_path / "runs" / "it")}
     for key, (before, after) in told(note).items():

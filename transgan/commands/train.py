@@ -110,7 +110,7 @@ def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team,
             return None
     resolved = OmegaConf.to_container(config, resolve=True)
     if previous is not None and (jump := jumps(previous, resolved)):
-        console.print(f"note    {jump}")
+        console.print(f"plan    {jump}")
     torch.manual_seed(config.seed)
     module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
     if previous is None and config.init_from is not None:
