@@ -20,7 +20,8 @@ OURS = {  # part: the parts of ours that it may import
     "launched": set(),                      # the standard library alone, too
     "trust": set(),
     "instantiation": {"trust"},
-    "overrides": {"errors", "files", "instantiation", "trust"},
+    "saved": {"errors", "files"},
+    "overrides": {"errors", "instantiation", "saved", "trust"},
     "cli": {"errors", "files", "launched", "overrides", "trust"},           # commands by name, through importlib
     "checkpoint": {"files", "instantiation", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
@@ -60,7 +61,8 @@ def violations(part: str, source: str, also: set[str] = frozenset()) -> set[str]
     outside = {n.split(".")[0] for n in names} - {"transgan"}
     if part in ("layers", "models"):
         bad |= outside - {"torch", "collections", "functools", "math"} - also
-    if part in ("cli", "overrides", "errors", "files", "launched", "trust", "instantiation", "__init__", "__main__"):
+    quick = ("cli", "overrides", "errors", "files", "launched", "saved", "trust", "instantiation", "__init__", "__main__")
+    if part in quick:
         bad |= outside & HEAVY
     return bad
 

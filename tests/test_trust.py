@@ -160,7 +160,7 @@ def test_every_key_of_a_file(gan, gpt, marker):
         ("algorithm: {_target_: '${name}'}\nname: os.system", r"asks to run os.system \(at algorithm\)"),
         ("algorithm: &a {_target_: os.system}\ndata: *a", r"asks to run os.system \(at algorithm, data\)"),
         ("algorithm: {a: '${oc.env:HOME}'}", r"algorithm.a asks for \$\{oc.env:...\}"),
-        ("algorithm: {a: 'x${b}'}\nb: [[{c: '${oc.decode:${product:1,2}}'}]]", r"b asks for \$\{oc.decode:...\}"),
+        ("algorithm: {a: 'x${b}'}\nb: [[{c: '${oc.decode:${product:1,2}}'}]]", r"b.0.0.c asks for \$\{oc.decode:...\}"),
         ("algorithm: {a: '${product:1,${oc.env:HOME}}'}", r"asks for \$\{oc.env:...\}"),
         ("algorithm: {a: '${oc.${b}:HOME}'}\nb: env", r"asks for \$\{oc.\$\{b\}:...\}"),
         ("algorithm: !!python/object/apply:os.system ['touch ran']", "is not a configuration"),

@@ -11,7 +11,6 @@ from contextlib import suppress
 from math import prod
 from pathlib import Path
 
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transgan import files, trust
+from transgan import saved, trust
 from transgan.errors import UserError
 from transgan.instantiation import literal
 
@@ -48,7 +47,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
     values, choices, base = split(command, arguments, findings)
     try:
         if base is not None:
-            config = load(base)
+            config = saved.load(base)
         else:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 chosen = [f"{group}={choice}" for group, choice in choices.items()]
@@ -76,46 +75,6 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(" ".join(str(error).split())) from error
-
-
-def load(path: str) -> DictConfig:
-    """A configuration that somebody has saved, which may refer to its own keys and to nothing else of this machine.
-
-    Raises UserError if it is none, OSError if there is no such file.
-    """
-    from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser as Grammar
-    from omegaconf.grammar_parser import parse as parse_text
-
-    def functions(node) -> list[str]:
-        own = [node.resolverName().getText()] if isinstance(node, Grammar.InterpolationResolverContext) else []
-        return own + [name for child in getattr(node, "children", None) or [] for name in functions(child)]
-
-    no_configuration = f"config={path}: this file is not a configuration; give the config.yaml of a run"
-    try:
-        config = OmegaConf.create(files.read_text(os.path.expanduser(path)))
-    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:
-        raise UserError(f"{no_configuration} ({' '.join(str(error).split())[:200]})") from error
-    plain = OmegaConf.to_container(config, resolve=False)
-    if not isinstance(plain, dict) or not isinstance(plain.get("algorithm"), dict):
-        raise UserError(no_configuration)
-    found = []
-    for key, value in flat(plain).items():
-        for text in texts(value):
-            for name in functions(parse_text(text)) if "${" in text else ():
-                if name != "product":       # of OmegaConf's own, oc.env and others read what is on this machine
-                    found.append(f"config={path}: {key} asks for ${{{name}:...}}; write the value itself there")
-    if found:
-        raise UserError(*found)
-    OmegaConf.set_struct(config, True)
-    return config
-
-
-def texts(value) -> list[str]:
-    """The text, or those in nested lists and the groups in them; keys of a group have been looked at by themselves."""
-    if isinstance(value, list):
-        inside = [list(each.values()) if isinstance(each, dict) else each for each in value]
-        return [text for each in inside for text in texts(each)]
-    return [value] if isinstance(value, str) else []
 
 
 def typed_targets(arguments: list[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """Names, files and terminals of every encoding: files are UTF-8, and what cannot be shown is replaced."""
 
+import ast
 import io
 import json
 import os
@@ -7,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+import transgan
 from transgan.cli import main
 
 MIDDLE_DOT = ["cp932", "cp874", "euc_jp", "ascii", "latin-1", "cp1252", "koi8-r"]
@@ -39,7 +42,7 @@ def test_a_terminal_that_lacks_letters(inside, terminal, pictures, tiny_folder, 
                   ["evaluate", "runs/図", *JUDGED[:2], "bounds=false"], ["sample", "runs/図", "to=grid"]):
         assert main(words) == 0, words
     shown = raw.getvalue().decode(encoding)
-    assert f"transgan {__import__('transgan').__version__} " in shown and "?" in shown
+    assert f"transgan {transgan.__version__} " in shown and "?" in shown
     assert "8 images" in shown.replace("16", "8") and "fd_pixels" in shown
 
 
@@ -112,3 +115,35 @@ def test_in_another_locale(transgan_process, pictures, tiny_folder, tmp_path, lo
     go("sample", f"runs/{name}", "to=grid", f"out={name}.png", **locale)
     assert (tmp_path / f"{name}.png").exists()
     go("sample", f"runs/{name}", "seeds=0")             # here, with the locale of this process
+
+
+ROOT = Path(transgan.__file__).parent
+OWN = [*ROOT.glob("*.py"), *(ROOT / "commands").glob("*.py"), *(ROOT / "comparison").glob("*.py")]
+
+
+def in_the_locale(source: str) -> list[int]:
+    """The lines that read or write text in an encoding that the locale chooses."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        words = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
+        binary = any(isinstance(word, str) and re.fullmatch(r"[rwxab+]*b[rwxab+]*", word) for word in words)
+        ours = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in ("files", "Image")
+        if name in ("open", "read_text", "write_text", "fdopen", "FileHandler", "NamedTemporaryFile") and not ours:
+            if not binary and "encoding" not in {each.arg for each in node.keywords}:
+                found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(OWN), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_text_in_the_encoding_of_the_locale(path):
+    assert not in_the_locale(path.read_text("utf-8"))
+
+
+def test_such_a_text_would_be_seen():
+    for source in ("open(path)", "path.read_text()", "path.write_text(x)", "open(p, 'w', newline='')", "os.fdopen(h, 'w')"):
+        assert in_the_locale(source) == [1]
+    for source in ("open(p, 'rb')", "open(p, encoding='utf-8')", "files.read_text(p)", "Image.open(p)"):
+        assert not in_the_locale(source)

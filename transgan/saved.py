@@ -1,0 +1,53 @@
+"""A configuration from a file that somebody has saved, which may refer to its own keys and to nothing else."""
+
+import os
+from collections.abc import Iterator
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser as Grammar
+from omegaconf.grammar_parser import parse
+
+from transgan import files
+from transgan.errors import UserError
+
+
+def load(path: str) -> DictConfig:
+    """The configuration at `path`. Which classes it names is not looked at: words may still change them.
+
+    Raises UserError with all findings if it is none or asks for what is on this machine, OSError if there is no file.
+    """
+    none = f"config={path}: this file is not a configuration; give the config.yaml of a run"
+    try:
+        config = OmegaConf.create(files.read_text(os.path.expanduser(path)))
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:
+        raise UserError(f"{none} ({' '.join(str(error).split())[:200]})") from error
+    plain = OmegaConf.to_container(config, resolve=False)
+    if not isinstance(plain, dict) or not isinstance(plain.get("algorithm"), dict):
+        raise UserError(none)
+    found = [
+        f"config={path}: {key} asks for ${{{name}:...}}; write the value itself there"
+        for key, text in texts(plain)
+        for name in (functions(parse(text)) if "${" in text else ())
+        if name != "product"                # ours; of OmegaConf's, oc.env and others read what is on this machine
+    ]
+    if found:
+        raise UserError(*found)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def texts(node, place: str = "") -> Iterator[tuple[str, str]]:
+    """(key, text) of every text in nested containers."""
+    if isinstance(node, str):
+        yield place, node
+    inside = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inside:
+        yield from texts(value, f"{place}.{key}".lstrip("."))
+
+
+def functions(node) -> list[str]:
+    """The functions that a text's references call: oc.env of ${oc.env:HOME}."""
+    own = [node.resolverName().getText()] if isinstance(node, Grammar.InterpolationResolverContext) else []
+    return own + [name for child in getattr(node, "children", None) or [] for name in functions(child)]
