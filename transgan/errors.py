@@ -1,6 +1,7 @@
 """A person's mistake, told from a fault of the program: some sentences with the way out, and exit code 2."""
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,16 +16,48 @@ class UserError(Exception):
 
 @contextmanager
 def setting_up() -> Iterator[None]:
-    """While things are put together from what a person asked for, a ValueError or a file's error is theirs."""
+    """While things are put together from what a person asked for, these errors are theirs: a ValueError, a file's
+    error, and an object that cannot be made of its settings."""
     try:
         yield
     except (ValueError, OSError) as error:
         raise UserError(describe(error)) from error
     except Exception as error:
-        # Hydra wraps what a constructor raises
-        if type(error).__name__ == "InstantiationException" and isinstance(error.__cause__, (ValueError, OSError)):
-            raise UserError(describe(error.__cause__)) from error
+        if sentence := not_made(error):
+            raise UserError(sentence) from error
         raise
+
+
+def not_made(error: Exception) -> str | None:
+    """The sentence where Hydra could not make an object, or Lightning refuses its settings; None for other errors."""
+    if type(error).__name__ == "MisconfigurationException":
+        return f"trainer: {one_line(error)}"
+    if type(error).__name__ != "InstantiationException":
+        return None
+    cause, text = error.__cause__, str(error)
+    if isinstance(cause, ValueError | OSError | UserError):
+        return describe(cause)
+    if cause is not None and (sentence := not_made(cause)):
+        return sentence
+    found = re.search(r"target '([^']+)'", text)
+    target = found[1] if found else "the class"
+    found = re.search(r"full_key: (\S+)", text)
+    place = f"{found[1]}: " if found else ""
+    name = target.split(".")[-1]
+    if text.startswith(("Error locating", "Error loading")):
+        found = re.search(r"No module named '[^']+'", str(cause))
+        reason = f" ({found[0]})" if found else ""
+        return f"{place}there is no class {target}{reason}; name one as package.module.Class"
+    if found := re.search(r"(\w+)\.__init__\(\) got (?:an|some) unexpected keyword arguments? '?([^']+)'?", str(cause)):
+        return f"{place}{found[1]} takes no {found[2]}; leave it out"
+    if found := re.search(r"(\w+)\.__init__\(\) missing \d+ required \S+ arguments?: (.+)", str(cause)):
+        return f"{place}{found[1]} needs {found[2]} too"
+    reason = f"{type(cause).__name__}: {one_line(cause)}" if cause is not None else one_line(error)
+    return f"{place}{name} cannot be made with these settings ({reason}); debug=true shows where it stops"
+
+
+def one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())
 
 
 def describe(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """From the words on the command line to a configuration, with every mistake in them found at once.
 
-Hydra composes the groups and reads values; keys and types are checked here, so that a typing error is answered in a
-sentence before torch is imported, and so that a path may hold any character.
+Hydra composes the groups; keys and values are checked here, by what keys.py declares, so that a typing error is
+answered in a sentence before torch is imported, and so that a path may hold any character.
 """
 
 import difflib
@@ -10,22 +10,21 @@ import re
 from math import prod
 from pathlib import Path
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.errors import UserError
+from transgan.files import expanded, read_text
+from transgan.values import assign, mistaken
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 
-# Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
-PATHS = {"path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete"}
-LITERAL = PATHS | {"name", "seeds", "class"}
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
@@ -43,31 +42,83 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
     findings: list[str] = []
     values, choices, base = split(command, arguments, findings)
     try:
-        if base is not None:
-            config = OmegaConf.load(os.path.expanduser(base))
-            OmegaConf.set_struct(config, True)
-        else:
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                chosen = [f"{group}={choice}" for group, choice in choices.items()]
-                config = hydra_compose(command.replace("-", "_"), chosen)
-                if replaced := set(choices) & (PARTS | {"algorithm"}):
-                    plain = [word for word in chosen if not word.startswith("experiment=")]
-                    leave_out_foreign(config, hydra_compose("train", [*plain, "~experiment"]), replaced)
-            leave_out_unused(config, choices, findings)
-        for key, word in values:
-            assign(config, key, word, choices, findings)
-        for key in sorted(OmegaConf.missing_keys(config)):
-            if command == "summary" and not key.startswith(("generator.", "discriminator.")):
-                continue                                       # it needs neither data nor features
-            findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
-        if findings:
-            raise UserError(*findings)
-        OmegaConf.to_container(config, resolve=True)           # every ${...} must have a target
+        config = from_groups(command, choices, findings) if base is None else from_file(base)
+        settle(command, config, values, findings)
         return config
-    except OSError as error:
-        raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(" ".join(str(error).split())) from error
+        raise UserError(*findings, " ".join(str(error).split())) from error
+
+
+def settle(command: str, config: DictConfig, values: list[tuple[str, str]], findings: list[str]) -> None:
+    """Sets `values` in `config`, and sees that all of it makes sense. Raises UserError with all findings."""
+    for key, word in values:
+        assign(command, config, key, word, groups(), findings)
+    for key in sorted(OmegaConf.missing_keys(config)):
+        if command == "summary" and not key.startswith(("generator.", "discriminator.")):
+            continue                                           # it needs neither data nor features
+        findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
+    if findings:
+        raise UserError(*findings)
+    words = dict((key.lstrip("+"), word) for key, word in values)
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True)        # every ${...} must have a target
+    except (OmegaConfBaseException, RecursionError) as error:
+        given = [f"{key}={word}" for key, word in words.items() if "${" in word]
+        reason = "it refers to itself" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise UserError(f"{', '.join(given) or 'the configuration'}: {reason}") from error
+    if wrong := list(mistaken(command, resolved, words)):
+        raise UserError(*wrong)
+
+
+def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:
+    """The command's defaults, with the choices of groups and nothing that belongs to others."""
+    own = groups_of(command)
+    for group in [group for group in choices if group not in own]:
+        findings.append(f"{group}={choices.pop(group)}: transgan {command} has no {group}; leave it out")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = [f"{group}={choice}" for group, choice in choices.items()]
+        config = hydra_compose(command.replace("-", "_"), chosen)
+        if replaced := set(choices) & (PARTS | {"algorithm"}):
+            plain = [word for word in chosen if not word.startswith("experiment=")]
+            leave_out_foreign(config, hydra_compose("train", [*plain, "~experiment"]), replaced)
+    leave_out_unused(config, choices, findings)
+    return config
+
+
+def from_file(path: str) -> DictConfig:
+    """A run's own config.yaml. What it says twice is said once again, so that a key given anew changes both."""
+    try:
+        config = OmegaConf.to_container(OmegaConf.create(read_text(expanded(path))))
+    except OSError as error:
+        raise UserError(f"config={path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"config={path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("algorithm"), dict):
+        raise UserError(f"config={path} is not the configuration of a run; give its config.yaml")
+    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))     # keys that came after the run
+    config = {key: value for key, value in new.items() if key not in (*PARTS, "defaults")} | config
+    for key, value in config["algorithm"].items():
+        source = "autoencoder" if key == "network" else key
+        if source in PARTS & set(config) and value == config[source]:
+            config["algorithm"][key] = f"${{{source}}}"
+    for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
+        link(config.get(part), config, part)
+    config = OmegaConf.create(config)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def link(node, config: dict, place: str) -> None:
+    """Writes ${...} for values that follow a key of the run, where they are the same."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
+        follows = top in ("resolution", "channels", "num_classes") or place == "algorithm" and key in (
+            "batch_size", "seed", "mirror", "compile"
+        ) or place.startswith("algorithm.") and key == "kimg" or place == "metrics" and key == "extractor"
+        if follows and top in config and value == config[top]:
+            node[key] = f"${{{top}}}"
+        else:
+            link(value, config, f"{place}.{key}")
 
 
 def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
@@ -103,6 +154,15 @@ def groups() -> dict[str, list[str]]:
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONF.iterdir() if folder.is_dir()
     }
+
+
+def groups_of(command: str) -> set[str]:
+    """The groups that a command has choices of."""
+    found = set()
+    for entry in OmegaConf.load(CONF / f"{command.replace('-', '_')}.yaml").get("defaults", ()):
+        found |= groups_of(entry) if isinstance(entry, str) and entry != "_self_" else set()
+        found |= set(entry) if not isinstance(entry, str) else set()
+    return found
 
 
 def split(command: str, arguments: list[str], findings: list[str]):
@@ -149,93 +209,3 @@ def positional(command: str, word: str, values: list, choices: dict, findings: l
         if os.path.isfile(os.path.expanduser(word)):
             choices.setdefault("data", "zip")
         values.append(("data.path", word))
-
-
-def assign(config: DictConfig, key: str, word: str, choices: dict, findings: list[str]) -> None:
-    """Sets one key after checking that it exists and that the value is of its kind."""
-    add, key = key.startswith("+"), key.lstrip("+")
-    keys = flat(OmegaConf.to_container(config, resolve=False))
-    if key not in keys and not add:
-        findings.append(unknown(key, keys))
-        return
-    default = keys.get(key)
-    value = parse(key, word, default)
-    if isinstance(default, list) and key in PATHS:
-        value = [*config[key], value]       # one word each
-    if not add and (wrong := mismatch(value, default)):
-        findings.append(f"{key}={word}: {wrong}")
-        return
-    if isinstance(default, float) and isinstance(value, int):
-        value = float(value)                # so that the key still takes any number when it is given again
-    # a schedule gives way to a number: merging would keep its parts
-    OmegaConf.update(config, key, value, merge=isinstance(value, dict), force_add=add)
-
-
-def parse(key: str, word: str, default):
-    """A word's value by Hydra's grammar; the word itself where a text is wanted or the grammar does not fit."""
-    last = key.split(".")[-1]
-    literal = last in PATHS or last in LITERAL and not isinstance(default, list)
-    if literal and word in ("null", "???") and default in (None, "???"):
-        return None
-    is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
-    is_text = is_text and not (default == "???" and word.startswith("{"))      # the class of a module and its arguments
-    if not literal and not is_text:
-        try:
-            override = OverridesParser.create().parse_override(f"key={word}")
-            if not override.is_sweep_override():
-                return override.value()
-        except HydraException:
-            pass
-    if last in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
-        word = os.path.abspath(word)        # the name of a file, not of a person's home
-    return word.replace("${", "\\${")
-
-
-def mismatch(value, default) -> str | None:
-    """What is wrong with the kind of a value, judged by the value it replaces."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if isinstance(default, bool):
-        return None if isinstance(value, bool) else "it takes true or false"
-    if isinstance(default, int):
-        return None if number and isinstance(value, int) else "it takes a whole number"
-    if isinstance(default, float):
-        return None if number else "it takes a number"
-    if isinstance(default, list):
-        return None if isinstance(value, list) else f"it takes a list, such as [{word_of(value)}]"
-    if isinstance(default, dict):
-        schedule = str(default.get("_target_", "")).startswith("transgan.schedules")
-        if schedule:
-            return None if number or isinstance(value, dict) else "it takes a number, or keys of its schedule"
-        return None if isinstance(value, dict) else "it is a group of keys; give one of them, as in key.part=value"
-    return None
-
-
-def word_of(value) -> str:
-    return "64" if isinstance(value, str) else str(value)
-
-
-def flat(node, prefix: str = "") -> dict:
-    """All dotted keys of nested dicts, inner and outer, with their values."""
-    found = {}
-    for key, value in node.items():
-        found[prefix + str(key)] = value
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-    return found
-
-
-def unknown(key: str, keys: dict) -> str:
-    """The sentence for a key that does not exist, with the nearest one that does."""
-    if key == "data.path":
-        return ("data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train "
-                "PATH`")
-    every = [*keys, *groups()]
-    last = key.split(".")[-1]
-    same = [k for k in every if k.split(".")[-1] == last]
-    near = difflib.get_close_matches(key, same, 1, 0.0) or difflib.get_close_matches(key, every, 1, 0.75)
-    if not near:
-        by_last = {k.split(".")[-1]: k for k in reversed(every)}
-        near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)]
-        near = near or difflib.get_close_matches(key, every, 1)
-    hint = f"did you mean {near[0]}?" if near else "transgan train --cfg shows all keys"
-    return f"{key} is not an option; {hint}"

@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 from rich.console import Console
 
@@ -81,8 +82,6 @@ def keep_log(path: Path) -> None:
 
 def prepare(folder: Path) -> None:
     """Makes the run folder and sees that it can be written to. Raises UserError."""
-    if "=" in folder.name:
-        raise UserError(f"name={folder.name}: a run's name cannot hold an equal sign; give another name=")
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         probe = folder / ".probe"
@@ -104,6 +103,42 @@ def require_space(folder: Path, state_bytes: int) -> None:
             f"{folder}: its disk has {free / 2**20:.1f} MiB free and the checkpoints of this run need "
             f"{need / 2**20:.1f} MiB; free some space there, or keep runs elsewhere with runs=PATH"
         )
+
+
+def require_memory(config: dict, copies: int) -> None:
+    """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
+
+    `config` is a whole resolved configuration, whose algorithm names the networks.
+    """
+    algorithm = config["algorithm"]
+    try:
+        with torch.device("meta"):
+            sizes = {name: held(make(algorithm[name])) for name in get_class(algorithm["_target_"]).networks}
+    except (RuntimeError, OverflowError) as error:      # numbers that no tensor can have
+        if isinstance(error, RuntimeError) and "overflow" not in str(error):
+            return                                      # making it for real says better what is wrong
+        raise UserError("the networks are larger than any memory; give a smaller dim, depth or resolution") from error
+    except Exception:
+        return
+    need, there = copies * sum(sizes.values()), memory()
+    if need > there:
+        listed = ", ".join(f"{name} {size / 2**30:,.1f} GiB" for name, size in sizes.items())
+        raise UserError(f"training these networks takes {need / 2**30:,.0f} GiB of memory at least ({listed}, "
+                        f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
+                        "resolution")
+
+
+def held(network) -> int:
+    """Bytes of the parameters and buffers of a network."""
+    return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))
+
+
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):       # not every system says
+        return 2**63
 
 
 def describe_machine(arguments: list[str], command: str = "train") -> dict:
@@ -135,7 +170,13 @@ def make(config, **arguments):
     """The object that a part of a configuration describes. A `${` that is left in it belongs to a path."""
     plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
     plain = escaped(plain, "\\\\\\${")      # Hydra resolves twice, and would the arguments
-    return instantiate(plain | {"_partial_": True}, _convert_="all")(**arguments)
+    made = instantiate(plain | {"_partial_": True}, _convert_="all")
+    try:
+        return made(**arguments)
+    except (ValueError, OSError, UserError):
+        raise
+    except Exception as error:
+        raise InstantiationException(f"Error in call to target '{plain.get('_target_')}'") from error
 
 
 def escaped(node, dollar: str):

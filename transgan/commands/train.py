@@ -1,6 +1,7 @@
 """`transgan train`: put the run together from its configuration, then let Lightning train it."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 
@@ -14,21 +15,24 @@ from transgan.commands.run_folder import (
     is_main_process,
     keep_log,
     make,
+    memory,
     open_console,
     prepare,
     refuse_other,
+    require_memory,
     require_space,
     write_description,
 )  # fmt: skip
 from transgan.commands.sources import training_data
 from transgan.errors import UserError, describe, setting_up
+from transgan.files import expanded
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
     with setting_up():
-        folder = Path(config.runs).expanduser() / config.name
         check(config)
+        folder = expanded(config.runs) / config.name
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         console = open_console()
@@ -46,6 +50,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
                 return say_finished(config, previous, folder, console)
 
         resolved = OmegaConf.to_container(config, resolve=True)
+        # the weights and their average; on a CPU also the gradients and Adam's two moments
+        require_memory(checkpoint.without_weights(resolved), 5 if device_of(config) == "cpu" else 2)
         torch.manual_seed(config.seed)
         module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
         if previous is None and config.init_from is not None:
@@ -170,17 +176,6 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
 def check(config) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
     found = []
-    if str(config.precision) not in ("32-true", "bf16-mixed"):
-        found.append(
-            f"precision={config.precision} is not for training here: one loss scale does not fit two networks, and "
-            "bf16-mixed needs none; use 32-true or bf16-mixed"
-        )
-    if config.conditional not in ("auto", True, False):
-        found.append(f"conditional={config.conditional}: it takes auto, true or false")
-    if config.threads is not None and (not isinstance(config.threads, int) or config.threads < 1):
-        found.append(f"threads={config.threads}: it takes a number of threads, 1 or more, or null")
-    if config.kimg <= 0 or config.batch_size < 1 or config.grid < 1:
-        found.append("kimg, batch_size and grid must be more than 0")
     accelerator = config.trainer.get("accelerator", "auto")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
@@ -188,8 +183,27 @@ def check(config) -> None:
     gpus = torch.cuda.device_count()
     if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
         found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
+    if accelerator == "cpu" and not isinstance(devices, int) and devices != "auto":
+        found.append(f"trainer.devices={devices}: a CPU's processes have no numbers; give how many of them, such as 1")
+    nodes = config.trainer.get("num_nodes", 1)
+    if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
+        found.append(f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
+                     "wait for them; start it by srun or torchrun on every machine, or leave it out")
+    if config.compile is not None and config.compile not in (known := torch.compiler.list_backends(())):
+        found.append(f"compile={config.compile}: torch has no such backend here; there are {', '.join(known)}")
+    if sentence := batch_memory(config):
+        found.append(sentence)
     if found:
         raise UserError(*found)
+
+
+def batch_memory(config) -> str | None:
+    """A sentence if not even the pixels of one batch, as float numbers, fit into this machine's memory."""
+    size = 4 * config.batch_size * config.channels * config.resolution**2
+    if size <= memory():
+        return None
+    return (f"batch_size={config.batch_size} with resolution={config.resolution}: the pixels of one batch take "
+            f"{size / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f} GiB of memory; give a smaller one")
 
 
 def settle(config, dataset) -> None:
