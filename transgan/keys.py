@@ -13,7 +13,7 @@ WIDTH = Whole(most=2**16)
 DEPTH = Whole(most=1000)
 WIDTHS = Items(of=WIDTH)
 HEADS = Items(of=Whole(most=4096), example="[4]")
-SIZE = Whole(most=8192)
+SIZE = Whole(most=4096)
 CHANNELS = Choice(of=(1, 3))
 SHARE = Number(most=1)
 PART = Number(most=1, above=0)                  # a share of something, and not nothing
@@ -24,7 +24,7 @@ RATE = Scheduled(of=Number(most=1000))
 SWITCH = Switch()
 OBJECT = Part(optional=True)
 PATH = Location(optional=True)
-WINDOWS = Items(of=Whole(most=8192, optional=True), example="[null,8]", optional=True)
+WINDOWS = Items(of=Whole(most=4096, optional=True), example="[null,8]", optional=True)
 NUM_SAMPLES = Whole(least=2, most=1_000_003, optional=True)         # as metrics/judge.py takes
 BLOCKS = Whole(most=1000)
 DEVICE = Text(what="auto, cpu or cuda", pattern=r"auto|cpu|cuda(:\d{1,4})?")
@@ -61,30 +61,30 @@ KEYS: dict[str, Kind] = {
     "img_size": SIZE, "in_chans": Whole(most=4096), "latent_dim": WIDTH, "style_dim": WIDTH, "stem_dim": WIDTH,
     "hidden_dim": WIDTH, "mapping_depth": Whole(least=0, most=100), "image_heads": Whole(most=1000),
     "dim": WIDTHS, "depth": Items(of=Whole(least=0, most=1000), example="[2]"), "num_heads": HEADS,
-    "patch_size": Whole(most=8192), "window_size": WINDOWS, "mlp_ratio": Number(most=1000, above=0),
+    "patch_size": Whole(most=4096), "window_size": WINDOWS, "mlp_ratio": Number(most=1000, above=0),
     "init_values": Number(most=1000, optional=True), "upsample": Items(of=Part(), least=0, example="[{_target_: ...}]"),
     "enter": SWITCH, "checkpointing": SWITCH, "relative_position": SWITCH, "noise": SWITCH, "cross_attention": SWITCH,
     "qk_norm": SWITCH, "qkv_bias": SWITCH, "rotary": SWITCH, "trainable": SWITCH, "pretrained": SWITCH,
     "drop_path": Number(most=1, below=1), "output": OBJECT, "weight_norm": OBJECT,
-    "overlap": Whole(least=0, most=8192), "halvings": Whole(least=0, most=13),
+    "overlap": Whole(least=0, most=4096), "halvings": Whole(least=0, most=13),
     "norm_layer.eps": Number(most=1, above=0),
     "ImageGPT.dim": WIDTH, "ImageGPT.depth": DEPTH, "ImageGPT.num_heads": Whole(most=4096),
     "MaskedImages.dim": WIDTH, "MaskedImages.depth": DEPTH, "MaskedImages.num_heads": Whole(most=4096),
     "PixelRNN.dim": WIDTH, "PixelRNN.depth": DEPTH,
     "ViTEncoder.dim": WIDTH, "ViTEncoder.depth": DEPTH, "ViTEncoder.num_heads": Whole(most=4096),
     "ViTDecoder.dim": WIDTH, "ViTDecoder.depth": DEPTH, "ViTDecoder.num_heads": Whole(most=4096),
-    "Transformer.window_size": Whole(most=8192, optional=True),
-    "Discriminator.patch_size": Items(of=Whole(most=8192), example="[2,4]"),
+    "Transformer.window_size": Whole(most=4096, optional=True),
+    "Discriminator.patch_size": Items(of=Whole(most=4096), example="[2,4]"),
     "BackboneDiscriminator.dim": WIDTH, "out_indices": Items(of=Whole(least=0, most=1000), example="[2,5,8,11]"),
     "num_latents": WIDTH, "components": Whole(most=1000), "colours": Whole(least=2, most=4096),
     "tokens.levels": Whole(least=2, most=256), "observation.levels": Whole(least=2, most=256), "quantise": SWITCH,
-    "transformer.patch_size": Whole(most=8192),
+    "transformer.patch_size": Whole(most=4096),
     "model_name": Text(), "model": Text(), "weights": PATH, "download": SWITCH,
     "MobileNetV2.weights": Location(), "ResNet56Cifar10.weights": Location(),
     # how they are trained
     **dict.fromkeys(("algorithm.network", "algorithm.generator", "algorithm.discriminator", "algorithm.loss",
                      "algorithm.penalty", "algorithm.consistency", "algorithm.augmentation", "algorithm.adaptive",
-                     "algorithm.supervision", "algorithm.optimizer", "network.tokens", "metrics.extractor"), Part()),
+                     "algorithm.supervision", "algorithm.optimizer", "network.tokens"), Part()),
     "generator_lr": RATE, "discriminator_lr": RATE, "lr": RATE,
     "beta2": Scheduled(of=Number(most=1, below=1), optional=True), "beta2.start": Number(most=1, below=1),
     "beta2.end": Number(most=1, below=1),
@@ -117,6 +117,7 @@ KEYS: dict[str, Kind] = {
     "batch": Whole(most=2**20, optional=True), "steps.translation": Part(), "steps.cutout": Part(),
     "steps.hue": Part(),
     # metrics
+    "metrics.extractor": OBJECT,
     "metrics.num_samples": NUM_SAMPLES, "metrics.seed": BLOCK_SEED, "metrics.blocks": BLOCKS,
     "metrics.batch_size": Whole(most=2**16), "with_heldout": SWITCH, "per_class": SWITCH, "infinity": SWITCH,
     "subsets": Whole(most=10**5), "subset_size": Whole(least=2, most=10**6), "splits": Whole(most=10**4),
@@ -142,14 +143,14 @@ COMMANDS: dict[str, dict[str, Kind]] = {
     "train": {}, "summary": {},
     "evaluate": {
         "checkpoint": Choice(of=("best", "last")), "num_real": Whole(least=2, most=10**12, optional=True),
-        "resolution": Whole(most=8192, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
+        "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
         "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
         "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "bounds": SWITCH,
         "devices": Whole(most=1024), "device": DEVICE,
     },
     "sample": {
         "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
-        "psi": Number(most=100), "complete": PATH, "rows": Whole(most=8192, optional=True),
+        "psi": Number(most=100), "complete": PATH, "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },
     "compare": {

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.errors import UserError
-from transgan.files import expanded, read_text
+from transgan.files import read_text
 from transgan.values import assign, mistaken
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
@@ -88,7 +88,7 @@ def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:
 def from_file(path: str) -> DictConfig:
     """A run's own config.yaml. What it says twice is said once again, so that a key given anew changes both."""
     try:
-        config = OmegaConf.to_container(OmegaConf.create(read_text(expanded(path))))
+        config = OmegaConf.to_container(OmegaConf.create(read_text(os.path.expanduser(path))))
     except OSError as error:
         raise UserError(f"config={path} cannot be read: {error.strerror or error}") from error
     except (ValueError, yaml.YAMLError, RecursionError) as error:

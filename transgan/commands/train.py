@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint, warm_start
+from transgan.commands.classes import strange_arguments
 from transgan.commands.ending import device_of, report
 from transgan.commands.run_folder import (
     differences,
@@ -175,7 +176,7 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
 
 def check(config) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
-    found = []
+    found = list(strange_arguments(OmegaConf.to_container(config, resolve=True)))
     accelerator = config.trainer.get("accelerator", "auto")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
@@ -189,8 +190,9 @@ def check(config) -> None:
     if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
         found.append(f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
                      "wait for them; start it by srun or torchrun on every machine, or leave it out")
-    if config.compile is not None and config.compile not in (known := torch.compiler.list_backends(())):
-        found.append(f"compile={config.compile}: torch has no such backend here; there are {', '.join(known)}")
+    if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
+        known = ", ".join(torch.compiler.list_backends())
+        found.append(f"compile={config.compile}: torch has no such backend here; there are {known}")
     if sentence := batch_memory(config):
         found.append(sentence)
     if found:
