@@ -184,10 +184,11 @@ class Part(Kind):
             raise self.refusal()
         return value
 
+    says = "a class and its arguments, such as {_target_: package.Class}"
+
     def refusal(self) -> ValueError:
-        if self.optional:
-            return ValueError("it takes null, or a class and its arguments, such as {_target_: package.Class}")
-        return ValueError("it is a group of keys; give one of them, as in key.part=value")
+        group = ValueError("it is a group of keys; give one of them, as in key.part=value")
+        return super().refusal() if self.optional else group
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transgan.errors import UserError
+from transgan.errors import UserError, one_line
 from transgan.files import read_text
 from transgan.values import assign, mistaken
 
@@ -46,7 +46,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         settle(command, config, values, findings)
         return config
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(*findings, " ".join(str(error).split())) from error
+        raise UserError(*findings, one_line(error)) from error
 
 
 def settle(command: str, config: DictConfig, values: list[tuple[str, str]], findings: list[str]) -> None:
@@ -59,15 +59,20 @@ def settle(command: str, config: DictConfig, values: list[tuple[str, str]], find
         findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
     if findings:
         raise UserError(*findings)
-    words = dict((key.lstrip("+"), word) for key, word in values)
+    words = {key.lstrip("+"): word for key, word in values}
+    if wrong := list(mistaken(command, resolved(config, values), words)):
+        own = [sentence for sentence in wrong if sentence.partition("=")[0] in words]
+        raise UserError(*(own or wrong))                       # and not all those that refer to them
+
+
+def resolved(config: DictConfig, values: list[tuple[str, str]]) -> dict:
+    """The configuration without ${...}. Raises UserError for one without a target, naming the word that holds it."""
     try:
-        resolved = OmegaConf.to_container(config, resolve=True)        # every ${...} must have a target
+        return OmegaConf.to_container(config, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
-        given = [f"{key}={word}" for key, word in words.items() if "${" in word]
-        reason = "it refers to itself" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise UserError(f"{', '.join(given) or 'the configuration'}: {reason}") from error
-    if wrong := list(mistaken(command, resolved, words)):
-        raise UserError(*wrong)
+        given = ", ".join(f"{key}={word}" for key, word in values if "${" in word)
+        reason = f"{given}: it refers to nothing here, or to itself; write the value" if given else one_line(error)
+        raise UserError(reason) from error
 
 
 def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:

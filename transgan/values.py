@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from transgan.keys import declared
 from transgan.kinds import REFERENCE, Free, Kind, Part
@@ -13,31 +14,50 @@ from transgan.texts import Location, Text
 OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")   # for more
 
 
-def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
+def assign(
+    command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]
+) -> None:
     """Sets one key, if it exists, has an effect, and takes this word; else there is one finding more."""
-    add, key = key.startswith("+"), key.lstrip("+")
     keys = flat(OmegaConf.to_container(config, resolve=False))
+    try:
+        value = taken(command, keys, key, word, groups)
+    except ValueError as error:
+        findings.append(str(error))
+        return
+    key = key.lstrip("+")
+    if several(command, key):
+        value = [*config[key], value]
+    # a schedule gives way to a number or to another schedule: merging would keep its parts
+    merge = isinstance(value, dict) and not ("_target_" in value and is_schedule(keys.get(key)))
+    try:
+        OmegaConf.update(config, key, value, merge=merge, force_add=True)
+    except OmegaConfBaseException as error:                 # of half a reference
+        findings.append(f"{key}={word}: {str(error).splitlines()[0]}")
+
+
+def taken(command: str, keys: dict, key: str, word: str, groups: Iterable[str]):
+    """The value that a word is for a key, of all of the configuration's `keys`. Raises ValueError with the sentence.
+
+    With a + in front the key is new: an argument that a class takes besides.
+    """
+    add, key = key.startswith("+"), key.lstrip("+")
     place = key.rpartition(".")[0]
     default, parent = keys.get(key), keys.get(place)
     if wrong := instead(command, key, word, default):
-        findings.append(f"{key}={word}: {wrong}")
-        return
+        raise ValueError(f"{key}={word}: {wrong}")
     if key not in keys and not (add and isinstance(parent, dict) and ("_target_" in parent or place in OPEN)):
-        findings.append(unknown(key, keys, groups))
-        return
-    several = command == "compare" and key == "run"         # one word each
-    kind = Location() if several else kind_of(command, key, default, parent)
+        raise ValueError(unknown(key, keys, groups))
+    kind = Location() if several(command, key) else kind_of(command, key, default, parent)
     try:
         value = word if refers(word, kind) else kind.read(word)
-        if isinstance(value, dict) and isinstance(default, dict):
-            value = known(value, default)
+        return known(value, default) if isinstance(value, dict) and isinstance(default, dict) else value
     except ValueError as error:
-        findings.append(f"{key}={word}: {error}")
-        return
-    value = [*config.run, value] if several else value
-    # a schedule gives way to a number or to another schedule: merging would keep its parts
-    merge = isinstance(value, dict) and not ("_target_" in value and is_schedule(default))
-    OmegaConf.update(config, key, value, merge=merge, force_add=True)
+        raise ValueError(f"{key}={word}: {error}") from error
+
+
+def several(command: str, key: str) -> bool:
+    """Whether a key holds a list and is given several times, one thing a word."""
+    return command == "compare" and key == "run"
 
 
 def kind_of(command: str, key: str, default, parent) -> Kind:
