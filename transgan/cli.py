@@ -7,7 +7,7 @@ import signal
 import sys
 
 from transgan import __version__
-from transgan.errors import UserError
+from transgan.errors import OFFERED, UserError
 
 HELP = """\
 transgan {version}: Transformers that generate images, judged by Transformers
@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(unknown_command(command))
-        from transgan.overrides import compose, groups
+        from transgan.overrides import compose, groups, keys_of
 
         if {"-h", "--help"} & set(rest):
             print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
@@ -172,6 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         show = "--cfg" in rest
         rest = [word for word in rest if word != "--cfg"]
         config = compose(command, rest)
+        OFFERED.set(frozenset(keys_of(config)))
         if show:
             from omegaconf import OmegaConf
 

@@ -4,6 +4,10 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+# The keys of the command that was called, of which alone it may advise; None where none was.
+OFFERED: ContextVar[frozenset[str] | None] = ContextVar("OFFERED", default=None)
 
 
 class UserError(Exception):
@@ -56,14 +60,26 @@ def not_made(error: Exception) -> str | None:
     return f"{place}{name} cannot be made with these settings ({reason}); debug=true shows where it stops"
 
 
+def offered(key: str) -> bool:
+    """Whether the command that was called has this key."""
+    keys = OFFERED.get()
+    return not key or keys is None or key in keys
+
+
 def one_line(error: BaseException | None) -> str:
     return " ".join(str(error).split())
 
 
 def describe(error: Exception) -> str:
-    """The sentence of an error; for the system's file errors, with the place and the way out."""
+    """The sentence of an error; for the system's file errors, with the place and the way out.
+
+    Of an error with `what` is wrong and `ways` out, by the key each of them needs ("" needs none), those ways are told
+    that the command called has the key for.
+    """
     if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
+        if not hasattr(error, "ways"):
+            return str(error)
+        return error.what + ", or ".join(way for key, way in error.ways.items() if offered(key))
     ways = {
         errno.ENOSPC: "free some space there, or keep runs elsewhere with runs=PATH",
         errno.EDQUOT: "free some of your quota, or keep runs elsewhere with runs=PATH",

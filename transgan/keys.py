@@ -22,7 +22,7 @@ KIMG = Number(above=0)
 EVERY = Number(above=0, hint=" kimg; one larger than the run switches it off")
 RATE = Scheduled(of=Number(most=1000))
 SWITCH = Switch()
-OBJECT = Part(optional=True)
+OBJECT = Part(optional=True, made=True)
 PATH = Location(optional=True)
 WINDOWS = Items(of=Whole(most=4096, optional=True), example="[null,8]", optional=True)
 NUM_SAMPLES = Whole(least=2, most=1_000_003, optional=True)         # as metrics/judge.py takes
@@ -62,7 +62,7 @@ KEYS: dict[str, Kind] = {
     "hidden_dim": WIDTH, "mapping_depth": Whole(least=0, most=100), "image_heads": Whole(most=1000),
     "dim": WIDTHS, "depth": Items(of=Whole(least=0, most=1000), example="[2]"), "num_heads": HEADS,
     "patch_size": Whole(most=4096), "window_size": WINDOWS, "mlp_ratio": Number(most=1000, above=0),
-    "init_values": Number(most=1000, optional=True), "upsample": Items(of=Part(), least=0, example="[{_target_: ...}]"),
+    "init_values": Number(most=1000, optional=True), "upsample": Items(of=Part(made=True), least=0, example="[{_target_: ...}]"),
     "enter": SWITCH, "checkpointing": SWITCH, "relative_position": SWITCH, "noise": SWITCH, "cross_attention": SWITCH,
     "qk_norm": SWITCH, "qkv_bias": SWITCH, "rotary": SWITCH, "trainable": SWITCH, "pretrained": SWITCH,
     "drop_path": Number(most=1, below=1), "output": OBJECT, "weight_norm": OBJECT,
@@ -123,11 +123,11 @@ KEYS: dict[str, Kind] = {
     "subsets": Whole(most=10**5), "subset_size": Whole(least=2, most=10**6), "splits": Whole(most=10**4),
     "k": Whole(most=10**4), "max_samples": Whole(least=2, most=10**7),
     "steps": Whole(most=10**7), "augmentation.steps": Part(), "extractor.batch_size": Whole(most=2**16),
-    "extractor.check": SWITCH, "module": Part(), "extractor.name": Text(),
+    "extractor.check": SWITCH, "module": Part(made=True), "extractor.name": Text(),
     # Lightning
     "trainer.accelerator": Choice(of=("auto", "cpu", "gpu", "cuda", "mps", "tpu")), "trainer.devices": DEVICES,
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
-    "trainer.strategy": Either(of=(Text(), Part())), "strategy.find_unused_parameters": SWITCH,
+    "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),

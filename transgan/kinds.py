@@ -177,10 +177,12 @@ class Either(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Part(Kind):
-    """A mapping: the class of an object and its arguments, or keys with something below them."""
+    """A mapping: keys with something below them, or, where it is `made`, the class of an object and its arguments."""
+
+    made: bool = False
 
     def take(self, value) -> dict:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or self.made and not isinstance(value.get("_target_"), str):
             raise self.refusal()
         return value
 
@@ -188,7 +190,7 @@ class Part(Kind):
 
     def refusal(self) -> ValueError:
         group = ValueError("it is a group of keys; give one of them, as in key.part=value")
-        return super().refusal() if self.optional else group
+        return super().refusal() if self.made else group
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def instead(command: str, key: str, word: str, default) -> str | None:
     follows = str(default).startswith("${")
     if follows and parts[-1] in SAME:
         return f"it must be what {origin(default)} says; give {origin(default)}="
-    if follows and (parts[-1] == origin(default) or parts[0] == "algorithm" and parts[-1] in ("network", "tokens")):
+    if follows and parts[-1] in (origin(default), "network") and origin(default) != "kimg":
         return f"it is what {origin(default)}= says; choose there, or give a key below it, {origin(default)}.KEY="
     if follows and key.endswith(("generator_start", "discriminator_start")):
         return f"it is what {origin(default)} says; give a key below that"

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from transgan.errors import UserError, one_line
 from transgan.files import read_text
-from transgan.values import assign, mistaken
+from transgan.values import assign, flat, mistaken
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
@@ -73,6 +73,11 @@ def resolved(config: DictConfig, values: list[tuple[str, str]]) -> dict:
         given = ", ".join(f"{key}={word}" for key, word in values if "${" in word)
         reason = f"{given}: it refers to nothing here, or to itself; write the value" if given else one_line(error)
         raise UserError(reason) from error
+
+
+def keys_of(config: DictConfig) -> list[str]:
+    """All dotted keys, and those below a part that is another's value."""
+    return list(flat(OmegaConf.to_container(config, resolve=False)))
 
 
 def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:

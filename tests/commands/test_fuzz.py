@@ -4,11 +4,17 @@ First every key of every command takes every odd word, as far as the configurati
 of the setting up of a run.
 """
 
+import signal
+from contextlib import contextmanager
+from copy import deepcopy
+from random import Random
+
 import pytest
 from omegaconf import OmegaConf
 
+from transgan import overrides
 from transgan.errors import UserError
-from transgan.keys import COMMANDS
+from transgan.keys import COMMANDS, declared
 from transgan.overrides import from_groups, groups, resolved
 from transgan.values import assign, flat, kind_of, mistaken, taken
 
@@ -37,6 +43,17 @@ def configurations():
     for i in range(max(map(len, parts.values()))):
         made.append(("train", {group: names[i % len(names)] for group, names in parts.items()}))
     return [(command, from_groups(command, choices, [])) for command, choices in made]
+
+
+def test_every_key_is_declared(configurations):
+    """And takes what conf/ says. A new key is given a line in transgan/keys.py."""
+    for command, config in configurations:
+        keys = flat(OmegaConf.to_container(config, resolve=False))
+        for key, value in keys.items():
+            kind = declared(command, key, keys.get(key.rpartition(".")[0], {}).get("_target_"))
+            assert kind or isinstance(value, dict) or key in groups(), f"transgan/keys.py has no line for {key}"
+            if kind is not None and value != "???" and "${" not in str(value):
+                kind.check(value)
 
 
 def test_every_word_on_every_key(configurations):
@@ -78,3 +95,66 @@ def goes_in(command: str, config, key: str, word: str) -> None:
         assert not wrong or any(sentence.startswith(key) for sentence in wrong), (key, word, wrong)
     except UserError as error:
         assert key in str(error)
+
+
+# Runs that are set up, and shown one or two batches: what each begins with.
+SMALL = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=8", "kimg=0.008", "grid=4", "data.limit=64"]
+TINY = [*SMALL, "generator.dim=[16]", "generator.depth=[2]", "discriminator.dim=[16]", "discriminator.depth=[1]"]
+RUNS = {
+    "a GAN of Transformers": TINY,
+    "convolutions and augmentation": [
+        *SMALL, "generator=dcgan", "discriminator=resnet", "augmentation=ada", "adaptive=pair_signs", "consistency=bcr",
+        "penalty=fd", "generator.dim=[8,8]", "discriminator.dim=[8,8]",
+    ],
+    "guidance and a gradient penalty": [
+        *TINY, "supervision=noise_guidance", "penalty=gp", "loss=wasserstein", "algorithm=transgan_official",
+        "algorithm.generator_batch_size=16",
+    ],
+    "an image GPT": [*SMALL, "algorithm=image_gpt", "tokens=patches", "algorithm.network.dim=16"],
+    "an autoencoder": [*SMALL, "algorithm=vae", "autoencoder=vit"],
+}  # fmt: skip
+# These start processes, or take long by what they ask for.
+LEFT_OUT = {"trainer.devices", "trainer.num_nodes", "kimg", "grid", "batch_size", "resolution", "force", "debug", "runs"}
+SECONDS = 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_words_that_are_taken_can_be_trained_with(inside, monkeypatch, name):
+    """Twelve of them, drawn once and for all: the run goes to its end, or is refused in a sentence."""
+    words = RUNS[name]
+    made = {}
+
+    def once(command, choices, findings):
+        key = command, *choices.items()
+        if key not in made:
+            made[key] = from_groups(command, choices, findings)
+        return deepcopy(made[key])
+
+    monkeypatch.setattr(overrides, "from_groups", once)
+    keys = flat(OmegaConf.to_container(overrides.compose("train", words), resolve=False))
+    pairs = [("+" + key + ".strange", "1") for key, value in keys.items() if isinstance(value, dict) and "_target_" in value]
+    for key in keys.keys() - groups() - LEFT_OUT:
+        for word in ODD:
+            try:
+                taken("train", keys, key, word, set())
+                pairs.append((key, word))
+            except ValueError:
+                pass
+    for i, (key, word) in enumerate(Random(name).sample(sorted(pairs), 12)):
+        with at_most(SECONDS, f"{key}={word}"):
+            code, out, err = inside("train", *words, f"name=run{i}", f"{key}={word}")
+        assert code == (2 if err.startswith("transgan: ") else 0), f"{key}={word}: {err}"
+        assert "Traceback" not in err
+
+
+@contextmanager
+def at_most(seconds: int, what: str):
+    def stop(number, frame):
+        pytest.fail(f"{what} takes more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
