@@ -7,6 +7,8 @@ answered in a sentence before torch is imported, and so that a path may hold any
 import difflib
 import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 
@@ -53,26 +55,31 @@ def settle(command: str, config: DictConfig, values: list[tuple[str, str]], find
     """Sets `values` in `config`, and sees that all of it makes sense. Raises UserError with all findings."""
     for key, word in values:
         assign(command, config, key, word, groups(), findings)
-    for key in sorted(OmegaConf.missing_keys(config)):
+    with told(values, findings):
+        missing = sorted(OmegaConf.missing_keys(config))
+    for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
             continue                                           # it needs neither data nor features
         findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
     if findings:
         raise UserError(*findings)
     words = {key.lstrip("+"): word for key, word in values}
-    if wrong := list(mistaken(command, resolved(config, values), words)):
+    with told(values):
+        resolved = OmegaConf.to_container(config, resolve=True)
+    if wrong := list(mistaken(command, resolved, words)):
         own = [sentence for sentence in wrong if sentence.partition("=")[0] in words]
         raise UserError(*(own or wrong))                       # and not all those that refer to them
 
 
-def resolved(config: DictConfig, values: list[tuple[str, str]]) -> dict:
-    """The configuration without ${...}. Raises UserError for one without a target, naming the word that holds it."""
+@contextmanager
+def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
+    """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
     try:
-        return OmegaConf.to_container(config, resolve=True)
+        yield
     except (OmegaConfBaseException, RecursionError) as error:
         given = ", ".join(f"{key}={word}" for key, word in values if "${" in word)
         reason = f"{given}: it refers to nothing here, or to itself; write the value" if given else one_line(error)
-        raise UserError(reason) from error
+        raise UserError(*findings, reason) from error
 
 
 def keys_of(config: DictConfig) -> list[str]:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from transgan import overrides
 from transgan.errors import UserError
 from transgan.keys import COMMANDS, declared
-from transgan.overrides import from_groups, groups, resolved
+from transgan.overrides import from_groups, groups, told
 from transgan.values import assign, flat, kind_of, mistaken, taken
 
 ODD = [
@@ -91,7 +91,9 @@ def goes_in(command: str, config, key: str, word: str) -> None:
         assert findings[0].startswith(key)
         return
     try:
-        wrong = list(mistaken(command, resolved(config, [(key, word)]), {key: word}))
+        with told([(key, word)]):
+            resolved = OmegaConf.to_container(config, resolve=True)
+        wrong = list(mistaken(command, resolved, {key: word}))
         assert not wrong or any(sentence.startswith(key) for sentence in wrong), (key, word, wrong)
     except UserError as error:
         assert key in str(error)

@@ -83,6 +83,9 @@ def check(config) -> None:
     for key in ("against", "heldout"):
         if config[key] is not None and not Path(config[key]).expanduser().exists():
             found.append(f"{key}={config[key]}: there is nothing at this path")
+    for key in ("out", "export"):
+        if config[key] is not None and Path(config[key]).expanduser().is_dir():
+            found.append(f"{key}={config[key]}: there is a folder of this name; give the file to write")
     try:
         device_named(config.device)
     except UserError as error:

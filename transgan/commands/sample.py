@@ -54,6 +54,8 @@ def check(config) -> None:
         found.append(f"columns={config.columns}: to={config.to} has no columns; add to=grid, or leave it out")
     if config.rows is not None and config.complete is None:
         found.append(f"rows={config.rows}: it says how much of an image complete= keeps; add that, or leave it out")
+    if config.out is not None and config.to != "png" and Path(config.out).expanduser().is_dir():
+        found.append(f"out={config.out}: there is a folder of this name; give the file to write")
     for look in (lambda: parse_seeds(config.seeds), lambda: device_named(config.device)):
         try:
             look()
