@@ -79,7 +79,8 @@ def describe(error: Exception) -> str:
     if not isinstance(error, OSError) or error.strerror is None:
         if not hasattr(error, "ways"):
             return str(error)
-        return error.what + ", or ".join(way for key, way in error.ways.items() if offered(key))
+        ways = [way for key, way in error.ways.items() if offered(key)]
+        return error.what + ", or ".join(ways) if ways else error.what.rstrip(" :")
     ways = {
         errno.ENOSPC: "free some space there, or keep runs elsewhere with runs=PATH",
         errno.EDQUOT: "free some of your quota, or keep runs elsewhere with runs=PATH",

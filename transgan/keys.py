@@ -127,6 +127,9 @@ KEYS: dict[str, Kind] = {
     "extractor.check": SWITCH, "module": Part(made=True), "extractor.name": Text(),
     # Lightning
     "trainer.accelerator": Choice(of=("auto", "cpu", "gpu", "cuda", "mps", "tpu")), "trainer.devices": DEVICES,
+    "trainer.max_time": Either(of=(Text(what="a time as DD:HH:MM:SS", pattern=r"[0-9]+(:[0-9]{2}){3}"), Part())),
+    **dict.fromkeys(("trainer.benchmark", "trainer.detect_anomaly", "trainer.sync_batchnorm"), Switch(optional=True)),
+    "trainer.profiler": Either(of=(Choice(of=("simple", "advanced", "pytorch")), Part(made=True)), optional=True),
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
     "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),

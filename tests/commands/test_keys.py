@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from transgan.commands import run_folder
+from transgan.commands import machine
 from transgan.errors import UserError
 from transgan.overrides import compose
 
@@ -54,6 +54,8 @@ def test_taken(words, key, value):
         (["sample", "x", "out="], "out=: it takes a path"),
         (["train", "trainer.devices=0"], "trainer.devices=0: it takes auto"),
         (["train", "trainer=cpu", "trainer.devices=[0]"], "trainer.devices=[0]: a CPU's processes have no numbers"),
+        (["train", "trainer.devices=[1]"], "trainer.devices=[1]: a CPU's processes have no numbers"),
+        (["train", "+trainer.max_time=soon"], "trainer.max_time=soon: it takes a time as DD:HH:MM:SS"),
         (["train", "trainer.num_nodes=2"], "trainer.num_nodes=2: nothing here says where the other machines are"),
         (["train", "compile=fast"], "compile=fast: torch has no such backend here; there are"),
         (["train", "suite=digits"], "suite=digits: transgan train has no suite"),
@@ -85,7 +87,8 @@ def test_refused(refused, words, sentence, monkeypatch):
         ("algorithm.leak={_target_: nowhere.Leak}", "there is no such class here (No module named 'nowhere')"),
         ("optimizer._target_=torch.optim.SGD", "SGD takes no betas"),
         ("penalty._target_=transgan.penalties.Interpolated", "penalty: Interpolated needs target"),
-        ("trainer.strategy=quick", "invalid strategy name"),
+        ("trainer.strategy=quick", "trainer.strategy=quick: Lightning has no such strategy; there are auto, ddp"),
+        ("trainer.accelerator=tpu", "trainer.accelerator=tpu: this machine has none that torch can use"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_made(refused, tiny, word, sentence):
@@ -115,7 +118,7 @@ def test_networks_larger_than_memory(refused, tiny, monkeypatch):
     err = refused("train", *tiny, "generator.dim=[60000]", "generator.num_heads=[4]")
     assert "training these networks takes" in err and "GiB of memory at least (generator" in err
     assert "the pixels of one batch take" in refused("train", *tiny, "batch_size=1000000", "resolution=4096")
-    monkeypatch.setattr(run_folder, "memory", lambda: 10_000)
+    monkeypatch.setattr(machine, "memory", lambda: 10_000)
     assert "give a smaller dim, depth or resolution" in refused("train", *tiny)
 
 

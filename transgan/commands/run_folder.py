@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.console import Console
 
@@ -103,42 +103,6 @@ def require_space(folder: Path, state_bytes: int) -> None:
             f"{folder}: its disk has {free / 2**20:.1f} MiB free and the checkpoints of this run need "
             f"{need / 2**20:.1f} MiB; free some space there, or keep runs elsewhere with runs=PATH"
         )
-
-
-def require_memory(config: dict, copies: int) -> None:
-    """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
-
-    `config` is a whole resolved configuration, whose algorithm names the networks.
-    """
-    algorithm = config["algorithm"]
-    try:
-        with torch.device("meta"):
-            sizes = {name: held(make(algorithm[name])) for name in get_class(algorithm["_target_"]).networks}
-    except (RuntimeError, OverflowError) as error:      # numbers that no tensor can have
-        if isinstance(error, RuntimeError) and "overflow" not in str(error):
-            return                                      # making it for real says better what is wrong
-        raise UserError("the networks are larger than any memory; give a smaller dim, depth or resolution") from error
-    except Exception:
-        return
-    need, there = copies * sum(sizes.values()), memory()
-    if need > there:
-        listed = ", ".join(f"{name} {size / 2**30:,.1f} GiB" for name, size in sizes.items())
-        raise UserError(f"training these networks takes {need / 2**30:,.0f} GiB of memory at least ({listed}, "
-                        f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
-                        "resolution")
-
-
-def held(network) -> int:
-    """Bytes of the parameters and buffers of a network."""
-    return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))
-
-
-def memory() -> int:
-    """Bytes of this machine's memory."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):       # not every system says
-        return 2**63
 
 
 def describe_machine(arguments: list[str], command: str = "train") -> dict:

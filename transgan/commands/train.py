@@ -1,7 +1,6 @@
 """`transgan train`: put the run together from its configuration, then let Lightning train it."""
 
 import errno
-import os
 import sys
 from pathlib import Path
 
@@ -11,16 +10,15 @@ from omegaconf import DictConfig, OmegaConf
 from transgan import checkpoint, warm_start
 from transgan.commands.classes import strange_arguments
 from transgan.commands.ending import device_of, report
+from transgan.commands.machine import impossible_here, require_memory
 from transgan.commands.run_folder import (
     differences,
     is_main_process,
     keep_log,
     make,
-    memory,
     open_console,
     prepare,
     refuse_other,
-    require_memory,
     require_space,
     write_description,
 )  # fmt: skip
@@ -177,35 +175,9 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
 def check(config) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
     found = list(strange_arguments(OmegaConf.to_container(config, resolve=True)))
-    accelerator = config.trainer.get("accelerator", "auto")
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
-    devices = config.trainer.get("devices", 1)
-    gpus = torch.cuda.device_count()
-    if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
-        found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
-    if accelerator == "cpu" and not isinstance(devices, int) and devices != "auto":
-        found.append(f"trainer.devices={devices}: a CPU's processes have no numbers; give how many of them, such as 1")
-    nodes = config.trainer.get("num_nodes", 1)
-    if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
-        found.append(f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
-                     "wait for them; start it by srun or torchrun on every machine, or leave it out")
-    if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
-        known = ", ".join(torch.compiler.list_backends())
-        found.append(f"compile={config.compile}: torch has no such backend here; there are {known}")
-    if sentence := batch_memory(config):
-        found.append(sentence)
+    found += impossible_here(config)
     if found:
         raise UserError(*found)
-
-
-def batch_memory(config) -> str | None:
-    """A sentence if not even the pixels of one batch, as float numbers, fit into this machine's memory."""
-    size = 4 * config.batch_size * config.channels * config.resolution**2
-    if size <= memory():
-        return None
-    return (f"batch_size={config.batch_size} with resolution={config.resolution}: the pixels of one batch take "
-            f"{size / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f} GiB of memory; give a smaller one")
 
 
 def settle(config, dataset) -> None:

@@ -30,9 +30,13 @@ class Files(ImageDataset):
         if in_memory not in ("auto", True, False):
             raise ValueError(f"in_memory={in_memory} is not possible: give auto, true or false.")
         if not str(path).strip() or not self.path.exists():
-            raise FileNotFoundError(
-                f"There is nothing at '{path}': give the {self.kind} with your images, data.path=<path>."
-            )
+            what = f"There is nothing at '{path}': "
+            ways = {"data.path": f"give the {self.kind} with your images, data.path=<path>"}
+            error = FileNotFoundError(what + ways["data.path"])
+            error.what, error.ways = what, ways | {
+                "against": "put the images back, or compare with others, against=PATH", "complete": "give complete=PATH"
+            }
+            raise error
         files = sorted(self.find(), key=lambda file: file[0])
         self.files = self.images_among(files)
         if not self.files:
