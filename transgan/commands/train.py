@@ -23,7 +23,7 @@ from transgan.commands.run_folder import (
     write_description,
 )  # fmt: skip
 from transgan.commands.sources import training_data
-from transgan.errors import UserError, describe, setting_up
+from transgan.errors import UserError, describe, one_line, setting_up
 from transgan.files import expanded
 
 
@@ -136,6 +136,11 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
             num_sanity_val_steps=0,
             default_root_dir=str(folder),
         )
+        for logger in trainer.loggers:
+            try:
+                logger.experiment           # opens it: what it passes on to others is refused here, and not amid a run
+            except TypeError as error:
+                raise ValueError(f"logger: {one_line(error)}; leave that out") from error
         if config.batch_size % trainer.world_size:
             raise ValueError(
                 f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple"
