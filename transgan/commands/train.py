@@ -138,7 +138,7 @@ def fit(config, resolved: dict, module, dataset, heldout, previous: dict | None,
         )
         for logger in trainer.loggers:
             try:
-                logger.experiment           # opens it: what it passes on to others is refused here, and not amid a run
+                _ = logger.experiment       # opens it: what it passes on to others is refused here, and not amid a run
             except TypeError as error:
                 raise ValueError(f"logger: {one_line(error)}; leave that out") from error
         if config.batch_size % trainer.world_size:
