@@ -17,10 +17,10 @@ SIZE = Whole(most=4096)
 CHANNELS = Choice(of=(1, 3))
 SHARE = Number(most=1)
 PART = Number(most=1, above=0)                  # a share of something, and not nothing
-WEIGHT = Number()
+WEIGHT = Number(most=1e38)                      # as float32 holds
 KIMG = Number(above=0)
 EVERY = Number(above=0, hint=" kimg; one larger than the run switches it off")
-RATE = Scheduled(of=Number(most=1000))
+RATE = Scheduled(of=WEIGHT)
 SWITCH = Switch()
 OBJECT = Part(optional=True, made=True)
 PATH = Location(optional=True)
@@ -92,7 +92,7 @@ KEYS: dict[str, Kind] = {
     "gamma": Scheduled(of=WEIGHT), "beta": Scheduled(of=WEIGHT),
     "augment": Scheduled(of=SHARE), "augment.start": SHARE, "augment.end": SHARE,
     "ema_halflife": Scheduled(of=WEIGHT), "ema_halflife.share": WEIGHT, "limit": WEIGHT,
-    "start": Number(), "end": Number(), "warmup": Number(), "Cosine.kimg": WEIGHT, "Linear.kimg": WEIGHT,
+    "start": WEIGHT, "end": WEIGHT, "warmup": Number(), "Cosine.kimg": WEIGHT, "Linear.kimg": WEIGHT,
     "n_critic": Whole(most=1000), "clip": Number(above=0, optional=True),
     "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": Part(),
     "generator_start": OBJECT, "discriminator_start": OBJECT,
@@ -105,7 +105,7 @@ KEYS: dict[str, Kind] = {
     "drift": WEIGHT, "real": SWITCH, "fake": SWITCH, "every": Whole(), "penalty.share": PART,
     "sigma": Number(most=1000, above=0), "target": Number(most=1000, above=0),
     "consistency.real": WEIGHT, "consistency.fake": WEIGHT, "strength": PART,
-    "adaptive.target": Number(least=-1, most=1), "adaptive.kimg": KIMG, "adaptive.start": SHARE,
+    "adaptive.target": Number(least=-1e6, most=1e6), "adaptive.kimg": KIMG, "adaptive.start": SHARE,
     "supervision.levels": Whole(most=1000), "weight": WEIGHT, "floor": Number(most=1, below=1),
     "supervision.start": Number(most=1, above=0, below=1),
     # augmentation: shares of the images, and how far each goes

@@ -96,7 +96,8 @@ class Number(Kind):
     @property
     def says(self) -> str:
         least = f"a number from {self.least:g}" if self.above is None else f"a number above {self.above:g}"
-        return f"{least} to {self.most:,.12g}" if self.below is None else f"{least} to below {self.below:g}"
+        most = f"{self.most:,.12g}" if self.most < 1e15 else f"{self.most:g}"
+        return f"{least} to {most}" if self.below is None else f"{least} to below {self.below:g}"
 
 
 @dataclass(frozen=True, kw_only=True)
