@@ -56,7 +56,7 @@ class Kind:
 
     def refusal(self) -> ValueError:
         words = "".join(f"{word}, " for word in self.words)
-        return ValueError(f"it takes {words}{self.says}{' or null' * self.optional}{self.hint}")
+        return ValueError(f"it takes {words}{self.says}{', or null' * self.optional}{self.hint}")
 
 
 @dataclass(frozen=True, kw_only=True)
