@@ -7,6 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "transgan"
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "timm", "torchmetrics"}
+QUICK = {      # what an answer to a typing error needs
+    "cli", "overrides", "values", "keys", "kinds", "texts", "no_effect", "errors", "files", "launched", "saved", "trust",
+    "instantiation", "__init__", "__main__",
+}  # fmt: skip
 FUNCTIONS = {"losses", "penalties", "consistency", "supervision", "augmentation", "ema", "schedules"}
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
@@ -20,8 +24,13 @@ OURS = {  # part: the parts of ours that it may import
     "launched": set(),                      # the standard library alone, too
     "trust": set(),
     "instantiation": {"trust"},
+    "kinds": set(),
+    "texts": {"instantiation", "kinds"},
+    "keys": {"kinds", "texts"},
+    "no_effect": set(),
+    "values": {"keys", "kinds", "no_effect", "texts"},
     "saved": {"errors", "files"},
-    "overrides": {"errors", "instantiation", "saved", "trust"},
+    "overrides": {"errors", "saved", "trust", "values"},
     "cli": {"errors", "files", "launched", "overrides", "trust"},           # commands by name, through importlib
     "checkpoint": {"files", "instantiation", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
@@ -61,8 +70,7 @@ def violations(part: str, source: str, also: set[str] = frozenset()) -> set[str]
     outside = {n.split(".")[0] for n in names} - {"transgan"}
     if part in ("layers", "models"):
         bad |= outside - {"torch", "collections", "functools", "math"} - also
-    quick = ("cli", "overrides", "errors", "files", "launched", "saved", "trust", "instantiation", "__init__", "__main__")
-    if part in quick:
+    if part in QUICK:
         bad |= outside & HEAVY
     return bad
 

@@ -7,7 +7,7 @@ import signal
 import sys
 
 from transgan import __version__, trust
-from transgan.errors import UserError, is_out_of_memory
+from transgan.errors import OFFERED, UserError, is_out_of_memory
 from transgan.launched import launched
 
 HELP = """\
@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(unknown_command(command))
-        from transgan.overrides import compose, groups, typed_targets
+        from transgan.overrides import compose, groups, keys_of, typed_targets
 
         if {"-h", "--help"} & set(rest):
             print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
@@ -177,6 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
         rest = [word for word in rest if word != "--cfg"]
         with trust.also(*typed_targets(rest)):              # what a person types, that person trusts
             config = compose(command, rest)
+            OFFERED.set(frozenset(keys_of(config)))
             if show:
                 from omegaconf import OmegaConf
 

@@ -1,13 +1,14 @@
 """From the words on the command line to a configuration, with every mistake in them found at once.
 
-Hydra composes the groups and reads values; keys and types are checked here, so that a typing error is answered in a
-sentence before torch is imported, and so that a path may hold any character.
+Hydra composes the groups; keys and values are checked here, by what keys.py declares, so that a typing error is
+answered in a sentence before torch is imported, and so that a path may hold any character.
 """
 
 import difflib
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 
@@ -19,16 +20,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan import saved, trust
-from transgan.errors import UserError
-from transgan.instantiation import literal
+from transgan.errors import UserError, one_line
+from transgan.values import assign, flat, mistaken
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
 CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
 
-# Values of these are taken letter by letter: no commas, brackets or equal signs mean anything in them.
-PATHS = {"path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete"}
-LITERAL = PATHS | {"name", "seeds", "class"}
+# Keys of paths and names, in which somebody else may have written anything.
+LITERAL = {
+    "path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete",
+    "name", "seeds", "class",
+}  # fmt: skip
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
@@ -46,35 +49,98 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
     findings: list[str] = []
     values, choices, base = split(command, arguments, findings)
     try:
-        if base is not None:
-            config = saved.load(base)
-        else:
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                chosen = [f"{group}={choice}" for group, choice in choices.items()]
-                config = hydra_compose(command.replace("-", "_"), chosen)
-                if replaced := set(choices) & (PARTS | {"algorithm"}):
-                    plain = [word for word in chosen if not word.startswith("experiment=")]
-                    leave_out_foreign(config, hydra_compose("train", [*plain, "~experiment"]), replaced)
-            leave_out_unused(config, choices, findings)
-        for key, word in values:
-            assign(config, key, word, choices, findings)
-        for key in sorted(OmegaConf.missing_keys(config)):
-            if command == "summary" and not key.startswith(("generator.", "discriminator.")):
-                continue                                       # it needs neither data nor features
-            findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
-        if findings:
-            raise UserError(*findings)
-        resolved = OmegaConf.to_container(config, resolve=True)     # every ${...} must have a target
+        config = from_groups(command, choices, findings) if base is None else from_file(base)
+        settle(command, config, values, findings)
         if base is not None:
             with trust.also(*typed_targets(arguments)):
-                trust.require(resolved, f"config={base}: the file")
+                trust.require(OmegaConf.to_container(config, resolve=True), f"config={base}: the file")
         return config
     except trust.Untrusted as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(" ".join(str(error).split())) from error
+        raise UserError(*findings, one_line(error)) from error
+
+
+def settle(command: str, config: DictConfig, values: list[tuple[str, str]], findings: list[str]) -> None:
+    """Sets `values` in `config`, and sees that all of it makes sense. Raises UserError with all findings."""
+    for key, word in values:
+        assign(command, config, key, word, groups(), findings)
+    with told(values, findings):
+        missing = sorted(OmegaConf.missing_keys(config))
+    for key in missing:
+        if command == "summary" and not key.startswith(("generator.", "discriminator.")):
+            continue                                           # it needs neither data nor features
+        findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
+    if findings:
+        raise UserError(*findings)
+    words = {key.lstrip("+"): word for key, word in values}
+    with told(values):
+        resolved = OmegaConf.to_container(config, resolve=True)
+    if wrong := list(mistaken(command, resolved, words)):
+        own = [sentence for sentence in wrong if sentence.partition("=")[0] in words]
+        raise UserError(*(own or wrong))                       # and not all those that refer to them
+
+
+@contextmanager
+def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
+    """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
+    try:
+        yield
+    except (OmegaConfBaseException, RecursionError) as error:
+        given = ", ".join(f"{key}={word}" for key, word in values if "${" in word)
+        reason = f"{given}: it refers to nothing here, or to itself; write the value" if given else one_line(error)
+        raise UserError(*findings, reason) from error
+
+
+def keys_of(config: DictConfig) -> list[str]:
+    """All dotted keys, and those below a part that is another's value."""
+    return list(flat(OmegaConf.to_container(config, resolve=False)))
+
+
+def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:
+    """The command's defaults, with the choices of groups and nothing that belongs to others."""
+    own = groups_of(command)
+    for group in [group for group in choices if group not in own]:
+        findings.append(f"{group}={choices.pop(group)}: transgan {command} has no {group}; leave it out")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = [f"{group}={choice}" for group, choice in choices.items()]
+        config = hydra_compose(command.replace("-", "_"), chosen)
+        if replaced := set(choices) & (PARTS | {"algorithm"}):
+            plain = [word for word in chosen if not word.startswith("experiment=")]
+            leave_out_foreign(config, hydra_compose("train", [*plain, "~experiment"]), replaced)
+    leave_out_unused(config, choices, findings)
+    return config
+
+
+def from_file(path: str) -> DictConfig:
+    """A run's own config.yaml. What it says twice is said once again, so that a key given anew changes both."""
+    config = OmegaConf.to_container(saved.load(path))
+    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))     # keys that came after the run
+    config = {key: value for key, value in new.items() if key not in (*PARTS, "defaults")} | config
+    for key, value in config["algorithm"].items():
+        source = "autoencoder" if key == "network" else key
+        if source in PARTS & set(config) and value == config[source]:
+            config["algorithm"][key] = f"${{{source}}}"
+    for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
+        link(config.get(part), config, part)
+    config = OmegaConf.create(config)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def link(node, config: dict, place: str) -> None:
+    """Writes ${...} for values that follow a key of the run, where they are the same."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
+        follows = top in ("resolution", "channels", "num_classes") or place == "algorithm" and key in (
+            "batch_size", "seed", "mirror", "compile"
+        ) or place.startswith("algorithm.") and key == "kimg" or place == "metrics" and key == "extractor"
+        if follows and top in config and value == config[top]:
+            node[key] = f"${{{top}}}"
+        else:
+            link(value, config, f"{place}.{key}")
 
 
 def typed_targets(arguments: list[str]) -> set[str]:
@@ -83,7 +149,7 @@ def typed_targets(arguments: list[str]) -> set[str]:
     for argument in arguments:
         key, _, word = argument.removeprefix("--").partition("=")
         last = key.split(".")[-1]
-        if "/" in key or last in LITERAL:       # a path or a name, in which somebody else may have written anything
+        if "/" in key or last in LITERAL:
             continue
         if last == "_target_":
             found.add(word.strip().strip("'\""))
@@ -127,6 +193,15 @@ def groups() -> dict[str, list[str]]:
     return {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONF.iterdir() if folder.is_dir()
     }
+
+
+def groups_of(command: str) -> set[str]:
+    """The groups that a command has choices of."""
+    found = set()
+    for entry in OmegaConf.load(CONF / f"{command.replace('-', '_')}.yaml").get("defaults", ()):
+        found |= groups_of(entry) if isinstance(entry, str) and entry != "_self_" else set()
+        found |= set(entry) if not isinstance(entry, str) else set()
+    return found
 
 
 def split(command: str, arguments: list[str], findings: list[str]):
@@ -173,101 +248,3 @@ def positional(command: str, word: str, values: list, choices: dict, findings: l
         if os.path.isfile(os.path.expanduser(word)):
             choices.setdefault("data", "zip")
         values.append(("data.path", word))
-
-
-def assign(config: DictConfig, key: str, word: str, choices: dict, findings: list[str]) -> None:
-    """Sets one key after checking that it exists and that the value is of its kind."""
-    add, key = key.startswith("+"), key.lstrip("+")
-    keys = flat(OmegaConf.to_container(config, resolve=False))
-    if key not in keys and not add:
-        findings.append(unknown(key, keys))
-        return
-    default = keys.get(key)
-    if key.split(".")[-1] in PATHS and homeless(word):
-        findings.append(f"{key}={word}: this user has no home folder here; write the path without the ~")
-        return
-    value = parse(key, word, default)
-    if isinstance(default, list) and key in PATHS:
-        value = [*default, value]           # one word each
-    if not add and (wrong := mismatch(value, default)):
-        findings.append(f"{key}={word}: {wrong}")
-        return
-    if isinstance(default, float) and isinstance(value, int):
-        value = float(value)                # so that the key still takes any number when it is given again
-    # a schedule gives way to a number: merging would keep its parts
-    OmegaConf.update(config, key, value, merge=isinstance(value, dict), force_add=add)
-
-
-def homeless(word: str) -> bool:
-    """Whether a path begins at a home folder that nobody knows."""
-    return re.match(r"~($|[/\\])", word) is not None and os.path.expanduser(word) == word
-
-
-def parse(key: str, word: str, default):
-    """A word's value by Hydra's grammar; the word itself where a text is wanted or the grammar does not fit."""
-    last = key.split(".")[-1]
-    as_it_is = last in PATHS or last in LITERAL and not isinstance(default, list)
-    if as_it_is and word in ("null", "???") and default in (None, "???"):
-        return None
-    is_text = isinstance(default, str) and not default.startswith("${") and default != "auto"
-    is_text = is_text and not (default == "???" and word.startswith("{"))      # the class of a module and its arguments
-    if not as_it_is and not is_text:
-        try:
-            override = OverridesParser.create().parse_override(f"key={word}")
-            if not override.is_sweep_override():
-                return override.value()
-        except HydraException:
-            pass
-    if last in PATHS and word.startswith("~") and os.path.expanduser(word) == word:
-        word = os.path.abspath(word)        # the name of a file, not of a person's home
-    return literal(word)
-
-
-def mismatch(value, default) -> str | None:
-    """What is wrong with the kind of a value, judged by the value it replaces."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if isinstance(default, bool):
-        return None if isinstance(value, bool) else "it takes true or false"
-    if isinstance(default, int):
-        return None if number and isinstance(value, int) else "it takes a whole number"
-    if isinstance(default, float):
-        return None if number else "it takes a number"
-    if isinstance(default, list):
-        return None if isinstance(value, list) else f"it takes a list, such as [{word_of(value)}]"
-    if isinstance(default, dict):
-        schedule = str(default.get("_target_", "")).startswith("transgan.schedules")
-        if schedule:
-            return None if number or isinstance(value, dict) else "it takes a number, or keys of its schedule"
-        return None if isinstance(value, dict) else "it is a group of keys; give one of them, as in key.part=value"
-    return None
-
-
-def word_of(value) -> str:
-    return "64" if isinstance(value, str) else str(value)
-
-
-def flat(node, prefix: str = "") -> dict:
-    """All dotted keys of nested dicts, inner and outer, with their values."""
-    found = {}
-    for key, value in node.items():
-        found[prefix + str(key)] = value
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-    return found
-
-
-def unknown(key: str, keys: dict) -> str:
-    """The sentence for a key that does not exist, with the nearest one that does."""
-    if key == "data.path":
-        return ("data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train "
-                "PATH`")
-    every = [*keys, *groups()]
-    last = key.split(".")[-1]
-    same = [k for k in every if k.split(".")[-1] == last]
-    near = difflib.get_close_matches(key, same, 1, 0.0) or difflib.get_close_matches(key, every, 1, 0.75)
-    if not near:
-        by_last = {k.split(".")[-1]: k for k in reversed(every)}
-        near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)]
-        near = near or difflib.get_close_matches(key, every, 1)
-    hint = f"did you mean {near[0]}?" if near else "transgan train --cfg shows all keys"
-    return f"{key} is not an option; {hint}"

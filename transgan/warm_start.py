@@ -66,6 +66,8 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
         repeat(config, names, said, previous)
         return None
     if not names:
+        if "warm_start.sha256" in said:
+            raise UserError("warm_start.sha256: no network is from_gpt; add generator=from_gpt, or leave it out")
         if config.get("checkpoint") is not None:
             raise UserError(f"checkpoint={config.checkpoint}: nothing takes its weights; add generator=from_gpt, "
                             "discriminator=from_gpt or both, or start a run of the same networks with init_from=")

@@ -37,7 +37,7 @@ def test_what_it_needs_is_said(refused, tiny):
         ("adaptive=heldout_gap", "augmentation=shift"): "holdout=0.1",
         ("adaptive=real_signs", "augmentation=shift"): "adaptive=pair_signs or heldout_gap",
         ("adaptive=pair_signs", "augmentation=none"): "adaptive=none",
-        ("adaptive=pair_signs", "augmentation=shift", "adaptive.kimg=0"): "adaptive.kimg must be above 0",
+        ("adaptive=pair_signs", "augmentation=shift", "adaptive.kimg=0"): "adaptive.kimg=0: it takes a number above 0",
     }
     for words, way_out in cases.items():
         err = refused("train", *tiny, *words)

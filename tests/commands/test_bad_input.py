@@ -116,11 +116,11 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
         (["train", "generator.dim=16"], "generator.dim=16: it takes a list"),
         (["train", "generator.dim=wide"], "generator.dim=wide: it takes a list"),
         (["train", "--quick"], "--quick is not an option"),
-        (["train", "precision=16-mixed"], "precision=16-mixed is not for training here"),
+        (["train", "precision=16-mixed"], "precision=16-mixed: it takes 32-true or bf16-mixed; others are not for training"),
         (["train", "conditional=perhaps"], "conditional=perhaps: it takes auto, true or false"),
-        (["train", "kimg=0"], "must be more than 0"),
-        (["train", "log_every=0"], "an interval must be more than 0 kimg"),
-        (["train", "algorithm.n_critic=0"], "algorithm.n_critic must be at least 1"),
+        (["train", "kimg=0"], "kimg=0: it takes a number above 0"),
+        (["train", "log_every=0"], "log_every=0: it takes a number above 0"),
+        (["train", "algorithm.n_critic=0"], "algorithm.n_critic=0: it takes a whole number, 1 to 1,000"),
         (["train", "name=lr=3"], "name=lr=3: a run's name cannot hold an equal sign"),
         (["train", "config=nowhere.yaml"], "config=nowhere.yaml cannot be read"),
         (["train", "init_from=nowhere"], "there is no run folder or checkpoint at nowhere"),
@@ -261,7 +261,7 @@ def test_bad_choices_of_sample(refused, run):
         err = refused("sample", run, word)
         assert f"{word}: there is no such class; give 0 to 9, or one of 0, 1, 2" in err
     assert "to=gif: it takes png, grid or npz" in refused("sample", run, "to=gif")
-    assert "checkpoint must be best or last" in refused("sample", run, "checkpoint=first")
+    assert "checkpoint=first: it takes best or last" in refused("sample", run, "checkpoint=first")
 
 
 # Where it is written.

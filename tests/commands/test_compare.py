@@ -133,7 +133,7 @@ def test_runs_that_may_not_stand_in_one_table(inside, refused, two, tiny, pictur
         (["suite=digit"], ["did you mean digits?"]),
         (["suite=digits", "systems=[gann,vae]"], ["there is no gann in this suite; there are: image_gpt, "]),
         (["suite=digits", "systems=gan"], ["systems=gan: it takes a list"]),
-        (["suite=digits", "suite.kimg=0", "suite.seeds=[]"], ["suite.kimg=0.0", "suite.seeds=[]"]),
+        (["suite=digits", "suite.kimg=0", "suite.seeds=[]"], ["suite.kimg=0: it takes", "suite.seeds=[]"]),
         (["suite=digits", "suite.budgets=[seconds]"], ["suite.budgets=['seconds']: it takes [images], or [images,seconds]"]),
         (["suite=digits", "jobs=0", "checkpoint=first", "device=tpu"], ["jobs=0", "checkpoint=first", "device=tpu"]),
     ],

@@ -210,8 +210,10 @@ def test_other_sizes_can_be_asked_for(inside, sides, tmp_path):
 
 
 def test_all_findings_at_once(sentences, sides, tmp_path):
-    found = sentences("evaluate", tmp_path / "nowhere", "against=missing", "heldout=gone", "devices=0")
+    found = sentences("evaluate", tmp_path / "nowhere", "against=missing", "heldout=gone", "num_real=9")
     assert len(found) == 4
+    found = sentences("evaluate", tmp_path / "nowhere", "devices=0", "psi=nan", "num_samples=1", "checkpoint=first")
+    assert len(found) == 4          # of words, before anything is looked at
 
 
 def test_weights_that_are_missing_wrong_or_cut(sentences, sides, tmp_path):

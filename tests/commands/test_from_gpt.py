@@ -140,8 +140,8 @@ def test_runs_of_before_the_warm_start_go_on(inside, tmp_path):
         ([*BOTH, "resolution=16"], "resolution=16: the image GPT of checkpoint=runs/gpt has resolution 8"),
         ([*BOTH, "channels=3"], "channels=3: the image GPT of checkpoint=runs/gpt has channels 1"),
         ([*BOTH, "warm_start.generator.blocks=3"], "warm_start: blocks=3: the stack has 2"),
-        ([*BOTH, "warm_start.generator.layers=heads"], "warm_start: layers=heads: it takes all, attention, feedforward"),
-        ([*BOTH, "warm_start.generator.lr_factor=0.0"], "lr_factor=0 more than 0"),
+        ([*BOTH, "warm_start.generator.layers=heads"], ".layers=heads: it takes all, attention or feedforward"),
+        ([*BOTH, "warm_start.generator.lr_factor=0.0"], "lr_factor=0.0: it takes a number above 0"),
         (["algorithm=image_gpt", "generator=from_gpt"], "generator=from_gpt: this algorithm (Autoregressive) has no generator"),
         (["warm_start.generator.frozen=1"], "warm_start.generator.frozen is not an option"),
     ],
@@ -187,7 +187,7 @@ def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_
     assert bits[-1] < bits[0] - 0.1
     assert inside("sample", "runs/whole", "seeds=0-3", "to=grid", "complete=heldout")[0] == 0
     assert inside("summary", "runs/whole")[0] == 0
-    assert "mask_ratio=2: it takes a share" in refused(*words, "name=other", "algorithm.mask_ratio=2")
+    assert "mask_ratio=2: it takes a number above 0 to 1" in refused(*words, "name=other", "algorithm.mask_ratio=2")
 
     out = train(inside, "discriminator=from_gpt", "checkpoint=runs/whole", "name=gan", "warm_start.discriminator.frozen=9")
     assert "start   discriminator from the masked model of " in out and "copied 20 tensors, 6,440 parameters" in out

@@ -122,13 +122,13 @@ def test_start_from_other_weights(inside, tmp_path):
         (["train", *TINY, "loss=hinge"], "loss=hinge: this algorithm (Autoregressive) has no loss"),
         (["train", *TINY, "generator.dim=[3]"], "generator.dim is not an option; did you mean algorithm.network.dim?"),
         (["train", *TINY, "tokens.levels=16"], "tokens.levels=16: the images have 17 pixel values, and others than these"),
-        (["train", *TINY, "tokens.levels=1"], "tokens.levels=1: a pixel has 2 to 256 values"),
+        (["train", *TINY, "tokens.levels=1"], "tokens.levels=1: it takes a whole number, 2 to 256"),
         (["train", *TINY, "tokens=patches", "tokens.patch_size=3"], "patch_size 3 does not divide img_size 8"),
-        (["train", *TINY, "tokens=patches", "tokens.components=0"], "tokens.components=0: a mixture has at least one"),
+        (["train", *TINY, "tokens=patches", "tokens.components=0"], "tokens.components=0: it takes a whole number, 1 to"),
         (["train", *TINY, "algorithm.network.num_heads=3", "algorithm.network.dim=16"], "num_heads"),
         (["train", *TINY, "algorithm.network.dim=18"], "a sin-cos position table needs dim divisible by 4, not 18"),
         (["train", *TINY, "+algorithm.network.transformer.window_size=2"], "attention is either causal or windowed"),
-        (["train", *TINY, "precision=16-mixed"], "precision=16-mixed is not for training here"),
+        (["train", *TINY, "precision=16-mixed"], "precision=16-mixed: it takes 32-true or bf16-mixed"),
     ],
 )
 def test_refused_in_one_sentence(refused, words, sentence):
@@ -140,7 +140,7 @@ def test_refused_of_a_run(inside, refused, tmp_path):
     trained(inside, "kimg=0.032", "log_every=0.032")
     run = "runs/digits_gpt"
     assert "psi 0: it is the temperature here" in refused("sample", run, "psi=0")
-    assert "top_k=0: it takes a whole number, 1 or more" in refused("sample", run, "top_k=0")
+    assert "top_k=0: it takes a whole number, 1 to" in refused("sample", run, "top_k=0")
     err = refused("train", *TINY, "algorithm.network.dim=24")
     assert "algorithm.network.dim: 16 -> 24" in err and "holds a run of another architecture" in err
     err = refused("train", *TINY, "tokens.quantise=true")

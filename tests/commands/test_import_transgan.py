@@ -127,7 +127,7 @@ def test_other_files_are_refused(refused, inside, tmp_path):
     assert "a checkpoint is needed: `transgan import-transgan PATH`" in refused("import-transgan")
     assert "there is no checkpoint at nowhere.pth" in refused("import-transgan", "nowhere.pth")
     torch.save(contents, tmp_path / "theirs.pth")
-    assert "architecture=mnist: there are cifar10, stl10" in refused("import-transgan", "theirs.pth", "architecture=mnist")
+    assert "architecture=mnist: it takes cifar10, stl10" in refused("import-transgan", "theirs.pth", "architecture=mnist")
     for change, sentence in (
         (contents["dis_state_dict"], "holds a discriminator alone"),
         (contents | {"model": 1}, "model is unknown"),

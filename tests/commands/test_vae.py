@@ -79,12 +79,12 @@ def test_trained_sampled_evaluated_and_counted(inside, refused, tmp_path, experi
 @pytest.mark.parametrize(
     "more, sentence",
     [
-        (["autoencoder.num_latents=0"], "autoencoder.num_latents=0: it takes at least one"),
+        (["autoencoder.num_latents=0"], "autoencoder.num_latents=0: it takes a whole number, 1 to"),
         (["autoencoder.observation.levels=16"], "autoencoder.observation.levels=16: the images have 17 pixel values"),
-        (["autoencoder.observation.components=0"], "autoencoder.observation.components=0: a mixture has at least one"),
+        (["autoencoder.observation.components=0"], "autoencoder.observation.components=0: it takes a whole number, 1 to"),
         (["autoencoder.encoder.dim=[4,4,4,4,4]"], "autoencoder.encoder.dim asks to halve 8 px 4 times"),
-        (["algorithm.free_bits=-1.0"], "algorithm.free_bits=-1: it takes 0 or more"),
-        (["algorithm.bound_draws=0"], "algorithm.bound_draws=0: it takes a whole number, 1 or more"),
+        (["algorithm.free_bits=-1.0"], "algorithm.free_bits=-1.0: it takes a number from 0"),
+        (["algorithm.bound_draws=0"], "algorithm.bound_draws=0: it takes a whole number, 1 to"),
         (["tokens=pixels"], "tokens=pixels: this algorithm (Variational) has no tokens"),
         (["autoencoder=vae"], "autoencoder=vae: there is no such autoencoder"),
     ],

@@ -83,8 +83,6 @@ def measured(config: DictConfig, arguments: list[str], team: Team, console) -> i
 def check(config) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
     found = []
-    if not isinstance(config.devices, int) or config.devices < 1:
-        found.append(f"devices={config.devices}: it takes a number of processes, 1 or more")
     if config.against is not None and config.get("data"):
         found.append("against= and data= both name the real images; give one of them")
     if config.num_real is not None:
@@ -101,6 +99,9 @@ def check(config) -> None:
     for key in ("against", "heldout"):
         if config[key] is not None and not files.expanded(config[key]).exists():
             found.append(f"{key}={config[key]}: there is nothing at this path")
+    for key in ("out", "export"):
+        if config[key] is not None and files.expanded(config[key]).is_dir():
+            found.append(f"{key}={config[key]}: there is a folder of this name; give the file to write")
     try:
         device_named(config.device)
     except UserError as error:
@@ -143,10 +144,14 @@ def judge_config(config: DictConfig, trained: dict | None) -> dict:
 
 
 def device_named(name: str) -> str:
+    """The device that auto, cpu, cuda or cuda:1 means here. Raises UserError."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
+    if name == "cpu":
+        return name
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not gpus:
         raise UserError(f"device={name}: this machine has no GPU that torch can use; use device=cpu")
-    if name != "cpu" and not name.startswith("cuda"):
-        raise UserError(f"device={name}: it takes auto, cpu or cuda")
+    if int(name.partition(":")[2] or 0) >= gpus:
+        raise UserError(f"device={name}: this machine has {gpus} GPU; the first is cuda:0")
     return name

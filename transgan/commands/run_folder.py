@@ -86,8 +86,6 @@ def keep_log(path: Path) -> None:
 
 def prepare(folder: Path) -> None:
     """Makes the folders of a run. Raises UserError."""
-    if "=" in folder.name:
-        raise UserError(f"name={folder.name}: a run's name cannot hold an equal sign; give another name=")
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:

@@ -17,6 +17,8 @@ from transgan.commands.run_folder import open_console
 from transgan.commands.sources import pictures, training_data
 from transgan.errors import UserError, setting_up
 
+MOST = 10_000_000       # images of one command
+
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     with setting_up():
@@ -57,11 +59,16 @@ def check(config, seeds: list[int]) -> None:
         found += wrong_suffix("out", config.out, *FORMATS)
     elif config.to == "npz":
         found += wrong_suffix("out", config.out, ".npz")
-    elif config.to != "png":
-        found.append(f"to={config.to}: it takes png, grid or npz")
-    columns = config.columns
-    if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
-        found.append(f"columns={columns}: it takes a whole number, 1 or more, or null for a square")
+    if config.columns is not None and config.to != "grid":
+        found.append(f"columns={config.columns}: to={config.to} has no columns; add to=grid, or leave it out")
+    if config.rows is not None and config.complete is None:
+        found.append(f"rows={config.rows}: it says how much of an image complete= keeps; add that, or leave it out")
+    if config.out is not None and config.to != "png" and files.expanded(config.out).is_dir():
+        found.append(f"out={config.out}: there is a folder of this name; give the file to write")
+    try:
+        device_named(config.device)
+    except UserError as error:
+        found += error.findings
     if found:
         raise UserError(*found)
 
@@ -70,10 +77,15 @@ def parse_seeds(text: str) -> list[int]:
     """`7`, `0-63`, `1,5,9-12` to a list of seeds. Raises UserError."""
     seeds: list[int] = []
     for part in str(text).split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
-        if match is None or (match[2] is not None and int(match[2]) < int(match[1])):
+        match = re.fullmatch(r"\s*([0-9]{1,19})(?:\s*-\s*([0-9]{1,19}))?\s*", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
             raise UserError(f"seeds={text}: write 7, 0-63 or 1,5,9-12")
-        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last >= 2**63:
+            raise UserError(f"seeds={text}: a seed is at most {2**63 - 1}")
+        if len(seeds) + last - first >= MOST:
+            raise UserError(f"seeds={text}: these are more than {MOST:,} images at once; draw them in several parts")
+        seeds += range(first, last + 1)
     return seeds
 
 

@@ -33,4 +33,9 @@ def pictures(path: str | Path, resolution: int | None = None, channels: int | No
         return Npz(path, resolution, channels)
     if path.is_file() and not zipfile.is_zipfile(path):
         raise UserError(f"{path} is neither a folder nor a zip of images")
-    return (Zip if path.is_file() else Folder)(path, resolution, channels)
+    try:
+        return (Zip if path.is_file() else Folder)(path, resolution, channels)
+    except ValueError as error:             # data.* says nothing about these
+        error.ways = {key: way for key, way in getattr(error, "ways", {"": ""}).items() if not key.startswith("data.")}
+        error.what = getattr(error, "what", str(error))
+        raise

@@ -44,8 +44,15 @@ class Run:
         if config.resolution not in (None, resolution) or config.channels not in (None, channels):
             raise UserError(f"this run makes images of {resolution} px and {channels} channel(s); leave resolution= "
                             "and channels= out")
-        real, kept = training_data(self.trained)
-        if real.fingerprint != self.saved["data"] and config.against is None and not config.get("data"):
+        others = config.against is not None or config.get("data")
+        try:
+            real, kept = training_data(self.trained)
+        except (ValueError, OSError):
+            if not others:
+                raise
+            real = kept = None
+            self.notes.append("the images the run was trained on are not here any more")
+        if not others and real.fingerprint != self.saved["data"]:
             self.notes.append("these are not the images the run was trained on")
         heldout = heldout_of(config, judge, real, kept, resolution, channels)
         self.unseen = kept if heldout is None else heldout

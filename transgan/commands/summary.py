@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from transgan import checkpoint, trust, warm_start
+from transgan.commands.classes import strange_arguments
 from transgan.commands.run_folder import open_console
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import make
@@ -19,6 +20,7 @@ from transgan.instantiation import make
 def main(config, arguments: list[str]) -> int:
     """Prints parameters and multiply-accumulates of each network and of its parts."""
     with setting_up():
+        check(config, arguments)
         console = open_console()
         note = None
         if config.run is not None:
@@ -49,6 +51,19 @@ def main(config, arguments: list[str]) -> int:
     if note:
         console.print(f"note    {note}")
     return 0
+
+
+def check(config, arguments: list[str]) -> None:
+    """Refuses keys beside run=, whose own configuration is shown, and classes that are none."""
+    if config.run is None:
+        algorithm = OmegaConf.to_container(config, resolve=True)["algorithm"]
+        if found := list(strange_arguments(algorithm, "algorithm")):
+            raise UserError(*found)
+        return
+    keys = [word.lstrip("-+").partition("=")[0] for word in arguments if "=" in word]
+    if others := [key for key in keys if key not in ("run", "json", "debug") and "/" not in key]:
+        raise UserError(f"{', '.join(f'{key}=' for key in others)}: the configuration is that of {config.run}; leave "
+                        "them out, or the run")
 
 
 def classes(config) -> tuple[int, str | None]:

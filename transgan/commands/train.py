@@ -13,9 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint, files, warm_start
 from transgan.callbacks.stopping import Stop, Stopped
+from transgan.commands.classes import strange_arguments
 from transgan.commands.continuing import jumps
 from transgan.commands.ending import report
 from transgan.commands.lock import CANNOT, Lock
+from transgan.commands.machine import impossible_here, require_memory
 from transgan.commands.output import complain
 from transgan.commands.run_folder import (
     differences,
@@ -31,7 +33,7 @@ from transgan.commands.run_folder import (
 from transgan.commands.sources import training_data
 from transgan.commands.stopped import kept, name_of, out_of_memory, raise_as_users, say_stopped
 from transgan.commands.team import Team, trainer_of
-from transgan.errors import UserError, is_out_of_memory, setting_up
+from transgan.errors import UserError, is_out_of_memory, one_line, setting_up
 from transgan.instantiation import literal, make
 from transgan.launched import launched, left_alone
 
@@ -111,6 +113,8 @@ def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team,
     resolved = OmegaConf.to_container(config, resolve=True)
     if previous is not None and (jump := jumps(previous, resolved)):
         console.print(f"plan    {jump}")
+    # the weights and their average; on a CPU also the gradients and Adam's two moments
+    require_memory(checkpoint.without_weights(resolved), 5 if team.device.type == "cpu" else 2)
     torch.manual_seed(config.seed)
     module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
     if previous is None and config.init_from is not None:
@@ -182,6 +186,11 @@ def fit(
         trainer.callbacks += [each for each in callbacks if each is not None]
         if config.get("logger"):
             trainer.logger = make(config.logger)
+        for logger in trainer.loggers:
+            try:
+                _ = logger.experiment       # opens it: what it passes on to others is refused here, and not amid a run
+            except TypeError as error:
+                raise ValueError(f"logger: {one_line(error)}; leave that out") from error
         data = ImageData(dataset, config.batch_size, config.seed, config.num_workers)
         console.print(
             f"model   {', '.join(f'{name} {size / 1e6:.2f} M' for name, size in sizes(module).items())} parameters; "
@@ -234,26 +243,8 @@ def seconds_of(limit) -> float | None:
 
 def check(config) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
-    found = []
-    if str(config.precision) not in ("32-true", "bf16-mixed"):
-        found.append(
-            f"precision={config.precision} is not for training here: one loss scale does not fit two networks, and "
-            "bf16-mixed needs none; use 32-true or bf16-mixed"
-        )
-    if config.conditional not in ("auto", True, False):
-        found.append(f"conditional={config.conditional}: it takes auto, true or false")
-    if config.threads is not None and (not isinstance(config.threads, int) or config.threads < 1):
-        found.append(f"threads={config.threads}: it takes a number of threads, 1 or more, or null")
-    if config.kimg <= 0 or config.batch_size < 1 or config.grid < 1:
-        found.append("kimg, batch_size and grid must be more than 0")
-    accelerator = config.trainer.get("accelerator", "auto")
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
-    devices = config.trainer.get("devices", 1)
-    gpus = torch.cuda.device_count()
-    if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
-        found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
-    found += logger_findings(config)
+    found = list(strange_arguments(OmegaConf.to_container(config, resolve=True)))
+    found += impossible_here(config) + logger_findings(config)
     if found:
         raise UserError(*found)
 

@@ -30,9 +30,13 @@ class Files(ImageDataset):
         if in_memory not in ("auto", True, False):
             raise ValueError(f"in_memory={in_memory} is not possible: give auto, true or false.")
         if not str(path).strip() or not self.path.exists():
-            raise FileNotFoundError(
-                f"There is nothing at '{path}': give the {self.kind} with your images, data.path=<path>."
-            )
+            what = f"There is nothing at '{path}': "
+            ways = {"data.path": f"give the {self.kind} with your images, data.path=<path>"}
+            error = FileNotFoundError(what + ways["data.path"])
+            error.what, error.ways = what, ways | {
+                "against": "put the images back, or compare with others, against=PATH", "complete": "give complete=PATH"
+            }
+            raise error
         files = sorted(self.find(), key=lambda file: file[0])
         self.files = self.images_among(files)
         if not self.files:
@@ -84,7 +88,7 @@ class Files(ImageDataset):
             sizes, reasons = check_all(names, (self.identity(), self.version()), read, self.resolution, self.channels)
         self.skipped = [(names[i], reasons[i]) for i in sorted(reasons)]
         if len(reasons) == len(names) or (reasons and on_error == "raise"):
-            raise ValueError(self._complaint(everything=len(reasons) == len(names)))
+            raise self._complaint(everything=len(reasons) == len(names))
         good = [i for i in range(len(names)) if i not in reasons]
         if reasons:
             self.files = [self.files[i] for i in good]
@@ -94,15 +98,16 @@ class Files(ImageDataset):
         self.hold(images, labels, class_names, [sizes[i] for i in good])
 
     def _complaint(self, everything):
+        """A ValueError with `what` is wrong, and `ways` out by the key that each needs: a command may not have it."""
         listed = "\n".join(f"  {name}: {reason}" for name, reason in self.skipped[:20])
         more = f"\n  and {len(self.skipped) - 20:,} more" if len(self.skipped) > 20 else ""
-        way_out = "repair or remove them, or go on without them: data.on_error=skip"
+        what = f"{len(self.skipped):,} of {len(self.files):,} images in {self.path} cannot be read:\n{listed}{more}\n"
+        ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
         if everything:
-            way_out = "there is nothing to train on."
-        return (
-            f"{len(self.skipped):,} of {len(self.files):,} images in {self.path} cannot be read:\n"
-            f"{listed}{more}\n{way_out}"
-        )
+            ways = {"": "there is nothing to train on."}
+        error = ValueError(what + ", or ".join(ways.values()))
+        error.what, error.ways = what, ways
+        return error
 
     def identity(self):
         return [(name, stamp) for name, _, stamp in self.files]
@@ -187,7 +192,7 @@ class Zip(Files):
         if locked:
             raise ValueError(
                 f"{self.path} holds {len(locked):,} files locked with a password (the first is {locked[0]}): "
-                "unpack it and use data=folder, or pack it again without a password."
+                "unpack it and give the folder, or pack it again without a password."
             )
         return result
 

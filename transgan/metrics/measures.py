@@ -170,8 +170,8 @@ class Copies:
     def __call__(self, fake: Features, real: Reference, heldout: Reference | None) -> Outcome:
         if heldout is None or len(heldout.features) < FEWEST_HELDOUT:
             return Outcome({}, flags={"no_memorisation": (
-                f"memorisation is not measured: it needs {FEWEST_HELDOUT} real images kept out of training, by "
-                "heldout=PATH or by training with holdout=0.1"
+                f"memorisation is not measured: it needs {FEWEST_HELDOUT} real images kept out: train "
+                "with holdout=0.1, or give transgan evaluate heldout=PATH"
             )})
         metric = Memorisation(max_samples=self.max_samples, **ALONE)
         metric.update(real.features.rows, "train")

@@ -73,8 +73,8 @@ class Backbone(Extractor):
 
         def missing(what):
             return (f"Backbone {self.model_name}: {what}; looked for {', '.join(files)} in $TRANSGAN_WEIGHTS and for "
-                    f"{hub} in the Hugging Face cache: name a file with extractor.weights=PATH, or let it be fetched "
-                    f"with extractor.download=true.")
+                    f"{hub} in the Hugging Face cache: name a file with extractor=timm:{self.model_name} "
+                    f"extractor.weights=PATH, or let it be fetched with extractor.download=true there.")
         return sources.find([("extractor.weights", self.weights)], cached(), self.download, fetch, missing)
 
     def _network(self, path, published):

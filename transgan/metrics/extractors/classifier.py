@@ -62,8 +62,12 @@ class Classifier(Extractor):
     def prepare(self, dataset):
         """Train on the `dataset`, or take the weights of an earlier, equal training from the cache."""
         if dataset.num_classes < 2 or len(dataset.labels.unique()) < 2:
-            raise ValueError("The classifier learns from labels and these images have none (or a single class): put "
-                             "every class in a sub-folder of its own, or use extractor=inception or metrics=none.")
+            what = "The classifier learns from labels and these images have none (or a single class): "
+            ways = {"": "put every class in a sub-folder of its own", "extractor": "use extractor=inception",
+                    "evaluate_every": "train with metrics=none"}
+            error = ValueError(what + ", or ".join(ways.values()))
+            error.what, error.ways = what, ways
+            raise error
         if self.key != self._key(dataset):
             self.network = None               # other images, another network
         super().prepare(dataset)

@@ -64,7 +64,7 @@ class DINOv2(Extractor):
     def _missing(self, what):
         return (f"{self.name}: {what}; get {self.file} from {self.address} and put it into the folder "
                 f"$TRANSGAN_WEIGHTS or at {sources.torch_hub(self.file)}, or name another place with "
-                f"extractor.weights=PATH, or let it be fetched with extractor.download=true.")
+                f"extractor=dinov2 extractor.weights=PATH, or let it be fetched with extractor.download=true there.")
 
 
 def resampled(embedding, grid):

@@ -55,8 +55,8 @@ class Inception(Extractor):
 
 def _missing(what):
     return (f"Inception: {what}; get {FILE} (SHA-256 {SHA256}) from {ADDRESS} and put it at {sources.torch_hub(FILE)}, "
-            f"or name another place with extractor.weights=PATH, or let it be fetched with extractor.download=true; "
-            f"extractor=classifier needs no download.")
+            f"or name another place with extractor=inception extractor.weights=PATH, or let it be fetched with "
+            f"extractor=inception extractor.download=true; extractor=classifier needs no download.")
 
 
 def _verify(path, size, digest):

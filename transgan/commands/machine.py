@@ -1,0 +1,87 @@
+"""What this machine cannot do: devices and processes it has not, networks and batches larger than its memory."""
+
+import importlib.util
+import os
+
+import torch
+from hydra.utils import get_class
+from pytorch_lightning.strategies import StrategyRegistry
+
+from transgan.errors import UserError
+from transgan.instantiation import make
+
+
+def impossible_here(config) -> list[str]:
+    """A sentence for everything a configuration of `transgan train` asks for that this machine has not."""
+    found = []
+    accelerator = config.trainer.get("accelerator", "auto")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        found.append(f"trainer.accelerator={accelerator}: this machine has no GPU that torch can use; use trainer=cpu")
+    missing = {"mps": not torch.backends.mps.is_available(), "tpu": importlib.util.find_spec("torch_xla") is None}
+    if missing.get(accelerator):
+        found.append(f"trainer.accelerator={accelerator}: this machine has none that torch can use; use trainer=cpu")
+    strategy = config.trainer.get("strategy", "auto")
+    if isinstance(strategy, str) and strategy not in (known := ("auto", *StrategyRegistry.available_strategies())):
+        found.append(f"trainer.strategy={strategy}: Lightning has no such strategy; there are {', '.join(known)}")
+    devices = config.trainer.get("devices", 1)
+    gpus = torch.cuda.device_count()
+    if accelerator in ("gpu", "cuda") and isinstance(devices, int) and devices > gpus > 0:
+        found.append(f"trainer.devices={devices}: this machine has {gpus} GPU; give that many or fewer")
+    on_cpu = accelerator == "cpu" or accelerator == "auto" and not gpus and not torch.backends.mps.is_available()
+    if on_cpu and devices != "auto" and (not isinstance(devices, int) or devices < 1):
+        found.append(f"trainer.devices={devices}: a CPU's processes have no numbers; give how many of them, such as 1")
+    nodes = config.trainer.get("num_nodes", 1)
+    if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
+        found.append(f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
+                     "wait for them; start it by srun or torchrun on every machine, or leave it out")
+    if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
+        known = ", ".join(torch.compiler.list_backends())
+        found.append(f"compile={config.compile}: torch has no such backend here; there are {known}")
+    if sentence := batch_memory(config):
+        found.append(sentence)
+    return found
+
+
+def batch_memory(config) -> str | None:
+    """A sentence if not even the pixels of one batch, as float numbers, fit into this machine's memory."""
+    size = 4 * config.batch_size * config.channels * config.resolution**2
+    if size <= memory():
+        return None
+    return (f"batch_size={config.batch_size} with resolution={config.resolution}: the pixels of one batch take "
+            f"{size / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f} GiB of memory; give a smaller one")
+
+
+def require_memory(config: dict, copies: int) -> None:
+    """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
+
+    `config` is a whole resolved configuration, whose algorithm names the networks.
+    """
+    algorithm = config["algorithm"]
+    try:
+        with torch.device("meta"):
+            sizes = {name: held(make(algorithm[name])) for name in get_class(algorithm["_target_"]).networks}
+    except (RuntimeError, OverflowError) as error:      # numbers that no tensor can have
+        if isinstance(error, RuntimeError) and "overflow" not in str(error):
+            return                                      # making it for real says better what is wrong
+        raise UserError("the networks are larger than any memory; give a smaller dim, depth or resolution") from error
+    except Exception:
+        return
+    need, there = copies * sum(sizes.values()), memory()
+    if need > there:
+        listed = ", ".join(f"{name} {size / 2**30:,.1f} GiB" for name, size in sizes.items())
+        raise UserError(f"training these networks takes {need / 2**30:,.0f} GiB of memory at least ({listed}, "
+                        f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
+                        "resolution")
+
+
+def held(network) -> int:
+    """Bytes of the parameters and buffers of a network."""
+    return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))
+
+
+def memory() -> int:
+    """Bytes of this machine's memory."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):       # not every system says
+        return 2**63

@@ -1,0 +1,193 @@
+"""What every key takes. A new key in conf/ needs a line here, which a test asks for.
+
+A line is found by the whole key, else by the class the key is an argument of (`ImageGPT.dim`), else by as much of the
+key's end as there is a line for (`gamma.start` before `start`). A key that a command has of its own is in COMMANDS.
+"""
+
+from transgan.kinds import Choice, Either, Free, Items, Kind, Number, Part, Scheduled, Switch, Whole
+from transgan.texts import Label, Location, Name, Text
+
+SEED = Whole(least=0, most=2**63 - 1)
+BLOCK_SEED = Whole(least=0, most=10**12)        # of blocks of a million seeds each
+WIDTH = Whole(most=2**16)
+DEPTH = Whole(most=1000)
+WIDTHS = Items(of=WIDTH)
+HEADS = Items(of=Whole(most=4096), example="[4]")
+SIZE = Whole(most=4096)
+CHANNELS = Choice(of=(1, 3))
+SHARE = Number(most=1)
+PART = Number(most=1, above=0)                  # a share of something, and not nothing
+WEIGHT = Number(most=1e38)                      # as float32 holds
+KIMG = Number(above=0)
+EVERY = Number(above=0, hint=" kimg; one larger than the run switches it off")
+RATE = Scheduled(of=WEIGHT)
+SWITCH = Switch()
+OBJECT = Part(optional=True, made=True)
+PATH = Location(optional=True)
+WINDOWS = Items(of=Whole(most=4096, optional=True), example="[null,8]", optional=True)
+NUM_SAMPLES = Whole(least=2, most=1_000_003, optional=True)         # as metrics/judge.py takes
+BLOCKS = Whole(most=1000)
+DEVICE = Text(what="auto, cpu or cuda", pattern=r"auto|cpu|cuda(:\d{1,4})?")
+DEVICES = Either(
+    of=(Choice(of=(-1,)), Whole(most=1024), Items(of=Whole(least=0, most=1023), example="[0,1]")), words=("auto",)
+)
+CLASS = Text(what="a class by its full name, such as package.module.Class", pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+WORDS = Items(of=Text(), example="[a,b]")
+
+KEYS: dict[str, Kind] = {
+    # the run
+    "name": Label(),
+    "train.name": Name(),
+    "runs": Location(), "seed": SEED, "resolution": SIZE, "channels": CHANNELS,
+    "conditional": Switch(words=("auto",)),
+    "num_classes": Whole(least=0, most=10**6, optional=True),
+    "holdout": Number(most=1, below=1), "mirror": SWITCH, "batch_size": Whole(most=2**20), "kimg": KIMG,
+    "precision": Choice(of=("32-true", "bf16-mixed"), hint="; others are not for training here, where one loss scale "
+                                                           "does not fit two networks"),
+    "compile": Text(what="the name of a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),
+    "checkpoint": PATH, "init_from": PATH,
+    "log_every": EVERY, "sample_every": EVERY, "evaluate_every": EVERY, "checkpoint_every": EVERY,
+    "evaluate_at_start": SWITCH, "evaluate_share": PART, "grid": Whole(most=10_000),
+    "threads": Whole(most=256, optional=True), "num_workers": Whole(least=0, most=1024),
+    "force": SWITCH, "debug": SWITCH, "json": SWITCH,
+    "warm_start.source": PATH, "warm_start.sha256": Text(optional=True),
+    "warm_start.generator": OBJECT, "warm_start.discriminator": OBJECT,
+    "run": PATH, "out": PATH, "path": Location(), "against": PATH, "heldout": PATH, "export": PATH,
+    # the data
+    "data.path": Location(), "data.on_error": Choice(of=("raise", "skip")),
+    "data.in_memory": Switch(words=("auto",)), "data.limit": Whole(most=10**9, optional=True),
+    "data.download": SWITCH, "data.train": SWITCH, "data.split": Text(), "data.category": Text(),
+    # the networks
+    "img_size": SIZE, "in_chans": Whole(most=4096), "latent_dim": WIDTH, "style_dim": WIDTH, "stem_dim": WIDTH,
+    "hidden_dim": WIDTH, "mapping_depth": Whole(least=0, most=100), "image_heads": Whole(most=1000),
+    "dim": WIDTHS, "depth": Items(of=Whole(least=0, most=1000), example="[2]"), "num_heads": HEADS,
+    "patch_size": Whole(most=4096), "window_size": WINDOWS, "mlp_ratio": Number(most=1000, above=0),
+    "init_values": Number(most=1000, optional=True),
+    "upsample": Items(of=Part(made=True), least=0, example="[{_target_: ...}]"),
+    "enter": SWITCH, "checkpointing": SWITCH, "relative_position": SWITCH, "noise": SWITCH, "cross_attention": SWITCH,
+    "qk_norm": SWITCH, "qkv_bias": SWITCH, "rotary": SWITCH, "trainable": SWITCH, "pretrained": SWITCH,
+    "drop_path": Number(most=1, below=1), "output": OBJECT, "weight_norm": OBJECT,
+    "overlap": Whole(least=0, most=4096), "halvings": Whole(least=0, most=13),
+    "norm_layer.eps": Number(most=1, above=0),
+    "ImageGPT.dim": WIDTH, "ImageGPT.depth": DEPTH, "ImageGPT.num_heads": Whole(most=4096),
+    "MaskedImages.dim": WIDTH, "MaskedImages.depth": DEPTH, "MaskedImages.num_heads": Whole(most=4096),
+    "PixelRNN.dim": WIDTH, "PixelRNN.depth": DEPTH,
+    "ViTEncoder.dim": WIDTH, "ViTEncoder.depth": DEPTH, "ViTEncoder.num_heads": Whole(most=4096),
+    "ViTDecoder.dim": WIDTH, "ViTDecoder.depth": DEPTH, "ViTDecoder.num_heads": Whole(most=4096),
+    "Transformer.window_size": Whole(most=4096, optional=True),
+    "Discriminator.patch_size": Items(of=Whole(most=4096), example="[2,4]"),
+    "BackboneDiscriminator.dim": WIDTH, "out_indices": Items(of=Whole(least=0, most=1000), example="[2,5,8,11]"),
+    "num_latents": WIDTH, "components": Whole(most=1000), "colours": Whole(least=2, most=4096),
+    "tokens.levels": Whole(least=2, most=256), "observation.levels": Whole(least=2, most=256), "quantise": SWITCH,
+    "transformer.patch_size": Whole(most=4096),
+    "model_name": Text(), "model": Text(), "weights": PATH, "download": SWITCH,
+    "MobileNetV2.weights": Location(), "ResNet56Cifar10.weights": Location(),
+    # how they are trained
+    **dict.fromkeys(("algorithm.network", "algorithm.generator", "algorithm.discriminator", "algorithm.loss",
+                     "algorithm.penalty", "algorithm.consistency", "algorithm.augmentation", "algorithm.adaptive",
+                     "algorithm.supervision", "algorithm.optimizer", "network.tokens"), Part()),
+    "generator_lr": RATE, "discriminator_lr": RATE, "lr": RATE,
+    "beta2": Scheduled(of=Number(most=1, below=1), optional=True), "beta2.start": Number(most=1, below=1),
+    "beta2.end": Number(most=1, below=1),
+    "gamma": Scheduled(of=WEIGHT), "beta": Scheduled(of=WEIGHT),
+    "augment": Scheduled(of=SHARE), "augment.start": SHARE, "augment.end": SHARE,
+    "ema_halflife": Scheduled(of=WEIGHT), "ema_halflife.share": WEIGHT, "limit": WEIGHT,
+    "start": WEIGHT, "end": WEIGHT, "warmup": Number(), "Cosine.kimg": WEIGHT, "Linear.kimg": WEIGHT,
+    "n_critic": Whole(most=1000), "clip": Number(above=0, optional=True),
+    "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": Part(),
+    "generator_start": OBJECT, "discriminator_start": OBJECT,
+    "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),
+    "free_bits": WEIGHT, "bound_draws": Whole(most=10**6), "draw_pixels": SWITCH,
+    "optimizer.betas": Items(of=Number(most=1, below=1), count=2, example="[0.0,0.99]"),
+    "optimizer.eps": Number(most=1), "optimizer.weight_decay": Number(most=1000),
+    "layers": Choice(of=("all", "attention", "feedforward")), "blocks": Whole(most=1000, optional=True),
+    "norms": SWITCH, "frozen": WEIGHT, "lr_factor": Number(most=1000, above=0),
+    "drift": WEIGHT, "real": SWITCH, "fake": SWITCH, "every": Whole(), "penalty.share": PART,
+    "sigma": Number(most=1000, above=0), "target": Number(most=1000, above=0),
+    "consistency.real": WEIGHT, "consistency.fake": WEIGHT, "strength": PART,
+    "adaptive.target": Number(least=-1e6, most=1e6), "adaptive.kimg": KIMG, "adaptive.start": SHARE,
+    "supervision.levels": Whole(most=1000), "weight": WEIGHT, "floor": Number(most=1, below=1),
+    "supervision.start": Number(most=1, above=0, below=1),
+    # augmentation: shares of the images, and how far each goes
+    **dict.fromkeys(("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac", "lumaflip", "hue",
+                     "probability", "xint_max", "rotate_max", "hue_max", "translation", "cutout", "smallest",
+                     "largest"), SHARE),
+    **dict.fromkeys(("scale_std", "aniso_std", "xfrac_std", "brightness_std", "contrast_std", "saturation_std", "std",
+                     "brightness", "contrast", "saturation"), Number(most=100)),
+    **{f"Colour.{key}": SHARE for key in ("brightness", "contrast", "saturation")},
+    "batch": Whole(most=2**20, optional=True), "steps.translation": Part(), "steps.cutout": Part(),
+    "steps.hue": Part(),
+    # metrics
+    "metrics.extractor": OBJECT,
+    "metrics.num_samples": NUM_SAMPLES, "metrics.seed": BLOCK_SEED, "metrics.blocks": BLOCKS,
+    "metrics.batch_size": Whole(most=2**16), "with_heldout": SWITCH, "per_class": SWITCH, "infinity": SWITCH,
+    "subsets": Whole(most=10**5), "subset_size": Whole(least=2, most=10**6), "splits": Whole(most=10**4),
+    "k": Whole(most=10**4), "max_samples": Whole(least=2, most=10**7),
+    "steps": Whole(most=10**7), "augmentation.steps": Part(), "extractor.batch_size": Whole(most=2**16),
+    "extractor.check": SWITCH, "module": Part(made=True), "extractor.name": Text(),
+    # Lightning
+    "trainer.accelerator": Choice(of=("auto", "cpu", "gpu", "cuda", "mps", "tpu")), "trainer.devices": DEVICES,
+    "trainer.max_time": Either(of=(Text(what="a time as DD:HH:MM:SS", pattern=r"[0-9]+(:[0-9]{2}){3}"), Part())),
+    **dict.fromkeys(("trainer.benchmark", "trainer.detect_anomaly", "trainer.sync_batchnorm"), Switch(optional=True)),
+    "trainer.profiler": Either(of=(Choice(of=("simple", "advanced", "pytorch")), Part(made=True)), optional=True),
+    "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
+    "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
+    "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
+    # a suite
+    "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),
+    "suite.seeds": Items(of=SEED, example="[0,1,2]"), "suite.name": Name(),
+    "suite.share": Number(most=1, above=0, below=1),
+    "suite.common": WORDS, "suite.budgets": WORDS, "suite.train": WORDS, "suite.title": Text(),
+    "suite.says": Text(), "suite.begins_with": Text(optional=True),
+    "suite.tests": Items(of=Part(), example="[{metric: ...}]"),
+    "_target_": CLASS, "_partial_": SWITCH,
+}  # fmt: skip
+
+COMMANDS: dict[str, dict[str, Kind]] = {
+    "train": {}, "summary": {},
+    "evaluate": {
+        "checkpoint": Choice(of=("best", "last")), "num_real": Whole(least=2, most=10**12, optional=True),
+        "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
+        "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
+        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "bounds": SWITCH,
+        "devices": Whole(most=1024), "device": DEVICE,
+        "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
+    },
+    "sample": {
+        "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
+        "psi": Number(most=100), "complete": PATH, "rows": Whole(most=4096, optional=True),
+        "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
+    },
+    "compare": {
+        "run": Items(of=Location(), least=0, example="[runs/a,runs/b]"),
+        "checkpoint": Choice(of=("last", "best")), "systems": Items(of=Text(), example="[gan,vae]", optional=True),
+        "jobs": Whole(most=1024, optional=True), "num_samples": NUM_SAMPLES,
+        "seed": Whole(least=0, most=10**12, optional=True), "blocks": Whole(most=1000, optional=True),
+        "threads": Whole(most=256), "speed_images": Whole(most=10**5), "device": DEVICE,
+    },
+    "import-transgan": {
+        "path": Location(), "data.path": PATH, "kimg": Number(),
+        "architecture": Choice(of=("cifar10", "stl10", "church256", "celebahq256"), optional=True),
+    },
+}  # fmt: skip
+RUN_NAMES = ("train", "summary", "import-transgan")
+
+
+def declared(command: str, key: str, target: str | None = None) -> Kind | None:
+    """What `key` takes, an argument of the class `target`; None where no line says so.
+
+    Of arguments of others' classes only lines with more than the last word count.
+    """
+    if key in COMMANDS[command]:
+        return COMMANDS[command][key]
+    if key == "name" and command in RUN_NAMES:
+        return KEYS["train.name"]
+    parts = key.split(".")
+    ends = [".".join(parts[i:]) for i in range(len(parts))]
+    if parts[0] == "suite":
+        ends = [f"suite.{parts[-1]}"]
+    if target and not target.startswith("transgan."):
+        ends = [end for end in ends if "." in end or end.startswith("_")]
+    elif target:
+        ends.insert(1, f"{target.split('.')[-1]}.{parts[-1]}")
+    return next((KEYS[end] for end in ends if end in KEYS), None)

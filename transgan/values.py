@@ -1,0 +1,126 @@
+"""A word for a key: whether there is such a key, has an effect and takes the word; and a look at all values at once."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from transgan.keys import declared
+from transgan.kinds import REFERENCE, Free, Kind, Part
+from transgan.no_effect import instead
+from transgan.texts import Location, Text
+
+OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")   # for more
+
+
+def assign(
+    command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]
+) -> None:
+    """Sets one key, if it exists, has an effect, and takes this word; else there is one finding more."""
+    keys = flat(OmegaConf.to_container(config, resolve=False))
+    try:
+        value = taken(command, keys, key, word, groups)
+    except ValueError as error:
+        findings.append(str(error))
+        return
+    key = key.lstrip("+")
+    if several(command, key):
+        value = [*config[key], value]
+    # a schedule gives way to a number or to another schedule: merging would keep its parts
+    merge = isinstance(value, dict) and not ("_target_" in value and is_schedule(keys.get(key)))
+    try:
+        OmegaConf.update(config, key, value, merge=merge, force_add=True)
+    except OmegaConfBaseException as error:                 # of half a reference
+        findings.append(f"{key}={word}: {str(error).splitlines()[0]}")
+
+
+def taken(command: str, keys: dict, key: str, word: str, groups: Iterable[str]):
+    """The value that a word is for a key, of all of the configuration's `keys`. Raises ValueError with the sentence.
+
+    With a + in front the key is new: an argument that a class takes besides.
+    """
+    add, key = key.startswith("+"), key.lstrip("+")
+    place = key.rpartition(".")[0]
+    default, parent = keys.get(key), keys.get(place)
+    if wrong := instead(command, key, word, default):
+        raise ValueError(f"{key}={word}: {wrong}")
+    if key not in keys and not (add and isinstance(parent, dict) and ("_target_" in parent or place in OPEN)):
+        raise ValueError(unknown(key, keys, groups))
+    kind = Location() if several(command, key) else kind_of(command, key, default, parent)
+    try:
+        value = word if refers(word, kind) else kind.read(word)
+        return known(value, default) if isinstance(value, dict) and isinstance(default, dict) else value
+    except ValueError as error:
+        raise ValueError(f"{key}={word}: {error}") from error
+
+
+def several(command: str, key: str) -> bool:
+    """Whether a key holds a list and is given several times, one thing a word."""
+    return command == "compare" and key == "run"
+
+
+def kind_of(command: str, key: str, default, parent) -> Kind:
+    """What the key is declared to take; what nobody declares is for the class it is an argument of."""
+    kind = declared(command, key, parent.get("_target_") if isinstance(parent, dict) else None)
+    return kind or (Part() if isinstance(default, dict) else Free())
+
+
+def refers(word: str, kind: Kind) -> bool:
+    """Whether a word is a reference such as ${resolution}; in texts and paths nothing is."""
+    return not isinstance(kind, Text) and REFERENCE.fullmatch(word) is not None
+
+
+def is_schedule(default) -> bool:
+    return isinstance(default, dict) and str(default.get("_target_", "")).startswith("transgan.schedules.")
+
+
+def known(value: dict, default: dict) -> dict:
+    """The mapping, if it says what it replaces or adds nothing to it. Raises ValueError."""
+    strange = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
+    if strange:
+        raise ValueError(f"there is no {', '.join(strange)} in it; it has {', '.join(default)}")
+    return value
+
+
+def mistaken(command: str, node: dict, words: dict, place: str = "") -> Iterator[str]:
+    """A sentence for every value in a resolved configuration that its key does not take."""
+    target = node.get("_target_")
+    for name, value in node.items():
+        key = f"{place}{name}"
+        kind = declared(command, key, target if isinstance(target, str) else None)
+        if kind is not None and value != "???":
+            try:
+                kind.check(value)
+            except ValueError as error:
+                yield f"{key}={words.get(key, value)}: {error}"
+                continue
+        if isinstance(value, dict):
+            yield from mistaken(command, value, words, f"{key}.")
+
+
+def flat(node, prefix: str = "") -> dict:
+    """All dotted keys of nested dicts, inner and outer, with their values."""
+    found = {}
+    for key, value in node.items():
+        found[prefix + str(key)] = value
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+    return found
+
+
+def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
+    """The sentence for a key that does not exist, with the nearest one that does."""
+    if key == "data.path":
+        return ("data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train "
+                "PATH`")
+    every = [*keys, *groups]
+    last = key.split(".")[-1]
+    same = [k for k in every if k.split(".")[-1] == last]
+    near = difflib.get_close_matches(key, same, 1, 0.0) or difflib.get_close_matches(key, every, 1, 0.75)
+    if not near:
+        by_last = {k.split(".")[-1]: k for k in reversed(every)}
+        near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)]
+        near = near or difflib.get_close_matches(key, every, 1)
+    hint = f"did you mean {near[0]}?" if near else "transgan train --cfg shows all keys"
+    return f"{key} is not an option; {hint}"
