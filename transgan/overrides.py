@@ -7,6 +7,7 @@ sentence before torch is imported, and so that a path may hold any character.
 import difflib
 import os
 import re
+import zipfile
 from math import prod
 from pathlib import Path
 
@@ -137,18 +138,43 @@ def split(command: str, arguments: list[str], findings: list[str]):
 
 
 def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
-    """A bare word is a run, a checkpoint to import, or the pictures of train."""
+    """A bare word is a run, a checkpoint to import, or the pictures of train; of several, none is passed over."""
+    place = os.path.expanduser(word)
     if word.startswith("-"):
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
-    elif command != "train":
-        values.append(("path" if command == "import-transgan" else "run", word))
-    elif not os.path.exists(os.path.expanduser(word)):
+        return
+    key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
+    before = [value for name, value in values if name == key]
+    values.append((key, word))
+    if before and command != "compare":
+        several = [*before, word]
+        findings[:] = [each for each in findings if not each.startswith(f"{', '.join(before[:3])}")]
+        findings.append(one_place(command, several))
+    elif command == "train" and not os.path.exists(place):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
-    else:
+    elif command == "train":
         choices.setdefault("experiment", "folder")
-        if os.path.isfile(os.path.expanduser(word)):
+        if os.path.isfile(place) and zipfile.is_zipfile(place):
             choices.setdefault("data", "zip")
-        values.append(("data.path", word))
+        elif os.path.isfile(place):
+            findings.append(one_place(command, [word]))
+
+
+def one_place(command: str, words: list[str]) -> str:
+    """The sentence for words that are no one folder, zip or run."""
+    named = ", ".join(words[:3]) + (f" and {len(words) - 3:,} more" if len(words) > 3 else "")
+    if command == "train":
+        folders = {os.path.dirname(word) or "." for word in words if os.path.isfile(os.path.expanduser(word))}
+        files = all(os.path.isfile(os.path.expanduser(word)) for word in words)
+        if files and not any(zipfile.is_zipfile(os.path.expanduser(word)) for word in words):
+            return f"{named}: train takes a folder or a zip, not single files; give the folder that holds them" + (
+                f": transgan train {folders.pop()}" if len(folders) == 1 else "")
+        return (f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
+                "give one of them")
+    if command == "import-transgan":
+        return f"{named}: import-transgan takes one checkpoint; give one at a time"
+    other = ", or `transgan compare` with all of them" if command in ("evaluate", "sample") else ""
+    return f"{named}: {command} takes one at a time; give one of them{other}"
 
 
 def assign(config: DictConfig, key: str, word: str, choices: dict, findings: list[str]) -> None:

@@ -25,7 +25,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         console.print(f"{subject.kind:7} {subject.description}")
         judge = make(judge_config(config, subject.trained))
         real, heldout, statistics = subject.reals(config, judge)
-        console.print(f"data    {statistics.describe() if statistics else real.describe()}")
+        console.print(f"data    {statistics.describe() if statistics else real.describe(hints=False)}")
         for note in subject.notes:
             console.print(f"note    {note}")
         subject.size(judge)

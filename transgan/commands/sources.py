@@ -5,7 +5,9 @@ from pathlib import Path
 
 from transgan.commands.run_folder import make
 from transgan.data import Folder, Zip, hold_out
+from transgan.data.own import refusal
 from transgan.errors import UserError
+from transgan.files import expanded
 
 
 def training_data(config):
@@ -17,17 +19,29 @@ def training_data(config):
 
 def is_run(path: str | Path) -> bool:
     """Whether a path means a run folder or a checkpoint, and not images."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_dir():
         return (path / "checkpoints").is_dir() or (path / "config.yaml").is_file()
     return path.suffix.lower() != ".zip"
 
 
-def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None):
-    """The images of a folder or a zip, as they are unless a resolution is given."""
-    path = Path(path).expanduser()
+def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None, key: str = "", like=None):
+    """The images of a folder or a zip, as they are unless a resolution is given.
+
+    key: the option that names them, such as against. like: a data set; what is white in its files is white here.
+    """
+    path, said = expanded(path), f"{key}={path}: " if key else ""
     if not path.exists():
-        raise UserError(f"there is nothing at {path}: give a folder or a zip of images")
+        raise UserError(f"{said}there is nothing at {path}: give a folder or a zip of images")
+    if wrong := refusal(path):
+        raise UserError(f"{said}{wrong}")
     if path.is_file() and not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is neither a folder nor a zip of images")
-    return (Zip if path.is_file() else Folder)(path, resolution, channels)
+        raise UserError(f"{said}{path} is neither a folder nor a zip of images")
+    try:
+        return (Zip if path.is_file() else Folder)(path, resolution, channels, white=getattr(like, "levels", None))
+    except ValueError as error:
+        if "data.white=" not in str(error):
+            raise
+        kind = "zip" if path.is_file() else "folder"
+        way = f"; for evaluate, give data={kind} data.path={path} with it in the place of against="
+        raise UserError(f"{error}{way if key == 'against' else ''}") from error

@@ -212,8 +212,10 @@ def compare(config, arguments: list[str], previous: dict, dataset, folder: Path)
     settle(same_length, dataset)
     warm_start.settle(same_length, arguments, previous["config"])
     found = differences(previous["config"], OmegaConf.to_container(same_length, resolve=True))
-    if previous.get("data") != dataset.fingerprint:
-        found.append(f"data: {previous.get('data', 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
+    if dataset.is_same(previous.get("data")):
+        found = [each for each in found if not each.startswith("data.")]        # another way to the same images
+    else:
+        found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
     refuse_other(folder, found, config.force)
 
 

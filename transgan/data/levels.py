@@ -1,4 +1,4 @@
-"""Which number is white. A file of more than eight bits may use fewer than it has, and one of floats says nothing of its
+"""Which number is white. A file of more than eight bits may use fewer than it has, and one of floats does not say its
 range: there all files of a set are looked at together, and what they do not tell either is asked for."""
 
 from collections.abc import Iterable
