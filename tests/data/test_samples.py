@@ -135,6 +135,13 @@ TABLE = {
     "tiff float to 1, white is zero": (tiff(np.float32(row(1, 0.8, 0.5, 0)), 32, ">", 0, 3), [0, 51, 127, 255]),
     "tiff float to 255": (tiff(np.float32(row(0, 51.2, 99.6, 255)), 32, form=3), [0, 51, 100, 255]),
     "tiff float 64": (tiff(row(0, 0.2, 0.4, 1.0), 64, form=3), [0, 51, 102, 255]),
+    "tiff float 16": (tiff(np.float16(row(0, 0.2, 0.4, 1)), 16, ">", form=3), [0, 51, 102, 255]),
+    "tiff float colour": (
+        tiff(np.float32(COLOURS / 65535), 32, ">", photometric=2, form=3),
+        IN_COLOUR,
+    ),
+    "tiff 16 gray and alpha": (tiff(alpha(DEEP, 65535, 65535, 0, 65535), 16, extra=(2,)), [0, 4, 255, 255]),
+    "tiff 16 gray and one more": (tiff(alpha(DEEP, 65535, 65535, 0, 65535), 16, extra=(0,)), SIXTEEN),
     "tiff 8 white is zero": (tiff(255 - row(0, 51, 102, 255), 8, photometric=0), [0, 51, 102, 255]),
     "tiff 4": (tiff(row(0, 1, 8, 15), 4), [0, 17, 136, 255]),
     "tiff 4 white is zero": (tiff(15 - row(0, 1, 8, 15), 4, photometric=0), [0, 17, 136, 255]),

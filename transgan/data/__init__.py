@@ -2,12 +2,12 @@
 
 from .arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
 from .datamodule import ImageData
-from .files import Folder, Zip
+from .files import Folder, UnreadableFile, Zip
 from .part import Part, hold_out
 from .published import CelebA, ImageNet, Lsun
 from .sampler import EndlessSampler
 
 __all__ = [
     "CelebA", "Cifar10", "Digits", "EndlessSampler", "FashionMnist", "Folder", "ImageData", "ImageNet", "Lsun", "Mnist",
-    "Part", "Stl10", "Zip", "hold_out",
+    "Part", "Stl10", "UnreadableFile", "Zip", "hold_out",
 ]  # fmt: skip

@@ -63,6 +63,10 @@ class ImageDataset(Dataset):
         """What tells this source from another one without reading all its pixels; any value with a stable repr."""
         raise NotImplementedError  # for subclasses
 
+    def version(self):
+        """Whatever else must be unchanged for the source to count as the same one that was looked at before."""
+        return ()
+
     @property
     def in_memory(self):
         return self.images is not None
@@ -106,17 +110,18 @@ class ImageDataset(Dataset):
             digest.update(self.images.contiguous().numpy())
             return digest.hexdigest()
         identity = self.fingerprint_identity()
-        known = recall(identity)
+        known = recall(identity) if self.earlier_fingerprint else None
         if not isinstance(known, str):
             for pixels in in_order(self.decode, range(len(self))):
                 digest.update(pixels.numpy())
             known = digest.hexdigest()
-            remember(identity, known)
+            if self.earlier_fingerprint:
+                remember(identity, known)
         return known
 
     def fingerprint_identity(self):
         """Under which the fingerprint of streamed images is remembered, so that not every start reads all of them."""
-        return "fingerprint", self.earlier_fingerprint, self.levels and tuple(self.levels)
+        return "fingerprint", self.earlier_fingerprint, self.version(), self.levels and tuple(self.levels)
 
     def begun(self, labels=None):
         """The hash that a fingerprint is, before the pixels; labels: the data set's own where they are not yet held."""

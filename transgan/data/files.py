@@ -222,10 +222,6 @@ class Files(ImageDataset):
     def identity(self):
         return [(name, stamp) for name, _, stamp in self.files]
 
-    def version(self):
-        """Whatever else must be unchanged for the files to count as checked."""
-        return ()
-
     def decode(self, index):
         name, place, _ = self.files[index]
         try:
@@ -312,7 +308,10 @@ class Zip(Files):
             members = self._open().NameToInfo
         except zipfile.BadZipFile as error:
             raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
-        names = separated(member.filename for member in members.values())
+        names = separated(  # a program of Windows or DOS knows no backslash as a letter
+            member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
+            for member in members.values()
+        )
         for filename, member in zip(names, members.values(), strict=True):  # of a name stored twice, the last one
             parts = [part for part in PurePosixPath(filename).parts if part not in ("/", "..")]
             name = PurePosixPath(*parts)

@@ -28,6 +28,9 @@ class Part(ImageDataset):
             raise NotImplementedError
         return known, hashlib.sha256(self.indices.numpy().tobytes()).hexdigest()
 
+    def version(self):
+        return () if self.base is None else self.base.version()
+
 
 def known(base):
     """The identity of a data set, which needs none while it is held in memory."""
@@ -86,8 +89,9 @@ def unequal(sizes, counts, share):
     none, every = (sizes > 0) & (counts == 0), (sizes > 0) & (counts == sizes)
     said = []
     if none.any():
-        said.append(f"holdout={share:g} keeps nothing out of {int(none.sum()):,} of {len(sizes):,} classes, whose "
-                    f"{int(sizes[none].max())} or fewer images give less than one.")
+        largest = int(sizes[none].max())
+        said.append(f"holdout={share:g} keeps no image out of {int(none.sum()):,} of {len(sizes):,} classes, those "
+                    f"of up to {largest} image{'s' if largest > 1 else ''}.")
     if every.any():
-        said.append(f"holdout={share:g} leaves nothing of {int(every.sum()):,} classes of one image to train on.")
+        said.append(f"holdout={share:g} leaves no image to train on of {int(every.sum()):,} classes.")
     return said

@@ -30,18 +30,7 @@ def samples(image: Image.Image, data: bytes) -> Samples | None:
         return tiff_samples(image, data)
     turn = orientation(image)
     if image.format == "PNG":
-        rawmode = raw_mode(data)
-        bits = max(content_of_chunk(data, b"sBIT"), default=0)
-        found = {"bits": bits if bits < 16 else 0, "transparent": image.info.get("transparency"), "orientation": turn}
-        if rawmode in ("RGB;16B", "RGBA;16B"):
-            return Samples(two_bytes(data), rawmode.split(";")[0], **found)
-        if rawmode == "LA;16B":
-            four = np.asarray(read_as(data, "RGBA")).astype(np.uint16)
-            return Samples(four[..., 0::2] << 8 | four[..., 1::2], "LA", **found)
-        if not is_deep(image):
-            stretch_transparent(image, rawmode)
-            return None
-        return Samples(np.asarray(image), "L", **found)
+        return png_samples(image, data, turn)
     if image.format == "PPM" and image.mode in ("I", "RGB"):
         return ppm_samples(image, data)
     if not is_deep(image):
@@ -56,11 +45,22 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def stretch_transparent(image: Image.Image, rawmode: str) -> None:
-    """Of gray with 2 or 4 bits, Pillow stretches the pixels to 255 and leaves the transparent value as it is."""
-    step = {"L;2": 85, "L;4": 17}.get(rawmode)
-    if step and isinstance(image.info.get("transparency"), int):
-        image.info["transparency"] *= step
+def png_samples(image: Image.Image, data: bytes, turn: int) -> Samples | None:
+    depth, colour = data[24], data[25]                  # the first chunk is the head
+    transparent = image.info.get("transparency")
+    if depth < 16:
+        if depth in (2, 4) and colour == 0 and isinstance(transparent, int):
+            # Pillow stretches such pixels to 255 and leaves the transparent one as it is
+            image.info["transparency"] = transparent * 255 // (2**depth - 1)
+        return None
+    bits = max(content_of_chunk(data, b"sBIT"), default=0)
+    found = {"bits": bits if bits < 16 else 0, "transparent": transparent, "orientation": turn}
+    if colour == 0:
+        return Samples(np.asarray(image).astype(np.int64), "L", **found)
+    if colour == 4:                                     # no reading of the lower half: as four samples of 8 bits
+        four = np.asarray(read_as(data, "RGBA")).astype(np.uint16)
+        return Samples(four[..., 0::2] << 8 | four[..., 1::2], "LA", **found)
+    return Samples(two_bytes(data), image.mode, **found)
 
 
 def raw_mode(data: bytes) -> str:
@@ -93,7 +93,10 @@ def two_bytes(data: bytes) -> np.ndarray:
 
 def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
     """Of a TIFF file. `image` is what Pillow made of it, None if it knows no such arrangement."""
-    directory = tiff.Directory(data)
+    try:
+        directory = tiff.Directory(data)
+    except ValueError:
+        return Samples(np.asarray(image), "L") if image is not None and is_deep(image) else None
     bits, photometric = directory.values(tiff.BITS, (1,)), directory.values(tiff.PHOTOMETRIC, (0,))[0]
     if max(bits) <= 8 or photometric not in (0, 1, 2):
         return None
@@ -105,8 +108,10 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
     found = {"inverted": inverted, "orientation": turn}
     if len(set(bits)) == 1 and 8 < bits[0] < 16 and form == 1:
         return Samples(*unpacked(directory, bits[0]), white=2 ** bits[0] - 1, **found)
-    if len(set(bits)) == 1 and (form, bits[0]) in ((3, 16), (3, 64)):
-        return Samples(*unpacked(directory, bits[0], f"{directory.order}f{bits[0] // 8}"), **found)
+    same = len(set(bits)) == 1
+    if same and form == 3 and (bits[0] in (16, 64) or image is None) or same and image is None and bits[0] == 16:
+        kind = {1: "u", 2: "i", 3: "f"}[form]
+        return Samples(*unpacked(directory, bits[0], f"{directory.order}{kind}{bits[0] // 8}"), **found)
     plain = directory.written()
     read = Image.open(io.BytesIO(plain))
     if read.mode in ("RGB", "RGBA"):
@@ -122,12 +127,13 @@ def unpacked(directory: tiff.Directory, bits: int, kind: str | None = None) -> t
     """-> (samples, bands) of what Pillow does not know: 9 to 15 bits, or numbers of a numpy kind. The rows are read as
     bytes, with which every row begins anew; there the first bit is the highest. Raises ValueError for other orders."""
     width, height = directory.values(tiff.WIDTH)[0], directory.values(tiff.HEIGHT)[0]
-    per_pixel = directory.values(tiff.SAMPLES, (1,))[0]
-    bands = {1: "L", 3: "RGB"}.get(per_pixel)
-    if bands is None or tiff.TILED in directory.entries or directory.values(tiff.PREDICTOR, (1,))[0] != 1 or (
-        directory.values(tiff.PLANAR, (1,))[0] != 1 and per_pixel > 1
-    ):
+    per_pixel, extra = directory.values(tiff.SAMPLES, (1,))[0], directory.values(tiff.EXTRA)
+    bands = {(1, 0): "L", (2, 1): "LA", (3, 0): "RGB", (4, 1): "RGBA"}.get((per_pixel, len(extra)))
+    apart = directory.values(tiff.PLANAR, (1,))[0] != 1 and per_pixel > 1
+    predicted = directory.values(tiff.PREDICTOR, (1,))[0] != 1
+    if bands is None or apart or predicted or tiff.TILED in directory.entries or 1 in extra:
         raise ValueError(f"a TIFF of {bits} bits in an arrangement that cannot be read")
+    directory.entries.pop(tiff.EXTRA, None)
     row = -(-width * per_pixel * bits // 8)
     for tag, value in ((tiff.WIDTH, row), (tiff.BITS, 8), (tiff.SAMPLES, 1), (tiff.PHOTOMETRIC, 1)):
         directory.set(tag, value)
@@ -138,8 +144,12 @@ def unpacked(directory: tiff.Directory, bits: int, kind: str | None = None) -> t
         stream = np.unpackbits(stream, axis=1)[:, : width * per_pixel * bits].reshape(height, -1, bits)
         values = (stream * (1 << np.arange(bits - 1, -1, -1))).sum(2).astype(np.uint16)
     else:
-        values = np.ascontiguousarray(stream).view(kind).astype(np.float64)
-    return values.reshape((height, width) if per_pixel == 1 else (height, width, per_pixel)), bands
+        values = np.ascontiguousarray(stream).view(kind)
+        values = values.astype(np.float64 if "f" in kind else np.int64)
+    values = values.reshape((height, width) if per_pixel == 1 else (height, width, per_pixel))
+    if extra == (0,):                                   # a fourth sample of no known meaning
+        values, bands = (values[..., 0], "L") if bands == "LA" else (values[..., :3], "RGB")
+    return values, bands
 
 
 def ppm_samples(image: Image.Image, data: bytes) -> Samples | None:
