@@ -146,17 +146,18 @@ def positional(command: str, word: str, values: list, choices: dict, findings: l
     key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
     before = [value for name, value in values if name == key]
     values.append((key, word))
+    if command == "train":
+        choices.setdefault("experiment", "folder")
     if before and command != "compare":
         several = [*before, word]
         findings[:] = [each for each in findings if not each.startswith(f"{', '.join(before[:3])}")]
         findings.append(one_place(command, several))
     elif command == "train" and not os.path.exists(place):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
-    elif command == "train":
-        choices.setdefault("experiment", "folder")
-        if os.path.isfile(place) and zipfile.is_zipfile(place):
+    elif command == "train" and os.path.isfile(place):
+        if zipfile.is_zipfile(place):
             choices.setdefault("data", "zip")
-        elif os.path.isfile(place):
+        else:
             findings.append(one_place(command, [word]))
 
 
