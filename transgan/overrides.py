@@ -5,9 +5,9 @@ sentence before torch is imported, and so that a path may hold any character.
 """
 
 import difflib
+import mimetypes
 import os
 import re
-import zipfile
 from math import prod
 from pathlib import Path
 
@@ -155,19 +155,22 @@ def positional(command: str, word: str, values: list, choices: dict, findings: l
     elif command == "train" and not os.path.exists(place):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
     elif command == "train" and os.path.isfile(place):
-        if zipfile.is_zipfile(place):
-            choices.setdefault("data", "zip")
-        else:
+        choices.setdefault("data", "zip")
+        if is_picture(word):
             findings.append(one_place(command, [word]))
+
+
+def is_picture(word: str) -> bool:
+    """Whether a word is one file of pixels, by its name."""
+    return os.path.isfile(os.path.expanduser(word)) and (mimetypes.guess_type(word)[0] or "").startswith("image/")
 
 
 def one_place(command: str, words: list[str]) -> str:
     """The sentence for words that are no one folder, zip or run."""
     named = ", ".join(words[:3]) + (f" and {len(words) - 3:,} more" if len(words) > 3 else "")
     if command == "train":
-        folders = {os.path.dirname(word) or "." for word in words if os.path.isfile(os.path.expanduser(word))}
-        files = all(os.path.isfile(os.path.expanduser(word)) for word in words)
-        if files and not any(zipfile.is_zipfile(os.path.expanduser(word)) for word in words):
+        folders = {os.path.dirname(word) or "." for word in words}
+        if all(is_picture(word) for word in words):
             return f"{named}: train takes a folder or a zip, not single files; give the folder that holds them" + (
                 f": transgan train {folders.pop()}" if len(folders) == 1 else "")
         return (f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
