@@ -1,13 +1,16 @@
 """Which folders are classes, which are something else, and what is said of it; what is ours is left out."""
 
+import importlib
 import json
+import sys
 import zipfile
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.data import Folder, Zip
+from transgan.data import Folder, Zip, decode
 from transgan.data.labels import classes, training_part
 from transgan.data.listing import kinds, separated
 
@@ -105,6 +108,16 @@ def test_the_part_to_test_on_is_held_out(tmp_path, in_memory):
         assert held.class_names == ["a", "b"] and held.in_memory == in_memory and held.heldout() is None
         assert held.fingerprint == Folder(tmp_path / "p" / "test", 8, 1).fingerprint != data.fingerprint
     assert Folder(tmp_path / "p" / "train", 8, 1).heldout() is None
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_held_out_images_have_the_classes_of_the_others(tmp_path, in_memory):
+    tree(tmp_path, [f"train/{c}/{i}.png" for c in "abc" for i in range(2)] + ["test/a/1.png", "test/c/2.png"])
+    held = Folder(tmp_path, 8, 1, in_memory=in_memory).heldout()
+    assert held.class_names == ["a", "b", "c"] and held.labels.tolist() == [0, 2]
+    assert held.fingerprint != Folder(tmp_path / "test", 8, 1).fingerprint
+    tree(tmp_path, ["test/d/1.png"])
+    assert Folder(tmp_path, 8, 1, in_memory=in_memory).heldout() is None
 
 
 def test_training_part_of_no_parts():
@@ -250,6 +263,17 @@ def test_kinds_of_other_files(names, says):
 def test_what_is_ignored_is_said_beside_images(tmp_path):
     data = both(tree(tmp_path / "p", ["1.png", "a.heic", "b.HEIC", "c.txt"]))
     assert "ignored 3 other files (.heic 2: pip install pillow-heif reads them, .txt 1)" in data.describe()
+
+
+def test_photographs_of_phones_are_read_where_the_plug_in_is(tmp_path, monkeypatch):
+    plug_in = ModuleType("pillow_heif")
+    plug_in.register_heif_opener = lambda: Image.register_extension("BMP", ".heic")
+    monkeypatch.setattr(Image, "EXTENSION", dict(Image.registered_extensions()))
+    monkeypatch.setitem(sys.modules, "pillow_heif", plug_in)
+    importlib.reload(decode)
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "a.HEIC", "BMP")
+    data = Folder(tmp_path, 8, 1)
+    assert len(data) == 1 and (data.images == 9).all() and data.ignored == 0
 
 
 def frames(count):

@@ -10,6 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from transgan.data.decode import decode
 
+pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
 

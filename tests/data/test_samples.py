@@ -19,18 +19,21 @@ def tiff(values, bits, order="<", photometric=1, form=1, compression=1, predicto
     if bits in (16, 32, 64):
         kind = {1: "u", 2: "i", 3: "f"}[form]
         stored = values.astype(np.int64 if predictor == 2 else values.dtype)
+        stored = np.moveaxis(stored, 2, 0) if planar == 2 else stored
         if predictor == 2:
             stored = np.diff(stored, axis=1, prepend=np.zeros_like(stored[:, :1]))
         body = stored.astype(f"{order}{kind}{bits // 8}").tobytes()
     else:
-        rows = values.reshape(height, -1)
+        rows = np.moveaxis(values, 2, 0).reshape(-1, width) if planar == 2 else values.reshape(height, -1)
         words = [[f"{int(v):0{bits}b}" for v in row] for row in rows]
         lines = ["".join(row) for row in words]
         body = b"".join(int(x.ljust(-(-len(x) // 8) * 8, "0"), 2).to_bytes(-(-len(x) // 8), "big") for x in lines)
     body = zlib.compress(body) if compression == 8 else body
+    strips = samples if planar == 2 else 1
     tags = {
         256: (3, [width]), 257: (3, [height]), 258: (3, [bits] * samples), 259: (3, [compression]),
-        262: (3, [photometric]), 273: (4, [8]), 277: (3, [samples]), 278: (3, [height]), 279: (4, [len(body)]),
+        262: (3, [photometric]), 277: (3, [samples]), 278: (3, [height]),
+        273: (4, [8 + i * len(body) // strips for i in range(strips)]), 279: (4, [len(body) // strips] * strips),
         284: (3, [planar]), 317: (3, [predictor]), 339: (3, [form] * samples),
     }  # fmt: skip
     if extra:
@@ -51,17 +54,21 @@ def chunk(name, content):
     return struct.pack(">L", len(content)) + name + content + struct.pack(">L", zlib.crc32(name + content))
 
 
+ADAM7 = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+
+
 def png(values, bits, colour=0, before=(), interlaced=False):
     """A PNG, unfiltered. values: (H, W) or (H, W, C); colour: 0 gray, 2 RGB, 3 indexed, 4 gray and alpha, 6 RGBA."""
     values = np.asarray(values)
     height, width = values.shape[:2]
     if bits == 16:
-        rows = [row.astype(">u2").tobytes() for row in values]
+        passes = [values[y::v, x::h] for y, x, v, h in ADAM7] if interlaced else [values]
+        rows = [row.astype(">u2").tobytes() for part in passes for row in part if row.size]
     else:
         words = ["".join(f"{int(v):0{bits}b}" for v in row.reshape(-1)) for row in values]
         rows = [int(x.ljust(-(-len(x) // 8) * 8, "0"), 2).to_bytes(-(-len(x) // 8), "big") for x in words]
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
-    head = struct.pack(">LLBBBBB", width, height, bits, colour, 0, 0, 0)
+    head = struct.pack(">LLBBBBB", width, height, bits, colour, 0, 0, int(interlaced))
     parts = [chunk(b"IHDR", head), *(chunk(*each) for each in before), chunk(b"IDAT", body), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
@@ -78,6 +85,15 @@ def saved(image, form, **options):
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
+
+
+def jpeg2000_of_12(values):
+    """Written as 16 bits, with the head of 12: only the offset of half the range differs between the two."""
+    stored = (np.asarray(values) - 2048 + 32768).astype(np.uint16)
+    data = bytearray(saved(Image.fromarray(stored), "JPEG2000", irreversible=False))
+    data[data.index(b"ihdr") + 4 + 10] = 11
+    data[data.index(b"\xff\x4f\xff\x51") + 42] = 11
+    return bytes(data)
 
 
 def row(*values):
@@ -127,6 +143,9 @@ TABLE = {
     "tiff 16 colour deflate": (tiff(COLOURS, 16, photometric=2, compression=8), IN_COLOUR),
     "tiff 16 colour, predictor": (tiff(COLOURS, 16, photometric=2, compression=8, predictor=2), IN_COLOUR),
     "tiff 12 in 16 colour": (tiff(COLOURS12, 16, ">", photometric=2), IN_COLOUR12),
+    "tiff 16 colour in planes": (tiff(COLOURS, 16, ">", photometric=2, planar=2), IN_COLOUR),
+    "tiff 12 colour in planes": (tiff(COLOURS12, 12, photometric=2, planar=2), IN_COLOUR12),
+    "tiff 8 colour in planes": (tiff(COLOURS >> 8, 8, photometric=2, planar=2), [tuple(c) for c in (COLOURS >> 8).reshape(4, 3).tolist()]),
     "tiff 16 alpha": (
         tiff(alpha(COLOURS, 65535, 65535, 0, 65535), 16, photometric=2, extra=(2,)),
         [(0, 255, 4), (255, 0, 128), (255, 255, 255), (255, 255, 255)],
@@ -161,6 +180,11 @@ TABLE = {
         png(COLOURS, 16, 2, before=[(b"tRNS", struct.pack(">3H", 257, 514, 771))]),
         [(0, 255, 4), (255, 0, 128), (255, 255, 255), (255, 255, 255)],
     ),
+    "png 16 interlaced": (png(DEEP, 16, interlaced=True), SIXTEEN),
+    "png 16 colour interlaced": (png(COLOURS, 16, 2, interlaced=True), IN_COLOUR),
+    "png 16 gray and alpha interlaced": (
+        png(alpha(DEEP, 65535, 65535, 0, 65535), 16, 4, interlaced=True), [0, 4, 255, 255]
+    ),
     "png 12 in 16 colour": (png(COLOURS12, 16, 2), IN_COLOUR12),
     "png 16 gray and alpha": (png(alpha(DEEP, 65535, 65535, 0, 65535), 16, 4), [0, 4, 255, 255]),
     "png 16 colour and alpha": (
@@ -189,6 +213,7 @@ TABLE = {
     "ppm 65535": (pgm(COLOURS, 65535, "P6"), IN_COLOUR),
     "ppm 4095 as text": (pgm(COLOURS12, 4095, "P3"), IN_COLOUR12),
     "pfm": (saved(Image.fromarray(np.float32(row(0, 0.2, 0.4, 1))), "PPM"), [0, 51, 102, 255]),
+    "jpeg 2000, 12": (jpeg2000_of_12(GRAY), TWELVE),
     "jpeg 2000, 16": (saved(Image.fromarray(DEEP.astype(np.uint16)), "JPEG2000", irreversible=False), SIXTEEN),
 }
 

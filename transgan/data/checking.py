@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from transgan.files import cache_folder, write_text
 
 from .decode import Seen, look
-from .levels import Facts, Levels, decide
+from .levels import Facts, Levels, decide, decided
 
 VERSION = 2             # of what is remembered
 
@@ -64,17 +64,22 @@ def check_all(count, read, resolution, channels, keep=True, levels=None, memory=
             reasons[i] = reason
     if memory and unknown:
         memory.save(seen)
-    unclear = [i for i, each in enumerate(seen) if each is not None and each.facts is not None]
-    assumed = []
-    if unclear and levels is None:
-        levels, assumed, asked = decide(seen[i].facts for i in unclear)
+    deep = [i for i, each in enumerate(seen) if each is not None and each.facts is not None]
+    unclear, assumed = [i for i in deep if not decided(seen[i].facts, levels)], []
+    if unclear:
+        found, assumed, asked = decide(seen[i].facts for i in unclear)
         if asked:
             raise ValueError("; ".join(asked))
+        if levels is not None:
+            known = {kind: white for kind, white in found._asdict().items() if white is not None and kind != "alpha"}
+            found = levels._replace(**known)
+        levels = found
         if keep:
             for i, (_, reason) in zip(unclear, in_order(lambda i: one(i, levels), unclear), strict=True):
                 if reason:
                     reasons[i] = reason
-    return Checked(images, seen, reasons, levels if unclear else None, assumed), complete
+    levels = levels if deep else None
+    return Checked(images, seen, reasons, levels, assumed), complete
 
 
 def in_order(function, items):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .levels import Facts, Levels, decide, facts, scaled, within
+from .levels import Facts, Levels, decide, decided, facts, scaled, within
 from .metadata import frames, opened, orientation, turned
 from .samples import Samples, is_deep, samples, tiff_samples
 
@@ -60,18 +60,30 @@ def look(data, resolution, channels, levels=None):
         image = None
     else:
         found = samples(image, data)
-    count = frames(image, data) if image is not None else 1
+    count = frames(image, data)
     if found is None:
         image = turned(image, orientation(image))
         return Seen(square(flatten(image, channels), resolution), image.size, count)
     height, width = found.values.shape[:2]
     size = (height, width) if found.orientation in (5, 6, 7, 8) else (width, height)
     known = facts(found)
-    if levels is None and known is not None:
+    if not decided(known, levels):
         within(known)
         return Seen(None, size, count, known)
     image = turned(scaled(found, levels or Levels()), found.orientation)
     return Seen(square(flatten(image, channels), resolution), image.size, count, known)
+
+
+def form(data):
+    """-> (width of the image that a file holds, as it lies there, whether it is gray). Raises as `look` does."""
+    try:
+        image, _ = opened(data)
+    except Exception:
+        found = unusual(data)
+        if found is None:
+            raise
+        return found.values.shape[1], found.bands in ("L", "LA")
+    return image.size[0], image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
 def unusual(data) -> Samples | None:

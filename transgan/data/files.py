@@ -1,19 +1,18 @@
 """A person's own images: every image file in a folder or a zip archive, in any format Pillow reads."""
 
 import copy
-import io
 import os
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
+import torch
 
 from transgan.files import expanded
 
 from . import own
 from .checking import Remembered, check_all, fits, quiet, remember, why
 from .dataset import ImageDataset
-from .decode import decode
+from .decode import decode, form
 from .labels import classes, read_table, shared, training_part, without_images
 from .levels import Levels
 from .listing import image_suffixes, is_hidden, is_image, is_system, kinds, separated
@@ -150,8 +149,8 @@ class Files(ImageDataset):
         """-> width of the first image, whether it is gray"""
         name, place, _ = self.files[0]
         try:
-            with quiet(), Image.open(io.BytesIO(self.read(place))) as image:
-                return image.size[0], image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+            with quiet():
+                return form(self.read(place))
         except Exception as error:  # noqa: BLE001 - of many kinds, as in checking.py
             raise ValueError(f"{name} in {self.path} cannot be read: {why(error)}; repair or remove it.") from error
 
@@ -231,7 +230,8 @@ class Files(ImageDataset):
             raise UnreadableFile(f"{name} in {self.path} cannot be read any more: {why(error)}") from error
 
     def heldout(self):
-        """The part named test, or else val or another one, where the data set has parts."""
+        """The part named test, or else val or another one, where the data set has parts; with the classes of this one,
+        and None if it has others."""
         if not self.left:
             return None
         named = [folder for folder in self.left if folder != "outside of them"]
@@ -239,13 +239,24 @@ class Files(ImageDataset):
         if folder is None:
             return None
         part = copy.copy(self)
-        for key in ("fingerprint", "earlier_fingerprint"):
-            part.__dict__.pop(key, None)
+        forget(part)
         part.files, part.left, part.name = self.left[folder], {}, f"{self.name} {folder}"
         part.skipped, part.ignored, part.notes, part.hints = [], 0, [], []
         part.white = self.levels or part.white
         part._load(keep=self.in_memory)
+        if not set(part.class_names) <= set(self.class_names):
+            return None
+        if part.class_names != self.class_names:
+            part.labels = torch.tensor([self.class_names.index(name) for name in part.class_names])[part.labels]
+            part.class_names = self.class_names
+            forget(part)
         return part
+
+
+def forget(dataset):
+    """What was worked out from labels and files that have changed."""
+    for key in ("fingerprint", "earlier_fingerprint"):
+        dataset.__dict__.pop(key, None)
 
 
 class Folder(Files):

@@ -15,10 +15,13 @@ ROUNDS = 255.5 / 255                # times white: what is below still rounds to
 
 
 class Levels(NamedTuple):
-    """The number that is white, where the file does not say it: of integers, of floats, and of an alpha channel."""
+    """The number that is white, where the file does not say it: of integers, of floats, and of an alpha channel.
 
-    integer: float = 65535
-    real: float | None = None       # None: 1 or 255, by the image
+    None: not decided. For a picture that is no file of a set, it is 65535, and 1 or 255.
+    """
+
+    integer: float | None = None
+    real: float | None = None
     alpha: float = 65535
 
 
@@ -47,6 +50,11 @@ def facts(found: Samples) -> Facts | None:
         return None
     alpha = int(values[..., -1].max()) if found.bands in ("LA", "RGBA") else 0
     return Facts("real" if real else "integer", float(high), real and bool((colour % 1 != 0).any()), alpha, found.bits)
+
+
+def decided(found: Facts | None, levels: Levels | None) -> bool:
+    """Whether a file's numbers can be scaled."""
+    return found is None or levels is not None and getattr(levels, found.kind) is not None
 
 
 def within(found: Facts) -> None:
@@ -112,7 +120,7 @@ def white_of(found: Samples, levels: Levels) -> float:
     if found.white is not None:
         return found.white
     if found.values.dtype.kind != "f":
-        return levels.integer
+        return levels.integer or 65535
     return levels.real or (1 if found.values.max() <= 1 else 255)
 
 

@@ -7,7 +7,7 @@ import zlib
 
 from PIL import ExifTags, Image
 
-from .tiff import Directory
+from .tiff import Directory, pages
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}      # chunks that say what the pixels are
@@ -57,8 +57,12 @@ def turned(image: Image.Image, number: int) -> Image.Image:
     return image.transpose(TURNS[number]) if number in TURNS else image
 
 
-def frames(image: Image.Image, data: bytes) -> int:
-    """How many pages or frames the file has; a PSD has layers, of which the first is all of them together."""
+def frames(image: Image.Image | None, data: bytes) -> int:
+    """How many pages or frames the file has; a PSD has layers, of which the first is all of them together.
+
+    image: as Pillow has read it, None for a TIFF that it does not know."""
+    if image is None or image.format == "TIFF":
+        return pages(data)
     if image.format in ("JPEG", "BMP", "PPM", "JPEG2000", "PSD"):
         return 1
     if isinstance(known := vars(image).get("n_frames"), int):

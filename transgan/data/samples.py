@@ -106,9 +106,12 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
         directory.set(tiff.PHOTOMETRIC, 1)
     form = directory.values(tiff.FORMAT, (1,))[0]
     found = {"inverted": inverted, "orientation": turn}
-    if len(set(bits)) == 1 and 8 < bits[0] < 16 and form == 1:
-        return Samples(*unpacked(directory, bits[0]), white=2 ** bits[0] - 1, **found)
     same = len(set(bits)) == 1
+    if directory.values(tiff.PLANAR, (1,))[0] == 2 and len(bits) in (3, 4) and same:
+        planes = [tiff_samples(None, directory.plane(i, len(bits)).written()) for i in range(3)]
+        return planes[0]._replace(values=np.stack([each.values for each in planes], 2), bands="RGB", **found)
+    if same and 8 < bits[0] < 16 and form == 1:
+        return Samples(*unpacked(directory, bits[0]), white=2 ** bits[0] - 1, **found)
     if same and form == 3 and (bits[0] in (16, 64) or image is None) or same and image is None and bits[0] == 16:
         kind = {1: "u", 2: "i", 3: "f"}[form]
         return Samples(*unpacked(directory, bits[0], f"{directory.order}{kind}{bits[0] // 8}"), **found)

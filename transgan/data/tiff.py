@@ -1,6 +1,7 @@
 """The first directory of a TIFF file, read and written anew: only what its pixels need, so that no other tag can stand
 in their way, and in a form that Pillow reads where it has none for the original."""
 
+import copy
 import struct
 from typing import NamedTuple
 
@@ -52,6 +53,22 @@ class Directory:
         except struct.error as error:
             raise ValueError("a TIFF file that is cut short") from error
 
+    def plane(self, number: int, of: int) -> "Directory":
+        """The directory of one of several planes that lie one behind the other, as if it were all there is."""
+        other = copy.copy(self)
+        other.entries = dict(self.entries)
+        for tag in (273, 279, 324, 325):                # where strips and tiles lie, and how long they are
+            if places := self.values(tag):
+                each = len(places) // of
+                other.set(tag, *places[number * each : (number + 1) * each])
+        for tag, otherwise in ((BITS, 1), (FORMAT, 1)):
+            other.set(tag, self.values(tag, (otherwise,))[0])
+        other.set(SAMPLES, 1)
+        other.set(PHOTOMETRIC, 1)
+        for tag in (EXTRA, PLANAR):
+            other.entries.pop(tag, None)
+        return other
+
     def _unpack(self, letter: str, at: int) -> int:
         return struct.unpack_from(f"{self.order}{letter}", self.data, at)[0]
 
@@ -84,3 +101,20 @@ class Directory:
         place = 8 if self.big else 4
         body = self.data[:place] + pointer + self.data[place + inside :]
         return body.ljust(start, b"\0") + head + table + b"\0" * inside + far
+
+
+def pages(data: bytes) -> int:
+    """How many directories there are, as far as they can be followed."""
+    seen = set()
+    try:
+        order = {b"II": "<", b"MM": ">"}[data[:2]]
+        big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
+        letter, head, size, at = ("Q", 8, 20, 8) if big else ("L", 2, 12, 4)
+        place = struct.unpack_from(f"{order}{letter}", data, at)[0]
+        while place and place not in seen:
+            count = struct.unpack_from(f"{order}{'Q' if big else 'H'}", data, place)[0]
+            seen.add(place)
+            place = struct.unpack_from(f"{order}{letter}", data, place + head + size * count)[0]
+    except (KeyError, struct.error):
+        pass
+    return max(1, len(seen))
