@@ -2,10 +2,12 @@
 
 from .arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
 from .datamodule import ImageData
-from .files import Folder, UnreadableFile, Zip
+from .files import UnreadableFile
+from .folder import Folder
 from .part import Part, hold_out
 from .published import CelebA, ImageNet, Lsun
 from .sampler import EndlessSampler
+from .zip import Zip
 
 __all__ = [
     "CelebA", "Cifar10", "Digits", "EndlessSampler", "FashionMnist", "Folder", "ImageData", "ImageNet", "Lsun", "Mnist",

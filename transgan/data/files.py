@@ -1,9 +1,6 @@
 """A person's own images: every image file in a folder or a zip archive, in any format Pillow reads."""
 
 import copy
-import os
-import zipfile
-from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -15,7 +12,7 @@ from .dataset import ImageDataset
 from .decode import decode, form
 from .labels import classes, read_table, shared, training_part, without_images
 from .levels import Levels
-from .listing import image_suffixes, is_hidden, is_image, is_system, kinds, separated
+from .listing import image_suffixes, is_image, kinds
 
 
 class UnreadableFile(OSError):
@@ -257,103 +254,3 @@ def forget(dataset):
     """What was worked out from labels and files that have changed."""
     for key in ("fingerprint", "earlier_fingerprint"):
         dataset.__dict__.pop(key, None)
-
-
-class Folder(Files):
-    """Every image below a folder."""
-
-    kind = "folder"
-
-    def find(self):
-        if not self.path.is_dir():
-            hint = "it is a zip archive, use data=zip" if zipfile.is_zipfile(self.path) else "it is a file"
-            raise NotADirectoryError(f"{self.path} is not a folder: {hint}, or give the folder with your images.")
-
-        def stop(error):  # os.walk would pass over a folder it may not read
-            raise error
-
-        result, seen = [], set()
-        for folder, below, names in os.walk(self.path, followlinks=True, onerror=stop):
-            real = os.path.realpath(folder)
-            self.system |= {name for name in below if is_system(name)}
-            below[:] = [] if real in seen else sorted(name for name in below if not is_hidden(name))
-            if real in seen:  # a link back to a folder already visited
-                continue
-            seen.add(real)
-            self.folders += [(Path(folder) / name).relative_to(self.path).as_posix() for name in below]
-            for name in names:
-                if not is_hidden(name):
-                    place = os.path.join(folder, name)
-                    result.append((Path(place).relative_to(self.path).as_posix(), place, stamp(place)))
-        names = separated(name for name, _, _ in result)
-        return [(name, *file[1:]) for name, file in zip(names, result, strict=True)]
-
-    def read(self, place):
-        return Path(place).read_bytes()
-
-
-def stamp(place):
-    try:
-        status = os.stat(place)
-    except OSError:  # a link to nowhere; reading it will say so
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-class Zip(Files):
-    """Every image in a zip archive, read in place. Each process opens the archive for itself: processes that share
-    one file position read each other's bytes."""
-
-    kind = "zip archive"
-
-    def find(self):
-        self._archive, self._process = None, None
-        if self.path.is_dir():
-            raise ValueError(f"{self.path} is a folder, not a zip archive: use data=folder.")
-        if not zipfile.is_zipfile(self.path):
-            raise ValueError(
-                f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder."
-            )
-        result, locked = [], []
-        try:
-            members = self._open().NameToInfo
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
-        names = separated(  # a program of Windows or DOS knows no backslash as a letter
-            member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
-            for member in members.values()
-        )
-        for filename, member in zip(names, members.values(), strict=True):  # of a name stored twice, the last one
-            parts = [part for part in PurePosixPath(filename).parts if part not in ("/", "..")]
-            name = PurePosixPath(*parts)
-            self.system |= {part for part in parts[:-1] if is_system(part) and part != "__MACOSX"}
-            if is_hidden(name):
-                continue
-            folders = parts if filename.endswith("/") else parts[:-1]
-            self.folders += ["/".join(folders[: i + 1]) for i in range(len(folders))]
-            if filename.endswith("/"):
-                continue
-            result.append((name.as_posix(), member.filename, (member.file_size, member.CRC)))
-            if member.flag_bits & 1:
-                locked.append(member.filename)
-        self.folders = sorted(set(self.folders))
-        if locked:
-            raise ValueError(
-                f"{self.path} holds {len(locked):,} files locked with a password (the first is {locked[0]}): "
-                "unpack it and use data=folder, or pack it again without a password."
-            )
-        return result
-
-    def version(self):
-        return stamp(self.path)  # a damaged copy lists the same names and checksums as the archive it came from
-
-    def read(self, place):
-        return self._open().read(place)
-
-    def _open(self):
-        if self._archive is None or self._process != os.getpid():
-            self._archive, self._process = zipfile.ZipFile(self.path), os.getpid()
-        return self._archive
-
-    def __getstate__(self):
-        return {**self.__dict__, "_archive": None}

@@ -3,7 +3,6 @@ on, shares of a large set, a camera's folders. Looks at names, and into dataset.
 
 import json
 import re
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 TRAIN = r"train(ing)?"
@@ -36,7 +35,7 @@ def classes(names, labels=None, table=None):
         numbers = sorted(set(found))
         return Classes([numbers.index(each) for each in found], [str(each) for each in numbers], "by dataset.json")
     depth = len(shared(names))
-    folders = [parts[depth] if len(parts := PurePosixPath(name).parts[:-1]) > depth else None for name in names]
+    folders = [parts[depth] if len(parts := folders_of(name)) > depth else None for name in names]
     inside = sum(folder is not None for folder in folders)
     if not inside:
         return unlabelled
@@ -52,9 +51,13 @@ def classes(names, labels=None, table=None):
     return Classes([number[folder] for folder in folders], class_names, "by folder")
 
 
+def folders_of(name):
+    return tuple(name.split("/")[:-1])
+
+
 def shared(names):
     """The folders that all paths begin with."""
-    parents = [PurePosixPath(name).parts[:-1] for name in names]
+    parents = [folders_of(name) for name in names]
     first, last = min(parents), max(parents)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[:same]
@@ -63,9 +66,9 @@ def shared(names):
 def no_classes(names, folders):
     """What the folders of all images are, where their names say that they are no classes; else None."""
     distinct = set(folders)
-    stems = [PurePosixPath(name).stem for name in names]
-    pairs = list(zip(folders, stems, strict=True))
     if all(re.fullmatch(r"\d{5}", folder) for folder in distinct):
+        stems = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] for name in names]
+        pairs = zip(folders, stems, strict=True)
         if all(re.fullmatch(r"img\d{8}", stem) for stem in stems):
             return "the folders are shares of a set in StyleGAN's format"
         if all(re.fullmatch(r"\d{5,}", stem) and int(folder) == int(stem) // 1000 * 1000 for folder, stem in pairs):
@@ -88,7 +91,7 @@ def training_part(names):
     other, or in every class.
     """
     everything = list(range(len(names)))
-    paths = [PurePosixPath(name).parts[:-1] for name in names]
+    paths = [folders_of(name) for name in names]
     start = len(shared(names))
     for level in (start, start + 1):
         folders = [path[level] if len(path) > level else None for path in paths]
@@ -134,12 +137,12 @@ def read_table(names, data, folder):
 def without_images(names, folders):
     """The folders that would be classes, or lie beside those that all images share, and hold no image."""
     common = shared(names)
-    taken = {"/".join(parts[: i + 1]) for name in names for parts in [PurePosixPath(name).parts[:-1]] for i in
-             range(len(parts))}
-    deepest = any(len(PurePosixPath(name).parts) > len(common) + 1 for name in names)
+    with_images = {folders_of(name) for name in names}
+    taken = {"/".join(parts[: i + 1]) for parts in with_images for i in range(len(parts))}
+    deepest = any(len(parts) > len(common) for parts in with_images)
     found = []
     for folder in sorted(folders):
-        parts = PurePosixPath(folder).parts
+        parts = tuple(folder.split("/"))
         depth = len(parts) - 1
         if folder not in taken and parts[:depth] == common[:depth] and depth < len(common) + deepest:
             found.append(folder)

@@ -1,7 +1,7 @@
 """What this program itself has written: runs, drawn images, comparisons. Its outputs are never its inputs."""
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 BESIDE = ("checkpoints", "samples", "env.json", "metrics.jsonl", "stats.csv", "log.txt", "evaluations", "tensorboard")
 
@@ -9,11 +9,12 @@ BESIDE = ("checkpoints", "samples", "env.json", "metrics.jsonl", "stats.csv", "l
 def own_folders(names, read):
     """names: every file below a place; read(name): its bytes. -> {folder: "run" | "samples" | "comparison"}, the
     outermost ones, "" being the place itself."""
-    beside = {}
+    beside, telling = {}, {"config.yaml", "index.json", "comparison.csv", "comparison.md", *BESIDE}
     for name in names:
-        parts = PurePosixPath(name).parts
-        for depth in range(len(parts)):
-            beside.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+        parts = name.split("/")
+        for depth, part in enumerate(parts):
+            if part in telling:
+                beside.setdefault("/".join(parts[:depth]), set()).add(part)
     found = {folder: kind for folder, inside in beside.items() if (kind := kind_of(folder, inside, read))}
     return {folder: kind for folder, kind in found.items() if not any(contains(other, folder) for other in found)}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from threading import Lock
 
 from .archives import Archive, obtain, unpack
-from .files import Files, Folder, stamp
+from .files import Files
+from .folder import Folder, stamp
 
 
 class CelebA(Folder):
