@@ -168,6 +168,14 @@ def test_pictures_with_runs_inside_are_trained_on_twice(work, inside, tmp_path):
     assert inside("train", "p/drawn", *work, "name=other")[0] == 0
 
 
+def test_a_grid_among_the_pictures_is_named(work, inside, refused, tmp_path):
+    assert inside("sample", "runs/folder", "seeds=0-3", "to=grid", "out=p/a/grid.png")[0] == 0
+    shutil.copy(tmp_path / "runs/folder/samples/reals.png", tmp_path / "p/b")
+    err = refused("train", "p", *work, "name=other")
+    assert "2 of 18 images" in err and "a/grid.png: this program's own, many images in one picture" in err
+    assert "b/reals.png: this program's own" in err
+
+
 def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
     for part in ("train", "test"):
         shutil.copytree(tmp_path / "p", tmp_path / "parts" / part)

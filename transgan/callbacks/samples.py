@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pytorch_lightning import Callback
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -23,7 +24,9 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".tmp")
-    Image.fromarray(grid.permute(1, 2, 0).numpy()).save(beside, format="PNG")
+    mark = PngInfo()
+    mark.add_text("Software", "transgan, many images in one picture")      # transgan/data refuses to train on these
+    Image.fromarray(grid.permute(1, 2, 0).numpy()).save(beside, format="PNG", pnginfo=mark)
     os.replace(beside, path)
 
 

@@ -18,6 +18,9 @@ except ImportError:
     pass
 
 
+GRID = "transgan, many images in one picture"           # what transgan/callbacks/samples.py writes into its pictures
+
+
 class Seen(NamedTuple):
     """What is in a file. pixels: uint8 (channels, resolution, resolution), or None where `facts` must first be weighed
     with those of the other files; size: upright (width, height); frames: of an animation or a stack, all there are."""
@@ -60,6 +63,8 @@ def look(data, resolution, channels, levels=None):
         image = None
     else:
         found = samples(image, data)
+    if image is not None and image.info.get("Software") == GRID:
+        raise ValueError("this program's own, many images in one picture")
     count = frames(image, data)
     if found is None:
         image = turned(image, orientation(image))
