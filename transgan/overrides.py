@@ -111,10 +111,11 @@ def split(command: str, arguments: list[str], findings: list[str]):
     values: list[tuple[str, str]] = []
     choices: dict[str, str] = {}
     base = None
-    known = groups()
+    known, bare = groups(), False
     for argument in arguments:
         key, equals, value = argument.removeprefix("--").partition("=")
         if not equals or "/" in key:
+            bare = True
             positional(command, argument, values, choices, findings)
         elif key == "config" and command == "train":
             base = value
@@ -134,30 +135,32 @@ def split(command: str, arguments: list[str], findings: list[str]):
             values.append((key, value))
     if base is not None and choices:
         findings.append(f"with config=, {', '.join(choices)} cannot be chosen anew; override single keys instead")
+    if bare:
+        refuse_several(command, values, findings)
     return values, choices, base
 
 
 def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
-    """A bare word is a run, a checkpoint to import, or the pictures of train; of several, none is passed over."""
-    place = os.path.expanduser(word)
+    """A bare word is a run, a checkpoint to import, or the pictures of train."""
     if word.startswith("-"):
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
-        return
-    key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
-    before = [value for name, value in values if name == key]
-    values.append((key, word))
-    if command == "train":
-        choices.setdefault("experiment", "folder")
-    if before and command != "compare":
-        several = [*before, word]
-        findings[:] = [each for each in findings if not each.startswith(f"{', '.join(before[:3])}")]
-        findings.append(one_place(command, several))
-    elif command == "train" and not os.path.exists(place):
+    elif command != "train":
+        values.append(("path" if command == "import-transgan" else "run", word))
+    elif not os.path.exists(os.path.expanduser(word)):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
-    elif command == "train" and os.path.isfile(place):
-        choices.setdefault("data", "zip")
-        if is_picture(word):
-            findings.append(one_place(command, [word]))
+    else:
+        choices.setdefault("experiment", "folder")
+        if os.path.isfile(os.path.expanduser(word)):
+            choices.setdefault("data", "zip")
+        values.append(("data.path", word))
+
+
+def refuse_several(command: str, values: list, findings: list[str]) -> None:
+    """None of several places is passed over, nor is a single picture taken for all there are."""
+    key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
+    places = [value for name, value in values if name == key]
+    if command != "compare" and (len(places) > 1 or command == "train" and places and is_picture(places[0])):
+        findings.append(one_place(command, places))
 
 
 def is_picture(word: str) -> bool:

@@ -78,7 +78,8 @@ def pictures_of(folder, names):
         (["cats", "cats.zip", "dogs", "birds"], "cats, cats.zip, dogs and 1 more: train takes one folder or zip"),
         (["cats", "dogs/1.png"], "cats, dogs/1.png: train takes one"),
         (["data.path=cats", "dogs"], "cats, dogs: train takes one"),
-        (["cats", "missing"], "cats, missing: train takes one"),
+        (["cats", "data.path=dogs"], "cats, dogs: train takes one"),
+        (["cats", "missing"], "missing is neither an option (key=value) nor a folder or zip of images"),
         (["cats/1.png"], "cats/1.png: train takes a folder or a zip, not single files; give the folder that holds them: "
                          "transgan train cats"),
         (["cats/1.png", "cats/2.png", "cats/3.png", "cats/4.png"], "cats/3.png and 1 more: train takes a folder"),
