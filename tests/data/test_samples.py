@@ -81,6 +81,21 @@ def pgm(values, white, kind="P5"):
     return f"{kind}\n{values.shape[1]} {values.shape[0]}\n{white}\n".encode() + body
 
 
+def fits(values, bits, **head):
+    """A FITS image, from the lowest row up."""
+    cards = {"SIMPLE": "T", "BITPIX": bits, "NAXIS": 2, "NAXIS1": 2, "NAXIS2": 2, **head}
+    text = "".join(f"{name:<8}= {value:>20} / a comment".ljust(80) for name, value in cards.items()) + "END"
+    kind = {8: "u1", 16: ">i2", 32: ">i4", -32: ">f4"}[bits]
+    body = np.asarray(values)[::-1].astype(kind).tobytes()
+    return text.ljust(2880).encode() + body.ljust(2880, b"\0")
+
+
+def sgi(values):
+    values = np.asarray(values).reshape(2, 2, -1)
+    head = struct.pack(">HBBHHHHLL", 474, 0, 2, 3 if values.shape[2] > 1 else 2, 2, 2, values.shape[2], 0, 65535)
+    return head.ljust(512, b"\0") + np.moveaxis(values, 2, 0)[:, ::-1].astype(">u2").tobytes()
+
+
 def saved(image, form, **options):
     file = io.BytesIO()
     image.save(file, form, **options)
@@ -136,6 +151,8 @@ TABLE = {
     "tiff 12 in 16": (tiff(GRAY, 16), TWELVE),
     "tiff 12 in 16 white is zero": (tiff(4095 - GRAY, 16, photometric=0), TWELVE),
     "tiff 16 signed": (tiff(row(0, 16384, 8192, 32767), 16, form=2), [0, 128, 64, 255]),
+    "tiff 12 in 16 signed": (tiff(GRAY, 16, ">", form=2), TWELVE),
+    "tiff 12 in 16 in planes": (tiff(COLOURS12, 16, photometric=2, planar=2), IN_COLOUR12),
     "tiff 32": (tiff(DEEP, 32), SIXTEEN),
     "tiff 32 of 8": (tiff(row(0, 51, 102, 255), 32), [0, 51, 102, 255]),
     "tiff 16 colour": (tiff(COLOURS, 16, photometric=2), IN_COLOUR),
@@ -213,6 +230,15 @@ TABLE = {
     "ppm 65535": (pgm(COLOURS, 65535, "P6"), IN_COLOUR),
     "ppm 4095 as text": (pgm(COLOURS12, 4095, "P3"), IN_COLOUR12),
     "pfm": (saved(Image.fromarray(np.float32(row(0, 0.2, 0.4, 1))), "PPM"), [0, 51, 102, 255]),
+    "sgi 16": (sgi(DEEP), SIXTEEN),
+    "sgi 12 in 16": (sgi(GRAY), TWELVE),
+    "sgi 16 colour": (sgi(COLOURS), IN_COLOUR),
+    "fits 16": (fits(row(0, 8192, 16384, 32767), 16), [0, 64, 128, 255]),
+    "fits 12 in 16": (fits(GRAY, 16), TWELVE),
+    "fits 16 without a sign": (fits(DEEP - 32768, 16, BZERO=32768, BSCALE="1.0"), SIXTEEN),
+    "fits 32": (fits(DEEP, 32), SIXTEEN),
+    "fits float": (fits(row(0, 0.2, 0.4, 1), -32), [0, 51, 102, 255]),
+    "fits 8": (fits(row(0, 51, 102, 255), 8), [0, 51, 102, 255]),
     "jpeg 2000, 12": (jpeg2000_of_12(GRAY), TWELVE),
     "jpeg 2000, 16": (saved(Image.fromarray(DEEP.astype(np.uint16)), "JPEG2000", irreversible=False), SIXTEEN),
 }

@@ -33,6 +33,7 @@ class Facts(NamedTuple):
     fraction: bool                  # of floats: not all are whole numbers
     alpha: int
     bits: int                       # significant, as the file says; 0 if it does not
+    most: int = 65535               # white, if all there are are used
 
 
 def facts(found: Samples) -> Facts | None:
@@ -49,7 +50,8 @@ def facts(found: Samples) -> Facts | None:
     if found.white is not None:
         return None
     alpha = int(values[..., -1].max()) if found.bands in ("LA", "RGBA") else 0
-    return Facts("real" if real else "integer", float(high), real and bool((colour % 1 != 0).any()), alpha, found.bits)
+    return Facts("real" if real else "integer", float(high), real and bool((colour % 1 != 0).any()), alpha, found.bits,
+                 found.most)
 
 
 def decided(found: Facts | None, levels: Levels | None) -> bool:
@@ -76,14 +78,15 @@ def decide(every: Iterable[Facts]) -> tuple[Levels, list[str], list[str]]:
         bits = next(bits for bits in USED if high < 2**bits)
         if named and high < 2**named:
             bits = named
-        white = 2**bits - 1 if high else 65535
+        most = max(each.most for each in integers)
+        white = min(2**bits - 1, most) if high else most
         alpha = max(each.alpha for each in integers)
         levels = levels._replace(integer=white, alpha=white if alpha <= white else 65535)
         count = f"{len(integers):,} file{'s' if len(integers) != 1 else ''} of more than 8 bits"
         if high == 1:
             asked.append(f"{count} hold only 0 and 1: say what is white by data.white=1, or 255, or 65535")
-        elif white != 65535:
-            assumed.append(f"{count} use {bits} (up to {high:.0f}): white is {white}; data.white=65535 for all 16")
+        elif white != most:
+            assumed.append(f"{count} use {bits} (up to {high:.0f}): white is {white}; data.white={most} for all bits")
     if reals := [each for each in every if each.kind == "real"]:
         high, fraction = max(each.high for each in reals), any(each.fraction for each in reals)
         count = f"{len(reals):,} file{'s' if len(reals) != 1 else ''} of floats"

@@ -2,6 +2,7 @@
 half alone; here they are put together from two readings, or unpacked from bytes."""
 
 import io
+import struct
 import sys
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ class Samples(NamedTuple):
     values: np.ndarray
     bands: str
     white: int | None = None        # what the file says; None where that may be more than the numbers use
+    most: int = 65535               # what white is where they use all there is
     inverted: bool = False          # zero is white
     bits: int = 0                   # significant ones, of a PNG that names them
     transparent: int | tuple | None = None
@@ -33,6 +35,10 @@ def samples(image: Image.Image, data: bytes) -> Samples | None:
         return png_samples(image, data, turn)
     if image.format == "PPM" and image.mode in ("I", "RGB"):
         return ppm_samples(image, data)
+    if image.format == "SGI" and data[3] == 2 and data[2] == 0:
+        return sgi_samples(data)
+    if image.format == "FITS" and is_deep(image):
+        return fits_samples(image, data)
     if not is_deep(image):
         return None
     values, white = np.asarray(image), None
@@ -109,6 +115,8 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
     same = len(set(bits)) == 1
     if directory.values(tiff.PLANAR, (1,))[0] == 2 and len(bits) in (3, 4) and same:
         planes = [tiff_samples(None, directory.plane(i, len(bits)).written()) for i in range(3)]
+        if any(each is None for each in planes):
+            raise ValueError(f"a TIFF of {bits[0]} bits in planes that cannot be read")
         return planes[0]._replace(values=np.stack([each.values for each in planes], 2), bands="RGB", **found)
     if same and 8 < bits[0] < 16 and form == 1:
         return Samples(*unpacked(directory, bits[0]), white=2 ** bits[0] - 1, **found)
@@ -122,8 +130,8 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
             return None                     # premultiplied: the upper byte will do
         return Samples(two_bytes(plain), read.mode, **found)
     read.load()
-    white = 2 ** (bits[0] - 1) - 1 if form == 2 and bits[0] == 16 else None
-    return Samples(np.asarray(read), "L", white, **found) if is_deep(read) else None
+    most = 32767 if form == 2 and bits[0] == 16 else 65535
+    return Samples(np.asarray(read), "L", most=most, **found) if is_deep(read) else None
 
 
 def unpacked(directory: tiff.Directory, bits: int, kind: str | None = None) -> tuple[np.ndarray, str]:
@@ -174,3 +182,32 @@ def ppm_samples(image: Image.Image, data: bytes) -> Samples | None:
         if values.max() > white:
             raise ValueError(f"a value of {values.max()}, more than the {white} that its head says is white")
     return Samples(values, "L" if image.mode == "I" else "RGB", None if white == 65535 else white)
+
+
+def sgi_samples(data: bytes) -> Samples:
+    """Of an SGI image of 16 bits that is not packed: a head of 512 bytes, then every channel from the lowest row up."""
+    dimension, width, height, channels = struct.unpack_from(">4H", data, 4)
+    channels = channels if dimension == 3 else 1
+    planes = np.frombuffer(data, ">u2", width * height * channels, 512).reshape(channels, height, width)[:, ::-1]
+    values = np.moveaxis(planes, 0, 2).astype(np.uint16)
+    return Samples(values[..., 0] if channels == 1 else values, {1: "L", 3: "RGB", 4: "RGBA"}[channels])
+
+
+def fits_samples(image: Image.Image, data: bytes) -> Samples:
+    """Of a FITS image, whose numbers are signed and stand for BSCALE times themselves plus BZERO."""
+    head = {"BSCALE": 1.0, "BZERO": 0.0}
+    for place in range(0, len(data), 80):
+        card = data[place : place + 80].decode("latin-1")
+        name = card[:8].strip()
+        if name == "END":
+            break
+        if name in head and card[8:9] == "=":
+            head[name] = float(card[9:].split("/")[0])
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        values = values.astype(np.uint16).view(np.int16)
+    values = values * head["BSCALE"] + head["BZERO"]
+    if image.mode != "F" and all(number == int(number) for number in head.values()):
+        values = values.astype(np.int64)
+    short = image.mode.startswith("I;16") and head["BZERO"] == 0
+    return Samples(values, "L", most=32767 if short else 65535)
