@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transgan.commands import sources
 from transgan.commands.sample import choose_labels
 from transgan.errors import UserError
 from transgan.overrides import compose
@@ -123,6 +124,17 @@ def work(trained, tmp_path):
     """A copy of that folder to work in, where `inside` starts commands. -> the options"""
     shutil.copytree(trained[0], tmp_path, dirs_exist_ok=True)
     return trained[1][:-1]
+
+
+@pytest.mark.parametrize(
+    "key, says",
+    [("against", "give data=folder data.path=.* in the place of against="), ("heldout", "save those in .* with 8 bits"),
+     ("", "save those in .* with 8 bits")],
+)  # fmt: skip
+def test_what_cannot_be_known_is_asked_for_in_the_words_of_the_command(tmp_path, key, says):
+    Image.fromarray(np.eye(8, dtype=np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(UserError, match=f"say what is white by data.white=1.*{says}"):
+        sources.pictures(tmp_path, 8, 1, key)
 
 
 def test_a_run_goes_on_with_the_same_images_elsewhere(work, inside, tmp_path):

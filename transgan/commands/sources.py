@@ -43,5 +43,6 @@ def pictures(path: str | Path, resolution: int | None = None, channels: int | No
         if "data.white=" not in str(error):
             raise
         kind = "zip" if path.is_file() else "folder"
-        way = f"; for evaluate, give data={kind} data.path={path} with it in the place of against="
-        raise UserError(f"{error}{way if key == 'against' else ''}") from error
+        way = f"give data={kind} data.path={path} with it in the place of against=" if key == "against" else (
+            f"data.white= is for images that are named by data.path=, so save those in {path} with 8 bits")
+        raise UserError(f"{said}{error}; {way}") from error

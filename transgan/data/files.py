@@ -47,10 +47,10 @@ class Files(ImageDataset):
         if in_memory not in ("auto", True, False):
             raise ValueError(f"in_memory={in_memory} is not possible: give auto, true or false.")
         if labels not in (None, "folders", "none"):
-            raise ValueError(f"labels={labels} is not possible: give folders, none, or null for what their names say.")
+            raise ValueError(f"data.labels={labels} is not possible: give folders, none, or null for what their names say.")
         number = isinstance(white, (int, float)) and not isinstance(white, bool)
         if not (white is None or isinstance(white, Levels) or number and 0 < white < float("inf")):
-            raise ValueError(f"white={white} is not possible: give the number that is white, such as 4095, or null.")
+            raise ValueError(f"data.white={white} is not possible: give the number that is white, such as 4095, or null.")
         if not str(path).strip() or not self.path.exists():
             raise FileNotFoundError(
                 f"There is nothing at '{path}': give the {self.kind} with your images, data.path=<path>."
@@ -176,7 +176,7 @@ class Files(ImageDataset):
             raise ValueError(self._complaint(everything=len(reasons) == len(names)))
         self.levels, images = checked.levels, checked.images
         if self.levels is None and given is not None and not isinstance(self.white, Levels):
-            raise ValueError(f"white={self.white:g} has no effect: every file says what is white; leave it out.")
+            raise ValueError(f"data.white={self.white:g} has no effect: every file says what is white; leave it out.")
         self.hints += checked.assumed
         if reasons:
             good = [i for i in range(len(names)) if i not in reasons]
