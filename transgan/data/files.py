@@ -47,10 +47,10 @@ class Files(ImageDataset):
         if in_memory not in ("auto", True, False):
             raise ValueError(f"in_memory={in_memory} is not possible: give auto, true or false.")
         if labels not in (None, "folders", "none"):
-            raise ValueError(f"data.labels={labels} is not possible: give folders, none, or null for what their names say.")
+            raise ValueError(f"data.labels={labels} is not possible: give folders or none, or null for what they say.")
         number = isinstance(white, (int, float)) and not isinstance(white, bool)
         if not (white is None or isinstance(white, Levels) or number and 0 < white < float("inf")):
-            raise ValueError(f"data.white={white} is not possible: give the number that is white, such as 4095, or null.")
+            raise ValueError(f"data.white={white} is not possible: give the number that is white, or null.")
         if not str(path).strip() or not self.path.exists():
             raise FileNotFoundError(
                 f"There is nothing at '{path}': give the {self.kind} with your images, data.path=<path>."
