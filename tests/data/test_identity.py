@@ -12,6 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from transgan.data import Digits, Folder, UnreadableFile, Zip, checking, hold_out
+from transgan.data.arrays import Arrays
 from transgan.data.datamodule import as_is
 
 
@@ -126,6 +127,19 @@ def test_of_a_part_neither(pictures, monkeypatch):
     known = [part.fingerprint for part in first]
     monkeypatch.setattr("transgan.data.dataset.in_order", lambda *_: pytest.fail("read again"))
     assert [part.fingerprint for part in hold_out(Folder(pictures, 8, 3, in_memory=False), 0.2)] == known
+
+
+def test_a_source_that_cannot_tell_whether_it_changed_is_read_every_time():
+    class Source(Arrays):
+        def __init__(self, last):
+            super().__init__("source", 8, 1)
+            pixels = np.zeros((600, 8, 8), np.uint8)
+            pixels[598] = last                          # not among the 256 that are looked at
+            self.take(pixels, [0] * 600, [], in_memory=False)
+
+    assert Source(1).earlier_fingerprint == Source(2).earlier_fingerprint
+    assert Source(1).fingerprint != Source(2).fingerprint
+    assert Source(1).fingerprint == Source(1).fingerprint
 
 
 def test_a_cache_of_nonsense_or_nowhere_does_no_harm(pictures, cache, monkeypatch, tmp_path):

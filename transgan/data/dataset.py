@@ -64,8 +64,9 @@ class ImageDataset(Dataset):
         raise NotImplementedError  # for subclasses
 
     def version(self):
-        """Whatever else must be unchanged for the source to count as the same one that was looked at before."""
-        return ()
+        """Whatever else must be unchanged for the source to count as the same one that was looked at before; None if
+        that cannot be told without reading all of it."""
+        return None
 
     @property
     def in_memory(self):
@@ -110,12 +111,13 @@ class ImageDataset(Dataset):
             digest.update(self.images.contiguous().numpy())
             return digest.hexdigest()
         identity = self.fingerprint_identity()
-        known = recall(identity) if self.earlier_fingerprint else None
+        lasting = self.earlier_fingerprint is not None and self.version() is not None
+        known = recall(identity) if lasting else None
         if not isinstance(known, str):
             for pixels in in_order(self.decode, range(len(self))):
                 digest.update(pixels.numpy())
             known = digest.hexdigest()
-            if self.earlier_fingerprint:
+            if lasting:
                 remember(identity, known)
         return known
 

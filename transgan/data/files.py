@@ -218,6 +218,9 @@ class Files(ImageDataset):
     def identity(self):
         return [(name, stamp) for name, _, stamp in self.files]
 
+    def version(self):
+        return ()
+
     def decode(self, index):
         name, place, _ = self.files[index]
         try:
