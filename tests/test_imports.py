@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "transgan"
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "timm", "torchmetrics"}
 QUICK = {      # what an answer to a typing error needs
-    "cli", "overrides", "values", "keys", "kinds", "texts", "no_effect", "errors", "files", "launched", "saved", "trust",
+    "cli", "overrides", "values", "words", "keys", "kinds", "texts", "no_effect", "errors", "files", "launched", "saved", "trust",
     "instantiation", "__init__", "__main__",
 }  # fmt: skip
 FUNCTIONS = {"losses", "penalties", "consistency", "supervision", "augmentation", "ema", "schedules"}
@@ -30,7 +30,8 @@ OURS = {  # part: the parts of ours that it may import
     "no_effect": set(),
     "values": {"keys", "kinds", "no_effect", "texts"},
     "saved": {"errors", "files"},
-    "overrides": {"errors", "saved", "trust", "values"},
+    "words": {"trust"},
+    "overrides": {"errors", "saved", "trust", "values", "words"},
     "cli": {"errors", "files", "launched", "overrides", "trust"},           # commands by name, through importlib
     "checkpoint": {"files", "instantiation", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},

@@ -56,6 +56,7 @@ KEYS: dict[str, Kind] = {
     # the data
     "data.path": Location(), "data.on_error": Choice(of=("raise", "skip")),
     "data.in_memory": Switch(words=("auto",)), "data.limit": Whole(most=10**9, optional=True),
+    "data.white": Number(most=1e38, above=0, optional=True), "data.labels": Choice(of=("folders", "none"), optional=True),
     "data.download": SWITCH, "data.train": SWITCH, "data.split": Text(), "data.category": Text(),
     # the networks
     "img_size": SIZE, "in_chans": Whole(most=4096), "latent_dim": WIDTH, "style_dim": WIDTH, "stem_dim": WIDTH,
@@ -127,7 +128,9 @@ KEYS: dict[str, Kind] = {
     "extractor.check": SWITCH, "module": Part(made=True), "extractor.name": Text(),
     # Lightning
     "trainer.accelerator": Choice(of=("auto", "cpu", "gpu", "cuda", "mps", "tpu")), "trainer.devices": DEVICES,
-    "trainer.max_time": Either(of=(Text(what="a time as DD:HH:MM:SS", pattern=r"[0-9]+(:[0-9]{2}){3}"), Part())),
+    "trainer.max_time": Text(
+        what="a time as DD:HH:MM:SS, such as 00:23:30:00", pattern=r"[0-9]{1,4}(:[0-9]{2}){3}", optional=True
+    ),
     **dict.fromkeys(("trainer.benchmark", "trainer.detect_anomaly", "trainer.sync_batchnorm"), Switch(optional=True)),
     "trainer.profiler": Either(of=(Choice(of=("simple", "advanced", "pytorch")), Part(made=True)), optional=True),
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),

@@ -118,6 +118,9 @@ class Choice(Kind):
 
     of: tuple
 
+    def read(self, word: str):
+        return word if word in self.of else super().read(word)          # one of them may be none
+
     def take(self, value):
         for each in self.of:
             if str(value) == str(each) and not isinstance(value, bool):

@@ -4,17 +4,13 @@ Hydra composes the groups; keys and values are checked here, by what keys.py dec
 answered in a sentence before torch is imported, and so that a path may hold any character.
 """
 
-import difflib
-import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import prod
-from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,16 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from transgan import saved, trust
 from transgan.errors import UserError, one_line
 from transgan.values import assign, flat, mistaken
+from transgan.words import CONF, groups, split, typed_targets
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
 
-CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
-
-# Keys of paths and names, in which somebody else may have written anything.
-LITERAL = {
-    "path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete",
-    "name", "seeds", "class",
-}  # fmt: skip
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
@@ -143,23 +133,6 @@ def link(node, config: dict, place: str) -> None:
             link(value, config, f"{place}.{key}")
 
 
-def typed_targets(arguments: list[str]) -> set[str]:
-    """The names of classes that a person has typed: x._target_=NAME, and x={_target_: NAME, ...} with more inside."""
-    found: set[str] = set()
-    for argument in arguments:
-        key, _, word = argument.removeprefix("--").partition("=")
-        last = key.split(".")[-1]
-        if "/" in key or last in LITERAL:
-            continue
-        if last == "_target_":
-            found.add(word.strip().strip("'\""))
-        elif "_target_" in word:
-            with suppress(HydraException, trust.Untrusted):
-                value = OverridesParser.create().parse_override(f"key={word}").value()
-                found |= {str(name) for name, _ in trust.targets(value, argument)}
-    return found - {""}
-
-
 def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
     """Takes out of parts chosen by a person what an experiment has set for others: keys they have not without it."""
     OmegaConf.set_struct(config, False)
@@ -188,13 +161,6 @@ def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> 
     OmegaConf.set_struct(config, True)
 
 
-def groups() -> dict[str, list[str]]:
-    """The configuration groups and their choices: conf/generator/x.yaml is choice x of generator."""
-    return {
-        folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONF.iterdir() if folder.is_dir()
-    }
-
-
 def groups_of(command: str) -> set[str]:
     """The groups that a command has choices of."""
     found = set()
@@ -202,49 +168,3 @@ def groups_of(command: str) -> set[str]:
         found |= groups_of(entry) if isinstance(entry, str) and entry != "_self_" else set()
         found |= set(entry) if not isinstance(entry, str) else set()
     return found
-
-
-def split(command: str, arguments: list[str], findings: list[str]):
-    """Words to (key, value) pairs, choices of groups, and the path after config= if there is one."""
-    values: list[tuple[str, str]] = []
-    choices: dict[str, str] = {}
-    base = None
-    known = groups()
-    for argument in arguments:
-        key, equals, value = argument.removeprefix("--").partition("=")
-        if not equals or "/" in key:
-            positional(command, argument, values, choices, findings)
-        elif key == "config" and command == "train":
-            base = value
-        elif key in known:
-            value, colon, argument = value.partition(":")
-            if colon:                           # extractor=timm:resnet50
-                values.append((f"{key}.model_name", argument))
-            if value in known[key]:
-                choices[key] = value
-            else:
-                near = difflib.get_close_matches(value, known[key], 1)
-                if near:
-                    choices[key] = near[0]      # so that the other words are judged as they were meant
-                hint = f"did you mean {near[0]}? " if near else ""
-                findings.append(f"{key}={value}: there is no such {key}; {hint}There are: {', '.join(known[key])}")
-        else:
-            values.append((key, value))
-    if base is not None and choices:
-        findings.append(f"with config=, {', '.join(choices)} cannot be chosen anew; override single keys instead")
-    return values, choices, base
-
-
-def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
-    """A bare word is a run, a checkpoint to import, or the pictures of train."""
-    if word.startswith("-"):
-        findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
-    elif command != "train":
-        values.append(("path" if command == "import-transgan" else "run", word))
-    elif not os.path.exists(os.path.expanduser(word)):
-        findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
-    else:
-        choices.setdefault("experiment", "folder")
-        if os.path.isfile(os.path.expanduser(word)):
-            choices.setdefault("data", "zip")
-        values.append(("data.path", word))

@@ -178,16 +178,15 @@ def test_a_step_without_a_finite_gradient_just_before(inside, words, whole, stri
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("limit", ["00:00:00:00", "{seconds:0}", "{hours:0,minutes:0}"])
-def test_a_time_limit_saves_and_is_no_end(limit, inside, words, whole, assert_same_run, tmp_path):
+def test_a_time_limit_saves_and_is_no_end(inside, words, whole, assert_same_run, tmp_path):
     for seen in (32, 64):
-        code, out, err = inside(*words, f"trainer.max_time={limit}")
+        code, out, err = inside(*words, "trainer.max_time=00:00:00:00")
         assert code == 0 and "done" not in out, err
         assert f"stopped at {seen / 1000:g} kimg, after trainer.max_time, and saved; the same command continues" in out
     assert inside(*words)[0] == 0
     assert_same_run(tmp_path / "runs" / "digits", whole)
 
 
-@pytest.mark.parametrize("limit", ["soon", "1:2", "{parsecs:3}", "-1"])
+@pytest.mark.parametrize("limit", ["soon", "1:2", "{hours:3}", "-1"])
 def test_a_time_limit_is_understood_or_refused(limit, refused, words):
     assert "trainer.max_time" in refused(*words, f"trainer.max_time={limit}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pytorch_lightning import Callback
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -36,6 +37,10 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
+    if kind == "PNG":
+        mark = PngInfo()
+        mark.add_text("Software", "transgan, many images in one picture")      # transgan/data refuses to train on these
+        options = {"pnginfo": mark}
     with replacing(path) as file:
         Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format=kind, **options)
 

@@ -34,7 +34,7 @@ def measured(config: DictConfig, arguments: list[str], team: Team, console) -> i
         console.print(f"{subject.kind:7} {subject.description}")
         judge = make(judge_config(config, subject.trained))
         real, heldout, statistics = subject.reals(config, judge)
-        console.print(f"data    {statistics.describe() if statistics else real.describe()}")
+        console.print(f"data    {statistics.describe() if statistics else real.describe(hints=False)}")
         for note in subject.notes:
             console.print(f"note    {note}")
         subject.size(judge)

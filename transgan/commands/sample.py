@@ -96,15 +96,23 @@ def choose_labels(wanted, seeds: list[int], saved: dict, module) -> torch.Tensor
         return module.labels_of(seeds)
     if not module.num_classes:
         raise UserError(f"class={wanted}: this run is unconditional and knows no classes; leave class= out")
-    if str(wanted) in names:
-        label = names.index(str(wanted))
-    elif str(wanted).isdigit() and int(wanted) < module.num_classes:
-        label = int(wanted)
+    word = str(wanted)
+    numbered = any(is_number(name) for name in names)       # then a number is a name, and never a place in the list
+    numbered = numbered and names != [str(i) for i in range(len(names))]
+    if word in names:
+        label = names.index(word)
+    elif is_number(word) and not numbered and int(word) < module.num_classes:
+        label = int(word)
     else:
-        raise UserError(
-            f"class={wanted}: there is no such class; give 0 to {module.num_classes - 1}, or one of {', '.join(names)}"
-        )
+        listed = ", ".join(names[:20]) + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")
+        way = f"one of {listed}" if numbered else f"0 to {module.num_classes - 1}, or one of {listed}"
+        raise UserError(f"class={wanted}: there is no such class; give {way if names else way.split(',')[0]}")
     return torch.full((len(seeds),), label)
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a whole number that could be a place in a list."""
+    return re.fullmatch(r"[0-9]+", word) is not None
 
 
 def set_top_k(module, top_k) -> None:
@@ -126,7 +134,7 @@ def completion(config, seeds: list[int], labels, saved: dict, module):
         if source is None:
             raise UserError("complete=heldout: this run keeps no images out of training; give a folder or zip")
     else:
-        source = pictures(config.complete, trained["resolution"], trained["channels"])
+        source = pictures(config.complete, trained["resolution"], trained["channels"], key="complete")
     rows = trained["resolution"] // 2 if config.rows is None else config.rows
 
     def given(seeds):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from transgan import files
 from transgan.data import Folder, Npz, Zip, hold_out
+from transgan.data.own import refusal
 from transgan.errors import UserError
 from transgan.instantiation import make
 
@@ -24,18 +25,28 @@ def is_run(path: str | Path) -> bool:
     return path.suffix.lower() not in (".zip", ".npz")
 
 
-def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None):
-    """The images of a folder, a zip or an npz, as they are unless a resolution is given."""
-    path = files.expanded(path)
+def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None, key: str = "", like=None):
+    """The images of a folder, a zip or an npz, as they are unless a resolution is given.
+
+    key: the option that names them, such as against. like: a data set; what is white in its files is white here.
+    """
+    path, said = files.expanded(path), f"{key}={path}: " if key else ""
     if not path.exists():
-        raise UserError(f"there is nothing at {path}: give a folder or a zip of images")
+        raise UserError(f"{said}there is nothing at {path}: give a folder or a zip of images")
     if path.is_file() and path.suffix.lower() == ".npz":
         return Npz(path, resolution, channels)
+    if wrong := refusal(path):
+        raise UserError(f"{said}{wrong}")
     if path.is_file() and not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is neither a folder nor a zip of images")
+        raise UserError(f"{said}{path} is neither a folder nor a zip of images")
     try:
-        return (Zip if path.is_file() else Folder)(path, resolution, channels)
+        return (Zip if path.is_file() else Folder)(path, resolution, channels, white=getattr(like, "levels", None))
     except ValueError as error:             # data.* says nothing about these
+        if "data.white=" in str(error):
+            kind = "zip" if path.is_file() else "folder"
+            way = f"give data={kind} data.path={path} with it in the place of against=" if key == "against" else (
+                f"data.white= is for images that are named by data.path=, so save those in {path} with 8 bits")
+            raise UserError(f"{said}{error}; {way}") from error
         error.ways = {key: way for key, way in getattr(error, "ways", {"": ""}).items() if not key.startswith("data.")}
         error.what = getattr(error, "what", str(error))
         raise

@@ -52,7 +52,7 @@ class Run:
                 raise
             real = kept = None
             self.notes.append("the images the run was trained on are not here any more")
-        if not others and real.fingerprint != self.saved["data"]:
+        if not others and not real.is_same(self.saved["data"]):
             self.notes.append("these are not the images the run was trained on")
         heldout = heldout_of(config, judge, real, kept, resolution, channels)
         self.unseen = kept if heldout is None else heldout
@@ -106,7 +106,7 @@ class Pictures:
     def __init__(self, config, device):
         self.path = files.expanded(config.run)
         self.images = pictures(self.path, None, config.channels)
-        self.name, self.description = self.path.stem, self.images.describe()
+        self.name, self.description = self.path.stem, self.images.describe(hints=False)
         self.notes: list[str] = []
         ignored = [f"{key}=" for key, none in (("psi", 1.0), ("ema", True), ("checkpoint", "best"), ("seed", None))
                    if config[key] != none]
@@ -182,7 +182,7 @@ def compared_with(config, resolution: int, channels: int, as_they_are: bool = Fa
         return None, Statistics(config.against, config.num_real, resolution)
     if config.against is not None:
         size = (None, config.channels) if as_they_are else (resolution, channels)
-        real = pictures(config.against, *size)
+        real = pictures(config.against, *size, key="against")
         same_kind(real, resolution, channels, f"the real images in {config.against}")
         return real, None
     if config.get("data"):
@@ -196,7 +196,8 @@ def heldout_of(config, judge, real, kept, resolution: int, channels: int):
     """The held-out images: those of heldout=PATH, else where the judge wants some, what the run or data set keeps."""
     if config.heldout is not None:
         as_they_are = config.resolution is None and kept is None and not is_run(config.run)
-        heldout = pictures(config.heldout, None if as_they_are else resolution, None if as_they_are else channels)
+        size = (None, None) if as_they_are else (resolution, channels)
+        heldout = pictures(config.heldout, *size, key="heldout", like=real)
         same_kind(heldout, resolution, channels, f"the held-out images in {config.heldout}")
         return heldout
     if not judge.with_heldout:

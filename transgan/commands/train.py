@@ -226,19 +226,12 @@ def fit(
     return 0
 
 
-def seconds_of(limit) -> float | None:
-    """Of `trainer.max_time`: DD:HH:MM:SS, or a mapping such as {hours: 23, minutes: 30}. Raises ValueError."""
+def seconds_of(limit: str | None) -> float | None:
+    """Of `trainer.max_time`: DD:HH:MM:SS."""
     if limit is None:
         return None
-    try:
-        if isinstance(limit, dict):
-            return timedelta(**limit).total_seconds()
-        days, hours, minutes, seconds = map(int, str(limit).split(":"))
-        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(
-            f"trainer.max_time={limit}: it takes DD:HH:MM:SS, such as 00:23:30:00, or {{hours: 23, minutes: 30}}"
-        ) from error
+    days, hours, minutes, seconds = map(int, limit.split(":"))
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
 
 
 def check(config) -> None:
@@ -269,8 +262,10 @@ def compare(config, arguments: list[str], previous: dict, dataset, folder: Path)
     settle(same_length, dataset)
     warm_start.settle(same_length, arguments, previous["config"])
     found = differences(previous["config"], OmegaConf.to_container(same_length, resolve=True))
-    if previous.get("data") != dataset.fingerprint:
-        found.append(f"data: {previous.get('data', 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
+    if dataset.is_same(previous.get("data")):
+        found = [each for each in found if not each.startswith("data.")]        # another way to the same images
+    else:
+        found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
     refuse_other(folder, found, config.force)
 
 

@@ -155,6 +155,10 @@ class Stl10(Arrays):
             raise ValueError(f"{folder} is incomplete or damaged: delete it, and start again to unpack it anew.")
         self.take(pixels, labels, names, in_memory)
 
+    def version(self):
+        folder = Path(self.root).expanduser().absolute() / "stl10_binary"
+        return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.bin"))]
+
     def heldout(self):
         if self.split == "test":
             return None

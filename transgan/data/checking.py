@@ -1,53 +1,100 @@
-"""Decodes every file once before training starts: into one tensor where that fits, otherwise only to find what is
-broken, remembered for the next start."""
+"""Looks into every file once before training starts: into one tensor where that fits, otherwise only to find what is
+broken and what the pictures are, remembered for the next start."""
 
 import hashlib
 import json
 import os
 import sys
-import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import PIL
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from transgan.files import cache_folder
+from transgan.files import cache_folder, write_text
 
-from .decode import decode
+from .decode import Seen, look
+from .levels import Facts, Levels, decide, decided
+
+VERSION = 2             # of what is remembered
 
 
-def decode_all(names, read, resolution, channels, keep):
-    """names: N strings; read(i): bytes of file i.
+class Checked(NamedTuple):
+    """images: uint8 (N, C, H, W) or None, with undefined rows of broken files; seen: N, None where broken;
+    reasons: {i: str} of the broken ones; levels: of files whose white was not known from themselves, else None."""
 
-    -> images uint8 (N, C, H, W) or None (keep=False; rows of broken files are undefined),
-       sizes: N pairs (width, height) with None where broken, reasons: {i: str} of the broken ones.
+    images: torch.Tensor | None
+    seen: list[Seen | None]
+    reasons: dict[int, str]
+    levels: Levels | None
+    assumed: list[str]
+
+
+def check_all(count, read, resolution, channels, keep=True, levels=None, memory=None, digest=None):
+    """read(i): bytes of file i of `count`. levels: what is white where files do not say it, None to find out.
+
+    memory: a Remembered, to look only at files that were not found in order before; for keep=False.
+    digest: gets the pixels of all images one after another. -> (Checked, whether digest has got them all)
+    Raises ValueError where what is white cannot be known.
     """
-    images = torch.empty(len(names), channels, resolution, resolution, dtype=torch.uint8) if keep else None
-    reasons = {}
+    images = torch.empty(count, channels, resolution, resolution, dtype=torch.uint8) if keep else None
+    seen = (memory.load(count) if memory else None) or [None] * count
+    reasons, complete = {}, digest is not None and not any(seen)
 
-    def one(i):
+    def one(i, levels):
         try:
-            pixels, size = decode(read(i), resolution, channels)
+            found = look(read(i), resolution, channels, levels)
         except Exception as error:  # noqa: BLE001 - on a broken file Pillow raises SyntaxError, struct.error...
-            reasons[i] = why(error)
-            return None
-        if keep:
-            images[i] = pixels
-        return size
+            return None, why(error)
+        if keep and found.pixels is not None:
+            images[i] = found.pixels
+        return found, None
 
+    unknown = [i for i, each in enumerate(seen) if each is None]
+    for i, (found, reason) in zip(unknown, in_order(lambda i: one(i, levels), unknown), strict=True):
+        complete = complete and found is not None and found.pixels is not None
+        if complete:
+            digest.update(found.pixels.numpy())
+        seen[i] = found and found._replace(pixels=None)
+        if reason:
+            reasons[i] = reason
+    if memory and unknown:
+        memory.save(seen)
+    deep = [i for i, each in enumerate(seen) if each is not None and each.facts is not None]
+    unclear, assumed = [i for i in deep if not decided(seen[i].facts, levels)], []
+    if unclear:
+        found, assumed, asked = decide(seen[i].facts for i in unclear)
+        if asked:
+            raise ValueError("; ".join(asked))
+        if levels is not None:
+            known = {kind: white for kind, white in found._asdict().items() if white is not None and kind != "alpha"}
+            found = levels._replace(**known)
+        levels = found
+        if keep:
+            for i, (_, reason) in zip(unclear, in_order(lambda i: one(i, levels), unclear), strict=True):
+                if reason:
+                    reasons[i] = reason
+    levels = levels if deep else None
+    return Checked(images, seen, reasons, levels, assumed), complete
+
+
+def in_order(function, items):
+    """function(item) of each, by several threads, with a bar for a person where that takes long."""
+    items = list(items)
     with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        sizes = list(progress(pool.map(one, range(len(names))), len(names)))
-    return images, sizes, reasons
+        yield from progress(pool.map(function, items), len(items))
 
 
 def why(error):
     """The reason in a few words, for a list of broken files."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -89,42 +136,46 @@ def fits(size):
     return size < free / 4
 
 
+def remember(identity, value):
+    """Keeps a value that JSON can hold in the user's cache, under an identity with a stable repr."""
+    with suppress(OSError, ValueError):  # a home that cannot be written to costs time at the next start, nothing else
+        write_text(place_of(identity), json.dumps(value))
+
+
+def recall(identity):
+    """-> what was kept under an identity; None if nothing was."""
+    try:
+        return json.loads(place_of(identity).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def place_of(identity):
+    key = hashlib.sha256(repr((PIL.__version__, VERSION, identity)).encode("utf-8", "surrogateescape")).hexdigest()
+    return cache_folder("checked") / f"{key}.json"
+
+
 class Remembered:
-    """The sizes found when exactly this list of files was last checked, in the user's cache folder.
+    """What was found when exactly this list of files was last checked.
 
     Broken files are stored as null and looked at again: a network drive may have been to blame.
     """
 
     def __init__(self, identity):
-        key = hashlib.sha256(repr((PIL.__version__, identity)).encode("utf-8", "surrogateescape")).hexdigest()
-        self.path = cache_folder("checked") / f"{key}.json"
+        self.identity = identity
 
     def load(self, count):
-        """-> list of (width, height) or None, or None if this list was never checked."""
+        """-> list of Seen without pixels, or None in it, or None if this list was never checked."""
         try:
-            sizes = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+            lines = recall(self.identity)
+            return None if lines is None or len(lines) != count else [each and restored(each) for each in lines]
+        except (TypeError, ValueError):  # somebody else's file
             return None
-        return sizes if isinstance(sizes, list) and len(sizes) == count else None
 
-    def save(self, sizes):
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.path.parent, suffix=".tmp", delete=False) as file:
-                json.dump(sizes, file)
-            os.replace(file.name, self.path)
-        except OSError:  # a home that cannot be written to costs time at the next start, nothing else
-            pass
+    def save(self, seen):
+        remember(self.identity, [each and [*each.size, each.frames, each.facts] for each in seen])
 
 
-def check_all(names, identity, read, resolution, channels):
-    """Like decode_all with keep=False, but looks only at files that were not found in order before."""
-    memory = Remembered(identity)
-    sizes = memory.load(len(names)) or [None] * len(names)
-    unknown = [i for i, size in enumerate(sizes) if size is None]
-    _, found, broken = decode_all([names[i] for i in unknown], lambda k: read(unknown[k]), resolution, channels, False)
-    for i, size in zip(unknown, found, strict=True):
-        sizes[i] = size
-    if unknown:
-        memory.save(sizes)
-    return sizes, {unknown[k]: reason for k, reason in broken.items()}
+def restored(line):
+    width, height, count, facts = line
+    return Seen(None, (int(width), int(height)), int(count), None if facts is None else Facts(*facts))

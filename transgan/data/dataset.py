@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from .checking import in_order, recall, remember
+
 
 class ImageDataset(Dataset):
     """Base class. A subclass calls `hold` once; if it keeps no images in memory, it also defines `decode(index)`
@@ -16,7 +18,11 @@ class ImageDataset(Dataset):
     images       uint8 (N, C, H, W), or None when streamed     class_names  list of str
     skipped      list of (name, reason)                        ignored      number of files that are no images
     notes        sentences a person should read                limit        how many images are wanted, None for all
+    hints        keys of `transgan train` that say otherwise   levels       what is white where files do not say it
+    labelled     by what there are classes                     others       which kinds of files are ignored
     """
+
+    levels, labelled, others = None, "", ""
 
     def __init__(self, name, resolution, channels, limit=None):
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
@@ -26,7 +32,7 @@ class ImageDataset(Dataset):
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             raise ValueError(f"limit={limit} is not possible: give how many images to take, or null for all.")
         self.name, self.resolution, self.channels, self.limit = name, resolution, int(channels), limit
-        self.skipped, self.ignored, self.notes = [], 0, []
+        self.skipped, self.ignored, self.notes, self.hints = [], 0, [], []
 
     def chosen(self, labels):
         """Which of all N images `limit` leaves: ascending indices, every class as often as every other."""
@@ -56,6 +62,11 @@ class ImageDataset(Dataset):
     def identity(self):
         """What tells this source from another one without reading all its pixels; any value with a stable repr."""
         raise NotImplementedError  # for subclasses
+
+    def version(self):
+        """Whatever else must be unchanged for the source to count as the same one that was looked at before; None if
+        that cannot be told without reading all of it."""
+        return None
 
     @property
     def in_memory(self):
@@ -94,20 +105,55 @@ class ImageDataset(Dataset):
 
     @cached_property
     def fingerprint(self):
-        """Hex SHA-256 of the content: every pixel and label in memory; when streamed, the list of files with their
-        sizes and times (or checksums), the labels, and the pixels of 256 images spread evenly."""
+        """Hex SHA-256 of the content: every label and pixel. The same in memory and streamed, wherever it lies."""
+        digest = self.begun()
         if self.in_memory:
-            head, pixels = tuple(self.images.shape), self.images
-        else:
-            chosen = np.linspace(0, len(self) - 1, min(256, len(self))).round().astype(int).tolist()
-            head, pixels = (self.identity(), self.resolution, self.channels), self.__getitems__(chosen)[0]
+            digest.update(self.images.contiguous().numpy())
+            return digest.hexdigest()
+        identity = self.fingerprint_identity()
+        lasting = self.earlier_fingerprint is not None and self.version() is not None
+        known = recall(identity) if lasting else None
+        if not isinstance(known, str):
+            for pixels in in_order(self.decode, range(len(self))):
+                digest.update(pixels.numpy())
+            known = digest.hexdigest()
+            if lasting:
+                remember(identity, known)
+        return known
+
+    def fingerprint_identity(self):
+        """Under which the fingerprint of streamed images is remembered, so that not every start reads all of them."""
+        return "fingerprint", self.earlier_fingerprint, self.version(), self.levels and tuple(self.levels)
+
+    def begun(self, labels=None):
+        """The hash that a fingerprint is, before the pixels; labels: the data set's own where they are not yet held."""
+        labels = self.labels if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        shape = (len(labels), self.channels, self.resolution, self.resolution)
+        digest = hashlib.sha256(repr(shape).encode())
+        digest.update(labels.numpy())
+        return digest
+
+    @cached_property
+    def earlier_fingerprint(self):
+        """What earlier versions took for the fingerprint of streamed images: the list of files with their sizes and
+        times (or checksums), the labels, and the pixels of 256 images spread evenly. None if it cannot be said."""
+        try:
+            head = (self.identity(), self.resolution, self.channels)
+        except NotImplementedError:
+            return None
+        chosen = np.linspace(0, len(self) - 1, min(256, len(self))).round().astype(int).tolist()
         digest = hashlib.sha256(repr(head).encode("utf-8", "surrogateescape"))
         digest.update(self.labels.numpy())
-        digest.update(pixels.contiguous().numpy())
+        digest.update(self.__getitems__(chosen)[0].contiguous().numpy())
         return digest.hexdigest()
 
-    def describe(self):
-        """One line for a person: how many, which classes, what was done to them, what was left out."""
+    def is_same(self, fingerprint):
+        """Whether a fingerprint that a run has kept, of this version or an earlier one, is of these images."""
+        return fingerprint is not None and fingerprint in (self.fingerprint, self.earlier_fingerprint)
+
+    def describe(self, hints=True):
+        """One line for a person: how many, which classes, what was done to them, what was left out; and, as hints, the
+        keys of `transgan train` that change it."""
         resolution, memory = self.resolution, len(self) * self.channels * self.resolution**2
         images = f"{len(self):,} image{'s' if len(self) != 1 else ''}"
         parts = [f"{self.name}: {images}, {self._classes()}", f"{resolution}x{resolution}{self._origin()}"]
@@ -116,9 +162,11 @@ class ImageDataset(Dataset):
         if self.skipped:
             parts.append(f"skipped {len(self.skipped):,} unreadable")
         if self.ignored:
-            parts.append(f"ignored {self.ignored:,} other file{'s' if self.ignored != 1 else ''}")
+            kinds = f" ({self.others})" if self.others else ""
+            parts.append(f"ignored {self.ignored:,} other file{'s' if self.ignored != 1 else ''}{kinds}")
         parts.append(f"kept in memory ({readable(memory)})" if self.in_memory else "streamed from disk")
-        return " ".join(["; ".join(parts), *(f"({note})" for note in self.notes)])
+        said = [*self.notes, *(self.hints if hints else [])]
+        return " ".join(["; ".join(parts), *(f"({note})" for note in said)])
 
     def _classes(self):
         if not self.class_names:
@@ -126,7 +174,8 @@ class ImageDataset(Dataset):
         counts = torch.bincount(self.labels, minlength=self.num_classes).tolist()
         named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts, strict=False)]
         rest = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
-        return f"{len(named):,} class{'es' if len(named) != 1 else ''} ({', '.join(named[:5])}{rest})"
+        how = f" {self.labelled}" if self.labelled else ""
+        return f"{len(named):,} class{'es' if len(named) != 1 else ''} ({', '.join(named[:5])}{rest}){how}"
 
     def _origin(self):
         same = bool((self.sizes == self.sizes[0]).all())

@@ -1,31 +1,102 @@
 """One picture as any program may have saved it -> one uint8 tensor of the size and channels a network wants."""
 
-import io
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
+
+from .levels import Facts, Levels, decide, decided, facts, scaled, within
+from .metadata import frames, opened, orientation, turned
+from .samples import Samples, is_deep, samples, tiff_samples
+
+try:
+    import pillow_heif  # photographs of phones
+
+    pillow_heif.register_heif_opener()
+except ImportError:
+    pass
+
+
+GRID = "transgan, many images in one picture"           # what transgan/callbacks/samples.py writes into its pictures
+
+
+class Seen(NamedTuple):
+    """What is in a file. pixels: uint8 (channels, resolution, resolution), or None where `facts` must first be weighed
+    with those of the other files; size: upright (width, height); frames: of an animation or a stack, all there are."""
+
+    pixels: torch.Tensor | None
+    size: tuple[int, int]
+    frames: int = 1
+    facts: Facts | None = None
 
 
 def to_image(image, resolution, channels):
     """Pillow image of any mode -> uint8 (channels, resolution, resolution); of an animation, the frame it stands at."""
-    return square(flatten(upright(image), channels), resolution)
+    image.load()
+    return square(flatten(turned(image, orientation(image)), channels), resolution)
 
 
-def decode(data, resolution, channels):
-    """The bytes of an image file -> uint8 (channels, resolution, resolution) and its own upright (width, height)."""
+def decode(data, resolution, channels, levels=None):
+    """The bytes of an image file -> uint8 (channels, resolution, resolution) and its own upright (width, height).
+
+    levels=None: what is white is decided by this file alone.
+    """
+    seen = look(data, resolution, channels, levels)
+    if seen.pixels is None:
+        seen = look(data, resolution, channels, decide([seen.facts])[0])
+    return seen.pixels, seen.size
+
+
+def look(data, resolution, channels, levels=None):
+    """-> Seen. Raises what Pillow raises of a file it cannot read, ValueError for values that cannot be pixels."""
     if not data:
         raise ValueError("empty file, 0 bytes")
-    with Image.open(io.BytesIO(data)) as image:
-        image = upright(image)
-        return square(flatten(image, channels), resolution), image.size
+    try:
+        image, data = opened(data)
+    except Image.DecompressionBombError:
+        raise
+    except Exception:
+        found = unusual(data)
+        if found is None:
+            raise
+        image = None
+    else:
+        found = samples(image, data)
+    if image is not None and image.info.get("Software") == GRID:
+        raise ValueError("this program's own, many images in one picture")
+    count = frames(image, data)
+    if found is None:
+        image = turned(image, orientation(image))
+        return Seen(square(flatten(image, channels), resolution), image.size, count)
+    height, width = found.values.shape[:2]
+    size = (height, width) if found.orientation in (5, 6, 7, 8) else (width, height)
+    known = facts(found)
+    if not decided(known, levels):
+        within(known)
+        return Seen(None, size, count, known)
+    image = turned(scaled(found, levels or Levels()), found.orientation)
+    return Seen(square(flatten(image, channels), resolution), image.size, count, known)
 
 
-def upright(image):
-    """Turns or mirrors the image as its EXIF or XMP orientation says."""
-    image.load()  # raises here if the file is cut short; TIFF turns itself while loading
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+def form(data):
+    """-> (width of the image that a file holds, as it lies there, whether it is gray). Raises as `look` does."""
+    try:
+        image, _ = opened(data)
+    except Exception:
+        found = unusual(data)
+        if found is None:
+            raise
+        return found.values.shape[1], found.bands in ("L", "LA")
+    return image.size[0], image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+
+
+def unusual(data) -> Samples | None:
+    """The samples of a TIFF of which Pillow does not know the arrangement; None if they cannot be read either."""
+    try:
+        return tiff_samples(None, data) if data[:2] in (b"II", b"MM") else None
+    except Exception:  # noqa: BLE001 - Pillow's own error tells more
+        return None
 
 
 def flatten(image, channels):
@@ -33,8 +104,10 @@ def flatten(image, channels):
 
     Colour profiles are not applied: numbers stay what the file holds.
     """
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = eight_bit(image)
+    if is_deep(image):
+        found = Samples(np.asarray(image), "L", transparent=image.info.get("transparency"))
+        facts(found)
+        image = scaled(found, Levels())
     if image.mode == "La":  # premultiplied gray: Pillow converts it to LA and to nothing else
         image = image.convert("LA")
     if has_alpha(image):
@@ -49,25 +122,6 @@ def flatten(image, channels):
 def has_alpha(image):
     palette = image.palette.mode if image.mode == "P" and image.palette else ""
     return image.mode in ("LA", "PA", "RGBA", "RGBa") or palette.endswith("A") or "transparency" in image.info
-
-
-def eight_bit(image):
-    """16-bit, 32-bit and float gray -> L, or LA where one value is declared transparent. Scaled, never clipped."""
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    if image.mode == "F":
-        if not (low >= 0 and high <= 255):  # written so that NaN fails too
-            raise ValueError(f"float values {low:g} to {high:g}, expected 0 to 1 or 0 to 255")
-        gray = np.rint(values * (255.0 if high <= 1 else 1.0))
-    else:
-        if low < 0 or high > 65535:
-            raise ValueError(f"integer values {low} to {high}, expected 0 to 65535")
-        gray = (values.astype(np.int64) + 128) // 257  # 65535 = 255 * 257; rounded to nearest
-    result = Image.fromarray(gray.astype(np.uint8))
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        result.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return result
 
 
 def square(image, resolution):

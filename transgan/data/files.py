@@ -1,34 +1,56 @@
 """A person's own images: every image file in a folder or a zip archive, in any format Pillow reads."""
 
-import io
-import os
-import zipfile
-from pathlib import Path, PurePosixPath
+import copy
 
-from PIL import Image
+import torch
 
-from .checking import check_all, decode_all, fits, quiet, why
+from transgan.files import expanded
+
+from . import own
+from .checking import Remembered, check_all, fits, quiet, remember, why
 from .dataset import ImageDataset
-from .decode import decode
-from .listing import classes, image_suffixes, is_hidden, is_image, kinds
+from .decode import decode, form
+from .labels import classes, read_table, shared, training_part, without_images
+from .levels import Levels
+from .listing import image_suffixes, is_image, kinds
+
+
+class UnreadableFile(OSError):
+    """A file of a data set that could be read when training began and cannot any more. One sentence, also when it comes
+    from a worker process of a DataLoader, which puts a traceback around it."""
+
+    def __init__(self, sentence):
+        lines = str(sentence).strip().splitlines()
+        named = [line for line in lines if line.startswith(f"{__name__}.{type(self).__name__}: ")]
+        super().__init__(named[-1].split(": ", 1)[1] if named else str(sentence))
 
 
 class Files(ImageDataset):
     """What Folder and Zip share. They define `find()` -> [(relative posix name, place, stamp)] of all files that are
-    not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes.
+    not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes; it may fill `folders`, all there
+    are, and `system`, the names of those that are left out.
 
     resolution=None takes the images as they are: squares of one size, which no resizing has touched.
     channels=None: 1 if the first image is gray, else 3. limit: how many images to take, of every class equally many.
+    white: the number that is white in files of more than 8 bits that do not say it; None: what all of them use.
+    labels: None, "folders" or "none": whether the folders are classes; None looks at their names.
     """
 
     kind = ""
 
-    def __init__(self, path, resolution, channels, on_error="raise", in_memory="auto", limit=None):
-        self.path = Path(path).expanduser()
+    def __init__(
+        self, path, resolution, channels, on_error="raise", in_memory="auto", limit=None, white=None, labels=None
+    ):
+        self.path = expanded(path)
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={on_error} is not possible: give raise or skip.")
         if in_memory not in ("auto", True, False):
             raise ValueError(f"in_memory={in_memory} is not possible: give auto, true or false.")
+        if labels not in (None, "folders", "none"):
+            raise ValueError(f"data.labels={labels} is not possible: give folders or none, or null for what they say.")
+        number = isinstance(white, (int, float)) and not isinstance(white, bool)
+        if not (white is None or isinstance(white, Levels) or number and 0 < white < float("inf")):
+            raise ValueError(f"data.white={white} is not possible: give the number that is white, or null.")
         if not str(path).strip() or not self.path.exists():
             what = f"There is nothing at '{path}': "
             ways = {"data.path": f"give the {self.kind} with your images, data.path=<path>"}
@@ -37,22 +59,30 @@ class Files(ImageDataset):
                 "against": "put the images back, or compare with others, against=PATH", "complete": "give complete=PATH"
             }
             raise error
-        files = sorted(self.find(), key=lambda file: file[0])
+        if refusal := own.refusal(self.path):
+            raise ValueError(refusal)
+        self.on_error, self.labelling, self.white, self.folders, self.system = on_error, labels, white, [], set()
+        self.table, self.left, notes = None, {}, []
+        files = self._without_own(sorted(self.find(), key=lambda file: file[0]), notes)
         self.files = self.images_among(files)
         if not self.files:
             others = kinds(name for name, _, _ in files)
             others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
+            others = f" ({'; '.join(notes)}){others if files else ''}" if notes else others
             raise ValueError(f"No image in {self.path}{others}; give a {self.kind} with png, jpg, webp... files.")
         as_they_are = resolution is None
         if as_they_are or channels is None:
             width, gray = self._first()
             resolution, channels = (width if as_they_are else resolution), channels or (1 if gray else 3)
         super().__init__(self.path.resolve().stem, resolution, channels, limit)
-        self.ignored = len(files) - len(self.files)
+        self.notes += notes
+        self._leave_out_others(files)
+        if labels is None:
+            self._take_training_part()
         if limit is not None:
-            self.files = [self.files[i] for i in self.chosen(classes([name for name, _, _ in self.files])[0])]
+            self.files = [self.files[i] for i in self.chosen(self._classes_of(self.files).labels)]
         size = len(self.files) * self.channels * self.resolution**2
-        self._load(on_error, keep=fits(size) if in_memory == "auto" else in_memory)
+        self._load(keep=fits(size) if in_memory == "auto" else in_memory)
         if as_they_are:
             self._require_one_size()
 
@@ -60,12 +90,68 @@ class Files(ImageDataset):
         suffixes = image_suffixes()
         return [file for file in files if is_image(file[0], suffixes)]
 
+    def _without_own(self, files, notes):
+        """The files without this program's own outputs among them."""
+        places = {name: place for name, place, _ in files}
+        found = own.own_folders(places, lambda name: self.read(places[name]))
+        if found.get("") in ("run", "comparison"):
+            raise ValueError(f"{self.path} holds a {found['']} of this program and no pictures: give other pictures.")
+        within = [folder for folder in found if folder]
+        drawn = [folder for folder in within if found[folder] == "samples"]
+
+        def outside(folders):
+            return [file for file in files if not file[0].startswith(tuple(f"{folder}/" for folder in folders))]
+
+        if drawn and not self.images_among(outside(within)):     # drawn images and nothing else: on purpose
+            within = [folder for folder in within if folder not in drawn]
+        if within:
+            rest = f" and {len(within) - 3:,} more" if len(within) > 3 else ""
+            notes.append(f"Left out {', '.join(within[:3])}{rest}: this program's own.")
+        self.folders = [
+            folder for folder in self.folders
+            if not any(folder == each or own.contains(folder, each) or own.contains(each, folder) for each in within)
+        ]  # fmt: skip
+        return outside(within) if within else files
+
+    def _leave_out_others(self, files):
+        """Says what is no image, and which folders hold none; finds out whether dataset.json names labels."""
+        taken = {name for name, _, _ in self.files}
+        others = [name for name, _, _ in files if name not in taken]
+        before = "/".join(shared(list(taken)))
+        for folder in dict.fromkeys(("", before)):
+            name = f"{folder}/dataset.json" if folder else "dataset.json"
+            if name in others and self.labelling is None:
+                place = next(place for other, place, _ in files if other == name)
+                self.table = read_table(sorted(taken), self.read(place), folder)
+                others = [other for other in others if other != name or self.table is None]
+        self.ignored, self.others = len(others), kinds(others)
+        if self.system:
+            self.notes.append(f"Left out {', '.join(sorted(self.system))}: folders that a system keeps.")
+        if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), self.folders)):
+            more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
+            self.notes.append(f"No image in {', '.join(empty[:5])}{more}.")
+
+    def _take_training_part(self):
+        """Of folders named train, test and so on, those to train on."""
+        if self.table is not None:
+            return
+        chosen, left = training_part([name for name, _, _ in self.files])
+        self.left = {folder: [self.files[i] for i in indices] for folder, indices in left.items()}
+        if left:
+            named = ", ".join(f"{folder} {len(indices):,}" for folder, indices in left.items())
+            self.notes.append(f"Left out {named}: parts that are not to be trained on.")
+            self.hints.append(f"data.path={self.path}/... takes another part, data.labels=folders all of them.")
+        self.files = [self.files[i] for i in chosen]
+
+    def _classes_of(self, files):
+        return classes([name for name, _, _ in files], self.labelling, self.table)
+
     def _first(self):
         """-> width of the first image, whether it is gray"""
         name, place, _ = self.files[0]
         try:
-            with quiet(), Image.open(io.BytesIO(self.read(place))) as image:
-                return image.size[0], image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
+            with quiet():
+                return form(self.read(place))
         except Exception as error:  # noqa: BLE001 - of many kinds, as in checking.py
             raise ValueError(f"{name} in {self.path} cannot be read: {why(error)}; repair or remove it.") from error
 
@@ -79,23 +165,48 @@ class Files(ImageDataset):
                 "of one size; save them all at the size they were generated at."
             )
 
-    def _load(self, on_error, keep):
+    def _load(self, keep):
         names = [name for name, _, _ in self.files]
-        read, images = (lambda i: self.read(self.files[i][1])), None
-        if keep:
-            images, sizes, reasons = decode_all(names, read, self.resolution, self.channels, keep=True)
-        else:
-            sizes, reasons = check_all(names, (self.identity(), self.version()), read, self.resolution, self.channels)
+        given = self.white if self.white is None or isinstance(self.white, Levels) else Levels(*[self.white] * 3)
+        memory = None if keep else Remembered((self.identity(), self.version(), given and tuple(given)))
+        digest = None if keep else self.begun(self._classes_of(self.files).labels)
+        form = (self.resolution, self.channels, keep)
+        checked, complete = check_all(
+            len(names), lambda i: self.read(self.files[i][1]), *form, levels=given, memory=memory, digest=digest
+        )
+        reasons, seen = checked.reasons, checked.seen
         self.skipped = [(names[i], reasons[i]) for i in sorted(reasons)]
-        if len(reasons) == len(names) or (reasons and on_error == "raise"):
+        if len(reasons) == len(names) or (reasons and self.on_error == "raise"):
             raise self._complaint(everything=len(reasons) == len(names))
-        good = [i for i in range(len(names)) if i not in reasons]
+        self.levels, images = checked.levels, checked.images
+        if self.levels is None and given is not None and not isinstance(self.white, Levels):
+            raise ValueError(f"data.white={self.white:g} has no effect: every file says what is white; leave it out.")
+        self.hints += checked.assumed
         if reasons:
-            self.files = [self.files[i] for i in good]
+            good = [i for i in range(len(names)) if i not in reasons]
+            self.files, seen = [self.files[i] for i in good], [seen[i] for i in good]
             images = images[good] if keep else None
-        labels, class_names, note = classes([names[i] for i in good])
-        self.notes += [note] if note else []
-        self.hold(images, labels, class_names, [sizes[i] for i in good])
+        self._say_pages(seen)
+        found = self._classes_of(self.files)
+        self.notes += [found.note] if found.note else []
+        if self.labelling is None:
+            self.labelled = found.how
+        if self.labelled == "by folder":
+            self.hints.append("data.labels=none for no classes.")
+        self.hold(images, found.labels, found.names, [each.size for each in seen])
+        if complete:
+            self.fingerprint = digest.hexdigest()
+            remember(self.fingerprint_identity(), self.fingerprint)
+
+    def _say_pages(self, seen):
+        several = [(each.frames, name) for each, (name, _, _) in zip(seen, self.files, strict=True) if each.frames > 1]
+        if several:
+            most, name = max(several)
+            left = sum(count for count, _ in several) - len(several)
+            files = f"{len(several):,} file{'s' if len(several) > 1 else ''}"
+            self.notes.append(
+                f"{files} of several pages or frames ({name} {most:,}): the first of each is taken, {left:,} are not."
+            )
 
     def _complaint(self, everything):
         """A ValueError with `what` is wrong, and `ways` out by the key that each needs: a command may not have it."""
@@ -113,99 +224,41 @@ class Files(ImageDataset):
         return [(name, stamp) for name, _, stamp in self.files]
 
     def version(self):
-        """Whatever else must be unchanged for the files to count as checked."""
         return ()
 
     def decode(self, index):
         name, place, _ = self.files[index]
         try:
             with quiet():
-                return decode(self.read(place), self.resolution, self.channels)[0]
+                return decode(self.read(place), self.resolution, self.channels, self.levels)[0]
         except Exception as error:
-            raise OSError(f"{name} in {self.path} cannot be read any more: {why(error)}") from error
+            raise UnreadableFile(f"{name} in {self.path} cannot be read any more: {why(error)}") from error
+
+    def heldout(self):
+        """The part named test, or else val or another one, where the data set has parts; with the classes of this one,
+        and None if it has others."""
+        if not self.left:
+            return None
+        named = [folder for folder in self.left if folder != "outside of them"]
+        folder = min(named, key=lambda name: (not name.lower().startswith("test"), name), default=None)
+        if folder is None:
+            return None
+        part = copy.copy(self)
+        forget(part)
+        part.files, part.left, part.name = self.left[folder], {}, f"{self.name} {folder}"
+        part.skipped, part.ignored, part.notes, part.hints = [], 0, [], []
+        part.white = self.levels or part.white
+        part._load(keep=self.in_memory)
+        if not set(part.class_names) <= set(self.class_names):
+            return None
+        if part.class_names != self.class_names:
+            part.labels = torch.tensor([self.class_names.index(name) for name in part.class_names])[part.labels]
+            part.class_names = self.class_names
+            forget(part)
+        return part
 
 
-class Folder(Files):
-    """Every image below a folder."""
-
-    kind = "folder"
-
-    def find(self):
-        if not self.path.is_dir():
-            hint = "it is a zip archive, use data=zip" if zipfile.is_zipfile(self.path) else "it is a file"
-            raise NotADirectoryError(f"{self.path} is not a folder: {hint}, or give the folder with your images.")
-
-        def stop(error):  # os.walk would pass over a folder it may not read
-            raise error
-
-        result, seen = [], set()
-        for folder, below, names in os.walk(self.path, followlinks=True, onerror=stop):
-            real = os.path.realpath(folder)
-            below[:] = [] if real in seen else sorted(name for name in below if not is_hidden(name))
-            if real in seen:  # a link back to a folder already visited
-                continue
-            seen.add(real)
-            for name in names:
-                if not is_hidden(name):
-                    place = os.path.join(folder, name)
-                    result.append((Path(place).relative_to(self.path).as_posix(), place, stamp(place)))
-        return result
-
-    def read(self, place):
-        return Path(place).read_bytes()
-
-
-def stamp(place):
-    try:
-        status = os.stat(place)
-    except OSError:  # a link to nowhere; reading it will say so
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-class Zip(Files):
-    """Every image in a zip archive, read in place. Each process opens the archive for itself: processes that share
-    one file position read each other's bytes."""
-
-    kind = "zip archive"
-
-    def find(self):
-        self._archive, self._process = None, None
-        if self.path.is_dir():
-            raise ValueError(f"{self.path} is a folder, not a zip archive: use data=folder.")
-        if not zipfile.is_zipfile(self.path):
-            raise ValueError(
-                f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder."
-            )
-        result, locked = [], []
-        try:
-            members = self._open().NameToInfo
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
-        for member in members.values():  # of a name stored twice, the last one
-            name = PurePosixPath(*(part for part in PurePosixPath(member.filename).parts if part not in ("/", "..")))
-            if member.is_dir() or is_hidden(name):
-                continue
-            result.append((name.as_posix(), member.filename, (member.file_size, member.CRC)))
-            if member.flag_bits & 1:
-                locked.append(member.filename)
-        if locked:
-            raise ValueError(
-                f"{self.path} holds {len(locked):,} files locked with a password (the first is {locked[0]}): "
-                "unpack it and give the folder, or pack it again without a password."
-            )
-        return result
-
-    def version(self):
-        return stamp(self.path)  # a damaged copy lists the same names and checksums as the archive it came from
-
-    def read(self, place):
-        return self._open().read(place)
-
-    def _open(self):
-        if self._archive is None or self._process != os.getpid():
-            self._archive, self._process = zipfile.ZipFile(self.path), os.getpid()
-        return self._archive
-
-    def __getstate__(self):
-        return {**self.__dict__, "_archive": None}
+def forget(dataset):
+    """What was worked out from labels and files that have changed."""
+    for key in ("fingerprint", "earlier_fingerprint"):
+        dataset.__dict__.pop(key, None)

@@ -6,7 +6,8 @@ from pathlib import Path
 from threading import Lock
 
 from .archives import Archive, obtain, unpack
-from .files import Files, Folder, stamp
+from .files import Files
+from .folder import Folder, stamp
 
 
 class CelebA(Folder):
@@ -31,7 +32,7 @@ class CelebA(Folder):
         if not (root / self.IMAGES).exists():
             unpack(root, self.archive(f"{self.IMAGES}.zip"), self.IMAGES, download)
         self.names = None if split == "all" else self.names_of(splits.index(split), root, download)
-        super().__init__(root / self.IMAGES, resolution, channels, on_error, in_memory, limit)
+        super().__init__(root / self.IMAGES, resolution, channels, on_error, in_memory, limit, labels="none")
         self.name = f"celeba {split}"
 
     def archive(self, filename):
@@ -85,7 +86,7 @@ class ImageNet(Folder):
                 "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php (it asks for an account) and unpack it "
                 "there, with a folder per class such as n01440764; data.path=<path> names another place."
             )
-        super().__init__(folder, resolution, channels, on_error, in_memory, limit)
+        super().__init__(folder, resolution, channels, on_error, in_memory, limit, labels="folders")
         self.name = "imagenet" if train else "imagenet val"
 
     def heldout(self):
@@ -119,7 +120,7 @@ class Lsun(Files):
                 f"LSUN is not in {folder}: get http://dl.yf.io/lsun/scenes/{name}.zip and unpack it so that "
                 f"{folder / 'data.mdb'} exists; data.category and data.path=<path> name others."
             )
-        super().__init__(folder, resolution, channels, on_error, in_memory, limit)
+        super().__init__(folder, resolution, channels, on_error, in_memory, limit, labels="none")
         self.name = f"lsun {category}" if train else f"lsun {category} val"
 
     def find(self):

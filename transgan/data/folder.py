@@ -1,0 +1,49 @@
+"""Every image below a folder."""
+
+import os
+import zipfile
+from pathlib import Path
+
+from .files import Files
+from .listing import is_hidden, is_system, separated
+
+
+class Folder(Files):
+    """Every image below a folder."""
+
+    kind = "folder"
+
+    def find(self):
+        if not self.path.is_dir():
+            hint = "it is a zip archive, use data=zip" if zipfile.is_zipfile(self.path) else "it is a file"
+            raise NotADirectoryError(f"{self.path} is not a folder: {hint}, or give the folder with your images.")
+
+        def stop(error):  # os.walk would pass over a folder it may not read
+            raise error
+
+        result, seen = [], set()
+        for folder, below, names in os.walk(self.path, followlinks=True, onerror=stop):
+            real = os.path.realpath(folder)
+            self.system |= {name for name in below if is_system(name)}
+            below[:] = [] if real in seen else sorted(name for name in below if not is_hidden(name))
+            if real in seen:  # a link back to a folder already visited
+                continue
+            seen.add(real)
+            self.folders += [(Path(folder) / name).relative_to(self.path).as_posix() for name in below]
+            for name in names:
+                if not is_hidden(name):
+                    place = os.path.join(folder, name)
+                    result.append((Path(place).relative_to(self.path).as_posix(), place, stamp(place)))
+        names = separated(name for name, _, _ in result)
+        return [(name, *file[1:]) for name, file in zip(names, result, strict=True)]
+
+    def read(self, place):
+        return Path(place).read_bytes()
+
+
+def stamp(place):
+    try:
+        status = os.stat(place)
+    except OSError:  # a link to nowhere; reading it will say so
+        return None
+    return status.st_size, status.st_mtime_ns

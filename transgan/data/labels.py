@@ -1,0 +1,149 @@
+"""Which classes the folders of a data set name, and which of its folders are something else: parts to train and to test
+on, shares of a large set, a camera's folders. Looks at names, and into dataset.json."""
+
+import json
+import re
+from typing import NamedTuple
+
+TRAIN = r"train(ing)?"
+SPLIT = r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev(elopment)?|eval(uation)?|held[-_ ]?out|hold[-_ ]?out)"
+AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"      # trainset, val2017, test_512, trainA
+
+
+class Classes(NamedTuple):
+    """labels: one number an image, all 0 without classes; names: of the classes; how: by what, in two words."""
+
+    labels: list[int]
+    names: list[str]
+    how: str = ""
+    note: str | None = None
+
+
+def classes(names, labels=None, table=None):
+    """Paths of images -> Classes.
+
+    labels: None, "folders" or "none", what a person said. table: what dataset.json says, see `read_table`.
+    The folder that all images share does not count. After it, the first folder is the class, if every image has one.
+    """
+    unlabelled = Classes([0] * len(names), [])
+    if labels == "none":
+        return unlabelled
+    if labels is None and table is not None:
+        if not table:
+            return unlabelled._replace(note="No labels: dataset.json names no classes.")
+        found = [table[name] for name in names]
+        numbers = sorted(set(found))
+        return Classes([numbers.index(each) for each in found], [str(each) for each in numbers], "by dataset.json")
+    depth = len(shared(names))
+    folders = [parts[depth] if len(parts := folders_of(name)) > depth else None for name in names]
+    inside = sum(folder is not None for folder in folders)
+    if not inside:
+        return unlabelled
+    if inside < len(folders):
+        return unlabelled._replace(note=(
+            f"No labels: {inside:,} of {len(folders):,} images lie in sub-folders and the others do not; "
+            "for classes, put every image into a sub-folder."
+        ))
+    if labels is None and (what := no_classes(names, folders)):
+        return unlabelled._replace(note=f"No labels: {what}; data.labels=folders takes the folders as classes.")
+    class_names = sorted(set(folders))
+    number = {name: i for i, name in enumerate(class_names)}
+    return Classes([number[folder] for folder in folders], class_names, "by folder")
+
+
+def folders_of(name):
+    return tuple(name.split("/")[:-1])
+
+
+def shared(names):
+    """The folders that all paths begin with."""
+    parents = [folders_of(name) for name in names]
+    first, last = min(parents), max(parents)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:same]
+
+
+def no_classes(names, folders):
+    """What the folders of all images are, where their names say that they are no classes; else None."""
+    distinct = set(folders)
+    if all(re.fullmatch(r"\d{5}", folder) for folder in distinct):
+        stems = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] for name in names]
+        pairs = zip(folders, stems, strict=True)
+        if all(re.fullmatch(r"img\d{8}", stem) for stem in stems):
+            return "the folders are shares of a set in StyleGAN's format"
+        if all(re.fullmatch(r"\d{5,}", stem) and int(folder) == int(stem) // 1000 * 1000 for folder, stem in pairs):
+            return "the folders hold a thousand numbered images each"
+    if len(distinct) > 1 and all(is_split(folder) and not is_split(folder, TRAIN) for folder in distinct):
+        return f"the folders ({', '.join(sorted(distinct))}) are parts to test on"
+    if all(re.fullmatch(r"[1-9]\d\d[A-Z0-9_]{5}", folder) for folder in distinct):
+        return "the folders are those that a camera makes when one is full"
+    return None
+
+
+def is_split(name, kind=SPLIT):
+    return re.fullmatch(f"(?i:{kind}){AFTER}", name) is not None
+
+
+def training_part(names):
+    """-> (indices of the images to train on, {folder: indices} of the parts left out).
+
+    Where folders are named train and test, or val and so on, only those to train on are taken. They may lie beside each
+    other, or in every class.
+    """
+    everything = list(range(len(names)))
+    paths = [folders_of(name) for name in names]
+    start = len(shared(names))
+    for level in (start, start + 1):
+        folders = [path[level] if len(path) > level else None for path in paths]
+        present = {folder for folder in folders if folder is not None}
+        if level > start and None in folders or not all(is_split(folder) for folder in present):
+            continue
+        chosen = {folder for folder in present if is_split(folder, TRAIN)}
+        if not chosen or len(chosen) == len(present):
+            continue
+        left = {}
+        for i, folder in enumerate(folders):
+            if folder not in chosen:
+                left.setdefault(folder or "outside of them", []).append(i)
+        return [i for i in everything if folders[i] in chosen], left
+    return everything, {}
+
+
+def read_table(names, data, folder):
+    """What a dataset.json of StyleGAN's format says: {name: label} of all images, {} without labels, None if it is some
+    other file. names: of all images; folder: where it lies, "" or "a/b".
+
+    Raises ValueError where it has labels and an image is not among them.
+    """
+    try:
+        labels = json.loads(data)["labels"]
+        pairs = None if labels is None else {str(name).replace("\\", "/"): label for name, label in labels}
+    except (ValueError, TypeError, KeyError):       # bytes that are no UTF-8 are a ValueError, too
+        return None
+    if not pairs:
+        return {}
+    before = f"{folder}/" if folder else ""
+    table = {before + name: label for name, label in pairs.items()}
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise ValueError(
+            f"dataset.json names no label for {len(missing):,} of {len(names):,} images (the first is {missing[0]}); "
+            "add them, or take no labels: data.labels=none"
+        )
+    wrong = [name for name in names if not isinstance(table[name], int) or isinstance(table[name], bool)]
+    return {} if wrong or min(table[name] for name in names) < 0 else table
+
+
+def without_images(names, folders):
+    """The folders that would be classes, or lie beside those that all images share, and hold no image."""
+    common = shared(names)
+    with_images = {folders_of(name) for name in names}
+    taken = {"/".join(parts[: i + 1]) for parts in with_images for i in range(len(parts))}
+    deepest = any(len(parts) > len(common) for parts in with_images)
+    found = []
+    for folder in sorted(folders):
+        parts = tuple(folder.split("/"))
+        depth = len(parts) - 1
+        if folder not in taken and parts[:depth] == common[:depth] and depth < len(common) + deepest:
+            found.append(folder)
+    return found

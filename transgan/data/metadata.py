@@ -1,0 +1,159 @@
+"""What a file says beside its pixels never stands in their way: it is read where it can be, and left out where not."""
+
+import io
+import re
+import struct
+import zlib
+
+from PIL import ExifTags, Image
+
+from .tiff import Directory, pages
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}      # chunks that say what the pixels are
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+def opened(data: bytes) -> tuple[Image.Image, bytes]:
+    """-> (the loaded image, the bytes it was read from: those given, or the same without what was in the way).
+
+    Raises what Pillow raises of the file as it is, if its pixels cannot be read either way.
+    """
+    try:
+        return loaded(data), data
+    except Exception as error:
+        first = error
+    for less in (plain(data, exif=True), plain(data, exif=False)):
+        if less not in (None, data):
+            try:
+                return loaded(less), less
+            except Exception:  # noqa: BLE001, S112 - the first error says what is wrong with the file
+                continue
+    raise first
+
+
+def loaded(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()                    # raises here if the file is cut short; TIFF turns itself while loading
+    return image
+
+
+def orientation(image: Image.Image) -> int:
+    """1 to 8, what EXIF or XMP says of a loaded image; 1 where they say nothing that can be understood."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - damaged metadata raises errors of many kinds
+        return 1
+    found = found[0] if isinstance(found, tuple) and len(found) == 1 else found
+    return found if isinstance(found, int) and found in TURNS else 1
+
+
+def turned(image: Image.Image, number: int) -> Image.Image:
+    """Mirrored or turned as an orientation says. Nothing is written into its metadata."""
+    return image.transpose(TURNS[number]) if number in TURNS else image
+
+
+def frames(image: Image.Image | None, data: bytes) -> int:
+    """How many pages or frames the file has; a PSD has layers, of which the first is all of them together.
+
+    image: as Pillow has read it, None for a TIFF that it does not know."""
+    if image is None or image.format == "TIFF":
+        return pages(data)
+    if image.format in ("JPEG", "BMP", "PPM", "JPEG2000", "PSD"):
+        return 1
+    if isinstance(known := vars(image).get("n_frames"), int):
+        return known
+    try:
+        with Image.open(io.BytesIO(data)) as again:
+            return getattr(again, "n_frames", 1)
+    except Exception:  # noqa: BLE001 - a later frame is damaged, which is not needed
+        return 1
+
+
+def plain(data: bytes, exif: bool) -> bytes | None:
+    """The file without what its pixels do not need; None if it is of another format, or not even to be taken apart."""
+    try:
+        if data.startswith(PNG):
+            return plain_png(data, exif)
+        if data.startswith(b"\xff\xd8"):
+            return plain_jpeg(data, exif)
+        if data[:2] in (b"II", b"MM"):
+            directory = Directory(data)
+            if not exif:
+                directory.entries.pop(ExifTags.Base.Orientation, None)
+            return directory.written()
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return plain_webp(data, exif)
+    except (ValueError, struct.error, IndexError):
+        pass
+    return None
+
+
+def plain_png(data: bytes, exif: bool) -> bytes:
+    keep, at = [PNG], len(PNG)
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">L4s", data, at)
+        chunk = data[at : at + 12 + length]
+        good = len(chunk) == 12 + length and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+        if name in PIXELS and (good or name != b"sBIT") or name == b"eXIf" and exif and good:
+            keep.append(chunk)
+        if name == b"IEND":
+            break
+        at += 12 + length
+    return b"".join(keep)
+
+
+def plain_jpeg(data: bytes, exif: bool) -> bytes:
+    """Keeps JFIF (APP0) and Adobe (APP14), which say how colours are stored, and EXIF if it is wanted."""
+    keep, at = [data[:2]], 2
+    while data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:                                              # padding
+            at += 1
+            continue
+        if marker in (0xDA, 0xD9):                                      # pixels follow
+            break
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        part = data[at : at + length]
+        extra = 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
+        if not extra or exif and marker == 0xE1 and part[4:10] == b"Exif\0\0":
+            keep.append(part)
+        at += length
+    return b"".join([*keep, data[at:]])
+
+
+def plain_webp(data: bytes, exif: bool) -> bytes:
+    keep, at = [], 12
+    while at + 8 <= len(data):
+        name, length = struct.unpack_from("<4sL", data, at)
+        part = data[at : at + 8 + length + length % 2]
+        if name == b"VP8X":                                             # flags of the chunks that are left out
+            part = part[:8] + bytes([part[8] & ~(0x24 if exif else 0x2C)]) + part[9:]
+        if name not in (b"ICCP", b"XMP ") and (exif or name != b"EXIF"):
+            keep.append(part)
+        at += len(part) or 8
+    body = b"WEBP" + b"".join(keep)
+    return b"RIFF" + struct.pack("<L", len(body)) + body
+
+
+def content_of_chunk(data: bytes, wanted: bytes) -> bytes:
+    """The content of the first PNG chunk of a name before the pixels; empty if there is none."""
+    at = len(PNG)
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">L4s", data, at)
+        if name == wanted:
+            return data[at + 8 : at + 8 + length]
+        if name == b"IDAT":
+            break
+        at += 12 + length
+    return b""
+
+
+def jpeg2000_bits(data: bytes) -> int:
+    """Bits per sample of the first component, from the codestream's SIZ marker; 16 if there is none."""
+    match = re.search(rb"\xff\x4f\xff\x51.{38}(.)", data[:1 << 16], re.DOTALL)
+    return (match[1][0] & 0x7F) + 1 if match else 16

@@ -1,0 +1,69 @@
+"""Every image in a zip archive."""
+
+import os
+import zipfile
+from pathlib import PurePosixPath
+
+from .checking import why
+from .files import Files
+from .folder import stamp
+from .listing import is_hidden, is_system, separated
+
+
+class Zip(Files):
+    """Every image in a zip archive, read in place. Each process opens the archive for itself: processes that share
+    one file position read each other's bytes."""
+
+    kind = "zip archive"
+
+    def find(self):
+        self._archive, self._process = None, None
+        if self.path.is_dir():
+            raise ValueError(f"{self.path} is a folder, not a zip archive: use data=folder.")
+        if not zipfile.is_zipfile(self.path):
+            raise ValueError(
+                f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder."
+            )
+        result, locked = [], []
+        try:
+            members = self._open().NameToInfo
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
+        names = separated(  # a program of Windows or DOS knows no backslash as a letter
+            member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
+            for member in members.values()
+        )
+        for filename, member in zip(names, members.values(), strict=True):  # of a name stored twice, the last one
+            parts = [part for part in PurePosixPath(filename).parts if part not in ("/", "..")]
+            name = PurePosixPath(*parts)
+            self.system |= {part for part in parts[:-1] if is_system(part) and part != "__MACOSX"}
+            if is_hidden(name):
+                continue
+            folders = parts if filename.endswith("/") else parts[:-1]
+            self.folders += ["/".join(folders[: i + 1]) for i in range(len(folders))]
+            if filename.endswith("/"):
+                continue
+            result.append((name.as_posix(), member.filename, (member.file_size, member.CRC)))
+            if member.flag_bits & 1:
+                locked.append(member.filename)
+        self.folders = sorted(set(self.folders))
+        if locked:
+            raise ValueError(
+                f"{self.path} holds {len(locked):,} files locked with a password (the first is {locked[0]}): "
+                "unpack it and use data=folder, or pack it again without a password."
+            )
+        return result
+
+    def version(self):
+        return stamp(self.path)  # a damaged copy lists the same names and checksums as the archive it came from
+
+    def read(self, place):
+        return self._open().read(place)
+
+    def _open(self):
+        if self._archive is None or self._process != os.getpid():
+            self._archive, self._process = zipfile.ZipFile(self.path), os.getpid()
+        return self._archive
+
+    def __getstate__(self):
+        return {**self.__dict__, "_archive": None}
