@@ -56,7 +56,8 @@ KEYS: dict[str, Kind] = {
     # the data
     "data.path": Location(), "data.on_error": Choice(of=("raise", "skip")),
     "data.in_memory": Switch(words=("auto",)), "data.limit": Whole(most=10**9, optional=True),
-    "data.white": Number(most=1e38, above=0, optional=True), "data.labels": Choice(of=("folders", "none"), optional=True),
+    "data.white": Number(most=1e38, above=0, optional=True),
+    "data.labels": Choice(of=("folders", "none"), optional=True),
     "data.download": SWITCH, "data.train": SWITCH, "data.split": Text(), "data.category": Text(),
     # the networks
     "img_size": SIZE, "in_chans": Whole(most=4096), "latent_dim": WIDTH, "style_dim": WIDTH, "stem_dim": WIDTH,
