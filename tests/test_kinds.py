@@ -20,7 +20,7 @@ RATE = Scheduled(of=Number(most=1))
         (Items(of=Whole()), "[1,2]", [1, 2]), (Items(of=Whole(optional=True)), "[null,8]", [None, 8]),
         (Items(of=Number(), count=2), "[0,0.9]", [0.0, 0.9]),
         (Either(of=(Whole(), Items(of=Whole(least=0)))), "4", 4), (Either(of=(Whole(), Items(of=Whole(least=0)))), "[0]", [0]),
-        (RATE, "0.5", 0.5), (RATE, "{start: 0.5}", {"start": 0.5}),
+        (RATE, "0.5", 0.5), (RATE, "{_target_: a.b}", {"_target_": "a.b"}),
         (Text(), "a,b", "a,b"), (Text(), "[1]", "[1]"), (Text(), "${x}", "\\${x}"), (Text(optional=True), "none", None),
         (Label(optional=True), "none", "none"), (Label(optional=True), "null", None),
         (Location(), "a=b", "a=b"), (Location(optional=True), "None", None), (Location(optional=True), "none", "none"),

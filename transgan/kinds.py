@@ -206,6 +206,11 @@ class Scheduled(Kind):
     def take(self, value):
         return value if isinstance(value, dict) else self.of.take(value)
 
+    def check(self, value):
+        if isinstance(value, dict) and not isinstance(value.get("_target_"), str):      # keys that no schedule is given
+            raise self.refusal()
+        return super().check(value)
+
     @property
     def says(self) -> str:
         return f"{self.of.says}, or keys of its schedule"

@@ -46,6 +46,7 @@ def test_taken(words, key, value):
         (["train", "grid=${oc.env:HOME}"], "grid=${oc.env:HOME}: it takes a whole number"),
         (["train", "resolution=${seed}"], "resolution=${seed}: it takes a whole number, 1 to"),
         (["train", "algorithm.gamma={start: nan}"], "algorithm.gamma.start=nan: it takes a number"),
+        (["train", "algorithm.augment={a: 1}"], "algorithm.augment={a: 1}: it takes a number from 0 to 1, or keys of"),
         (["train", "algorithm.gamma={strat: 1}"], "there is no strat in it; it has _target_, start, end, kimg, warmup"),
         (["train", "name="], "name=: a run's name cannot be empty"), (["train", "name=.."], "name=..: a run's name has no place for"),
         (["train", "name=/tmp/x"], "cannot begin with a slash"), (["train", "name=a/../../b"], "has no place for empty parts or parts of dots"),
