@@ -36,7 +36,7 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": {"files", "instantiation", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
     "official": set(),
-    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files"},
+    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "launched"},
     "__init__": set(),
     "__main__": {"cli"},
     "commands": {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from transgan.launched import Launched, launched, left_alone
+from transgan.launched import Launched, alone, launched, left_alone
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", "GROUP_RANK": "1"}
 SRUN = {"SLURM_JOB_ID": "5", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_PROCID": "3", "SLURM_LOCALID": "1"}
@@ -42,3 +42,10 @@ def test_unequal_machines_are_refused():
 @pytest.mark.parametrize("environment, said", [({}, False), (BATCH, True), (TORCHRUN, False), (SRUN, False)])
 def test_a_job_whose_tasks_are_not_used(environment, said):
     assert bool(left_alone(environment)) == said
+
+
+@pytest.mark.parametrize("environment", [TORCHRUN, SRUN, {**BATCH, "SLURM_STEP_ID": "3"}, {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}])
+def test_what_one_of_several_starts_is_one_alone(environment):
+    assert launched(environment).world_size > 1
+    assert launched(alone(environment)) == Launched() and left_alone(alone(environment)) is None
+    assert alone({"HOME": "/x", **environment})["HOME"] == "/x"

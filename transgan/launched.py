@@ -75,3 +75,9 @@ def left_alone(environment: Mapping[str, str] = os.environ) -> str | None:
     if launched(environment).by or not tasks.isdigit() or int(tasks) < 2:
         return None
     return f"Slurm holds {tasks} tasks for this job, and this process is alone; `srun transgan ...` starts all of them"
+
+
+def alone(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for a process that is none of those that were started together."""
+    others = {*ELASTIC, "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID"}
+    return {name: value for name, value in environment.items() if name not in others}

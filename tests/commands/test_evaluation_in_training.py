@@ -173,7 +173,7 @@ def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, pre
 @pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true", "64-true"])
 def test_T28_other_precisions_are_refused(inside, tiny, precision):
     code, _, err = inside("train", *tiny, f"precision={precision}")
-    assert code == 2 and "use 32-true or bf16-mixed" in err
+    assert code == 2 and f"precision={precision}: it takes 32-true or bf16-mixed; others are not for training" in err
 
 
 def test_T16_the_extractor_is_in_no_checkpoint(train):

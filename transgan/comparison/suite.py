@@ -20,6 +20,7 @@ from pathlib import Path
 from transgan import checkpoint, files
 from transgan.comparison.record import Record
 from transgan.errors import UserError
+from transgan.launched import alone
 
 IMAGES, SECONDS = "images", "seconds"
 
@@ -191,7 +192,7 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
                     process = subprocess.Popen(
                         [sys.executable, "-m", "transgan", "train", *job.arguments],
                         stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                        env=os.environ | {"PYTHONPATH": path_of_this_package(), "PYTHONIOENCODING": "utf-8:replace"},
+                        env=alone() | {"PYTHONPATH": path_of_this_package(), "PYTHONIOENCODING": "utf-8:replace"},
                         start_new_session=True,             # a Ctrl-C is for this process, which tells them once
                     )  # fmt: skip
                 running[process] = job, log, time.monotonic()
