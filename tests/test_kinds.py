@@ -48,7 +48,7 @@ def test_taken(kind, word, value):
         (Text(), [""]), (Text(pattern="a|b"), ["c", "", "a\n"]),
         (Location(), ["", "null", "None"]),
         (Name(), ["", " ", "..", ".", "...", "../a", "a/../b", "/a", "a/", "a//b", "a.", "a ", " a", "a\nb", "a\x00b", "\x7f",
-                  "\udcff", "a=b", "ä" * 101]),
+                  "a\u2028b", "a=b", "ä" * 101, "\udcff" * 201]),
     ],
 )  # fmt: skip
 def test_refused(kind, words):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -84,10 +85,10 @@ class Name(Text):
             return "has no place for empty parts or parts of dots: the run would lie elsewhere than below runs="
         if any(part != part.strip() or part.endswith(".") for part in parts):
             return "cannot begin or end with a space, or end with a dot: other systems drop it"
-        if not name.isprintable():
-            return "cannot hold control characters, or bytes that are no text"
+        if any(unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") for letter in name):
+            return "cannot hold control characters"
         if "=" in name:
             return "cannot hold an equal sign"
-        if any(len(part.encode()) > 200 for part in parts):
+        if any(len(os.fsencode(part)) > 200 for part in parts):
             return "can have 200 bytes at most"
         return None

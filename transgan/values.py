@@ -26,7 +26,7 @@ def assign(
         return
     key = key.lstrip("+")
     if several(command, key):
-        value = [*config[key], value]
+        value = [*keys[key], value]             # as they were written: a path may hold a ${
     # a schedule gives way to a number or to another schedule: merging would keep its parts
     merge = isinstance(value, dict) and not ("_target_" in value and is_schedule(keys.get(key)))
     try:

@@ -142,8 +142,8 @@ def test_a_run_of_its_own_configuration(inside, tiny, tmp_path):
 @pytest.mark.parametrize(
     "text, sentence",
     [
-        ("a: [", "cannot be read"), ("", "is not the configuration of a run"), ("- 1", "is not the configuration of a run"),
-        ("words", "is not the configuration of a run"), ("kimg: 3", "is not the configuration of a run"),
+        *((text, "this file is not a configuration; give the config.yaml of a run") for text in ("a: [", "", "- 1", "words")),
+        ("kimg: 3", "this file is not a configuration; give the config.yaml of a run"),
         (b"a: \xff", "is not written in UTF-8"), ("{kimg: .nan, algorithm: {}}", "kimg=nan: it takes a number"),
         ("{name: .., algorithm: {}}", "name=..: a run's name"), ("{algorithm: {clip: -1}}", "algorithm.clip=-1: it takes a number"),
     ],

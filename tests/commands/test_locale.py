@@ -131,6 +131,7 @@ def in_the_locale(source: str) -> list[int]:
         words = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
         binary = any(isinstance(word, str) and re.fullmatch(r"[rwxab+]*b[rwxab+]*", word) for word in words)
         ours = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in ("files", "Image")
+        ours = ours or name == "open" and getattr(getattr(node.func, "value", None), "id", "") == "os"     # a number
         if name in ("open", "read_text", "write_text", "fdopen", "FileHandler", "NamedTemporaryFile") and not ours:
             if not binary and "encoding" not in {each.arg for each in node.keywords}:
                 found.append(node.lineno)
@@ -145,5 +146,5 @@ def test_no_text_in_the_encoding_of_the_locale(path):
 def test_such_a_text_would_be_seen():
     for source in ("open(path)", "path.read_text()", "path.write_text(x)", "open(p, 'w', newline='')", "os.fdopen(h, 'w')"):
         assert in_the_locale(source) == [1]
-    for source in ("open(p, 'rb')", "open(p, encoding='utf-8')", "files.read_text(p)", "Image.open(p)"):
+    for source in ("open(p, 'rb')", "open(p, encoding='utf-8')", "files.read_text(p)", "Image.open(p)", "os.open(p, 0)"):
         assert not in_the_locale(source)

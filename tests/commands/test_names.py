@@ -101,7 +101,7 @@ def test_suffixes_are_honoured(sampled, tmp_path):
         (["to=grid", "out=x"], "out=x: its name must end in .png"),
         (["to=grid", "out=x.npz"], "must end in .png"),
         (["to=grid", "out=runs"], "out=runs: it is a folder, and this is for a file"),
-        (["to=grid", "columns=0"], "columns=0: it takes a whole number, 1 or more"),
+        (["to=grid", "columns=0"], "columns=0: it takes a whole number, 1 to"),
         (["to=grid", "columns=-3"], "columns=-3: it takes a whole number"),
         (["to=npz", "out=x.png"], "out=x.png: its name must end in .npz"),
         (["to=npz", "out=x"], "out=x: its name must end in .npz"),
