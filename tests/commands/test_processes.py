@@ -202,13 +202,14 @@ def test_devices_that_contradict_who_has_started_them(srun, words, tmp_path):
 
 def test_signals_to_one_of_two(srun, words, tmp_path, assert_same_run):
     """One after the other, at every kind of moment, to either process: then the run is that of nobody's signals."""
+    words = [*words, "kimg=0.32", "checkpoint_every=0.064"]
     (tmp_path / "whole").mkdir()
-    assert [each.code for each in srun([*words, "checkpoint_every=0.064"], tmp_path / "whole")] == [0, 0]
+    assert [each.code for each in srun(words, tmp_path / "whole")] == [0, 0]
     for rank, moment, name in (
         (0, "before the first step", "SIGTERM"), (1, "amid a step", "SIGTERM"), (0, "while saving", "SIGHUP"),
         (1, "while evaluating", "SIGUSR2"), (0, "amid a step", "SIGINT"),
     ):  # fmt: skip
-        done = srun([*words, "checkpoint_every=0.064"], tmp_path, (rank, f"{moment}:{name}"), SLURM_JOB_NAME="x")
+        done = srun(words, tmp_path, (rank, f"{moment}:{name}"), SLURM_JOB_NAME="x")
         said = "Ctrl-C" if name == "SIGINT" else name
         assert "Traceback" not in done[0].err + done[1].err
         if moment == "before the first step":
@@ -217,7 +218,7 @@ def test_signals_to_one_of_two(srun, words, tmp_path, assert_same_run):
         else:
             assert f"by {said} and saved; the same command continues" in done[0].out, (moment, done[0].out, done[0].err)
             assert done[1].out == "" and done[1].err == ""
-    assert [each.code for each in srun([*words, "checkpoint_every=0.064"], tmp_path)] == [0, 0]
+    assert [each.code for each in srun(words, tmp_path)] == [0, 0]
     assert_same_run(tmp_path / "runs" / "digits", tmp_path / "whole" / "runs" / "digits")
 
 
