@@ -96,6 +96,8 @@ def test_pixels_beside_bad_metadata(name):
 
 
 JPEG = {
+    "jfif cut short": [(0xE0, b"JFIF\0")], "adobe marker cut short": [(0xEE, b"Adobe")],
+    "both, and an odd one": [(0xE0, b"JFIF\0\1"), (0xEE, b"Adobe\0d"), (0xE2, b"MPF\0junk")],
     "multi-picture index that is none": [(0xE2, b"MPF\0nonsense")],
     "multi-picture index beyond the end": [(0xE2, b"MPF\0II*\0" + struct.pack("<LHHHLL", 8, 1, 45057, 4, 1, 9))],
     "profile of a part that is missing": [(0xE2, b"ICC_PROFILE\0\x05\x09abc")],

@@ -119,7 +119,8 @@ def plain_jpeg(data: bytes, exif: bool) -> bytes:
             break
         length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         part = data[at : at + length]
-        extra = 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
+        short = part[4:9] in (b"JFIF\0", b"Adobe") and length < 14        # says nothing, and no reader expects it
+        extra = short or 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
         if not extra or exif and marker == 0xE1 and part[4:10] == b"Exif\0\0":
             keep.append(part)
         at += length
