@@ -178,3 +178,14 @@ def test_a_transparent_part_of_a_turned_picture_turns_with_it():
     data = saved("PNG", pixels, exif=block[6:])
     image = decode(data, 8, 1)[0][0]
     assert (image[:4] == 255).all() and (image[4:] == 0).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".jpg"])
+def test_many_images_in_one_picture_are_known_in_every_format_that_can_say_it(tmp_path, suffix):
+    import torch
+
+    from transgan.callbacks.samples import save_grid
+
+    save_grid(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), tmp_path / f"a{suffix}", 2)
+    with pytest.raises(ValueError, match="this program's own"):
+        decode((tmp_path / f"a{suffix}").read_bytes(), 8, 3)

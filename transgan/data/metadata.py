@@ -52,6 +52,14 @@ def orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) and found in TURNS else 1
 
 
+def software(image: Image.Image) -> str | None:
+    """What EXIF says has written a loaded image; None where it says nothing that can be understood."""
+    try:
+        return image.getexif().get(ExifTags.Base.Software)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
 def turned(image: Image.Image, number: int) -> Image.Image:
     """Mirrored or turned as an orientation says. Nothing is written into its metadata."""
     return image.transpose(TURNS[number]) if number in TURNS else image
