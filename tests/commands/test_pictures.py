@@ -196,3 +196,20 @@ def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
     assert code == 0 and "16 images, 2 classes (a 8, b 8) by folder" in out and "Left out test 16" in out
     code, out, _ = inside("train", "p", *work, "name=none", "data.labels=none")
     assert code == 0 and "16 images, no labels" in out
+
+
+@pytest.mark.parametrize("word", [".", "..", "./", "../b"])
+def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
+    from omegaconf import OmegaConf
+
+    from transgan.commands.subjects import Pictures
+
+    (tmp_path / "b" / "x").mkdir(parents=True)
+    for i in range(2):
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "b" / "x" / f"{i}.png")
+    monkeypatch.chdir(tmp_path / "b" / "x" if word == ".." else tmp_path / "b")
+    rest = {"channels": None, "psi": 1.0, "ema": True, "checkpoint": "best", "seed": None, "against": "x", "out": None}
+    subject = Pictures(OmegaConf.create({"run": word} | rest), "cpu")
+    assert subject.name == "b"
+    written = subject.write(OmegaConf.create({"out": None}), None, {"id": "0123"}, 0, {})
+    assert (tmp_path / "b.0123.evaluation.json").samefile(written)

@@ -388,3 +388,17 @@ def test_as_they_are_with_a_broken_first_image(tmp_path):
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(ValueError, match="a.png in .* cannot be read"):
         Folder(tmp_path, None, None)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("é".encode(), b"\x82\x82"),                                        # said to be UTF-8, and is not
+    (b"PK\x01\x02\x14\x03\x14\x00", b"PK\x01\x02\x14\x03\xff\x00"),     # of a later version
+    (b"PK\x01\x02", b"PK\x01\x03"),
+])  # fmt: skip
+def test_list_of_a_zip_that_cannot_be_read(tmp_path, old, new):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("café/1.png", b"x")
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(ValueError, match="a.zip is a damaged zip archive"):
+        Zip(path, 8, 3)

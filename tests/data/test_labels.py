@@ -374,3 +374,50 @@ def test_runs_alone_are_no_pictures(tmp_path):
     run_folder(tmp_path / "runs" / "a")
     with pytest.raises(ValueError, match="No image in .*Left out a: this program's own"):
         Folder(tmp_path / "runs", 8, 1)
+
+
+@pytest.mark.parametrize(("folders", "left"), [
+    (["seg_train", "seg_test", "seg_pred"], {"seg_test", "seg_pred"}), (["train", "extra", "test"], {"extra", "test"}),
+    (["digits-train", "digits-valid"], {"digits-valid"}), (["train", "unlabeled"], {"unlabeled"}),
+    (["bullet_train", "crash_test"], set()), (["a-train", "b-train"], set()),
+])  # fmt: skip
+def test_parts_may_have_a_name_before_them(folders, left):
+    assert set(training_part([f"{folder}/{i}.png" for folder in folders for i in range(2)])[1]) == left
+
+
+@pytest.mark.parametrize(("folders", "kept"), [
+    (["trainA", "trainB", "testA", "testB"], None), (["train/a", "train/b", "val/b"], "b"),
+    (["x_train/a", "x_train/b", "x_test/a", "x_test/b", "x_pred"], "ab"), (["train/a", "train/b", "test/c"], None),
+])  # fmt: skip
+def test_what_is_held_out_has_the_classes_of_what_is_trained_on(tmp_path, folders, kept):
+    for folder in folders:
+        tree(tmp_path, [f"{folder}/1.png"])
+    part = Folder(tmp_path, 8, 3).heldout()
+    assert (part and "".join(part.class_names[int(label)] for label in part.labels)) == kept
+
+
+@pytest.mark.parametrize("labels", [
+    [["./a/1.png", 0], ["b\\1.png", 1]], {"a/1.png": 0, "/b/1.png": 1}, [["a/1.png", "0"], ["b/1.png", "1"]],
+])  # fmt: skip
+def test_dataset_json_of_other_writers(tmp_path, labels):
+    for folder in "ab":
+        tree(tmp_path, [f"{folder}/1.png"])
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    data = Folder(tmp_path, 8, 3)
+    assert (data.class_names, data.labels.tolist()) == (["0", "1"], [0, 1])
+
+
+def test_a_link_to_a_folder_that_is_read(tmp_path):
+    for folder in "bc":
+        tree(tmp_path, [f"{folder}/1.png"])
+    (tmp_path / "a").symlink_to("b")
+    data = Folder(tmp_path, 8, 3)
+    assert data.class_names == ["b", "c"] and "Left out a: links to folders that are read already." in data.notes
+
+
+@pytest.mark.parametrize("name", ["a\nb", "tab\t", "bell\a"])
+def test_class_names_stay_in_one_line(tmp_path, name):
+    for folder in (name, "c"):
+        tree(tmp_path, [f"{folder}/1.png"])
+    data = Folder(tmp_path, 8, 3)
+    assert name in data.class_names and data.describe().isprintable()

@@ -96,6 +96,8 @@ def test_pixels_beside_bad_metadata(name):
 
 
 JPEG = {
+    "jfif cut short": [(0xE0, b"JFIF\0")], "adobe marker cut short": [(0xEE, b"Adobe")],
+    "both, and an odd one": [(0xE0, b"JFIF\0\1"), (0xEE, b"Adobe\0d"), (0xE2, b"MPF\0junk")],
     "multi-picture index that is none": [(0xE2, b"MPF\0nonsense")],
     "multi-picture index beyond the end": [(0xE2, b"MPF\0II*\0" + struct.pack("<LHHHLL", 8, 1, 45057, 4, 1, 9))],
     "profile of a part that is missing": [(0xE2, b"ICC_PROFILE\0\x05\x09abc")],
@@ -176,3 +178,14 @@ def test_a_transparent_part_of_a_turned_picture_turns_with_it():
     data = saved("PNG", pixels, exif=block[6:])
     image = decode(data, 8, 1)[0][0]
     assert (image[:4] == 255).all() and (image[4:] == 0).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".jpg"])
+def test_many_images_in_one_picture_are_known_in_every_format_that_can_say_it(tmp_path, suffix):
+    import torch
+
+    from transgan.callbacks.samples import save_grid
+
+    save_grid(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), tmp_path / f"a{suffix}", 2)
+    with pytest.raises(ValueError, match="this program's own"):
+        decode((tmp_path / f"a{suffix}").read_bytes(), 8, 3)

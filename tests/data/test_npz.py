@@ -81,3 +81,11 @@ def test_files_that_are_none(tmp_path):
     path.write_bytes(torn)
     with pytest.raises(ValueError, match="cannot be read as plain arrays"):
         Npz(path)
+
+
+@pytest.mark.parametrize("most", [10**6, 2**40, 2**63])
+def test_numbers_that_are_no_classes(tmp_path, most):
+    path = tmp_path / "x.npz"
+    np.savez(path, arr_0=np.zeros((2, 4, 4, 3), np.uint8), arr_1=np.array([0, most], np.uint64))
+    with pytest.raises(ValueError, match=f"arr_1 in .* goes up to {most:,}, and there can be 1,000,000 classes"):
+        Npz(path)

@@ -251,3 +251,47 @@ def test_pixels(name):
     colour = isinstance(expected[0], tuple)
     pixels = decode(data, side, 3 if colour else 1)[0].permute(1, 2, 0).reshape(side * side, -1)
     assert [tuple(each) if colour else each[0] for each in pixels.tolist()] == expected
+
+
+COLOUR = np.array([[[0, 10, 20], [30, 40, 50]], [[60, 70, 80], [90, 100, 1]]])
+ALPHA = np.array([[1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(("bits", "form", "white"), [(10, 1, 1023), (12, 1, 4095), (14, 1, 16383), (16, 1, 65535),
+                                                     (16, 2, 32767), (16, 3, 1), (32, 3, 1), (64, 3, 1)])
+@pytest.mark.parametrize("planar", [1, 2])
+def test_alpha_is_opaque_at_its_own_white(bits, form, white, planar):
+    colour = COLOUR / 100 * white
+    values = np.concatenate([colour, ALPHA[..., None] * white], 2)
+    values = values.astype(f"f{bits // 8}") if form == 3 else np.rint(values).astype(np.int64)
+    found = decode(tiff(values, bits, form=form, photometric=2, extra=(2,), planar=planar), 2, 3)[0]
+    expected = np.where(ALPHA[..., None] == 1, np.rint(COLOUR * 2.55), 255)
+    np.testing.assert_allclose(found.permute(1, 2, 0).numpy(), expected, atol=1)
+
+
+@pytest.mark.parametrize(("photometric", "values", "extra"), [
+    (0, [[32767, 0], [16384, 8192]], ()), (1, [[32767, 0], [16384, 8192]], ()),
+    (1, [[[32767, 9], [0, 9]], [[16384, 9], [8192, 9]]], (0,)),
+    (2, np.repeat([[[32767], [0]], [[16384], [8192]]], 3, 2), ()),
+])  # fmt: skip
+def test_white_of_signed_numbers_is_half_of_that_of_others(photometric, values, extra):
+    found = decode(tiff(values, 16, form=2, photometric=photometric, extra=extra), 2, 1)[0][0].tolist()
+    assert found == ([[255, 0], [128, 64]] if photometric else [[0, 255], [127, 191]])
+
+
+def test_signed_bytes():
+    assert decode(tiff([[127, 0], [64, 32]], 8, form=2), 2, 1)[0][0].tolist() == [[255, 0], [129, 64]]
+    with pytest.raises(ValueError, match="integer values -128 to 0"):
+        decode(tiff([[128, 0], [0, 0]], 8, form=2), 2, 1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize(("bits", "form", "white", "predictor"), [
+    (16, 2, 32767, 1), (32, 2, 65535, 1), (32, 3, 1, 1), (32, 2, 65535, 2),
+])  # fmt: skip
+def test_packed_numbers_in_either_order_of_bytes(order, photometric, bits, form, white, predictor):
+    values = np.array([[white, 0], [white / 2, white / 4]]).astype("f4" if form == 3 else np.int64)
+    data = tiff(values, bits, order, photometric, form, compression=8, predictor=predictor)
+    expected = np.array([[255, 0], [128, 64]])
+    np.testing.assert_allclose(decode(data, 2, 1)[0][0], expected if photometric else 255 - expected, atol=1)

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from pytorch_lightning import Callback
 from torch import Tensor
@@ -37,10 +37,15 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
+    text = "transgan, many images in one picture"               # transgan/data refuses to train on these
     if kind == "PNG":
         mark = PngInfo()
-        mark.add_text("Software", "transgan, many images in one picture")      # transgan/data refuses to train on these
+        mark.add_text("Software", text)
         options = {"pnginfo": mark}
+    elif kind in ("JPEG", "WEBP", "TIFF"):
+        mark = Image.Exif()
+        mark[ExifTags.Base.Software] = text
+        options = options | {"exif": mark}
     with replacing(path) as file:
         Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format=kind, **options)
 

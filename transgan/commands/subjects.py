@@ -4,6 +4,7 @@ A subject makes images by seed, and says by which real and held-out ones it is m
 """
 
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -105,6 +106,8 @@ class Pictures:
 
     def __init__(self, config, device):
         self.path = files.expanded(config.run)
+        if self.path.name in ("", ".."):        # the current folder and those above have a name, too
+            self.path = Path(os.path.abspath(self.path))
         self.images = pictures(self.path, None, config.channels)
         self.name, self.description = self.path.stem, self.images.describe(hints=False)
         self.notes: list[str] = []

@@ -172,7 +172,7 @@ class ImageDataset(Dataset):
         if not self.class_names:
             return "no labels"
         counts = torch.bincount(self.labels, minlength=self.num_classes).tolist()
-        named = [f"{name} {count:,}" for name, count in zip(self.class_names, counts, strict=False)]
+        named = [f"{printable(name)} {count:,}" for name, count in zip(self.class_names, counts, strict=False)]
         rest = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
         how = f" {self.labelled}" if self.labelled else ""
         return f"{len(named):,} class{'es' if len(named) != 1 else ''} ({', '.join(named[:5])}{rest}){how}"
@@ -199,6 +199,11 @@ def evenly(labels, count):
         places = torch.arange(len(members)) * len(classes) + i
         order[members[torch.randperm(len(members), generator=generator)]] = places
     return order.argsort()[:count].sort().values
+
+
+def printable(name):
+    """A name in one line."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
 
 def readable(size):

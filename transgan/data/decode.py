@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from .levels import Facts, Levels, decide, decided, facts, scaled, within
-from .metadata import frames, opened, orientation, turned
+from .metadata import frames, opened, orientation, software, turned
 from .samples import Samples, is_deep, samples, tiff_samples
 
 try:
@@ -63,7 +63,7 @@ def look(data, resolution, channels, levels=None):
         image = None
     else:
         found = samples(image, data)
-    if image is not None and image.info.get("Software") == GRID:
+    if image is not None and GRID in (image.info.get("Software"), software(image)):
         raise ValueError("this program's own, many images in one picture")
     count = frames(image, data)
     if found is None:

@@ -10,7 +10,7 @@ from . import own
 from .checking import Remembered, check_all, fits, quiet, remember, why
 from .dataset import ImageDataset
 from .decode import decode, form
-from .labels import classes, read_table, shared, training_part, without_images
+from .labels import after_prefix, classes, read_table, shared, training_part, without_images
 from .levels import Levels
 from .listing import image_suffixes, is_image, kinds
 
@@ -28,7 +28,7 @@ class UnreadableFile(OSError):
 class Files(ImageDataset):
     """What Folder and Zip share. They define `find()` -> [(relative posix name, place, stamp)] of all files that are
     not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes; it may fill `folders`, all there
-    are, and `system`, the names of those that are left out.
+    are, `system`, the names of those that are left out, and `again`, links to folders that are read already.
 
     resolution=None takes the images as they are: squares of one size, which no resizing has touched.
     channels=None: 1 if the first image is gray, else 3. limit: how many images to take, of every class equally many.
@@ -62,6 +62,7 @@ class Files(ImageDataset):
         if refusal := own.refusal(self.path):
             raise ValueError(refusal)
         self.on_error, self.labelling, self.white, self.folders, self.system = on_error, labels, white, [], set()
+        self.again = []
         self.table, self.left, notes = None, {}, []
         files = self._without_own(sorted(self.find(), key=lambda file: file[0]), notes)
         self.files = self.images_among(files)
@@ -127,7 +128,10 @@ class Files(ImageDataset):
         self.ignored, self.others = len(others), kinds(others)
         if self.system:
             self.notes.append(f"Left out {', '.join(sorted(self.system))}: folders that a system keeps.")
-        if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), self.folders)):
+        if self.again:
+            self.notes.append(f"Left out {', '.join(sorted(self.again)[:5])}: links to folders that are read already.")
+        folders = [folder for folder in self.folders if folder not in self.again]
+        if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
             more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
             self.notes.append(f"No image in {', '.join(empty[:5])}{more}.")
 
@@ -240,7 +244,9 @@ class Files(ImageDataset):
         if not self.left:
             return None
         named = [folder for folder in self.left if folder != "outside of them"]
-        folder = min(named, key=lambda name: (not name.lower().startswith("test"), name), default=None)
+        short = {folder: name.lower() for folder, name in after_prefix(named).items()}
+        order = {folder: [not name.startswith(kind) for kind in ("test", "val")] for folder, name in short.items()}
+        folder = min(named, key=lambda name: (order[name], name), default=None)
         if folder is None:
             return None
         part = copy.copy(self)
@@ -249,7 +255,9 @@ class Files(ImageDataset):
         part.skipped, part.ignored, part.notes, part.hints = [], 0, [], []
         part.white = self.levels or part.white
         part._load(keep=self.in_memory)
-        if not set(part.class_names) <= set(self.class_names):
+        if self.class_names and not part.class_names:   # one class alone, or others that are not named alike
+            part.class_names = list(shared([name for name, _, _ in part.files])[-1:])
+        if not set(part.class_names) <= set(self.class_names) or self.class_names and not part.class_names:
             return None
         if part.class_names != self.class_names:
             part.labels = torch.tensor([self.class_names.index(name) for name in part.class_names])[part.labels]

@@ -25,9 +25,12 @@ class Folder(Files):
         for folder, below, names in os.walk(self.path, followlinks=True, onerror=stop):
             real = os.path.realpath(folder)
             self.system |= {name for name in below if is_system(name)}
-            below[:] = [] if real in seen else sorted(name for name in below if not is_hidden(name))
             if real in seen:  # a link back to a folder already visited
+                below[:] = []
+                self.again.append(Path(folder).relative_to(self.path).as_posix())
                 continue
+            below[:] = sorted(name for name in below if not is_hidden(name))
+            below.sort(key=lambda name: os.path.islink(os.path.join(folder, name)))  # noqa: B023 - what is there first
             seen.add(real)
             self.folders += [(Path(folder) / name).relative_to(self.path).as_posix() for name in below]
             for name in names:

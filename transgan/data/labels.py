@@ -2,11 +2,16 @@
 on, shares of a large set, a camera's folders. Looks at names, and into dataset.json."""
 
 import json
+import os
 import re
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 TRAIN = r"train(ing)?"
-SPLIT = r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev(elopment)?|eval(uation)?|held[-_ ]?out|hold[-_ ]?out)"
+SPLIT = (
+    r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev(elopment)?|eval(uation)?|held[-_ ]?out|hold[-_ ]?out"
+    r"|pred(ict(ion)?s?)?|unlabel+ed|extra)"
+)
 AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"      # trainset, val2017, test_512, trainA
 
 
@@ -84,6 +89,14 @@ def is_split(name, kind=SPLIT):
     return re.fullmatch(f"(?i:{kind}){AFTER}", name) is not None
 
 
+def after_prefix(folders):
+    """{folder: its name without what all of them begin with}: seg_train, seg_test -> train, test; as they are if they
+    share nothing that ends with a separator."""
+    before = os.path.commonprefix(list(folders))
+    before = before[: max(before.rfind(sign) for sign in "-_ .") + 1] if len(folders) > 1 else ""
+    return {folder: folder[len(before) :] for folder in folders}
+
+
 def training_part(names):
     """-> (indices of the images to train on, {folder: indices} of the parts left out).
 
@@ -95,10 +108,10 @@ def training_part(names):
     start = len(shared(names))
     for level in (start, start + 1):
         folders = [path[level] if len(path) > level else None for path in paths]
-        present = {folder for folder in folders if folder is not None}
-        if level > start and None in folders or not all(is_split(folder) for folder in present):
+        present = after_prefix({folder for folder in folders if folder is not None})
+        if level > start and None in folders or not all(is_split(name) for name in present.values()):
             continue
-        chosen = {folder for folder in present if is_split(folder, TRAIN)}
+        chosen = {folder for folder, name in present.items() if is_split(name, TRAIN)}
         if not chosen or len(chosen) == len(present):
             continue
         left = {}
@@ -110,14 +123,15 @@ def training_part(names):
 
 
 def read_table(names, data, folder):
-    """What a dataset.json of StyleGAN's format says: {name: label} of all images, {} without labels, None if it is some
-    other file. names: of all images; folder: where it lies, "" or "a/b".
+    """What a dataset.json of StyleGAN's format says: {name: label} of all images, a number or a name each, {} if these
+    are no classes, None if it is some other file. names: of all images; folder: where it lies, "" or "a/b".
 
     Raises ValueError where it has labels and an image is not among them.
     """
     try:
         labels = json.loads(data)["labels"]
-        pairs = None if labels is None else {str(name).replace("\\", "/"): label for name, label in labels}
+        labels = labels.items() if isinstance(labels, dict) else labels
+        pairs = None if labels is None else {posix(name): label for name, label in labels}
     except (ValueError, TypeError, KeyError):       # bytes that are no UTF-8 are a ValueError, too
         return None
     if not pairs:
@@ -130,8 +144,13 @@ def read_table(names, data, folder):
             f"dataset.json names no label for {len(missing):,} of {len(names):,} images (the first is {missing[0]}); "
             "add them, or take no labels: data.labels=none"
         )
-    wrong = [name for name in names if not isinstance(table[name], int) or isinstance(table[name], bool)]
-    return {} if wrong or min(table[name] for name in names) < 0 else table
+    found = [table[name] for name in names]
+    numbers = all(isinstance(label, int) and not isinstance(label, bool) and label >= 0 for label in found)
+    return table if numbers or all(isinstance(label, str) and label for label in found) else {}
+
+
+def posix(name):
+    return PurePosixPath(str(name).replace("\\", "/")).as_posix().lstrip("/")
 
 
 def without_images(names, folders):

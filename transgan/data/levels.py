@@ -112,11 +112,20 @@ def scaled(found: Samples, levels: Levels) -> Image.Image:
     result = Image.fromarray(255 - result if found.inverted else result)      # of mode L or RGB, by its shape
     transparent = found.transparent
     if alpha is not None:
-        result.putalpha(Image.fromarray(eight_bits(alpha, max(levels.alpha, alpha.max()))))
+        result.putalpha(Image.fromarray(eight_bits(alpha, opaque(found, alpha.max(), levels))))
     elif isinstance(transparent, int) and bands == "L" or isinstance(transparent, tuple) and bands == "RGB":
         same = values == transparent if bands == "L" else (values == np.array(transparent)).all(-1)
         result.putalpha(Image.fromarray(np.where(same, 0, 255).astype(np.uint8)))
     return result
+
+
+def opaque(found: Samples, most: float, levels: Levels) -> float:
+    """The number that lets nothing through, in an alpha channel that goes up to `most`."""
+    if found.white is not None:
+        return found.white
+    if found.values.dtype.kind == "f":
+        return 1 if most <= 1 else white_of(found, levels)
+    return max(levels.alpha, most)
 
 
 def white_of(found: Samples, levels: Levels) -> float:

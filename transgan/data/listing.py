@@ -8,7 +8,8 @@ from . import decode as decode  # whatever it registers with Pillow counts here
 
 STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows these by name and cannot decode them
 SYSTEM = {  # folders of storage systems and desktops, in lower case
-    "__macosx", "@eadir", "@tmp", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "~snapshot",
+    "__macosx", "@eadir", "@tmp", "@__thumb", "@sharebin", "@download", "@database", "@appdata",
+    "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "~snapshot",
     "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found", "lost.dir",
     "network trash folder", "temporary items", "thevolumesettingsfolder", "found.000", "__pycache__",
 }  # fmt: skip

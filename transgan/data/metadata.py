@@ -52,6 +52,14 @@ def orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) and found in TURNS else 1
 
 
+def software(image: Image.Image) -> str | None:
+    """What EXIF says has written a loaded image; None where it says nothing that can be understood."""
+    try:
+        return image.getexif().get(ExifTags.Base.Software)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
 def turned(image: Image.Image, number: int) -> Image.Image:
     """Mirrored or turned as an orientation says. Nothing is written into its metadata."""
     return image.transpose(TURNS[number]) if number in TURNS else image
@@ -119,7 +127,8 @@ def plain_jpeg(data: bytes, exif: bool) -> bytes:
             break
         length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         part = data[at : at + length]
-        extra = 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
+        short = part[4:9] in (b"JFIF\0", b"Adobe") and length < 14        # says nothing, and no reader expects it
+        extra = short or 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
         if not extra or exif and marker == 0xE1 and part[4:10] == b"Exif\0\0":
             keep.append(part)
         at += length

@@ -8,6 +8,7 @@ from ..files import expanded
 from .arrays import Arrays
 
 IMAGES, LABELS = ("images", "arr_0"), ("labels", "arr_1")
+MOST = 1_000_000        # classes
 
 
 def shapes(path):
@@ -80,6 +81,9 @@ def classes(held, count, path):
     if labels[0] < 0:
         return np.zeros(count, np.int64), []
     most = int(labels.max()) + 1
+    if most > MOST:
+        raise ValueError(f"{name} in {path} goes up to {most - 1:,}, and there can be {MOST:,} classes; number them "
+                         "from 0 on, or leave it out.")
     names = [str(each) for each in held["class_names"]] if "class_names" in held else [str(k) for k in range(most)]
     if len(names) < most:
         raise ValueError(f"class_names in {path} are {len(names)}, and its labels go up to {most - 1}.")

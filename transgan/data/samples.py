@@ -104,20 +104,26 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
     except ValueError:
         return Samples(np.asarray(image), "L") if image is not None and is_deep(image) else None
     bits, photometric = directory.values(tiff.BITS, (1,)), directory.values(tiff.PHOTOMETRIC, (0,))[0]
-    if max(bits) <= 8 or photometric not in (0, 1, 2):
+    form, one_byte = directory.values(tiff.FORMAT, (1,))[0], max(bits) <= 8
+    if one_byte and (form != 2 or image is None or image.mode != "L") or photometric not in (0, 1, 2):
         return None
     inverted, turn = photometric == 0, directory.values(274, (1,))[0]
     directory.entries.pop(274, None)
     if inverted:
         directory.set(tiff.PHOTOMETRIC, 1)
-    form = directory.values(tiff.FORMAT, (1,))[0]
     found = {"inverted": inverted, "orientation": turn}
+    if form == 2 and bits[0] <= 16:                     # signed
+        found["most"] = 2 ** (bits[0] - 1) - 1
+    if one_byte:
+        return Samples(np.asarray(image).view(np.int8).astype(np.int64), "L", **found | {"orientation": 1})
     same = len(set(bits)) == 1
     if directory.values(tiff.PLANAR, (1,))[0] == 2 and len(bits) in (3, 4) and same:
-        planes = [tiff_samples(None, directory.plane(i, len(bits)).written()) for i in range(3)]
-        if any(each is None for each in planes):
+        count = 3 if directory.values(tiff.EXTRA) == (0,) else len(bits)       # a fourth of no known meaning
+        planes = [tiff_samples(None, directory.plane(i, len(bits)).written()) for i in range(count)]
+        if any(each is None for each in planes) or 1 in directory.values(tiff.EXTRA):
             raise ValueError(f"a TIFF of {bits[0]} bits in planes that cannot be read")
-        return planes[0]._replace(values=np.stack([each.values for each in planes], 2), bands="RGB", **found)
+        values = np.stack([each.values for each in planes], 2)
+        return planes[0]._replace(values=values, bands="RGBA"[:count], **found)
     if same and 8 < bits[0] < 16 and form == 1:
         return Samples(*unpacked(directory, bits[0]), white=2 ** bits[0] - 1, **found)
     if same and form == 3 and (bits[0] in (16, 64) or image is None) or same and image is None and bits[0] == 16:
@@ -129,9 +135,17 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
         if not raw_mode(plain).startswith(("RGB;16", "RGBA;16", "RGBX;16")):
             return None                     # premultiplied: the upper byte will do
         return Samples(two_bytes(plain), read.mode, **found)
+    codec, swapped = read.tile[0][0], raw_mode(plain) in ("I;16BS", "I;32BS", "F;32BF")
     read.load()
-    most = 32767 if form == 2 and bits[0] == 16 else 65535
-    return Samples(np.asarray(read), "L", most=most, **found) if is_deep(read) else None
+    if not is_deep(read):
+        return None
+    values = np.asarray(read)
+    if codec == "libtiff" and swapped and sys.byteorder == "little":    # by libtiff, and again by Pillow
+        if bits[0] == 16:
+            values = values.astype(np.int16).byteswap().astype(np.int64)
+        else:
+            values = values.byteswap()
+    return Samples(values, "L", **found)
 
 
 def unpacked(directory: tiff.Directory, bits: int, kind: str | None = None) -> tuple[np.ndarray, str]:
