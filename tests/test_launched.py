@@ -42,3 +42,13 @@ def test_unequal_machines_are_refused():
 @pytest.mark.parametrize("environment, said", [({}, False), (BATCH, True), (TORCHRUN, False), (SRUN, False)])
 def test_a_job_whose_tasks_are_not_used(environment, said):
     assert bool(left_alone(environment)) == said
+
+
+@pytest.mark.parametrize("name, word, rest", [
+    ("SLURM_NTASKS", "abc", {}), ("SLURM_PROCID", "x", {**SRUN, "SLURM_STEP_ID": "0"}), ("SLURM_PROCID", "-1", BATCH),
+    ("SLURM_NNODES", "1.5", {**SRUN, "SLURM_STEP_ID": "0"}), ("RANK", "", TORCHRUN), ("LOCAL_WORLD_SIZE", "²", TORCHRUN),
+    ("WORLD_SIZE", "", {"LOCAL_RANK": "1"}), ("RANK", "first", {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}),
+])  # fmt: skip
+def test_what_is_no_number_of_processes_is_named(name, word, rest):
+    with pytest.raises(ValueError, match=f"has {name}={word}, which is not a number.*unset {name}"):
+        launched({**rest, name: word})
