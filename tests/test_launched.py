@@ -49,3 +49,13 @@ def test_what_one_of_several_starts_is_one_alone(environment):
     assert launched(environment).world_size > 1
     assert launched(alone(environment)) == Launched() and left_alone(alone(environment)) is None
     assert alone({"HOME": "/x", **environment})["HOME"] == "/x"
+
+
+@pytest.mark.parametrize("name, word, rest", [
+    ("SLURM_NTASKS", "abc", {}), ("SLURM_PROCID", "x", {**SRUN, "SLURM_STEP_ID": "0"}), ("SLURM_PROCID", "-1", BATCH),
+    ("SLURM_NNODES", "1.5", {**SRUN, "SLURM_STEP_ID": "0"}), ("RANK", "", TORCHRUN), ("LOCAL_WORLD_SIZE", "²", TORCHRUN),
+    ("WORLD_SIZE", "", {"LOCAL_RANK": "1"}), ("RANK", "first", {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}),
+])  # fmt: skip
+def test_what_is_no_number_of_processes_is_named(name, word, rest):
+    with pytest.raises(ValueError, match=f"has {name}={word}, which is not a number.*unset {name}"):
+        launched({**rest, name: word})

@@ -7,7 +7,7 @@ import signal
 import sys
 
 from transgan import __version__, trust
-from transgan.errors import OFFERED, UserError, is_out_of_memory
+from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
 HELP = """\
@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
                 processes = launched()
             except ValueError as error:
                 raise UserError(str(error)) from error
-            if processes.rank > 0 and command not in ("train", "evaluate"):
+            if processes.outside and processes.rank > 0 and command not in ("train", "evaluate"):
                 return 0                                        # one process does it
             if command == "train" and not processes.by:
                 torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
@@ -214,7 +214,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def show_anything() -> None:
-    """From now on what a terminal, a file or a pipe has no letters for is replaced, as by a question mark."""
+    """From now on what a terminal, a file or a pipe has no letters for is replaced, as by a question mark; what has
+    no stream at all is dropped."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:                      # closed; a file that is opened must not become it
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))
     for stream, how in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):                  # not in a notebook, and not where there is no output
             stream.reconfigure(errors=how)
@@ -222,7 +226,14 @@ def show_anything() -> None:
 
 def script() -> int:
     """`main` as a process of its own: once it is stopped, pressing Ctrl-C again does not change its exit code."""
+    show_anything()
+    output = importlib.import_module("transgan.commands.output")
+    out = sys.stdout = output.Output(sys.stdout)
     code = main()
+    out.flush()
+    if code == 0 and out.gone and not isinstance(out.gone, BrokenPipeError):       # `| head` has read what it wanted
+        output.complain(f"the output cannot be written: {describe(out.gone)}")
+        return 2
     if code > 128:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):

@@ -2,6 +2,7 @@
 torch; `rank_zero_only.rank`, which Lightning sets when its Trainer is made, agrees with it."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,18 +33,27 @@ class Launched:
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launched:
-    """Raises ValueError for numbers of processes that do not fit together."""
+    """Raises ValueError for numbers of processes that do not fit together, or are none."""
     if all(name in environment for name in ELASTIC):
-        rank, _, local_rank, local_world_size, world_size = (int(environment[name]) for name in ELASTIC)
+        rank, _, local_rank, local_world_size, world_size = (number(environment, name) for name in ELASTIC)
         return fitting(Launched("torchrun", rank, world_size, local_rank, local_world_size))
     if is_step(environment):
-        tasks, nodes = (int(environment.get(name, 1)) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
-        rank, local_rank = (int(environment.get(name, 0)) for name in ("SLURM_PROCID", "SLURM_LOCALID"))
+        tasks, nodes = (number(environment, name, 1) for name in ("SLURM_NTASKS", "SLURM_NNODES"))
+        rank, local_rank = (number(environment, name, 0) for name in ("SLURM_PROCID", "SLURM_LOCALID"))
         return fitting(Launched("srun", rank, tasks, local_rank, -(-tasks // max(nodes, 1))))
     if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
-        local_rank, world_size = int(environment["LOCAL_RANK"]), int(environment["WORLD_SIZE"])
-        return Launched("transgan", int(environment.get("RANK", local_rank)), world_size, local_rank, world_size)
+        local_rank, world_size = number(environment, "LOCAL_RANK"), number(environment, "WORLD_SIZE")
+        return Launched("transgan", number(environment, "RANK", local_rank), world_size, local_rank, world_size)
     return Launched()
+
+
+def number(environment: Mapping[str, str], name: str, otherwise: int | None = None) -> int:
+    """Raises ValueError, with the variable's name, for what is no count and no place among others."""
+    text = environment[name] if otherwise is None else environment.get(name, str(otherwise))
+    if not re.fullmatch("[0-9]{1,9}", text.strip()):
+        raise ValueError(f"the environment has {name}={text}, which is not a number of processes; `unset {name}`, or "
+                         "start the command by torchrun or srun, which set it")
+    return int(text)
 
 
 def is_step(environment: Mapping[str, str]) -> bool:
@@ -52,12 +62,12 @@ def is_step(environment: Mapping[str, str]) -> bool:
     A batch script, too, has SLURM_NTASKS, and is alone: it has no number of a step, and srun gives one. Where a cluster
     hides that number, a task other than the first tells, or --ntasks-per-node, as Lightning wants it.
     """
-    if int(environment.get("SLURM_NTASKS", 1)) < 2 or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+    if number(environment, "SLURM_NTASKS", 1) < 2 or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
         return False
     step = environment.get("SLURM_STEP_ID", environment.get("SLURM_STEPID", ""))
     if step.isdigit():
         return int(step) < NO_STEP
-    return int(environment.get("SLURM_PROCID", 0)) > 0 or "SLURM_NTASKS_PER_NODE" in environment
+    return number(environment, "SLURM_PROCID", 0) > 0 or "SLURM_NTASKS_PER_NODE" in environment
 
 
 def fitting(found: Launched) -> Launched:

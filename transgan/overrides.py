@@ -42,8 +42,10 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         config = from_groups(command, choices, findings) if base is None else from_file(base)
         settle(command, config, values, findings)
         if base is not None:
+            plain = OmegaConf.to_container(config, resolve=True)
             with trust.also(*typed_targets(arguments)):
-                trust.require(OmegaConf.to_container(config, resolve=True), f"config={base}: the file")
+                trust.require(plain, f"config={base}: the file")
+            saved.require_parts(base, plain)
         return config
     except trust.Untrusted as error:
         raise UserError(str(error)) from error

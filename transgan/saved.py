@@ -12,6 +12,9 @@ from omegaconf.grammar_parser import parse
 from transgan import files
 from transgan.errors import UserError
 
+NEEDED = ("algorithm", "data", "trainer")       # parts without which there is no run
+OPTIONAL = ("extractor", "logger", "metrics")
+
 
 def load(path: str) -> DictConfig:
     """The configuration at `path`. Which classes it names is not looked at: words may still change them.
@@ -36,6 +39,18 @@ def load(path: str) -> DictConfig:
         raise UserError(*found)
     OmegaConf.set_struct(config, True)
     return config
+
+
+def require_parts(path: str, config: dict) -> None:
+    """Refuses a configuration in which a part stands that nothing can be made of, or lacks. Raises UserError."""
+    found = [
+        f"config={path}: {key} is not a group of keys with a _target_ there; copy it from the config.yaml of a run"
+        for key in (*NEEDED, *OPTIONAL)
+        if (part := config.get(key)) not in (None, {}) or key in NEEDED        # {}: none was chosen
+        if not isinstance(part, dict) or "_target_" not in part
+    ]
+    if found:
+        raise UserError(*found)
 
 
 def texts(node, place: str = "") -> Iterator[tuple[str, str]]:

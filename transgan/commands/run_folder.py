@@ -63,7 +63,7 @@ def open_console(speaks: bool = True) -> Console:
         shown.setFormatter(logging.Formatter("%(message)s"))
         shown.addFilter(lambda record: record.name.startswith("transgan"))
     return Console(
-        file=Output(sys.stdout),
+        file=sys.stdout if isinstance(sys.stdout, Output) else Output(sys.stdout),
         quiet=not speaks,
         width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
