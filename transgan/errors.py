@@ -94,7 +94,7 @@ WAYS = {
     errno.ENFILE: "the machine has too many files open; close other programs",
     errno.ENOMEM: "close other programs, or do with less at a time",
     errno.ENAMETOOLONG: "give a shorter name",
-    errno.ENOENT: "it is gone; put it back, or name another place",
+    errno.ENOENT: "there is nothing at this path; put it there, or name another place",
     errno.ENOTDIR: "a part of this path is a file; name another place",
     errno.EISDIR: "it is a folder; name a file",
     errno.EEXIST: "it is there already; name another place",
