@@ -169,15 +169,15 @@ class Gone:
 @pytest.mark.parametrize("lines", [0, 3])
 def test_a_reader_of_the_output_that_goes(error, why, lines, inside, words, monkeypatch, tmp_path, capsys):
     import transgan.commands.run_folder as module
-    from transgan.commands.output import Output
+    from transgan.commands.output import bearing
 
-    monkeypatch.setattr(module, "Output", lambda stream: stopped_output(stream, lines, error))
+    monkeypatch.setattr(module, "bearing", lambda stream: stopped_output(stream, lines, error))
     code, out, err = inside(*words)
     run = tmp_path / "runs" / "digits"
     seen = seen_of(run)
     assert code == 141 and why in err and f"stopped at {seen / 1000:g} kimg and saved" in err and err.count("\n") == 1
     assert 0 < seen < 256
-    monkeypatch.setattr(module, "Output", Output)
+    monkeypatch.setattr(module, "bearing", bearing)
     code, out, err = inside(*words)
     assert code == 0 and f"from {seen / 1000:g}" in out, err
 

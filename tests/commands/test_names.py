@@ -15,8 +15,9 @@ from transgan.commands.report import latex_row
 
 @pytest.fixture
 def run(judged, tmp_path):
-    """A copy that may be written to."""
-    return shutil.copytree(judged[0], tmp_path / "runs" / "digits")
+    """A copy that may be written to, without what other tests have made of the run."""
+    others = shutil.ignore_patterns("evaluations", "generated*")
+    return shutil.copytree(judged[0], tmp_path / "runs" / "digits", ignore=others)
 
 
 @pytest.fixture

@@ -35,6 +35,11 @@ class Output:
         return getattr(self.stream, name)
 
 
+def bearing(stream) -> Output:
+    """The stream as an Output, wrapped once."""
+    return stream if isinstance(stream, Output) else Output(stream)
+
+
 def silence(stream) -> None:
     """Sends what is left in a stream's buffer to nowhere, so that Python does not complain of it at its end."""
     with contextlib.suppress(OSError, ValueError, AttributeError):

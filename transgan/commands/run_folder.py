@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from transgan import __version__, files
-from transgan.commands.output import Output
+from transgan.commands.output import bearing
 from transgan.errors import UserError
 from transgan.instantiation import escaped
 
@@ -63,7 +63,7 @@ def open_console(speaks: bool = True) -> Console:
         shown.setFormatter(logging.Formatter("%(message)s"))
         shown.addFilter(lambda record: record.name.startswith("transgan"))
     return Console(
-        file=sys.stdout if isinstance(sys.stdout, Output) else Output(sys.stdout),
+        file=bearing(sys.stdout),
         quiet=not speaks,
         width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
