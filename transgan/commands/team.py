@@ -213,6 +213,7 @@ class Team:
                     self.store.set("failed", json.dumps({"rank": self.rank, "says": said(error), "user": user}))
                     if self.rank and user:
                         error.said = True
+                    self.linger()
             elif other["rank"] != self.rank:    # this one only noticed that the other was gone
                 self.tell(other)
                 self.closing.set()
@@ -282,6 +283,7 @@ class Team:
                 store.set(f"beat {self.rank}", str(beats))
                 if store.check(["failed"]):
                     lost = json.loads(store.get("failed"))
+                    store.set(f"heard {self.rank}", "")
                     break
                 lost = None
                 for rank, (last, since) in seen.items():
@@ -316,12 +318,21 @@ class Team:
         while True:
             with suppress(Exception):
                 if self.store is not None and self.store.check(["failed"]):
-                    return json.loads(self.store.get("failed"))
+                    told = json.loads(self.store.get("failed"))
+                    self.store.set(f"heard {self.rank}", "")
+                    return told
             for rank, child in enumerate(self.children, start=self.rank + 1):
                 if child.poll() is not None and child.returncode < 0:
                     return {"rank": rank, "says": [f"it was ended by signal {-child.returncode}"]}
             if time.monotonic() >= until:
                 return None
+            time.sleep(BEAT / 10)
+
+    def linger(self) -> None:
+        """Until the others have heard of this failure: the store may be gone with this process."""
+        until = time.monotonic() + GRACE
+        others = [f"heard {rank}" for rank in range(self.world_size) if rank != self.rank]
+        while not self.store.check(others) and time.monotonic() < until:
             time.sleep(BEAT / 10)
 
     def silent(self) -> dict | None:
