@@ -40,12 +40,10 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
     values, choices, base = split(command, arguments, findings)
     try:
         config = from_groups(command, choices, findings) if base is None else from_file(base)
-        settle(command, config, values, findings)
+        with trust.also(*typed_targets(arguments)):
+            settle(command, config, values, findings, base)
         if base is not None:
-            plain = OmegaConf.to_container(config, resolve=True)
-            with trust.also(*typed_targets(arguments)):
-                trust.require(plain, f"config={base}: the file")
-            saved.require_parts(base, plain)
+            saved.require_parts(base, OmegaConf.to_container(config, resolve=True))
         return config
     except trust.Untrusted as error:
         raise UserError(str(error)) from error
@@ -55,8 +53,13 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         raise UserError(*findings, one_line(error)) from error
 
 
-def settle(command: str, config: DictConfig, values: list[tuple[str, str]], findings: list[str]) -> None:
-    """Sets `values` in `config`, and sees that all of it makes sense. Raises UserError with all findings."""
+def settle(
+    command: str, config: DictConfig, values: list[tuple[str, str]], findings: list[str], base: str | None = None
+) -> None:
+    """Sets `values` in `config`, and sees that all of it makes sense. Raises UserError with all findings.
+
+    base: the file it comes from, which may name no class that is not trusted: else trust.Untrusted.
+    """
     for key, word in values:
         assign(command, config, key, word, groups(), findings)
     with told(values, findings):
@@ -70,6 +73,8 @@ def settle(command: str, config: DictConfig, values: list[tuple[str, str]], find
     words = {key.lstrip("+"): word for key, word in values}
     with told(values):
         resolved = OmegaConf.to_container(config, resolve=True)
+    if base is not None:
+        trust.require(resolved, f"config={base}: the file")
     if wrong := list(mistaken(command, resolved, words)):
         own = [sentence for sentence in wrong if sentence.partition("=")[0] in words]
         raise UserError(*(own or wrong))                       # and not all those that refer to them

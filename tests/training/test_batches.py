@@ -94,7 +94,7 @@ def test_a_last_batch_counts_as_many_as_it_has(kind, monkeypatch):
 def test_whole_batches_leave_no_trace():
     module, saved = fit(build("digits_gpt"), images=IMAGES[:8]), {}
     module.on_save_checkpoint(saved)
-    assert saved == {"images_seen": 8, "nonfinite": {"network": 0}}
+    assert saved == {"images_seen": 8, "nonfinite": {"network": 0}, "in_a_row": {"network": 0}}
     old = build("digits_gpt")
     old.on_load_checkpoint({"images_seen": 12, "nonfinite": {"network": 0}})       # as earlier versions wrote it
     assert (old.images_seen, old.step) == (12, 3)
