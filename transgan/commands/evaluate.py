@@ -12,7 +12,8 @@ from transgan.commands.report import latex_row, print_table, protocol_line
 from transgan.commands.run_folder import hush, open_console
 from transgan.commands.sources import is_run
 from transgan.commands.subjects import Pictures, Run
-from transgan.commands.team import Team, trainer_of
+from transgan.commands.team import Team
+from transgan.commands.trainer import trainer_of
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import escaped, make
 from transgan.metrics.statistics import whole
@@ -102,10 +103,7 @@ def check(config) -> None:
     for key in ("out", "export"):
         if config[key] is not None and files.expanded(config[key]).is_dir():
             found.append(f"{key}={config[key]}: there is a folder of this name; give the file to write")
-    try:
-        device_named(config.device)
-    except UserError as error:
-        found += error.findings
+    found += device_findings(config.device)
     if found:
         raise UserError(*found)
 
@@ -155,3 +153,12 @@ def device_named(name: str) -> str:
     if int(name.partition(":")[2] or 0) >= gpus:
         raise UserError(f"device={name}: this machine has {gpus} GPU; the first is cuda:0")
     return name
+
+
+def device_findings(name: str) -> list[str]:
+    """What is wrong with a device's name, for a list of findings."""
+    try:
+        device_named(name)
+    except UserError as error:
+        return list(error.findings)
+    return []

@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from transgan import checkpoint, files
 from transgan.callbacks.samples import FORMATS, save_grid
-from transgan.commands.evaluate import device_named
+from transgan.commands.evaluate import device_findings, device_named
 from transgan.commands.names import wrong_folder, wrong_suffix
 from transgan.commands.run_folder import open_console
 from transgan.commands.sources import pictures, training_data
@@ -65,10 +65,7 @@ def check(config, seeds: list[int]) -> None:
         found.append(f"rows={config.rows}: it says how much of an image complete= keeps; add that, or leave it out")
     if config.out is not None and config.to != "png" and files.expanded(config.out).is_dir():
         found.append(f"out={config.out}: there is a folder of this name; give the file to write")
-    try:
-        device_named(config.device)
-    except UserError as error:
-        found += error.findings
+    found += device_findings(config.device)
     if found:
         raise UserError(*found)
 

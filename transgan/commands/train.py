@@ -32,7 +32,8 @@ from transgan.commands.run_folder import (
 )  # fmt: skip
 from transgan.commands.sources import training_data
 from transgan.commands.stopped import kept, name_of, out_of_memory, raise_as_users, say_stopped
-from transgan.commands.team import Team, trainer_of
+from transgan.commands.team import Team
+from transgan.commands.trainer import trainer_of
 from transgan.errors import UserError, is_out_of_memory, one_line, setting_up
 from transgan.instantiation import literal, make
 from transgan.launched import launched, left_alone
