@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint
 from transgan.checkpoint import AtomicCheckpointIO, CheckpointError
-from transgan.overrides import compose
+from transgan.config.compose import compose
 
 TINY = [
     "generator.dim=[8]", "generator.depth=[1]", "generator.num_heads=[1]", "generator.style_dim=8",
@@ -91,7 +91,7 @@ def test_a_file_under_its_name_is_never_half(monkeypatch, tmp_path):
         seen.append(torch.load(path)["value"])
 
     monkeypatch.setattr(torch, "save", watched)
-    with open(path, "rb") as reader:        # one who reads it meanwhile reads the old one to its end
+    with open(path, "rb") as reader:  # one who reads it meanwhile reads the old one to its end
         before = path.read_bytes()
         save({"value": 2}, path)
         assert reader.read() == before
@@ -143,7 +143,7 @@ def test_mismatched_weights_are_listed(config, saved, tmp_path):
     assert f"generator.head.bias is (3,) there and {shape} here" in message
     assert "discriminator.norm.weight is only here" in message and "generator.more is only there" in message
     assert "x.ckpt" in message and "more;" not in message
-    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())    # untouched
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())  # untouched
 
 
 def test_a_long_list_is_cut(config):
@@ -156,7 +156,11 @@ def test_a_long_list_is_cut(config):
 @pytest.mark.parametrize(
     "target",
     [
-        "os.system", "subprocess.run", "torch.os.system", "transgan.checkpoint.os.system", "torch.hub.load",
+        "os.system",
+        "subprocess.run",
+        "torch.os.system",
+        "transgan.checkpoint.os.system",
+        "torch.hub.load",
         "torch.nn.None",
     ],  # fmt: skip
 )

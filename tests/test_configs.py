@@ -16,9 +16,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transgan.augmentation import NoAugmentation
 from transgan.commands import train
 from transgan.comparison.suite import Suite
+from transgan.config.compose import CONF, compose, groups
 from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
-from transgan.overrides import CONF, compose, groups
 from transgan.penalties import ZeroCentered
 from transgan.training.objectives import discriminator_objective
 
@@ -185,7 +185,7 @@ def pictures(folder):
     return folder
 
 
-DIGITS = ("digits", "digits_gpt", "digits_rnn", "digits_row_lstm", "digits_vae", "digits_vit_vae")      # these need no data
+DIGITS = ("digits", "digits_gpt", "digits_rnn", "digits_row_lstm", "digits_vae", "digits_vit_vae")  # these need no data
 
 
 def small(experiment):

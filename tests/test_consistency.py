@@ -13,7 +13,7 @@ from transgan.training.objectives import discriminator_objective
 class Plus:
     """Adds the first of its numbers to the images of which the second is below the strength."""
 
-    num_draws = 2
+    num_random = 2
 
     def __call__(self, images, draws, strength):
         return images + (draws[:, 0] * (draws[:, 1] < strength))[:, None, None, None]
@@ -53,7 +53,7 @@ def test_both_views_are_pulled():
     value, log = objective(BalancedConsistency(10.0, 10.0, 1.0), 1.0, draws, weight)
     plain, _ = objective(NoConsistency(), 1.0, draws[:2], weight)
     (slope,) = torch.autograd.grad(value - plain, weight)
-    by = draws[:, :, 0]                             # 10 w^2 (mean of squared differences), differentiated
+    by = draws[:, :, 0]  # 10 w^2 (mean of squared differences), differentiated
     torch.testing.assert_close(slope, 40 * ((by[0] - by[2]).square().mean() + (by[1] - by[3]).square().mean()))
 
 
@@ -76,5 +76,5 @@ def test_what_makes_no_sense():
         with pytest.raises(ValueError, match="strength must be above 0 and at most 1"):
             BalancedConsistency(10.0, 10.0, strength)
     with pytest.raises(ValueError, match="augmentation=none makes none"):
-        BalancedConsistency(10.0, 0.0, 1.0).check(NoAugmentation.num_draws)
-    BalancedConsistency(10.0, 0.0, 1.0).check(Plus.num_draws)
+        BalancedConsistency(10.0, 0.0, 1.0).check(NoAugmentation.num_random)
+    BalancedConsistency(10.0, 0.0, 1.0).check(Plus.num_random)

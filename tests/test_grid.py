@@ -12,8 +12,8 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
+from transgan.config.compose import compose, groups
 from transgan.errors import UserError, setting_up
-from transgan.overrides import compose, groups
 from transgan.training.objectives import discriminator_objective, generator_objective
 
 GROUPS = groups()
@@ -31,7 +31,9 @@ DEFAULT = dict(
 def no_autocast_on_meta(monkeypatch):
     """The meta device knows no autocast, not even switched off."""
     whole = torch.autocast
-    monkeypatch.setattr(torch, "autocast", lambda kind, **more: nullcontext() if kind == "meta" else whole(kind, **more))
+    monkeypatch.setattr(
+        torch, "autocast", lambda kind, **more: nullcontext() if kind == "meta" else whole(kind, **more)
+    )
 
 
 def config_of(*words, resolution=8, channels=3):
@@ -67,7 +69,7 @@ def made():
             with torch.device("meta"):
                 if group != "algorithm":
                     known[key] = instantiate(config[group], _convert_="all")
-                else:       # its numbers and schedules, and no other parts
+                else:  # its numbers and schedules, and no other parts
                     rest = {k: v for k, v in config.algorithm.items() if k == "_target_" or k not in GROUPS}
                     known[key] = {k: instantiate(v) if OmegaConf.is_dict(v) else v for k, v in rest.items()}
         return known[key]
@@ -105,7 +107,7 @@ def assert_step(module, size):
     judged = supervision.real(real, noise)
     assert fake.shape == judged.shape
     penalty, strength = module.penalty.at(0), torch.tensor(0.5)
-    shuffled = torch.empty(2 + module.consistency.views, N, module.augmentation.num_draws)
+    shuffled = torch.empty(2 + module.consistency.views, N, module.augmentation.num_random)
     value, _, logits = discriminator_objective(
         module.discriminator, module.loss, penalty, module.consistency, module.augment, judged, fake,
         supervision.labels(labels), supervision.spread(shuffled, 1),
@@ -124,7 +126,7 @@ def assert_step(module, size):
 
 
 class Numbers:
-    """training.randomness.Draws without numbers."""
+    """training.randomness.StepRNG without numbers."""
 
     def __init__(self, batch):
         self.batch = batch

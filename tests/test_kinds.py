@@ -2,9 +2,9 @@
 
 import pytest
 
-from transgan.kinds import Choice, Either, Items, Number, Scheduled, Switch, Whole
-from transgan.no_effect import TRAINER, instead
-from transgan.texts import Label, Location, Name, Text
+from transgan.config.no_effect import TRAINER, instead
+from transgan.config.texts import Label, Location, Name, Text
+from transgan.config.types import Choice, Either, Items, Number, Scheduled, Switch, Whole
 
 RATE = Scheduled(of=Number(most=1))
 
@@ -106,6 +106,16 @@ def test_every_argument_of_the_trainer_is_thought_of():
 
     from pytorch_lightning import Trainer
 
-    fine = {"accelerator", "strategy", "devices", "num_nodes", "deterministic", "max_time", "benchmark", "profiler",
-            "detect_anomaly", "sync_batchnorm"}
+    fine = {
+        "accelerator",
+        "strategy",
+        "devices",
+        "num_nodes",
+        "deterministic",
+        "max_time",
+        "benchmark",
+        "profiler",
+        "detect_anomaly",
+        "sync_batchnorm",
+    }
     assert set(inspect.signature(Trainer).parameters) <= fine | set(TRAINER)

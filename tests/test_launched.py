@@ -44,7 +44,9 @@ def test_a_job_whose_tasks_are_not_used(environment, said):
     assert bool(left_alone(environment)) == said
 
 
-@pytest.mark.parametrize("environment", [TORCHRUN, SRUN, {**BATCH, "SLURM_STEP_ID": "3"}, {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}])
+@pytest.mark.parametrize(
+    "environment", [TORCHRUN, SRUN, {**BATCH, "SLURM_STEP_ID": "3"}, {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}]
+)
 def test_what_one_of_several_starts_is_one_alone(environment):
     assert launched(environment).world_size > 1
     assert launched(alone(environment)) == Launched() and left_alone(alone(environment)) is None

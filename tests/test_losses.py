@@ -74,7 +74,7 @@ def test_the_two_drifts_differ():
 
 @each_loss
 def test_the_two_players_pull_the_fake_logit_apart(loss):
-    fake = torch.tensor([0.5, 0.9, 0.1]).requires_grad_()       # between the targets of the least squares
+    fake = torch.tensor([0.5, 0.9, 0.1]).requires_grad_()  # between the targets of the least squares
     (up,) = torch.autograd.grad(loss.discriminator(REAL, fake).sum(), fake)
     (down,) = torch.autograd.grad(loss.generator(REAL, fake).sum(), fake)
     assert (up > 0).all() and (down < 0).all()

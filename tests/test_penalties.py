@@ -15,14 +15,14 @@ from transgan.penalties import (
     FiniteDifference,
     Interpolated,
     JacobianVector,
-    Lazily,
+    Lazy,
     NoPenalty,
-    OnPart,
+    Subsampled,
     ZeroCentered,
 )
 from transgan.supervision import FinalImage
 from transgan.training.objectives import discriminator_objective, generator_objective
-from transgan.training.randomness import Draws
+from transgan.training.randomness import StepRNG
 
 SHAPE = (2, 3, 3)
 PIXELS = 18
@@ -31,9 +31,9 @@ EVERY = {
     "exact": ZeroCentered(**BOTH), "r1": ZeroCentered(True, False), "r2": ZeroCentered(False, True),
     "jvp": JacobianVector(**BOTH), "fd": FiniteDifference(0.01, **BOTH), "central": CentralDifference(0.03, **BOTH),
     "fd_r1": FiniteDifference(0.01, True, False), "gp": Interpolated(1.0), "none": NoPenalty(),
-    "part": OnPart(ZeroCentered(**BOTH), 0.5), "part_gp": OnPart(Interpolated(2.0), 0.5),
-    "part_fd": OnPart(FiniteDifference(0.01, **BOTH), 0.5), "lazy": Lazily(ZeroCentered(**BOTH), 2),
-    "lazy_part": Lazily(OnPart(JacobianVector(**BOTH), 0.5), 2), "part_lazy": OnPart(Lazily(Interpolated(1.0), 2), 0.5),
+    "part": Subsampled(ZeroCentered(**BOTH), 0.5), "part_gp": Subsampled(Interpolated(2.0), 0.5),
+    "part_fd": Subsampled(FiniteDifference(0.01, **BOTH), 0.5), "lazy": Lazy(ZeroCentered(**BOTH), 2),
+    "lazy_part": Lazy(Subsampled(JacobianVector(**BOTH), 0.5), 2), "part_lazy": Subsampled(Lazy(Interpolated(1.0), 2), 0.5),
 }  # fmt: skip
 each_penalty = pytest.mark.parametrize("penalty", EVERY.values(), ids=EVERY)
 
@@ -48,7 +48,7 @@ def pairs(n=4):
 
 
 def numbers(penalty, n=4, shape=SHAPE, seed=3):
-    return penalty.draw(Draws(seed, 0, n, 0, 1, torch.device("cpu")), shape)
+    return penalty.draw(StepRNG(seed, 0, n, 0, 1, torch.device("cpu")), shape)
 
 
 def judged(penalty, function, real, fake):
@@ -86,7 +86,11 @@ def test_along_a_direction():
     """On a quadratic critic: jvp and central differences are exact, one-sided ones have half the curvature besides."""
     a, function = quadratic()
     real, fake = pairs()
-    for penalty, sigma in ((JacobianVector(**BOTH), 0), (FiniteDifference(0.5, **BOTH), 0.5), (CentralDifference(0.5, **BOTH), 0)):
+    for penalty, sigma in (
+        (JacobianVector(**BOTH), 0),
+        (FiniteDifference(0.5, **BOTH), 0.5),
+        (CentralDifference(0.5, **BOTH), 0),
+    ):
         logits_real, logits_fake, found = judged(penalty, function, real, fake)
         directions = numbers(penalty)
         assert directions.shape == (4, 2, *SHAPE)
@@ -111,7 +115,7 @@ def test_directions_give_the_exact_penalty_on_average(discriminator, penalty, wi
     with torch.no_grad():
         found = penalty(critic, real, fake, numbers(penalty, n, (1, 8, 8)))[2]
     exact = ZeroCentered(**BOTH)(critic.of(torch.tensor([0])), image, -image, torch.empty(1, 0))[2]
-    for name in ("r1", "r2"):                       # a standard deviation is sqrt(2 / n) = 2.2 %
+    for name in ("r1", "r2"):  # a standard deviation is sqrt(2 / n) = 2.2 %
         assert found[name].mean().item() == pytest.approx(exact[name].item(), rel=within)
         assert found[name].var().sqrt().item() == pytest.approx(math.sqrt(2) * exact[name].item(), rel=0.2)
 
@@ -165,7 +169,7 @@ def test_the_penalty_has_a_gradient_to_the_weights_and_none_to_the_images():
     real, fake = pairs()
     fake.requires_grad_()
     found = judged(ZeroCentered(**BOTH), lambda x: (x.flatten(1) @ w).square() / 2, real, fake)[2]
-    found["r1"].sum().backward()            # D = (w x)^2 / 2: |dD/dx|^2 = (w x)^2 |w|^2
+    found["r1"].sum().backward()  # D = (w x)^2 / 2: |dD/dx|^2 = (w x)^2 |w|^2
     with torch.no_grad():
         along = real.flatten(1) @ w
         expected = (2 * along[:, None] * real.flatten(1) * w.square().sum() + 2 * along[:, None].square() * w).sum(0)
@@ -185,9 +189,13 @@ def test_only_the_asked_for():
         for sides in ((True, True), (True, False), (False, True)):
             seen.clear()
             logits_real, logits_fake, found = judged(kind(*sides), linear, real, fake)
-            assert tuple(found) == kind(*sides).names == tuple(n for n, on in zip(("r1", "r2"), sides, strict=True) if on)
-            torch.testing.assert_close(torch.stack([logits_real, logits_fake]), torch.stack([real, fake]).sum((2, 3, 4)))
-            assert max(seen) == 4 * sum(sides)      # no gradient through what is not penalised
+            assert (
+                tuple(found) == kind(*sides).names == tuple(n for n, on in zip(("r1", "r2"), sides, strict=True) if on)
+            )
+            torch.testing.assert_close(
+                torch.stack([logits_real, logits_fake]), torch.stack([real, fake]).sum((2, 3, 4))
+            )
+            assert max(seen) == 4 * sum(sides)  # no gradient through what is not penalised
         with pytest.raises(ValueError, match="use penalty=none"):
             kind(real=False, fake=False)
     assert judged(NoPenalty(), linear, real, fake)[2] == {}
@@ -201,16 +209,16 @@ def test_numbers_that_make_no_sense():
     with pytest.raises(ValueError, match="target must be above 0, not 0"):
         Interpolated(0.0)
     with pytest.raises(ValueError, match="every must be at least 1, not 0"):
-        Lazily(NoPenalty(), 0)
+        Lazy(NoPenalty(), 0)
     for share in (0.0, 1.0, -0.1):
         with pytest.raises(ValueError, match=f"share must be between 0 and 1, not {share}"):
-            OnPart(NoPenalty(), share)
+            Subsampled(NoPenalty(), share)
 
 
 def test_lazily():
     w = torch.randn(PIXELS)
     real, fake = pairs()
-    lazy, plain = Lazily(ZeroCentered(**BOTH), 4), ZeroCentered(**BOTH)
+    lazy, plain = Lazy(ZeroCentered(**BOTH), 4), ZeroCentered(**BOTH)
     expected = judged(plain, lambda x: x.flatten(1) @ w, real, fake)
     sums = torch.zeros(())
     for step in range(8):
@@ -220,26 +228,31 @@ def test_lazily():
         assert tuple(found[2]) == ("r1", "r2")
         assert bool(found[2]["r1"].any()) == (step in (0, 4))
         sums = sums + found[2]["r1"].mean()
-    torch.testing.assert_close(sums / 8, expected[2]["r1"].mean())          # what the log's mean is
+    torch.testing.assert_close(sums / 8, expected[2]["r1"].mean())  # what the log's mean is
 
 
 def test_on_part():
-    assert OnPart(NoPenalty(), 0.25).places(8) == ([3, 7], [0, 1, 2, 4, 5, 6])
-    assert OnPart(NoPenalty(), 0.3).places(10)[0] == [3, 6, 9]
-    assert len(OnPart(NoPenalty(), 0.29).places(100)[0]) == 29
-    for n in (4, 16):                               # the parts of two processes are those of one
-        whole = OnPart(NoPenalty(), 0.25).places(2 * n)[0]
-        assert whole == [*OnPart(NoPenalty(), 0.25).places(n)[0], *(n + i for i in OnPart(NoPenalty(), 0.25).places(n)[0])]
-    assert OnPart(NoPenalty(), 0.25).check(4, None) is None
-    with pytest.raises(ValueError, match="penalty.share=0.2 of a batch of 4 images is not one image; make it at least 0.25"):
-        OnPart(NoPenalty(), 0.2).check(4, None)
+    assert Subsampled(NoPenalty(), 0.25).places(8) == ([3, 7], [0, 1, 2, 4, 5, 6])
+    assert Subsampled(NoPenalty(), 0.3).places(10)[0] == [3, 6, 9]
+    assert len(Subsampled(NoPenalty(), 0.29).places(100)[0]) == 29
+    for n in (4, 16):  # the parts of two processes are those of one
+        whole = Subsampled(NoPenalty(), 0.25).places(2 * n)[0]
+        assert whole == [
+            *Subsampled(NoPenalty(), 0.25).places(n)[0],
+            *(n + i for i in Subsampled(NoPenalty(), 0.25).places(n)[0]),
+        ]
+    assert Subsampled(NoPenalty(), 0.25).check(4, None) is None
+    with pytest.raises(
+        ValueError, match="penalty.share=0.2 of a batch of 4 images is not one image; make it at least 0.25"
+    ):
+        Subsampled(NoPenalty(), 0.2).check(4, None)
     with pytest.raises(ValueError, match="make it at least 0.0157"):
-        OnPart(NoPenalty(), 0.0156).check(64, None)
-    OnPart(NoPenalty(), 0.0157).check(64, None)
+        Subsampled(NoPenalty(), 0.0156).check(64, None)
+    Subsampled(NoPenalty(), 0.0157).check(64, None)
     with pytest.raises(ValueError, match="share=0.2 of a batch of 4"):
-        Lazily(OnPart(NoPenalty(), 0.2), 3).check(4, None)
+        Lazy(Subsampled(NoPenalty(), 0.2), 3).check(4, None)
     with pytest.raises(ValueError, match="share=0.4 of a batch of 2"):
-        OnPart(OnPart(NoPenalty(), 0.4), 0.5).check(4, None)
+        Subsampled(Subsampled(NoPenalty(), 0.4), 0.5).check(4, None)
 
 
 @pytest.mark.parametrize("name", ["exact", "r1", "jvp", "gp", "fd"])
@@ -247,9 +260,9 @@ def test_a_part_is_judged_as_in_the_whole(discriminator, shift, name):
     """The logits in their order, and the penalties of every second pair, with their own numbers, labels, augmentation."""
     network, n = discriminator(), 6
     real, fake = torch.rand(2, n, 1, 8, 8) * 2 - 1
-    critic = Critic(network, shift, 0.5, torch.arange(n) % 3, torch.rand(2, n, shift.num_draws))
+    critic = Critic(network, shift, 0.5, torch.arange(n) % 3, torch.rand(2, n, shift.num_random))
     mine = numbers(EVERY[name], n, (1, 8, 8))
-    part = OnPart(EVERY[name], 0.5)(critic, real, fake, mine)
+    part = Subsampled(EVERY[name], 0.5)(critic, real, fake, mine)
     every = EVERY[name](critic, real, fake, mine)
     torch.testing.assert_close(part[:2], every[:2], rtol=1e-4, atol=1e-5)
     for key in every[2]:
@@ -260,8 +273,8 @@ def test_a_part_is_judged_as_in_the_whole(discriminator, shift, name):
 def test_numbers_of_two_processes_are_those_of_one():
     for penalty in EVERY.values():
         penalty = penalty.at(0)
-        one = penalty.draw(Draws(1, 5, 8, 0, 1, torch.device("cpu")), SHAPE)
-        two = [penalty.draw(Draws(1, 5, 4, rank, 2, torch.device("cpu")), SHAPE) for rank in (0, 1)]
+        one = penalty.draw(StepRNG(1, 5, 8, 0, 1, torch.device("cpu")), SHAPE)
+        two = [penalty.draw(StepRNG(1, 5, 4, rank, 2, torch.device("cpu")), SHAPE) for rank in (0, 1)]
         assert len(one) == 8 and torch.equal(torch.cat(two), one)
 
 
@@ -293,7 +306,7 @@ def test_a_penalty_on_a_part_weighs_as_one_on_all():
     real, fake = pairs()
     values = [
         whole(lambda x, labels: x.flatten(1) @ w, Relativistic(), penalty, real, fake, 0.6)[0]
-        for penalty in (ZeroCentered(**BOTH), OnPart(ZeroCentered(**BOTH), 0.25))
+        for penalty in (ZeroCentered(**BOTH), Subsampled(ZeroCentered(**BOTH), 0.25))
     ]
     torch.testing.assert_close(*values)
 
@@ -315,7 +328,7 @@ def objective(network, augment, gamma=1.0, penalty=EVERY["exact"], loss=None, co
     dtype = next(network.parameters()).dtype
     consistency = consistency or NoConsistency()
     real, fake = torch.rand(2, 4, 1, 8, 8, generator=generator).to(dtype) * 2 - 1
-    draws = torch.rand(2 + consistency.views, 4, augment.num_draws, generator=generator)
+    draws = torch.rand(2 + consistency.views, 4, augment.num_random, generator=generator)
     penalty = penalty.at(0)
     mine = numbers(penalty, 4, (1, 8, 8)).to(dtype)
     labels = torch.tensor([0, 1, 2, 1])
@@ -338,9 +351,9 @@ WINDOWED = dict(dim=[8, 8], depth=[1, 1], num_heads=[1, 1], window_size=[2, None
     ids=["exact", "exact-windowed", *(name for name in EVERY if name not in ("exact", "none"))],
 )
 def test_the_gradient_agrees_with_finite_differences(discriminator, name, changes, monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "float", lambda tensor: tensor)       # float32 is too coarse to check against
+    monkeypatch.setattr(torch.Tensor, "float", lambda tensor: tensor)  # float32 is too coarse to check against
     network = discriminator(**changes).double()
-    value = objective(network, NoAugmentation(), gamma=500.0, penalty=EVERY[name])     # so that the penalty dominates
+    value = objective(network, NoAugmentation(), gamma=500.0, penalty=EVERY[name])  # so that the penalty dominates
     found = gradients(value()[0], network)
     assert all(each is not None and each.isfinite().all() for each in found)
     log = value()[1]
@@ -368,7 +381,7 @@ def test_bf16_autocast_stays_close(discriminator, name):
     for key in EVERY[name].names:
         assert rough[key].dtype == torch.float32
         assert rough[key].item() == pytest.approx(exact[key].item(), rel=0.05)
-        assert rough[key] != exact[key]             # it did run in bfloat16
+        assert rough[key] != exact[key]  # it did run in bfloat16
 
 
 @pytest.mark.parametrize("name", ["fd", "central"])
@@ -416,7 +429,7 @@ def test_compiled_discriminator_objective_has_the_same_gradient(discriminator, s
 def test_compiled_generator_objective_has_the_same_gradient(discriminator, generator, shift, loss, backend):
     torch._dynamo.reset()
     painter, judge = generator(), discriminator(depth=[1])
-    real, latent, draws = torch.rand(3, 1, 8, 8), torch.randn(3, 6), torch.rand(2, 3, shift.num_draws)
+    real, latent, draws = torch.rand(3, 1, 8, 8), torch.randn(3, 6), torch.rand(2, 3, shift.num_random)
     labels, noise = torch.tensor([0, 1, 2]), torch.empty(3, 0)
     arguments = (painter, judge, loss, FinalImage(), shift, real, latent, labels, draws, noise, torch.tensor(1.0))
     eager, compiled = generator_objective(*arguments), torch.compile(generator_objective, backend=backend)(*arguments)
@@ -435,7 +448,7 @@ def test_a_lazy_penalty_compiles_to_two_graphs(discriminator):
         graphs.append(graph)
         return graph
 
-    lazy, judge = Lazily(OnPart(FiniteDifference(0.1, **BOTH), 0.5), 3), discriminator(depth=[1])
+    lazy, judge = Lazy(Subsampled(FiniteDifference(0.1, **BOTH), 0.5), 3), discriminator(depth=[1])
     compiled = torch.compile(discriminator_objective, backend=backend, fullgraph=True)
     real, fake = torch.rand(2, 4, 1, 8, 8)
     for step in range(7):

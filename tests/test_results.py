@@ -40,7 +40,7 @@ def test_digits_are_learned_in_all_classes_and_all_different(tmp_path):
     module, _ = checkpoint.load(checkpoint.find(run))
     labels = torch.arange(1000) % 10
     images = module.generate(list(range(10_000, 11_000)), labels)
-    judge = Classifier(seed=1)      # not the one that measured the run while it was trained
+    judge = Classifier(seed=1)  # not the one that measured the run while it was trained
     judge.prepare(Digits())
     assert (judge(images)[1].argmax(1) == labels).float().mean() >= 0.98
     assert len(images.flatten(1).unique(dim=0)) == len(images)

@@ -11,7 +11,7 @@ def test_cosine():
     assert value(5000) == pytest.approx(1.5)
     assert value(2500) == pytest.approx(1 + 0.5 * (1 + 0.5**0.5))
     assert value(10_000) == pytest.approx(1.0) and value(99_000) == pytest.approx(1.0)
-    assert value(1000) > 1.9 + 0.07         # flat at first: a line would be at 1.9
+    assert value(1000) > 1.9 + 0.07  # flat at first: a line would be at 1.9
 
 
 def test_warmup_rises_over_the_cosine():

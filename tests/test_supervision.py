@@ -6,15 +6,15 @@ from torch import nn
 
 from transgan.augmentation import Cutout, NoAugmentation
 from transgan.supervision import FinalImage, NoiseGuidance, ScaleWise
-from transgan.training.randomness import Draws
+from transgan.training.randomness import StepRNG
 
 SHAPE = (3, 8, 8)
-TWO_STAGES = dict(img_size=8, in_chans=3, dim=[16, 8], depth=[2, 2], num_heads=[2, 1])      # levels of 4, 4, 8, 8 pixels
+TWO_STAGES = dict(img_size=8, in_chans=3, dim=[16, 8], depth=[2, 2], num_heads=[2, 1])  # levels of 4, 4, 8, 8 pixels
 LATENT, LABELS = torch.linspace(-1, 1, 12).reshape(2, 6), torch.tensor([0, 2])
 
 
 def draws(batch, rank=0, world_size=1):
-    return Draws(5, 0, batch, rank, world_size, torch.device("cpu"))
+    return StepRNG(5, 0, batch, rank, world_size, torch.device("cpu"))
 
 
 def checked(supervision, generator):
@@ -45,7 +45,7 @@ def down(images):
 def test_the_finished_image_alone_changes_nothing(generator):
     plain, network, images = FinalImage(), generator(), torch.randn(2, *SHAPE)
     plain.check(network)
-    plain.check(nn.Linear(1, 1))                            # any generator
+    plain.check(nn.Linear(1, 1))  # any generator
     (image,) = plain.generate(network, LATENT, LABELS)
     assert torch.equal(image, network(LATENT, LABELS))
     noise = plain.draw(draws(2), SHAPE)
@@ -72,9 +72,9 @@ def test_noise_of_a_level_has_its_standard_deviation(supervision):
     assert noise.shape == (2000, 2, k, 1, 6, 6)
     nothing = torch.zeros(2000, 1, 6, 6)
     for judged in (supervision.real(nothing, noise), supervision.fake([nothing] * k, noise)):
-        numbers = judged.movedim(1, 0).flatten(1)                               # (K, 72000)
+        numbers = judged.movedim(1, 0).flatten(1)  # (K, 72000)
         expected = torch.tensor(supervision.t)
-        torch.testing.assert_close(numbers.std(1), expected, rtol=0.015, atol=0)        # over five standard errors
+        torch.testing.assert_close(numbers.std(1), expected, rtol=0.015, atol=0)  # over five standard errors
         assert (numbers.mean(1).abs() < 5 * expected / 72000**0.5 + 1e-12).all()
 
 
@@ -83,8 +83,8 @@ def test_noise_is_markov_from_fine_to_coarse():
     supervision = NoiseGuidance(4)
     noise, t = supervision.draw(draws(2000), (1, 6, 6)), torch.tensor(supervision.t)
     n = supervision.real(torch.zeros(2000, 1, 6, 6), noise).movedim(1, 0).flatten(1)
-    shrink = (1 - t)[:, None] / (1 - t)                                         # [k, j]: from level j to level k
-    upper = shrink * t.square()                                                 # j finer than k
+    shrink = (1 - t)[:, None] / (1 - t)  # [k, j]: from level j to level k
+    upper = shrink * t.square()  # j finer than k
     expected = torch.triu(upper) + torch.triu(upper, 1).T
     torch.testing.assert_close(torch.cov(n), expected, rtol=0, atol=0.015)
     images = torch.randn(2000, 1, 6, 6)
@@ -101,7 +101,7 @@ def test_real_and_fake_are_treated_alike_with_noise_of_their_own():
     real, fake = supervision.real(images, noise), supervision.fake([images] * 4, noise)
     assert real.shape == fake.shape == (2, 12, 8, 8)
     assert not torch.allclose(real, fake)
-    assert torch.equal(real, supervision.fake([images] * 4, noise.flip(1)))     # the same up to which half it gets
+    assert torch.equal(real, supervision.fake([images] * 4, noise.flip(1)))  # the same up to which half it gets
     changed = noise.clone()
     changed[:, 1] = 0
     assert torch.equal(supervision.real(images, changed), real)
@@ -120,7 +120,7 @@ def test_levels_lie_on_each_other_coarse_to_fine_and_enlarged():
 class Mark:
     """Multiplies by its first number and adds its second; remembers what it got."""
 
-    num_draws = 2
+    num_random = 2
 
     def __call__(self, images, draws, strength):
         self.seen = images.shape, draws, strength
@@ -131,11 +131,11 @@ def test_all_levels_of_an_image_are_augmented_alike(shift):
     supervision, mark = NoiseGuidance(4), Mark()
     images, numbers = torch.randn(3, 12, 8, 8), torch.rand(3, 2)
     augment = supervision.augmentation(mark)
-    assert augment.num_draws == 2
+    assert augment.num_random == 2
     out = augment(images, numbers, 0.7)
     torch.testing.assert_close(out, images * numbers[:, :1, None, None] + numbers[:, 1:, None, None])
-    assert mark.seen[0] == (12, 3, 8, 8) and mark.seen[2] == 0.7                # images of three channels
-    numbers = torch.rand(3, shift.num_draws)
+    assert mark.seen[0] == (12, 3, 8, 8) and mark.seen[2] == 0.7  # images of three channels
+    numbers = torch.rand(3, shift.num_random)
     same = supervision.augmentation(shift)(images[:, :3].repeat(1, 4, 1, 1), numbers, 1.0)
     assert torch.equal(same, shift(images[:, :3], numbers, 1.0).repeat(1, 4, 1, 1))
     assert not torch.equal(same[:, :3], images[:, :3])
@@ -144,8 +144,8 @@ def test_all_levels_of_an_image_are_augmented_alike(shift):
 def test_an_augmentation_for_a_batch_at_once_is_for_the_same_images_on_all_levels():
     """Two batches of two, of which the first one's numbers decide for both of its images."""
     hole = Cutout(0.25, 0.5, probability=0.5, batch=2)
-    numbers = torch.rand(4, hole.num_draws)
-    numbers[:, 4] = torch.tensor([0.9, 0.1, 0.1, 0.9])                          # decides whether there is a hole
+    numbers = torch.rand(4, hole.num_random)
+    numbers[:, 4] = torch.tensor([0.9, 0.1, 0.1, 0.9])  # decides whether there is a hole
     out = NoiseGuidance(3).augmentation(hole)(torch.ones(4, 3, 8, 8), numbers, 1.0)
     assert torch.equal(out, hole(torch.ones(4, 1, 8, 8), numbers, 1.0).repeat(1, 3, 1, 1))
     assert out[:2].all() and not out[2].all() and not out[3].all()
@@ -172,9 +172,9 @@ def test_scales_are_judged_one_by_one_in_order(generator):
             assert torch.equal(fake[4 * n + k], image[n])
         for k, image in enumerate([up(down(images)), up(down(images)), images, images]):
             torch.testing.assert_close(real[4 * n + k], image[n], rtol=0, atol=1e-6)
-    blocks = real[0].unflatten(2, (4, 2)).unflatten(1, (4, 2))                  # a coarse real has no finer detail
+    blocks = real[0].unflatten(2, (4, 2)).unflatten(1, (4, 2))  # a coarse real has no finer detail
     assert torch.equal(blocks, blocks[:, :, :1, :, :1].expand_as(blocks))
-    same = [down(images), down(images), images, images]                         # a perfect fake is judged as the real one
+    same = [down(images), down(images), images, images]  # a perfect fake is judged as the real one
     torch.testing.assert_close(supervision.fake(same, noise), real, rtol=0, atol=1e-6)
 
 
@@ -188,7 +188,7 @@ def test_scales_belong_to_their_image():
 
 
 def test_logits_of_finished_images_are_the_last_levels(generator):
-    logits = torch.arange(8.0)                              # of two images at four levels, or of eight judged as one
+    logits = torch.arange(8.0)  # of two images at four levels, or of eight judged as one
     assert torch.equal(FinalImage().finished(logits), logits) and torch.equal(NoiseGuidance(4).finished(logits), logits)
     supervision, finished = checked(ScaleWise(4, 1.0), generator), torch.randn(2, *SHAPE)
     assert supervision.finished(logits).tolist() == [3.0, 7.0]
@@ -203,7 +203,7 @@ def test_the_regulariser_is_zero_only_where_levels_agree():
         levels = list(agree)
         levels[k] = levels[k] + 0.5
         torch.testing.assert_close(supervision.regulariser(levels), torch.tensor(3.0 * 0.25 / 3))
-    detail = last + torch.tensor([0.2, -0.2]).repeat(4)         # finer than the coarse levels: these still agree
+    detail = last + torch.tensor([0.2, -0.2]).repeat(4)  # finer than the coarse levels: these still agree
     torch.testing.assert_close(supervision.regulariser([*agree[:3], detail]), torch.tensor(3.0 * 0.04 / 3))
     assert ScaleWise(4, 0.0).regulariser(some_levels()) == 0
 
@@ -243,7 +243,7 @@ def test_twice_differentiable_and_pure(generator):
         noise = supervision.draw(draws(1), (1, 8, 8)).double()
         sides = (4, 4, 8, 8)[4 - supervision.levels :]
         inputs = [torch.randn(1, 1, side, side, dtype=torch.float64, requires_grad=True) for side in sides]
-        anchor = torch.randn(1, 1, 8, 8, dtype=torch.float64)                   # differences would see through a detach
+        anchor = torch.randn(1, 1, 8, 8, dtype=torch.float64)  # differences would see through a detach
         before = {name: str(value) for name, value in vars(supervision).items()}
 
         def through(*levels, supervision=supervision, noise=noise, anchor=anchor):
@@ -258,7 +258,7 @@ def test_twice_differentiable_and_pure(generator):
 def test_a_compiled_graph_holds_it_with_its_gradient(generator, shift):
     for supervision in every(generator):
         noise, levels = supervision.draw(draws(2), SHAPE), some_levels()[4 - supervision.levels :]
-        images, numbers = torch.randn(2, *SHAPE), supervision.spread(torch.rand(2, shift.num_draws))
+        images, numbers = torch.randn(2, *SHAPE), supervision.spread(torch.rand(2, shift.num_random))
         augment = supervision.augmentation(shift)
 
         def slope(images, noise, numbers, *levels, supervision=supervision, augment=augment):

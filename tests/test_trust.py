@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint, trust
 from transgan.checkpoint import CheckpointError
+from transgan.config.compose import CONF, compose, typed_targets
 from transgan.errors import UserError
 from transgan.instantiation import escaped, make
-from transgan.overrides import CONF, compose, typed_targets
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_every_key_of_a_file(gan, gpt, marker):
     attacks = itertools.cycle(hostile(marker))
     (marker.parent / "plain.yaml").write_text(yaml.safe_dump(escaped(gan)), encoding="utf-8")
     assert OmegaConf.to_container(compose("train", ["config=plain.yaml"]), resolve=True) == gan
-    for config, step in ((gan, 3), (gpt, 7)):       # a file takes longer to read than a checkpoint
+    for config, step in ((gan, 3), (gpt, 7)):  # a file takes longer to read than a checkpoint
         for place in list(keys(config))[::step] + [("more",), ("extractor",), ("metrics", "extractor"), ("logger",)]:
             if place == ("algorithm",):
                 continue
@@ -210,9 +210,18 @@ def test_all_that_conf_names_may_be_named():
     trust.require([{"_target_": name} for name in found], "conf")
 
 
-@pytest.mark.parametrize("name", ["torch.nn.GELU", "torch.nn.modules.linear.Linear", "torch.optim.SGD",
-                                  "torch.optim.adamw.AdamW", "transgan.models.pixel_rnn.RowLSTM",
-                                  "transgan.callbacks.samples.Samples", "transgan.training.leak.GradientLeak"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.nn.GELU",
+        "torch.nn.modules.linear.Linear",
+        "torch.optim.SGD",
+        "torch.optim.adamw.AdamW",
+        "transgan.models.pixel_rnn.RowLSTM",
+        "transgan.callbacks.samples.Samples",
+        "transgan.training.leak.GradientLeak",
+    ],
+)
 def test_others_of_the_same_kinds_may_be_named(name):
     trust.require({"_target_": name}, "x")
 
@@ -222,8 +231,11 @@ def test_others_of_the_same_kinds_may_be_named(name):
     ("mine.os", False),
 ])  # fmt: skip
 def test_what_a_person_names_as_trusted(marker, monkeypatch, said, runs):
-    Path("mine.py").write_text("import os\nfrom torch import hub, nn\nLinear = nn.Linear\n"
-                               "class Network(nn.Identity): pass\ndef network(): return nn.Identity()\n", encoding="utf-8")
+    Path("mine.py").write_text(
+        "import os\nfrom torch import hub, nn\nLinear = nn.Linear\n"
+        "class Network(nn.Identity): pass\ndef network(): return nn.Identity()\n",
+        encoding="utf-8",
+    )
     node = {"_target_": "mine.Network"}
     with pytest.raises(trust.Untrusted, match=r"; if you trust that code, set TRANSGAN_TRUST=mine.Network$"):
         make(node)
@@ -233,7 +245,7 @@ def test_what_a_person_names_as_trusted(marker, monkeypatch, said, runs):
             make(node)
         return
     assert type(make(node)).__name__ == "Network"
-    with pytest.raises(trust.Untrusted, match="os.system"):     # what it imports is not its own
+    with pytest.raises(trust.Untrusted, match="os.system"):  # what it imports is not its own
         make({"_target_": "mine.os.system", "command": f"touch {marker}"})
     with pytest.raises(trust.Untrusted, match="hub.load"):
         make({"_target_": "mine.hub.load", "repo_or_dir": ".", "model": "x", "source": "local"})
@@ -260,13 +272,25 @@ def test_all_of_them_are_named_at_once(gan, monkeypatch):
     message = str(error.value)
     assert "it asks to run c.D (at data, generator, extractor and 1 more), a.B (at loss), which is neither" in message
     assert "set TRANSGAN_TRUST=c.D:a.B; it asks to run" in message
-    assert "transgan.losses.Gone (at penalty), which is no class of this version of transgan; use the version" in message
+    assert (
+        "transgan.losses.Gone (at penalty), which is no class of this version of transgan; use the version" in message
+    )
 
 
 def test_what_a_person_types_that_person_trusts():
-    words = ["a.module._target_=mine.A", "+b._target_='mine.B'", "c={_target_: mine.C, d: [{_target_: mine.D}]}",
-             "path=x_target_y", "e={_target_", "name=mine.E", "./x._target_=os.system", "a/_target_=os.system",
-             "init_from={_target_: os.system}", "name={_target_: os.system}", "x._target_"]
+    words = [
+        "a.module._target_=mine.A",
+        "+b._target_='mine.B'",
+        "c={_target_: mine.C, d: [{_target_: mine.D}]}",
+        "path=x_target_y",
+        "e={_target_",
+        "name=mine.E",
+        "./x._target_=os.system",
+        "a/_target_=os.system",
+        "init_from={_target_: os.system}",
+        "name={_target_: os.system}",
+        "x._target_",
+    ]
     assert typed_targets(words) == {"mine.A", "mine.B", "mine.C", "mine.D"}
 
 

@@ -7,17 +7,17 @@ import torch
 from omegaconf import OmegaConf
 
 from transgan import checkpoint, warm_start
+from transgan.config.compose import compose
 from transgan.errors import UserError
 from transgan.layers.norm import ScaledNorm, SelfModulatedNorm, StyleNorm
-from transgan.overrides import compose
-from transgan.training.copied import Copied
+from transgan.training.pretrained import Pretrained
 
 GPT = [
     "experiment=digits_gpt", "algorithm.network.dim=16", "algorithm.network.depth=3", "algorithm.network.num_heads=4",
     "algorithm.network.mlp_ratio=3.0",
 ]  # fmt: skip
 BOTH = ["generator=from_gpt", "discriminator=from_gpt"]
-BLOCK = 16 * 48 + 48 + 4 + 4 + 16 * 16 + 16 + 16 * 64 + 64 + 32 * 16 + 16       # qkv, q and k norm, proj, fc1, fc2
+BLOCK = 16 * 48 + 48 + 4 + 4 + 16 * 16 + 16 + 16 * 64 + 64 + 32 * 16 + 16  # qkv, q and k norm, proj, fc1, fc2
 NORMS = 2 * 16
 
 
@@ -66,7 +66,7 @@ def test_from_the_gpt_into_a_network_and_back_the_logits_are_the_same(make_gpt, 
     with torch.no_grad():
         tokens = gpt.tokens.tokens(images)
         logits, nats = gpt.tokens.head(gpt.features(tokens, labels)), gpt(images, labels)
-        places = Copied().copied(gpt)
+        places = Pretrained().copied(gpt)
         for place in places.values():
             place.zero_()
         assert not torch.equal(gpt(images, labels), nats)
@@ -79,7 +79,7 @@ def test_the_averaged_weights_go_into_both_networks_and_the_average_follows(make
     path = make_gpt("tokens=patches")
     module, gpt, _ = started(*BOTH, f"checkpoint={path}")
     saved = torch.load(path, weights_only=True)["state_dict"]
-    for name in Copied().copied(module.generator):
+    for name in Pretrained().copied(module.generator):
         assert not torch.equal(saved[f"network_ema.{name}"], saved[f"network.{name}"])
         for network in (module.generator, module.generator_ema, module.discriminator):
             assert torch.equal(network.get_parameter(name), saved[f"network_ema.{name}"])
@@ -95,7 +95,7 @@ def test_what_is_fresh_is_what_it_is_without_a_warm_start(make_gpt):
     plain = checkpoint.build(OmegaConf.to_container(config, resolve=True))
     module, _, _ = started(*words)
     for name in ("generator", "discriminator"):
-        own = set(Copied().copied(getattr(module, name)))
+        own = set(Pretrained().copied(getattr(module, name)))
         for key, value in getattr(module, name).state_dict().items():
             assert torch.equal(value, getattr(plain, name).state_dict()[key]) == (key not in own), key
 
@@ -116,11 +116,13 @@ def test_pixels_are_no_patches(make_gpt):
     assert settled("generator=from_gpt", f"checkpoint={path}", "generator.patch_size=4")[0].generator.patch_size == 4
 
 
-@pytest.mark.parametrize("word", ["qk_norm=false", "qkv_bias=false", "mlp_layer={_target_:transgan.layers.feedforward.Mlp,_partial_:true}"])
+@pytest.mark.parametrize(
+    "word", ["qk_norm=false", "qkv_bias=false", "mlp_layer={_target_:transgan.layers.feedforward.Mlp,_partial_:true}"]
+)
 def test_another_kind_of_stack_fits_too(make_gpt, word):
     module, gpt, _ = started(*BOTH, f"checkpoint={make_gpt(f'+algorithm.network.transformer.{word}')}")
     for network in (module.generator, module.discriminator):
-        names = set(Copied().copied(network))
+        names = set(Pretrained().copied(network))
         assert names == {n for n in gpt.weights if ".attn." in n or ".mlp." in n}
 
 
@@ -160,6 +162,7 @@ def test_how_it_is_trained_is_said(make_gpt):
 
 # The norms.
 
+
 def test_norms_are_copied_into_a_judge_and_become_the_middle_of_a_style(make_gpt):
     words = [f"warm_start.{name}.norms=true" for name in ("generator", "discriminator")]
     module, gpt, said = started(*BOTH, f"checkpoint={make_gpt()}", *words)
@@ -168,7 +171,7 @@ def test_norms_are_copied_into_a_judge_and_become_the_middle_of_a_style(make_gpt
             place = f"stages.0.blocks.{i}.{part}"
             scale = gpt.weights[f"{place}.norm.weight"]
             assert torch.equal(module.discriminator.get_parameter(f"{place}.norm.weight"), scale)
-            assert (module.discriminator.get_parameter(f"{place}.gamma") == 0.1).all()      # the GPT has no LayerScale
+            assert (module.discriminator.get_parameter(f"{place}.gamma") == 0.1).all()  # the GPT has no LayerScale
             bias = module.generator.get_parameter(f"{place}.modulation.bias")
             assert torch.equal(bias, torch.cat([scale - 1, torch.ones(16)]))
             assert torch.equal(module.generator_ema.get_parameter(f"{place}.modulation.bias"), bias)
@@ -207,6 +210,7 @@ def test_a_style_norm_starts_as_the_scaled_norm_it_is_given(init_values):
 
 
 # What is refused, in a sentence each, with both numbers.
+
 
 @pytest.mark.parametrize(
     "words, found",
@@ -256,11 +260,11 @@ def test_a_file_that_is_another_than_the_configuration_names(make_gpt, tmp_path)
 
 
 def test_weights_that_have_no_place(generator):
-    places = Copied().copied(generator())
+    places = Pretrained().copied(generator())
     with pytest.raises(checkpoint.CheckpointError, match=r"is nothing there and \(48, 16\) here; .* and 7 more"):
         warm_start.transplant({}, places)
     wider = dict(generator(dim=[24]).named_parameters())
     before = {name: place.detach().clone() for name, place in places.items()}
     with pytest.raises(checkpoint.CheckpointError, match=r"qkv.weight is \(72, 24\) there and \(48, 16\) here"):
         warm_start.transplant(wider, places)
-    assert all(torch.equal(place, before[name]) for name, place in places.items())          # nothing is half done
+    assert all(torch.equal(place, before[name]) for name, place in places.items())  # nothing is half done

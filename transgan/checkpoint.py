@@ -55,7 +55,7 @@ def read(path: str | Path) -> dict:
     try:
         checkpoint = load_file(path)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on where it breaks
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:      # which it raises for a file cut short
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which it raises for a file cut short
             raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint (it has {Path(path).stat().st_size:,} bytes); "
@@ -83,8 +83,10 @@ def build(config: dict) -> LightningModule:
     """The Lightning module a resolved configuration describes, with fresh weights. Raises ValueError if it is none."""
     module = instantiation.build(config["algorithm"])
     if not isinstance(module, LightningModule):
-        raise CheckpointError(f"algorithm: {config['algorithm']['_target_']} is nothing that can be trained; "
-                              "algorithm=gan is, and others that transgan train --help lists")
+        raise CheckpointError(
+            f"algorithm: {config['algorithm']['_target_']} is nothing that can be trained; "
+            "algorithm=gan is, and others that transgan train --help lists"
+        )
     return module
 
 

@@ -90,7 +90,7 @@ Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMA
     "sample": """\
 transgan sample RUN [key=value ...]
 
-Draws images from the averaged generator. Image number s is the same one whenever it is asked for.
+StepRNG images from the averaged generator. Image number s is the same one whenever it is asked for.
 
   transgan sample runs/digits                              64 PNG files in runs/digits/generated
   transgan sample runs/digits seeds=0-99 to=grid out=digits.png
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
     show_anything()
     arguments = sys.argv[1:] if arguments is None else arguments
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")   # of a process that is gone a sentence of ours tells
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a process that is gone a sentence of ours tells
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help", "help"):
         print(HELP.format(version=__version__), end="")
@@ -168,14 +168,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(unknown_command(command))
-        from transgan.overrides import compose, groups, keys_of, typed_targets
+        from transgan.config.compose import compose, groups, keys_of, typed_targets
 
         if {"-h", "--help"} & set(rest):
             print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
             return 0
         show = "--cfg" in rest
         rest = [word for word in rest if word != "--cfg"]
-        with trust.also(*typed_targets(rest)):              # what a person types, that person trusts
+        with trust.also(*typed_targets(rest)):  # what a person types, that person trusts
             config = compose(command, rest)
             OFFERED.set(frozenset(keys_of(config)))
             if show:
@@ -188,9 +188,9 @@ def main(arguments: list[str] | None = None) -> int:
             except ValueError as error:
                 raise UserError(str(error)) from error
             if processes.outside and processes.rank > 0 and command not in ("train", "evaluate"):
-                return 0                                        # one process does it
+                return 0  # one process does it
             if command == "train" and not processes.by:
-                torch = importlib.metadata.version("torch")     # importing it, and more, takes seconds
+                torch = importlib.metadata.version("torch")  # importing it, and more, takes seconds
                 print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
             return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
     except UserError as error:
@@ -205,8 +205,10 @@ def main(arguments: list[str] | None = None) -> int:
         if "debug=true" in rest or not is_out_of_memory(error):
             raise
         less = "batch_size=" if command in ("train", "sample") else "num_samples="
-        print(f"transgan: out of memory ({' '.join(str(error).split())[:120]}); it needs less with a smaller {less}",
-              file=sys.stderr)
+        print(
+            f"transgan: out of memory ({' '.join(str(error).split())[:120]}); it needs less with a smaller {less}",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("transgan: stopped", file=sys.stderr)
@@ -217,21 +219,21 @@ def show_anything() -> None:
     """From now on what a terminal, a file or a pipe has no letters for is replaced, as by a question mark; what has
     no stream at all is dropped."""
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:                      # closed; a file that is opened must not become it
+        if getattr(sys, name) is None:  # closed; a file that is opened must not become it
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))
     for stream, how in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
-        if hasattr(stream, "reconfigure"):                  # not in a notebook, and not where there is no output
+        if hasattr(stream, "reconfigure"):  # not in a notebook, and not where there is no output
             stream.reconfigure(errors=how)
 
 
 def script() -> int:
     """`main` as a process of its own: once it is stopped, pressing Ctrl-C again does not change its exit code."""
     show_anything()
-    output = importlib.import_module("transgan.commands.output")
+    output = importlib.import_module("transgan.runs.output")
     out = sys.stdout = output.Output(sys.stdout)
     code = main()
     out.flush()
-    if code == 0 and out.gone and not isinstance(out.gone, BrokenPipeError):       # `| head` has read what it wanted
+    if code == 0 and out.gone and not isinstance(out.gone, BrokenPipeError):  # `| head` has read what it wanted
         output.complain(f"the output cannot be written: {describe(out.gone)}")
         return 2
     if code > 128:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 Regularisers = dict[str, Tensor]
 
+
 class BalancedConsistency:
     """bCR: the squared difference of the logits of two augmentations of an image (Zhao et al., 2021, algorithm 1).
 
@@ -33,9 +34,9 @@ class BalancedConsistency:
             raise ValueError(f"consistency.strength must be above 0 and at most 1, not {strength}")
         self.weights, self.strength = {"cr_real": real, "cr_fake": fake}, strength
 
-    def check(self, num_draws: int) -> None:
+    def check(self, num_random: int) -> None:
         """Raises ValueError for an augmentation of no random numbers."""
-        if not num_draws:
+        if not num_random:
             raise ValueError(
                 "consistency=bcr compares two augmentations of an image and augmentation=none makes none; "
                 "use another augmentation, or consistency=none"
@@ -51,7 +52,7 @@ class NoConsistency:
 
     views, strength = 0, 0.0
 
-    def check(self, num_draws: int) -> None:
+    def check(self, num_random: int) -> None:
         pass
 
     def __call__(self, critic, real: Tensor, fake: Tensor, logits_real: Tensor, logits_fake: Tensor) -> Regularisers:

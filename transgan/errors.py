@@ -17,8 +17,8 @@ class UserError(Exception):
     def __init__(self, *findings: str):
         super().__init__("\n".join(findings))
         self.findings = findings
-        self.said = False           # by another process
-        self.everywhere = False     # known to all processes
+        self.said = False  # by another process
+        self.everywhere = False  # known to all processes
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def describe(error: Exception, elsewhere: str = "") -> str:
             ways = [way for key, way in error.ways.items() if offered(key)]
             return error.what + ", or ".join(ways) if ways else error.what.rstrip(" :")
         text = str(error)
-        if "Original Traceback" in text:        # of a process that reads images: the last line is the error
+        if "Original Traceback" in text:  # of a process that reads images: the last line is the error
             text = text.strip().splitlines()[-1].partition(": ")[2] or text.strip().splitlines()[-1]
         return text
     place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
@@ -131,7 +131,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
         seen.add(id(error))
         text = str(error)
         words = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":        # torch's
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
             return True
         if getattr(error, "errno", None) == errno.ENOMEM:
             return True

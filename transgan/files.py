@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-SUFFIX = ".tmp"         # of a file that is being written
+SUFFIX = ".tmp"  # of a file that is being written
 
 
 def expanded(path: str | os.PathLike) -> Path:
     """The path with a `~` at its beginning replaced. Raises ValueError where nobody knows a home folder."""
     try:
         return Path(path).expanduser()
-    except RuntimeError as error:           # no HOME, and no entry for this user
+    except RuntimeError as error:  # no HOME, and no entry for this user
         raise ValueError(f"{path}: this user has no home folder here; write the path without the ~") from error
 
 

@@ -53,7 +53,7 @@ def checked(config) -> dict:
     if not isinstance(plain, dict) or "_target_" not in plain:
         raise ValueError(f"{str(plain)[:80]!r} describes no part: it has no _target_; name a class there")
     trust.require(plain, "the configuration")
-    return escaped(escaped(plain))          # Hydra resolves twice
+    return escaped(escaped(plain))  # Hydra resolves twice
 
 
 def escaped(node):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ELASTIC = ("RANK", "GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE")        # torchrun sets all of them
+ELASTIC = ("RANK", "GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE")  # torchrun sets all of them
 # Step numbers that Slurm gives to what is no step of srun: the batch script, salloc's shell and the like.
 NO_STEP = 4_294_967_280
 
@@ -51,8 +51,10 @@ def number(environment: Mapping[str, str], name: str, otherwise: int | None = No
     """Raises ValueError, with the variable's name, for what is no count and no place among others."""
     text = environment[name] if otherwise is None else environment.get(name, str(otherwise))
     if not re.fullmatch("[0-9]{1,9}", text.strip()):
-        raise ValueError(f"the environment has {name}={text}, which is not a number of processes; `unset {name}`, or "
-                         "start the command by torchrun or srun, which set it")
+        raise ValueError(
+            f"the environment has {name}={text}, which is not a number of processes; `unset {name}`, or "
+            "start the command by torchrun or srun, which set it"
+        )
     return int(text)
 
 

@@ -39,7 +39,7 @@ class RelativisticAverage:
         return softplus(fake.mean() - real) + softplus(fake - real.mean())
 
     def generator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.discriminator(fake, real)       # the same question with the parts exchanged
+        return self.discriminator(fake, real)  # the same question with the parts exchanged
 
 
 class NonSaturating:

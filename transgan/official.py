@@ -11,7 +11,7 @@ from torch import Tensor
 
 # Here -> there; a name that ends in a dot stands for all that begin with it.
 GENERATOR = {
-    "enter.": "l1.",
+    "embed.": "l1.",
     "context.": "embedding_transform.",
     "context_pos": "embed_pos",
     **{f"pos_embed.{i}": f"pos_embed_{i + 1}" for i in range(6)},
@@ -22,7 +22,7 @@ DISCRIMINATOR = {
     "norm.": "norm.norm.",
     "head.": "head.",
 }
-BLOCK = {   # within each block of either
+BLOCK = {  # within each block of either
     "norm1.": "norm1.",
     "norm2.": "norm2.",
     "noise.strength": "attn.noise_strength_1",
@@ -34,7 +34,7 @@ BLOCK = {   # within each block of either
     "cross_attn.v.": "cross_attention.v_transform.",
     "cross_attn.proj.": "cross_attention.proj.",
 }
-UNREAD = "cross_attention.noise_strength_1"         # unread.{number} of each block, counted over all stages
+UNREAD = "cross_attention.noise_strength_1"  # unread.{number} of each block, counted over all stages
 SMALL = ("blocks.block", "upsample_blocks.0.block", "upsample_blocks.1.block"), ("blocks_1", "blocks_2"), (0, 1)
 LARGE = tuple(f"blocks_{i}.block" for i in range(1, 7))
 STAGES = {  # where there the blocks of each stage are, of generator and discriminator; its stages that begin a scale
@@ -43,9 +43,9 @@ STAGES = {  # where there the blocks of each stage are, of generator and discrim
     "church256": (LARGE, ("blocks_1", "blocks_11", "blocks_2", "blocks_3"), (0, 2, 3)),
     "celebahq256": (LARGE, ("blocks_1", "blocks_2", "blocks_21", "blocks_3"), (0, 1, 3)),
 }
-# What is stored there and made anew here: the places of the biases, which are checked, and filters of the augmentation.
-PLACES = "attn.relative_position_index"
-DERIVED = (PLACES, "Hz_fbank", "Hz_geom")
+# What is stored there and made anew here: indices of the biases, which are checked, and filters of the augmentation.
+POSITIONS = "attn.relative_position_index"
+DERIVED = (POSITIONS, "Hz_fbank", "Hz_geom")
 # What training checkpoints hold there: weights, of which of our networks, and what a run here has no use for.
 WEIGHTS = {"gen_state_dict": "generator", "avg_gen_state_dict": "generator_ema", "dis_state_dict": "discriminator"}
 OTHERS = (
@@ -60,7 +60,7 @@ def official_names(names: Iterable[str], architecture: str) -> dict[str, str]:
     is_generator = "to_rgb.weight" in names
     stages, table = (of_generator, dict(GENERATOR)) if is_generator else (of_discriminator, dict(DISCRIMINATOR))
     for scale, i in enumerate(scales, start=1):
-        table |= {f"enters.{i}.embed.proj.": f"fRGB_{scale}.", f"enters.{i}.pos_embed": f"pos_embed_{scale}"}
+        table |= {f"embeds.{i}.embed.proj.": f"fRGB_{scale}.", f"embeds.{i}.pos_embed": f"pos_embed_{scale}"}
     found, unread = {}, 0
     for name in names:
         match = re.fullmatch(r"(?:stages\.(\d+)|last)\.blocks\.(\d+)\.(.+)", name)
@@ -105,12 +105,12 @@ def from_official(
         if theirs in state and tuple(state[theirs].shape) != shapes[ours]:
             findings.append(f"{theirs} is {tuple(state[theirs].shape)} and not {shapes[ours]}")
     for name, value in state.items():
-        if name.endswith(PLACES) and not torch.equal(value.cpu(), places(round(len(value) ** 0.5))):
-            findings.append(f"{name} has other places than those of a square read row by row")
+        if name.endswith(POSITIONS) and not torch.equal(value.cpu(), positions(round(len(value) ** 0.5))):
+            findings.append(f"{name} has other positions than those of a square read row by row")
     return {ours: state[theirs] for ours, theirs in names.items() if theirs in state}, sorted(findings)
 
 
-def places(side: int) -> Tensor:
+def positions(side: int) -> Tensor:
     """Which row of the table each two tokens of a square have (T, T), as in layers.position.RelativePositionBias."""
     y, x = torch.arange(side**2) // side, torch.arange(side**2) % side
     return (y[:, None] - y[None] + side - 1) * (2 * side - 1) + (x[:, None] - x[None] + side - 1)

@@ -40,16 +40,16 @@ class FinalImage:
         pass
 
     def draw(self, draws, shape: tuple[int, ...], each: int = 1) -> Tensor:
-        return draws.uniform(each, 0).flatten(0, 1)                                # (N * each, 0)
+        return draws.uniform(each, 0).flatten(0, 1)  # (N * each, 0)
 
     def generate(self, generator: nn.Module, latent: Tensor, labels: Tensor | None) -> list[Tensor]:
         return [generator(latent, labels)]
 
     def real(self, images: Tensor, noise: Tensor) -> Tensor:
-        return images                                                              # (N, C, H, W)
+        return images  # (N, C, H, W)
 
     def fake(self, levels: list[Tensor], noise: Tensor) -> Tensor:
-        return levels[-1]                                                          # (N, C, H, W)
+        return levels[-1]  # (N, C, H, W)
 
     def spread(self, numbers: Tensor, dim: int = 0) -> Tensor:
         return numbers
@@ -114,7 +114,7 @@ class NoiseGuidance(EveryLevel):
         self.t = [1 - start ** (1 - k / (levels - 1)) + floor for k in range(levels)]
 
     def draw(self, draws, shape: tuple[int, ...], each: int = 1) -> Tensor:
-        return draws.normal(each, 2, self.levels, *shape).flatten(0, 1)            # (N * each, 2, K, C, H, W)
+        return draws.normal(each, 2, self.levels, *shape).flatten(0, 1)  # (N * each, 2, K, C, H, W)
 
     def real(self, images: Tensor, noise: Tensor) -> Tensor:
         return self.noised([images] * self.levels, noise[:, 0])
@@ -125,11 +125,11 @@ class NoiseGuidance(EveryLevel):
     def augmentation(self, augment: Callable) -> Callable:
         return Alike(augment, self.levels)
 
-    def noised(self, levels: list[Tensor], noise: Tensor) -> Tensor:               # K of (N, C, H, W), (N, K, C, H, W)
+    def noised(self, levels: list[Tensor], noise: Tensor) -> Tensor:  # K of (N, C, H, W), (N, K, C, H, W)
         pairs = zip(levels, self.t, self.markov(noise), strict=True)
-        return torch.cat([(1 - t) * level + n for level, t, n in pairs], dim=1)    # (N, K C, H, W)
+        return torch.cat([(1 - t) * level + n for level, t, n in pairs], dim=1)  # (N, K C, H, W)
 
-    def markov(self, noise: Tensor) -> list[Tensor]:                               # (N, K, C, H, W), standard normal
+    def markov(self, noise: Tensor) -> list[Tensor]:  # (N, K, C, H, W), standard normal
         """n_k (N, C, H, W): the finer level's, shrunk as its image is to become the coarser's, and what is missing."""
         found = [self.t[-1] * noise[:, -1]]
         for k in reversed(range(self.levels - 1)):
@@ -169,13 +169,13 @@ class ScaleWise(EveryLevel):
         return self.one_by_one(levels, levels[-1].shape[2:])
 
     def one_by_one(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
-        return torch.stack([enlarged(level, size) for level in levels], dim=1).flatten(0, 1)       # (N K, C, H, W)
+        return torch.stack([enlarged(level, size) for level in levels], dim=1).flatten(0, 1)  # (N K, C, H, W)
 
     def spread(self, numbers: Tensor, dim: int = 0) -> Tensor:
         return numbers.repeat_interleave(self.levels, dim)
 
-    def finished(self, logits: Tensor) -> Tensor:                                  # (N K,)
-        return logits[self.levels - 1 :: self.levels]                              # (N,)
+    def finished(self, logits: Tensor) -> Tensor:  # (N K,)
+        return logits[self.levels - 1 :: self.levels]  # (N,)
 
     def regulariser(self, levels: list[Tensor]) -> Tensor:
         anchor = levels[-1].detach()
@@ -187,12 +187,12 @@ class Alike:
     """An augmentation that does the same to all K images that lie on each other."""
 
     def __init__(self, augment: Callable, levels: int):
-        self.augment, self.levels, self.num_draws = augment, levels, augment.num_draws
+        self.augment, self.levels, self.num_random = augment, levels, augment.num_random
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, K C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, K C, H, W)."""
+        """images (N, K C, H, W), draws (N, num_random), strength in [0, 1] -> (N, K C, H, W)."""
         # level after level: an augmentation that decides for N images at once still decides for the same N
-        each = images.unflatten(1, (self.levels, -1)).transpose(0, 1).flatten(0, 1)            # (K N, C, H, W)
+        each = images.unflatten(1, (self.levels, -1)).transpose(0, 1).flatten(0, 1)  # (K N, C, H, W)
         each = self.augment(each, draws.repeat(self.levels, 1), strength)
         return each.unflatten(0, (self.levels, -1)).transpose(0, 1).flatten(1, 2)
 

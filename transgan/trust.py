@@ -26,7 +26,7 @@ LIGHTNING = {
     "pytorch_lightning.Trainer", "pytorch_lightning.loggers.CSVLogger", "pytorch_lightning.loggers.TensorBoardLogger",
     "pytorch_lightning.strategies.DDPStrategy",
 }  # fmt: skip
-PLAIN = (str, int, float, type(None))       # bool is an int
+PLAIN = (str, int, float, type(None))  # bool is an int
 
 typed: ContextVar[frozenset[str]] = ContextVar("typed", default=frozenset())
 
@@ -79,7 +79,7 @@ def targets(config, source: str) -> Iterator[tuple[str, str]]:
         node, place = waiting.pop()
         if isinstance(node, PLAIN):
             continue
-        if id(node) in seen:                # a file may hold a container twice, or in itself
+        if id(node) in seen:  # a file may hold a container twice, or in itself
             continue
         seen.add(id(node))
         if isinstance(node, dict):
@@ -89,8 +89,10 @@ def targets(config, source: str) -> Iterator[tuple[str, str]]:
         elif isinstance(node, list | tuple):
             inside = list(enumerate(node))
         else:
-            raise Untrusted(f"{source} holds a {type(node).__name__} at {place or 'its top'}, and a configuration has "
-                            "texts, numbers, lists and groups of keys alone; restore it from a copy, or use another")
+            raise Untrusted(
+                f"{source} holds a {type(node).__name__} at {place or 'its top'}, and a configuration has "
+                "texts, numbers, lists and groups of keys alone; restore it from a copy, or use another"
+            )
         waiting += [(child, f"{place}.{key}".lstrip(".")) for key, child in reversed(inside)]
 
 
@@ -110,9 +112,11 @@ def refusal(target: str, said: frozenset[str]) -> str | None:
         return NOT_OURS if target.startswith("transgan.") else FOREIGN
     try:
         found = located(target)
-    except Exception as error:              # of many kinds: importing runs the code that is trusted
-        return (f"which cannot be imported here ({type(error).__name__}: {' '.join(str(error).split())}); install it, "
-                "or name its folder in PYTHONPATH")
+    except Exception as error:  # of many kinds: importing runs the code that is trusted
+        return (
+            f"which cannot be imported here ({type(error).__name__}: {' '.join(str(error).split())}); install it, "
+            "or name its folder in PYTHONPATH"
+        )
     home = f"{getattr(found, '__module__', '')}."
     # a trusted package has more in it than its own: my_package.os.system
     if target in trusting or home.startswith(tuple(f"{name}." for name in trusting)) or known(found):
@@ -156,7 +160,7 @@ def located(target: str):
         try:
             found = import_module(module)
         except ModuleNotFoundError as error:
-            if count > 1 and module.startswith(error.name or " "):      # the rest may be a class in a module
+            if count > 1 and module.startswith(error.name or " "):  # the rest may be a class in a module
                 continue
             raise
         for name in names[count:]:

@@ -16,7 +16,7 @@ from transgan.errors import UserError
 from transgan.instantiation import literal
 
 KINDS = {"ImageGPT": "image GPT", "MaskedImages": "masked model"}
-LISTS = ("dim", "depth", "num_heads")       # of one number, for the one stage
+LISTS = ("dim", "depth", "num_heads")  # of one number, for the one stage
 # What decides the names and the shapes of a stack's weights, besides.
 STACK = ("qkv_bias", "qk_norm", "mlp_layer", "attn_layer", "rotary", "relative_position")
 
@@ -69,27 +69,37 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
         if "warm_start.sha256" in said:
             raise UserError("warm_start.sha256: no network is from_gpt; add generator=from_gpt, or leave it out")
         if config.get("checkpoint") is not None:
-            raise UserError(f"checkpoint={config.checkpoint}: nothing takes its weights; add generator=from_gpt, "
-                            "discriminator=from_gpt or both, or start a run of the same networks with init_from=")
+            raise UserError(
+                f"checkpoint={config.checkpoint}: nothing takes its weights; add generator=from_gpt, "
+                "discriminator=from_gpt or both, or start a run of the same networks with init_from="
+            )
         return None
     if config.checkpoint is None:
-        raise UserError(f"{names[0]}=from_gpt needs checkpoint=RUN, the run of an image GPT or a masked model; train "
-                        "one with algorithm=image_gpt or algorithm=masked")
+        raise UserError(
+            f"{names[0]}=from_gpt needs checkpoint=RUN, the run of an image GPT or a masked model; train "
+            "one with algorithm=image_gpt or algorithm=masked"
+        )
     if config.init_from is not None:
-        raise UserError(f"init_from={config.init_from} would replace all weights, those of checkpoint="
-                        f"{config.checkpoint} too; give one of them")
+        raise UserError(
+            f"init_from={config.init_from} would replace all weights, those of checkpoint="
+            f"{config.checkpoint} too; give one of them"
+        )
     gpt = read(config.checkpoint)
     findings, words = [], f"checkpoint={config.checkpoint}"
     for key, own in (("resolution", gpt.network["img_size"]), ("channels", gpt.network["in_chans"])):
         if config[key] != own:
-            findings.append(f"{key}={config[key]}: the {gpt.kind} of {words} has {key} {own}; give {key}={own}, or an "
-                            f"{gpt.kind} trained with {key}={config[key]}")
+            findings.append(
+                f"{key}={config[key]}: the {gpt.kind} of {words} has {key} {own}; give {key}={own}, or an "
+                f"{gpt.kind} trained with {key}={config[key]}"
+            )
     for name in names:
         findings += give_shape(config, name, gpt, said)
     known = config.warm_start.sha256
     if known not in (None, gpt.sha256):
-        findings.append(f"{words}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
-                        f"{known[:12]}; restore that file, or give warm_start.sha256=null")
+        findings.append(
+            f"{words}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
+            f"{known[:12]}; restore that file, or give warm_start.sha256=null"
+        )
     config.warm_start.source, config.warm_start.sha256 = literal(str(gpt.path)), gpt.sha256
     if findings:
         raise UserError(*findings)
@@ -99,7 +109,7 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
 def wanted_shape(gpt: Pretrained) -> dict:
     """The keys of a network that are the GPT's, with their values."""
     wanted = {key: [gpt.network[key]] for key in LISTS} | {"mlp_ratio": gpt.network["mlp_ratio"], "window_size": None}
-    if "patch_size" in gpt.network["tokens"]:       # else its tokens are pixels, which have no counterpart in a GAN
+    if "patch_size" in gpt.network["tokens"]:  # else its tokens are pixels, which have no counterpart in a GAN
         wanted["patch_size"] = gpt.network["tokens"]["patch_size"]
     return wanted
 
@@ -112,8 +122,10 @@ def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
         if f"{name}.{key}" in said or "config" in said:
             if here != value and key != "window_size":
                 own = value[0] if isinstance(value, list) else value
-                findings.append(f"{name}.{key}={here}: the {gpt.kind} of {words} has {key} {own}; leave it out, or "
-                                f"give another {gpt.kind}")
+                findings.append(
+                    f"{name}.{key}={here}: the {gpt.kind} of {words} has {key} {own}; leave it out, or "
+                    f"give another {gpt.kind}"
+                )
         else:
             network[key] = value
     theirs = gpt.network.get("transformer", {})
@@ -121,8 +133,10 @@ def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
     for key in STACK:
         here = OmegaConf.to_container(network)["transformer"].get(key)
         if f"{name}.transformer.{key}" in said and here != theirs.get(key):
-            findings.append(f"{name}.transformer.{key}={here}: the {gpt.kind} of {words} has "
-                            f"{theirs.get(key, 'the default')}; leave it out, or give another {gpt.kind}")
+            findings.append(
+                f"{name}.transformer.{key}={here}: the {gpt.kind} of {words} has "
+                f"{theirs.get(key, 'the default')}; leave it out, or give another {gpt.kind}"
+            )
         elif key in theirs:
             network.transformer[key] = theirs[key]
     OmegaConf.set_struct(config, True)
@@ -132,7 +146,7 @@ def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
 def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
     """Fills in what a run that goes on was given when it began, for comparison with what is asked for now."""
     before = previous.get("warm_start") or {}
-    names = [name for name in names if before.get(name) is not None]        # of others the comparison says what is new
+    names = [name for name in names if before.get(name) is not None]  # of others the comparison says what is new
     if not names:
         return
     for key in ("source", "sha256"):
@@ -155,7 +169,7 @@ def begin(gpt: Pretrained, module) -> list[str]:
         network = getattr(module, name)
         if start.copied(network):
             said += lines(name, copy_stack(gpt, network, start), gpt, start)
-    module.average.load_state_dict(getattr(module, module.networks[0]).state_dict())
+    module.ema.load_state_dict(getattr(module, module.networks[0]).state_dict())
     return said
 
 
@@ -175,7 +189,7 @@ def transplant(weights: dict[str, Tensor], places: dict[str, Tensor]) -> None:
 
 
 def copy_stack(gpt: Pretrained, network: nn.Module, start) -> dict[str, dict[str, int]]:
-    """Copies what `start` (training/copied.py) wants of the GPT's stack into the network.
+    """Copies what `start` (training/pretrained.py) wants of the GPT's stack into the network.
 
     Returns the report: {"copied", "norms", "fresh", "left": {name: number of parameters}}.
     """

@@ -1,4 +1,4 @@
-"""A judge of which way up a handwritten digit stands."""
+"""A discriminator of which way up a handwritten digit stands."""
 
 import numpy as np
 import pytest

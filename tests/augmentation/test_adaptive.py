@@ -33,7 +33,7 @@ def shown(strength, positive, steps, n=64, largest=0.8):
 def test_it_rises_by_the_images_shown_over_kimg():
     strength = adaptive()
     step = 4 * 64 / 500_000
-    assert shown(strength, 60, 9) == [0.0] * 3 + [step] * 4 + [2 * step] * 2       # 60 of 64: r = 0.875
+    assert shown(strength, 60, 9) == [0.0] * 3 + [step] * 4 + [2 * step] * 2  # 60 of 64: r = 0.875
     assert strength.measured == pytest.approx((60 - 4) / 64)
     assert strength.at(1.0) == 2 * step and strength.at(step) == step
 
@@ -63,13 +63,13 @@ def test_it_stays_in_its_range():
     strength = adaptive(kimg=0.5)
     assert shown(strength, 64, 40, largest=0.7)[-1] == 0.7
     assert shown(strength, 64, 4, largest=0.7)[-1] == 0.7
-    assert shown(strength, 64, 4, largest=0.3)[-1] == 0.3            # a schedule has brought it down
+    assert shown(strength, 64, 4, largest=0.3)[-1] == 0.3  # a schedule has brought it down
     assert shown(strength, 0, 40)[-1] == 0.0
 
 
 def test_all_steps_since_the_last_move_count():
     strength = adaptive(start=0.4)
-    for positive in (64, 64, 64, 0):                                # r = 0.5 on average, 1 at first, -1 at the end
+    for positive in (64, 64, 64, 0):  # r = 0.5 on average, 1 at first, -1 at the end
         strength.observe(logits(positive), logits(0))
     assert strength.strength < 0.4 and strength.measured == pytest.approx(0.5)
 
@@ -77,11 +77,11 @@ def test_all_steps_since_the_last_move_count():
 def test_pairs():
     strength = adaptive(PairSigns(), every=1)
     real = torch.tensor([5.0, 5.0, -3.0, 1.0])
-    strength.observe(real, torch.tensor([4.0, 6.0, -4.0, 1.0]))     # +, -, +, none
+    strength.observe(real, torch.tensor([4.0, 6.0, -4.0, 1.0]))  # +, -, +, none
     assert strength.measured == pytest.approx(0.25)
     again = adaptive(PairSigns(), every=1)
     again.observe(real - 100, torch.tensor([4.0, 6.0, -4.0, 1.0]) - 100)
-    assert again.measured == strength.measured                      # the level of the logits is of no account
+    assert again.measured == strength.measured  # the level of the logits is of no account
 
 
 @pytest.mark.parametrize("level, scale", [(0.0, 1.0), (-100.0, 1.0), (3.0, 0.01)])
@@ -90,8 +90,8 @@ def test_held_out_gap(level, scale):
     real, fake, heldout = torch.tensor([4.0, 2.0]), torch.tensor([-1.0, 0.0]), torch.tensor([0.0, 1.0, 2.0])
     strength.observe(*(level + scale * each for each in (real, fake, heldout)))
     assert strength.measured == pytest.approx((3 - 1) / (3 + 0.5), rel=1e-3)
-    assert strength.strength < 0.4                                  # 0.571 is below 0.6
-    strength.observe(real, fake, heldout - 1)                       # 3 / 3.5
+    assert strength.strength < 0.4  # 0.571 is below 0.6
+    strength.observe(real, fake, heldout - 1)  # 3 / 3.5
     assert strength.strength == 0.4
 
 
@@ -143,7 +143,7 @@ def test_cut_off_anywhere_it_goes_on_exactly(measure, cut, tmp_path):
 
 def test_every_process_has_the_strength_of_one_alone():
     one, two = adaptive(HeldOutGap(), kimg=0.3), [adaptive(HeldOutGap(), kimg=0.3) for _ in range(2)]
-    sent = []                                                       # what each process hands to all_reduce
+    sent = []  # what each process hands to all_reduce
 
     def send(sums):
         sent.append(sums)
@@ -175,8 +175,17 @@ def test_a_given_strength_is_the_one_given():
     assert given.at(0.3) == 0.3 and given.observe(logits(64), logits(0), None, 0.3, None) == {} == given.state_dict()
 
 
-@pytest.mark.parametrize("loss, fits", [(NonSaturating(), True), (Hinge(), True), (LeastSquares(), False),
-                                        (Relativistic(), False), (RelativisticAverage(), False), (Wasserstein(0.0), False)])
+@pytest.mark.parametrize(
+    "loss, fits",
+    [
+        (NonSaturating(), True),
+        (Hinge(), True),
+        (LeastSquares(), False),
+        (Relativistic(), False),
+        (RelativisticAverage(), False),
+        (Wasserstein(0.0), False),
+    ],
+)
 def test_signs_mean_something_for_some_losses_alone(loss, fits):
     for measure in (PairSigns(), HeldOutGap()):
         adaptive(measure).check(loss, 5)

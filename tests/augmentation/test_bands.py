@@ -53,7 +53,7 @@ def test_bands_add_up_to_the_image(side):
 
 @pytest.mark.parametrize("frequency, band", [(0, 0), (1 / 16, 0), (3 / 16, 1), (3 / 8, 2), (3 / 4, 3), (1, 3)])
 def test_a_wave_is_in_its_band(frequency, band):
-    wave = torch.cos(math.pi * frequency * torch.arange(65, dtype=torch.float64))          # mirrors into itself
+    wave = torch.cos(math.pi * frequency * torch.arange(65, dtype=torch.float64))  # mirrors into itself
     parts = bands(65, LIKE) @ wave
     share = (parts @ wave) / (wave @ wave)
     assert share.argmax() == band and share[band] > (0.9999 if frequency in (0, 1) else 0.7)

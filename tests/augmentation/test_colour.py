@@ -41,7 +41,7 @@ def matrix(kind, u):
     elif kind == "lumaflip":
         out[:3, :3] -= 2 * along * (u < 0.5)
     elif kind == "hue":
-        angle, x = (2 * u - 1) * math.pi, AXIS[0]                       # Rodrigues
+        angle, x = (2 * u - 1) * math.pi, AXIS[0]  # Rodrigues
         turn = torch.tensor([[0, -x, x], [x, 0, -x], [-x, x, 0]], dtype=torch.float64)
         out[:3, :3] = along + math.cos(angle) * across + math.sin(angle) * turn
     else:
@@ -121,7 +121,7 @@ def test_the_share_of_images_touched(kind, strength, probability):
     n, step = 4000, colour(**dict.fromkeys(KINDS, 0.0) | {kind: probability})
     images = torch.rand(n, 3, 2, 2)
     share = (step(images, torch.rand(n, 10), strength) != images).flatten(1).any(1).float().mean().item()
-    expected = 0.15 if kind == "lumaflip" else 0.3                      # a flip is none half of the time
+    expected = 0.15 if kind == "lumaflip" else 0.3  # a flip is none half of the time
     assert share == pytest.approx(expected, abs=4 * (expected * (1 - expected) / n) ** 0.5)
 
 

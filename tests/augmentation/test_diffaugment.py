@@ -20,7 +20,7 @@ def draws(n, **at):
 @pytest.mark.parametrize("kind", [ALL, NoAugmentation()])
 def test_strength_zero_is_the_identity(kind):
     images = torch.rand(6, 3, 8, 8) * 2 - 1
-    torch.testing.assert_close(kind(images, torch.rand(6, kind.num_draws), 0.0), images, rtol=0, atol=1e-6)
+    torch.testing.assert_close(kind(images, torch.rand(6, kind.num_random), 0.0), images, rtol=0, atol=1e-6)
 
 
 def test_strength_is_the_share_of_images_touched():
@@ -41,7 +41,7 @@ def test_each_kind_is_switched_by_a_number_of_its_own():
 
 @pytest.mark.parametrize("rows, columns", [(0, 0), (2, 0), (-1, 2), (-2, -2), (1, -1)])
 def test_translation_against_a_loop(rows, columns):
-    augment = DiffAugment(**NOTHING | dict(translation=0.25))               # up to 2 of 8 pixels: 5 places
+    augment = DiffAugment(**NOTHING | dict(translation=0.25))  # up to 2 of 8 pixels: 5 positions
     images = torch.rand(2, 3, 8, 8)
     out = augment(images, draws(2, d3=(rows + 2.5) / 5, d4=(columns + 2.5) / 5), 1.0)
     expected = torch.zeros_like(images)
@@ -71,7 +71,7 @@ def test_cutout_is_a_square_of_its_size(cutout, size):
     assert len(rows) == len(columns) == size and hole[0].sum() == size * size
     assert rows[-1] - rows[0] == columns[-1] - columns[0] == size - 1
     corner = augment(torch.ones(1, 3, 8, 8), draws(1, d5=0.0, d6=0.0), 1.0)
-    assert corner[0, 0].sum() > 64 - size * size            # it hangs over the edge
+    assert corner[0, 0].sum() > 64 - size * size  # it hangs over the edge
 
 
 def test_cutout_is_even_about_the_middle():

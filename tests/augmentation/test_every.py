@@ -6,7 +6,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from transgan.overrides import compose, groups
+from transgan.config.compose import compose, groups
 
 NAMES = groups()["augmentation"]
 BATCHWISE = {name for name in NAMES if name.startswith("transgan_official")}
@@ -30,14 +30,14 @@ def by_image(name, channels):
 
 
 def inputs(augment, n, channels, side=8, dtype=torch.float32):
-    return torch.rand(n, channels, side, side, dtype=dtype) * 2 - 1, torch.rand(n, augment.num_draws, dtype=dtype)
+    return torch.rand(n, channels, side, side, dtype=dtype) * 2 - 1, torch.rand(n, augment.num_random, dtype=dtype)
 
 
 @every
 def test_strength_zero_is_the_identity_bit_for_bit(name, channels):
     augment = made(name, channels)
     images, draws = inputs(augment, 16, channels)
-    draws[:8] = 0.0                             # switches as far on as they go
+    draws[:8] = 0.0  # switches as far on as they go
     assert torch.equal(augment(images, draws, 0.0), images)
     assert torch.equal(augment(images, draws, torch.tensor(0.0)), images)
 

@@ -53,14 +53,14 @@ def test_shifts_by_whole_pixels_are_exact_and_mirrored(right, down):
     numbers = draws(2, ["xint"], {2: (right / 4 + 1) / 2, 3: (down / 4 + 1) / 2})
     padded = functional.pad(images, (4, 4, 4, 4), mode="reflect")
     expected = padded[:, :, 4 - down : 36 - down, 4 - right : 36 - right]
-    rolled = images.roll((down, right), (2, 3))                         # the same where nothing comes in
+    rolled = images.roll((down, right), (2, 3))  # the same where nothing comes in
     assert torch.equal(expected[:, :, 4:-4, 4:-4], rolled[:, :, 4:-4, 4:-4])
     assert torch.equal(geometry()(images, numbers, 0.5), expected)
 
 
 def test_fractional_shift_by_whole_pixels_is_the_same_shift():
     images = torch.rand(1, 1, 16, 16)
-    u = norm.cdf(3 / 2)                                                 # 3 pixels of 16 at a std of 2
+    u = norm.cdf(3 / 2)  # 3 pixels of 16 at a std of 2
     out = geometry()(images, draws(1, ["xfrac"], {8: u}), 0.5)
     expected = functional.pad(images, (3, 0, 0, 0), mode="reflect")[..., :16]
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-4)
@@ -135,7 +135,7 @@ def test_the_mirror_repeats():
 
 def test_between_pixels_it_is_sharper_than_bilinear():
     place = torch.arange(64, dtype=torch.float32)
-    wave = torch.cos(math.pi / 2 * place).expand(1, 1, 64, 64)          # half of the highest frequency
+    wave = torch.cos(math.pi / 2 * place).expand(1, 1, 64, 64)  # half of the highest frequency
     for offset, kept, bilinear in ((0.25, 0.9, 0.79), (0.5, 0.99, 0.71)):
         shifted = torch.stack(torch.meshgrid(place + offset, place, indexing="xy")).unsqueeze(0)
         out, exact = sample(wave, shifted)[0, 0, 0, 8:-8], torch.cos(math.pi / 2 * (place + offset))[8:-8]
@@ -150,7 +150,7 @@ def test_the_share_of_images_touched(kind, changed, strength, probability):
     images, numbers = torch.rand(n, 1, 8, 8), torch.rand(n, 18)
     assert step.axes(numbers, strength, 8, 8)[3].float().mean().item() == pytest.approx(0.3, abs=0.03)
     share = (step(images, numbers, strength) != images).flatten(1).any(1).float().mean().item()
-    assert share == pytest.approx(0.3 * changed, abs=0.03)              # xint: 0 pixels half of the time, twice
+    assert share == pytest.approx(0.3 * changed, abs=0.03)  # xint: 0 pixels half of the time, twice
 
 
 @pytest.mark.parametrize("height, width", [(6, 10), (10, 6)])

@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 
 from transgan.augmentation import Cutout, InOrder, NoAugmentation
-from transgan.overrides import compose
+from transgan.config.compose import compose
 
 OFFICIAL = ["transgan_official", "transgan_official_stl10", "transgan_official_church", "transgan_official_celebahq"]
 
@@ -15,7 +15,7 @@ OFFICIAL = ["transgan_official", "transgan_official_stl10", "transgan_official_c
 class Affine:
     """Times a, plus its only number."""
 
-    num_draws = 1
+    num_random = 1
 
     def __init__(self, factor):
         self.factor = factor
@@ -37,7 +37,7 @@ def holes(out):
 
 def test_each_step_in_turn_with_numbers_of_its_own():
     steps = InOrder({"a": Affine(2.0), "nothing": NoAugmentation(), "b": Affine(3.0)})
-    assert steps.num_draws == 2
+    assert steps.num_random == 2
     images = torch.rand(2, 1, 2, 2)
     out = steps(images, torch.tensor([[0.1, 0.2], [0.3, 0.4]]), 0.5)
     torch.testing.assert_close(out[0], 3 * (2 * images[0] + 0.05) + 0.1)
@@ -59,9 +59,9 @@ def test_the_released_order(name, order):
 
 def test_in_the_released_order_colours_reach_the_hole():
     augment = official("transgan_official")
-    draws = torch.full((1, augment.num_draws), 0.5)
-    draws[:, 7] = 0.0                                               # the batch has holes
-    draws[:, 8] = 1.0                                               # brightness + 0.5
+    draws = torch.full((1, augment.num_random), 0.5)
+    draws[:, 7] = 0.0  # the batch has holes
+    draws[:, 8] = 1.0  # brightness + 0.5
     out = augment(torch.full((1, 3, 8, 8), 0.25), draws, 1.0)
     assert sorted(set(out.flatten().tolist())) == pytest.approx([0.5, 0.75])
 
@@ -71,7 +71,7 @@ def test_released_translation_reaches_a_fifth():
     image = torch.zeros(4000, 1, 32, 32)
     image[:, 0, 16, 16] = 1
     rows, columns = step(image, torch.rand(4000, 3), 1.0)[:, 0].nonzero()[:, 1:].unbind(1)
-    assert set(rows.tolist()) == set(columns.tolist()) == set(range(10, 23))       # 6 of 32 pixels, all images moved
+    assert set(rows.tolist()) == set(columns.tolist()) == set(range(10, 23))  # 6 of 32 pixels, all images moved
     assert len(rows) == 4000
 
 
@@ -90,7 +90,7 @@ def test_released_sizes_of_holes(name, side, smallest, largest):
 
 def test_sizes_are_even_over_all_whole_numbers():
     draws = torch.rand(6000, 5)
-    draws[:, :2], draws[:, 4] = 0.5, 0.0                            # in the middle, so that none hangs over
+    draws[:, :2], draws[:, 4] = 0.5, 0.0  # in the middle, so that none hangs over
     sizes = holes(Cutout(0.25, 0.5, 1.0, None)(torch.ones(6000, 1, 16, 16), draws, 1.0))
     for axis in (0, 1):
         assert sizes[:, axis].unique().tolist() == [4, 5, 6, 7, 8]
@@ -109,7 +109,7 @@ def test_a_batch_has_holes_or_none(strength, expected):
 
 def test_a_batch_shares_sizes_and_not_places():
     draws = torch.rand(64, 5)
-    draws[:, :2] = 0.35 + 0.3 * draws[:, :2]                        # not over the edge
+    draws[:, :2] = 0.35 + 0.3 * draws[:, :2]  # not over the edge
     draws[:, 4] = 0.0
     out = Cutout(0.1, 0.4, 1.0, 16)(torch.ones(64, 1, 32, 32), draws, 1.0)
     sizes = holes(out).view(4, 16, 2)
@@ -128,7 +128,11 @@ def test_the_first_image_of_a_batch_decides():
 
 @pytest.mark.parametrize(
     "arguments, said",
-    [((0.6, 0.5, 1.0, None), "smallest <= largest"), ((0.1, 1.5, 1.0, None), "largest <= 1"), ((0.1, 0.5, 1.0, 0), "null")],
+    [
+        ((0.6, 0.5, 1.0, None), "smallest <= largest"),
+        ((0.1, 1.5, 1.0, None), "largest <= 1"),
+        ((0.1, 0.5, 1.0, 0), "null"),
+    ],
 )
 def test_sizes_and_batches_that_make_no_sense(arguments, said):
     with pytest.raises(ValueError, match=said):

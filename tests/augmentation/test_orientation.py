@@ -1,10 +1,10 @@
-"""The judge of orientation is one, and what turned images look like to it."""
+"""The discriminator of orientation is one, and what turned images look like to it."""
 
 import pytest
 import torch
 
 from transgan.augmentation import Geometry
-from transgan.overrides import compose
+from transgan.config.compose import compose
 from transgan.training.generative import to_float, to_uint8
 
 
@@ -26,5 +26,5 @@ def test_the_share_that_quarter_turns_leave_upright(orientation, strength, share
     config = compose("train", ["augmentation=quarter_turns"]).augmentation
     turns = Geometry(**{name: value for name, value in config.items() if name != "_target_"})
     images = to_float(orientation.heldout)
-    out = to_uint8(turns(images, torch.rand(len(images), turns.num_draws), strength))
+    out = to_uint8(turns(images, torch.rand(len(images), turns.num_random), strength))
     assert orientation.upright(out) == pytest.approx(share, abs=0.07)

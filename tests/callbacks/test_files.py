@@ -41,7 +41,7 @@ def test_stats_from_the_beginning_and_without_a_file(tmp_path):
     for text in ("", "kimg,sec", "kimg,seconds,loss\n0.5,1,2.5\n"):
         path.write_text(text)
         stats.keep_until(path, 0.0)
-        assert path.read_text() == ""           # the header is written again with the first line
+        assert path.read_text() == ""  # the header is written again with the first line
 
 
 def test_means_are_over_the_steps_that_logged_a_value(tmp_path):
@@ -51,7 +51,7 @@ def test_means_are_over_the_steps_that_logged_a_value(tmp_path):
     for step in range(8):
         seen.images_seen += 1
         seen.log_values = {"loss_d": step} | ({"loss_g": 10.0 * step} if step in (3, 4) else {}) | {"gamma": 1.0}
-        if step == 5:                               # a resume amid a window
+        if step == 5:  # a resume amid a window
             state, watch = watch.state_dict(), Stats(tmp_path, Interval(0.002, 1.0))
             watch.load_state_dict(state)
         watch.on_train_batch_end(trainer(), seen, None, None, step)
@@ -120,7 +120,7 @@ def test_open_sums_travel_in_the_checkpoint(tmp_path):
     assert second.latest["loss"] == 2.5 and second.seconds >= first.before
 
 
-class Judge:
+class Evaluator:
     primary = "fid"
     identity = ["fid", "ab", 100, 0, 1]
 
@@ -137,14 +137,14 @@ class Judge:
         return {"seed": 0}
 
 
-def evaluations(tmp_path, judge, share=1.0):
+def evaluations(tmp_path, evaluator, share=1.0):
     alone = SimpleNamespace(rank=0, world_size=1, gather=None, together=nullcontext)
     seconds = SimpleNamespace(seconds=1.0)
-    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), judge, lambda **_: None, alone, True, share, seconds)
+    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), evaluator, lambda **_: None, alone, True, share, seconds)
 
 
 def test_the_best_is_the_lowest_finite(tmp_path):
-    callback = evaluations(tmp_path, Judge(9.0, 5.0, math.nan, RuntimeError("out of memory"), 7.0, 4.0))
+    callback = evaluations(tmp_path, Evaluator(9.0, 5.0, math.nan, RuntimeError("out of memory"), 7.0, 4.0))
     network = module(0, generate=None, all_gather=None)
     callback.on_train_start(trainer(), network)
     improved = [callback.improved]
@@ -159,27 +159,27 @@ def test_the_best_is_the_lowest_finite(tmp_path):
 
 
 def test_another_judges_best_is_no_measure(tmp_path):
-    callback, other = evaluations(tmp_path, Judge()), evaluations(tmp_path, Judge())
+    callback, other = evaluations(tmp_path, Evaluator()), evaluations(tmp_path, Evaluator())
     callback.best = {"kimg": 0.5, "value": 4.0}
     other.load_state_dict(callback.state_dict())
     assert other.best == callback.best
-    other = evaluations(tmp_path, Judge())
-    other.judge.identity = ["fid", "ab", 5000, 0, 1]
+    other = evaluations(tmp_path, Evaluator())
+    other.evaluator.identity = ["fid", "ab", 5000, 0, 1]
     other.load_state_dict(callback.state_dict())
     assert other.best is None
 
 
 def test_evaluations_take_no_more_than_their_share(tmp_path, caplog):
-    callback = evaluations(tmp_path, Judge(4.0, 3.0, 2.0, 1.0), share=0.25)
+    callback = evaluations(tmp_path, Evaluator(4.0, 3.0, 2.0, 1.0), share=0.25)
     network = module(0, generate=None, all_gather=None)
-    for images, spent in ((100, 0.0), (200, 0.2), (300, 0.3), (400, 0.25), (1000, 0.9)):     # of stats.seconds = 1
+    for images, spent in ((100, 0.0), (200, 0.2), (300, 0.3), (400, 0.25), (1000, 0.9)):  # of stats.seconds = 1
         network.images_seen, callback.spent = images, spent
         callback.on_train_batch_end(trainer(), network, None, None, 0)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["kimg"] for line in lines] == [0.1, 0.2, 0.4, 1.0]              # the last one in any case
+    assert [json.loads(line)["kimg"] for line in lines] == [0.1, 0.2, 0.4, 1.0]  # the last one in any case
     assert "no evaluation at 0.3 kimg: evaluations took 30 % of the time, and evaluate_share allows 25 %" in caplog.text
     with pytest.raises(ValueError, match="evaluate_share"):
-        evaluations(tmp_path, Judge(), share=0)
+        evaluations(tmp_path, Evaluator(), share=0)
 
 
 @pytest.mark.parametrize("taken", [25.0, 1e4, 1e9, 0.0])
@@ -193,8 +193,10 @@ def test_however_slow_the_speed_is_not_zero(tmp_path, monkeypatch, taken):
     speed = callback.latest["images_per_second"]
     assert speed == pytest.approx(100 / max(taken, 1e-9), rel=1e-3) and speed > 0
     line = ProgressLine(1.0, callback, None, None, Interval(1.0, 1.0), None)
-    assert " img/s  eta " in line.speed(network, callback.latest) and not line.speed(network, callback.latest).startswith("0 ")
-    for unknown in (0.0, float("nan")):                     # of a file of an earlier version, or made by hand
+    assert " img/s  eta " in line.speed(network, callback.latest) and not line.speed(
+        network, callback.latest
+    ).startswith("0 ")
+    for unknown in (0.0, float("nan")):  # of a file of an earlier version, or made by hand
         assert line.speed(network, {"images_per_second": unknown}).endswith("eta unknown")
 
 
@@ -209,7 +211,7 @@ def test_the_speed_counts_the_images_there_were(tmp_path, monkeypatch):
         network = module(shown, log_values={"loss": 1.0}, images_in_step=count)
         callback.on_train_batch_end(trainer(), network, None, None, 0)
     assert callback.latest["images_per_second"] == pytest.approx(100 / 3, rel=1e-3)
-    resumed = Stats(tmp_path, Interval(kimg=0.1, total=1.0))        # amid a line: what came before took other time
+    resumed = Stats(tmp_path, Interval(kimg=0.1, total=1.0))  # amid a line: what came before took other time
     resumed.load_state_dict(callback.state_dict() | {"steps": 5})
     resumed.resume_clock()
     clock[0] += 1
@@ -246,7 +248,7 @@ def test_a_grid_is_as_large_as_its_images(tmp_path, channels, size, factor):
     grid = Image.open(path)
     assert grid.size == (3 * side + 2, 2 * side + 2)
     assert [each.name for each in path.parent.iterdir()] == ["000000.png"]
-    corner = 2 + side           # the fifth image is in row 1, column 1
+    corner = 2 + side  # the fifth image is in row 1, column 1
     expected = tuple(images[4, :, 0, 0].tolist()) * (3 // channels)
     assert grid.getpixel((corner, corner)) == expected
     assert grid.getpixel((0, 0)) == (128, 128, 128)
@@ -254,7 +256,7 @@ def test_a_grid_is_as_large_as_its_images(tmp_path, channels, size, factor):
 
 def test_layout():
     columns, labels = layout(100, 10)
-    assert columns == 10 and labels.view(10, 10).eq(torch.arange(10)).all()         # a column per class
+    assert columns == 10 and labels.view(10, 10).eq(torch.arange(10)).all()  # a column per class
     assert layout(49, 0) == (7, None) and layout(1, 0) == (1, None)
     columns, labels = layout(64, 1000)
     assert columns == 8 and labels.tolist() == list(range(64))
@@ -289,7 +291,7 @@ def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
     for images in (1900, 2000, 2100, 4000):
         callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["000002.png", "000004.png"]
-    for images in (5900, 6064):                     # what no batch shows whole
+    for images in (5900, 6064):  # what no batch shows whole
         callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
     assert (tmp_path / "samples" / "000006_064.png").exists()
     assert asked[:2] == asked[2:4] and [len(seeds) for seeds, _ in asked] == [64, 6] * 3

@@ -44,8 +44,14 @@ def test_measured_at_the_start_at_every_interval_and_at_the_end(likelihood, tmp_
         likelihood.on_train_batch_end(TRAINER, module(images, off=images / 10 % 3), None, None, 0)
     found = lines(tmp_path)
     assert [line["kimg"] for line in found] == [0, 0.02, 0.04, 0.05]
-    assert [line["metrics"]["bits_per_dim_heldout"] for line in found] == [300, 301.5, 300.5, 301.5]     # all 600
-    assert found[0]["protocol"] == {"split": "heldout", "num_real": 600, "weights": "ema", "data": "f", "likelihood": "exact"}
+    assert [line["metrics"]["bits_per_dim_heldout"] for line in found] == [300, 301.5, 300.5, 301.5]  # all 600
+    assert found[0]["protocol"] == {
+        "split": "heldout",
+        "num_real": 600,
+        "weights": "ema",
+        "data": "f",
+        "likelihood": "exact",
+    }
     assert likelihood.best == {"kimg": 0, "value": 300} and likelihood.latest == {"kimg": 0.05, "value": 301.5}
 
 

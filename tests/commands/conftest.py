@@ -127,7 +127,7 @@ def draw_pictures(folder: Path, classes=("a", "b"), count=8, suffix="png") -> Pa
 
 @pytest.fixture(scope="session")
 def pictures():
-    """Draws a folder of small pictures."""
+    """StepRNG a folder of small pictures."""
     return draw_pictures
 
 

@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 
-os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"     # as the command does before torch is imported
+os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command does before torch is imported
 
 import torch  # noqa: E402
 
 import transgan.commands.train as train  # noqa: E402
 from transgan.cli import main  # noqa: E402
-from transgan.metrics import Judge  # noqa: E402
+from transgan.metrics import Evaluator  # noqa: E402
 from transgan.training.adversarial import Adversarial  # noqa: E402
 
 
@@ -51,11 +51,11 @@ def play(what: str) -> None:
     if kind == "cannot draw":
         first(Adversarial, "generate", 1, raising(ValueError("no images today")))
     if kind == "cannot measure":
-        first(Judge, "measure", 1, raising(ValueError("no numbers today")))
+        first(Evaluator, "measure", 1, raising(ValueError("no numbers today")))
     if kind == "before the first step":
         first(train, "training_data", 1, sending(number))
     if kind == "amid a step":
-        first(Adversarial, "descend", 3, sending(number))
+        first(Adversarial, "step_optimizer", 3, sending(number))
     if kind == "while saving":
         first(torch, "save", 1, sending(number))
     if kind == "while evaluating":

@@ -4,8 +4,16 @@ import csv
 
 import torch
 
-ADA = ["augmentation=shift", "adaptive=heldout_gap", "adaptive.kimg=0.2", "adaptive.every=2", "adaptive.target=-5",
-       "holdout=0.2", "log_every=0.064", "checkpoint_every=0.064"]
+ADA = [
+    "augmentation=shift",
+    "adaptive=heldout_gap",
+    "adaptive.kimg=0.2",
+    "adaptive.every=2",
+    "adaptive.target=-5",
+    "holdout=0.2",
+    "log_every=0.064",
+    "checkpoint_every=0.064",
+]
 
 
 def rows(run):
@@ -14,21 +22,38 @@ def rows(run):
 
 
 def test_it_goes_on_exactly(inside, tiny, tmp_path):
-    lengths = {"whole": [0.32], "parts": [0.16, 0.32]}      # cut off between two moves
+    lengths = {"whole": [0.32], "parts": [0.16, 0.32]}  # cut off between two moves
     for name, kimgs in lengths.items():
         for kimg in kimgs:
-            code, _, err = inside("train", *tiny, *ADA, f"name={name}", f"kimg={kimg}", "algorithm.gamma=0.1",
-                                  "algorithm.generator_lr=2e-4", "algorithm.discriminator_lr=2e-4", "algorithm.beta2=0.9")
+            code, _, err = inside(
+                "train",
+                *tiny,
+                *ADA,
+                f"name={name}",
+                f"kimg={kimg}",
+                "algorithm.gamma=0.1",
+                "algorithm.generator_lr=2e-4",
+                "algorithm.discriminator_lr=2e-4",
+                "algorithm.beta2=0.9",
+            )
             assert code == 0, err
     runs = [tmp_path / "runs" / name for name in lengths]
     saved = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in runs]
     assert saved[0]["adaptive"] == saved[1]["adaptive"] and saved[0]["adaptive"]["strength"] > 0.5
     assert all(torch.equal(saved[0]["state_dict"][name], value) for name, value in saved[1]["state_dict"].items())
     whole, parts = ({row["kimg"]: float(row["augment"]) for row in rows(run)} for run in runs)
-    assert all(parts[kimg] == value for kimg, value in whole.items())      # the parts have a line more, at their end
+    assert all(parts[kimg] == value for kimg, value in whole.items())  # the parts have a line more, at their end
     assert list(whole.values()) == sorted(whole.values()) and whole["0.064"] == 0.0 < whole["0.32"]
-    code, out, err = inside("evaluate", runs[0], "device=cpu", "metrics=fast", "extractor=pixels", "num_samples=20",
-                            "metrics.measures.score.splits=1", "bounds=false")
+    code, out, err = inside(
+        "evaluate",
+        runs[0],
+        "device=cpu",
+        "metrics=fast",
+        "extractor=pixels",
+        "num_samples=20",
+        "metrics.measures.score.splits=1",
+        "bounds=false",
+    )
     assert code == 0, err
 
 

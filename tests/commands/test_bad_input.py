@@ -25,6 +25,7 @@ def run(done, tmp_path):
 
 # What is given as images.
 
+
 def test_missing_folder(refused, tiny_folder):
     assert "nowhere is neither an option (key=value) nor a folder or zip" in refused("train", "nowhere", *tiny_folder)
     assert "nowhere" in refused("train", "experiment=folder", "data.path=nowhere", *tiny_folder)
@@ -95,6 +96,7 @@ def test_inception_without_weights_or_network(refused, pictures, tiny_folder, tm
 
 # What is written on the command line.
 
+
 def test_resolution_that_the_patches_do_not_fill(refused, tiny):
     err = refused("train", *tiny, "resolution=9")
     assert err.count("\n") == 1
@@ -116,7 +118,10 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
         (["train", "generator.dim=16"], "generator.dim=16: it takes a list"),
         (["train", "generator.dim=wide"], "generator.dim=wide: it takes a list"),
         (["train", "--quick"], "--quick is not an option"),
-        (["train", "precision=16-mixed"], "precision=16-mixed: it takes 32-true or bf16-mixed; others are not for training"),
+        (
+            ["train", "precision=16-mixed"],
+            "precision=16-mixed: it takes 32-true or bf16-mixed; others are not for training",
+        ),
         (["train", "conditional=perhaps"], "conditional=perhaps: it takes auto, true or false"),
         (["train", "kimg=0"], "kimg=0: it takes a number above 0"),
         (["train", "log_every=0"], "log_every=0: it takes a number above 0"),
@@ -167,6 +172,7 @@ def test_more_processes_than_share_a_batch(refused, tiny):
 
 
 # What is in the runs folder.
+
 
 def test_checkpoint_cut_in_half(refused, run, tiny):
     last = run / "checkpoints" / "last.ckpt"
@@ -266,6 +272,7 @@ def test_bad_choices_of_sample(refused, run):
 
 # Where it is written.
 
+
 def test_runs_is_a_file(refused, tiny, tmp_path):
     (tmp_path / "file").write_text("")
     assert "file" in refused("train", *tiny, "runs=file")
@@ -349,6 +356,7 @@ def test_no_permission(refused, tiny, tmp_path):
 
 
 # The same in processes of their own.
+
 
 @pytest.mark.slow
 def test_exit_codes_of_real_processes(transgan_process, tmp_path):

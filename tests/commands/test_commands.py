@@ -88,7 +88,13 @@ def test_lines_of_train(judged):
     assert done.stderr == ""
     first = done.stdout.splitlines()[0]
     assert first.startswith(f"transgan {transgan.__version__} · torch ") and first.endswith(" · run runs/digits")
-    for start in ("data    digits: 1,797", "judge   fd_classifier", "model   generator", "plan    to 1.28", "done    best"):
+    for start in (
+        "data    digits: 1,797",
+        "judge   fd_classifier",
+        "model   generator",
+        "plan    to 1.28",
+        "done    best",
+    ):
         assert f"\n{start}" in done.stdout
     progress = [line for line in done.stdout.splitlines() if line.startswith("kimg")]
     pattern = r"1\.3/1\.28 .* img/s  eta \d+m\d\ds \| G .* D\(fake\) .* \| fd_classifier .* \(best .* @ "
@@ -126,7 +132,7 @@ def test_T30_naive_images_and_lines(judged, tmp_path):
     module, _ = checkpoint.load(run / "checkpoints" / "last.ckpt")
     labels = torch.zeros(4, dtype=torch.int64)
 
-    def naive():                            # whatever the random state happens to be
+    def naive():  # whatever the random state happens to be
         return module.generator_ema(torch.randn(4, module.generator_ema.latent_dim), labels)
 
     with torch.no_grad():
@@ -136,7 +142,7 @@ def test_T30_naive_images_and_lines(judged, tmp_path):
     path.write_text('{"kimg": 1}\n')
     append(path, 2, 0.0, {"fid": float("nan")}, {})
     assert [line["kimg"] for line in strict(path.read_text())] == [1, 2]
-    with open(path, "w") as file:           # overwrites, and writes what is no JSON
+    with open(path, "w") as file:  # overwrites, and writes what is no JSON
         file.write(json.dumps({"kimg": 2, "metrics": {"fid": float("nan")}}) + "\n")
     assert path.read_text().count("\n") == 1
     with pytest.raises(ValueError, match="NaN"):
@@ -174,7 +180,7 @@ def test_evaluate_differently(inside, judged):
 
 @pytest.fixture
 def sample(inside, judged):
-    """Draws into a .npz and returns its arrays."""
+    """StepRNG into a .npz and returns its arrays."""
     run, _ = judged
 
     def draw(*words):

@@ -17,6 +17,7 @@ JUDGED = ["metrics=fast", "extractor.steps=50", "metrics.num_samples=64", "evalu
 @pytest.fixture
 def two(inside, tiny):
     """Trains tiny GANs in this process: two(name, options...) for each."""
+
     def train(name, *options):
         code, out, err = inside("train", *tiny, *JUDGED, f"name={name}", *options)
         assert code == 0, out + err
@@ -51,17 +52,17 @@ def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path
     assert f"]({'figures/samples.png'})" in text
 
     lines = (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text()
-    code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")     # what is measured stays measured
+    code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")  # what is measured stays measured
     assert code == 0 and "measured" not in out
     assert (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text() == lines
     again = rows_of(tmp_path / "comparisons" / "runs" / "comparison.csv")
     assert [row["fd_classifier"] for row in again] == [row["fd_classifier"] for row in rows]
     (file,) = (tmp_path / "runs" / "deep" / "evaluations").iterdir()
     assert file.name == f"000000_640-last-{rows[0]['protocol']}-seed1.json"
-    file.rename(file.with_name(f"000001-last-{rows[0]['protocol']}.json"))              # as earlier versions named it
+    file.rename(file.with_name(f"000001-last-{rows[0]['protocol']}.json"))  # as earlier versions named it
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")
     assert code == 0 and "measured" not in out and not file.exists()
-    code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4", "seed=2")     # that one has seed 1
+    code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4", "seed=2")  # that one has seed 1
     assert code == 0 and "3/3 measured deep" in out
 
 
@@ -80,15 +81,31 @@ def test_runs_that_began_otherwise_are_other_systems_and_pay_for_it(inside, tiny
     pretrained = ["tokens=patches", "metrics=none", "holdout=0.2", "kimg=0.32"]
     for algorithm in ("image_gpt", "masked"):
         words = [word for word in tiny if not word.startswith(("generator", "discriminator"))]
-        code, out, err = inside("train", f"algorithm={algorithm}", f"name={algorithm}", *words, *pretrained,
-                                "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2")
+        code, out, err = inside(
+            "train",
+            f"algorithm={algorithm}",
+            f"name={algorithm}",
+            *words,
+            *pretrained,
+            "algorithm.network.dim=16",
+            "algorithm.network.depth=1",
+            "algorithm.network.num_heads=2",
+        )
         assert code == 0, out + err
     shapes = ("generator.", "discriminator.")
 
     def warm(name, start, *more):
         words = [word for word in tiny if not word.startswith(shapes)]
-        code, out, err = inside("train", *words, *JUDGED, f"name={name}", "discriminator=from_gpt", "generator.dim=[16]",
-                                f"checkpoint=runs/{start}", *more)
+        code, out, err = inside(
+            "train",
+            *words,
+            *JUDGED,
+            f"name={name}",
+            "discriminator=from_gpt",
+            "generator.dim=[16]",
+            f"checkpoint=runs/{start}",
+            *more,
+        )
         assert code == 0, out + err
         return f"runs/{name}"
 
@@ -134,7 +151,10 @@ def test_runs_that_may_not_stand_in_one_table(inside, refused, two, tiny, pictur
         (["suite=digits", "systems=[gann,vae]"], ["there is no gann in this suite; there are: image_gpt, "]),
         (["suite=digits", "systems=gan"], ["systems=gan: it takes a list"]),
         (["suite=digits", "suite.kimg=0", "suite.seeds=[]"], ["suite.kimg=0: it takes", "suite.seeds=[]"]),
-        (["suite=digits", "suite.budgets=[seconds]"], ["suite.budgets=['seconds']: it takes [images], or [images,seconds]"]),
+        (
+            ["suite=digits", "suite.budgets=[seconds]"],
+            ["suite.budgets=['seconds']: it takes [images], or [images,seconds]"],
+        ),
         (["suite=digits", "jobs=0", "checkpoint=first", "device=tpu"], ["jobs=0", "checkpoint=first", "device=tpu"]),
     ],
 )
@@ -164,7 +184,7 @@ def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_pat
     while not list(out.glob("runs/image_gpt-images-0/stats.csv")):
         assert time.monotonic() < limit and process.poll() is None
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)                     # this process alone; it tells the others
+    os.kill(process.pid, signal.SIGINT)  # this process alone; it tells the others
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 130 and "the same command goes on" in said, said
     assert not list(out.glob("comparison.*"))
@@ -176,7 +196,7 @@ def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_pat
         ("image_gpt", "images"), ("gan_from_gpt", "images"), ("image_gpt", "seconds"), ("gan_from_gpt", "seconds"),
     ]  # fmt: skip
     images = rows[:2]
-    assert all(abs(float(row["kimg"]) - 0.6) < 0.13 for row in images)      # whole batches of 64, twice
+    assert all(abs(float(row["kimg"]) - 0.6) < 0.13 for row in images)  # whole batches of 64, twice
     assert float(images[1]["pretraining_kimg"]) > 0 and float(images[0]["pretraining_kimg"]) == 0
     assert images[0]["bits_per_dim_heldout"] and not images[1]["bits_per_dim_heldout"]
     text = (out / "comparison.md").read_text()
@@ -187,7 +207,7 @@ def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_pat
     begin = processor_seconds()
     again = transgan_process(*SHORT, cwd=tmp_path)
     assert again.returncode == 0 and not [line for line in again.stdout.splitlines() if line.startswith("train ")]
-    assert processor_seconds() - begin < 60                # whatever else runs on the machine
+    assert processor_seconds() - begin < 60  # whatever else runs on the machine
     assert made == {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoints/last.ckpt")}
 
 
@@ -196,4 +216,6 @@ def test_a_run_that_cannot_be_trained_is_named_with_its_log(transgan_process, tm
     words = [*SHORT, "systems=[image_gpt]", 'suite.systems.image_gpt.train=["experiment=digits_gpt","tokens.levels=3"]']
     done = transgan_process(*words, cwd=tmp_path)
     assert done.returncode == 2
-    assert "image_gpt-images-0 was not trained: tokens.levels=3" in done.stderr and "image_gpt-images-0.txt" in done.stderr
+    assert (
+        "image_gpt-images-0 was not trained: tokens.levels=3" in done.stderr and "image_gpt-images-0.txt" in done.stderr
+    )

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from transgan.commands.continuing import jumps
+from transgan.runs.resuming import jumps
 
 
 def rows(folder) -> list[dict]:
@@ -20,8 +20,18 @@ def told(out: str) -> dict[str, tuple[float, float]]:
 
 
 GAN = ["algorithm.generator_lr.warmup=0.0", "algorithm.gamma.start=1.0"]
-GPT = ["experiment=digits_gpt", "algorithm.lr.warmup=0", "algorithm.network.dim=16", "algorithm.network.depth=1",
-       "algorithm.network.num_heads=2", "trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "grid=4"]
+GPT = [
+    "experiment=digits_gpt",
+    "algorithm.lr.warmup=0",
+    "algorithm.network.dim=16",
+    "algorithm.network.depth=1",
+    "algorithm.network.num_heads=2",
+    "trainer=cpu",
+    "logger=none",
+    "metrics=none",
+    "batch_size=32",
+    "grid=4",
+]
 
 
 @pytest.mark.parametrize("kind, expected", [
@@ -38,7 +48,7 @@ def test_the_numbers_are_those_of_the_steps(inside, tiny, tmp_path, kind, expect
     assert set(told(note)) == expected
     lines = {round(1000 * float(row["kimg"])): row for row in rows(tmp_path / "runs" / "it")}
     for key, (before, after) in told(note).items():
-        assert before == pytest.approx(float(lines[320][key]), rel=6e-3)        # three digits
+        assert before == pytest.approx(float(lines[320][key]), rel=6e-3)  # three digits
         assert after == pytest.approx(float(lines[352][key]), rel=6e-3)
         assert (f"algorithm.{key} goes from {before:.3g} back up to" in note) == (key.endswith("lr") and after > before)
         assert f"algorithm.{key}.kimg=0.32" in note
@@ -83,6 +93,6 @@ def test_a_schedule_that_gives_way_to_a_number():
     previous = {"images_seen": 900, "config": config(1.0, lr=linear(1.0))}
     assert jumps(previous, config(1.0, lr=0.5)) == "algorithm.lr goes from 0.11 back up to 0.5"
     assert jumps(previous, config(1.0, lr=0.1)) is None
-    assert jumps({"images_seen": 900, "config": config(1.0)}, config(2.0, lr=linear(2.0))) is None      # an older run
+    assert jumps({"images_seen": 900, "config": config(1.0)}, config(2.0, lr=linear(2.0))) is None  # an older run
     # a shorter run
     assert "algorithm.lr goes from 0.11 to 0;" in jumps(previous, config(0.9, lr=linear(0.9)))

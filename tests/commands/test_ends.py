@@ -50,6 +50,7 @@ def test_a_disk_that_fails(number, place, saved, inside, words, monkeypatch, tmp
                 if not late or calls["count"] == 4:
                     raise OSError(number, os.strerror(number), str(path))
             return real(path, *arguments)
+
         return write
 
     monkeypatch.setattr(files, "replacing", failing(files.replacing))
@@ -168,8 +169,8 @@ class Gone:
 ])  # fmt: skip
 @pytest.mark.parametrize("lines", [0, 3])
 def test_a_reader_of_the_output_that_goes(error, why, lines, inside, words, monkeypatch, tmp_path, capsys):
-    import transgan.commands.run_folder as module
-    from transgan.commands.output import bearing
+    import transgan.runs.folder as module
+    from transgan.runs.output import bearing
 
     monkeypatch.setattr(module, "bearing", lambda stream: stopped_output(stream, lines, error))
     code, out, err = inside(*words)
@@ -183,10 +184,10 @@ def test_a_reader_of_the_output_that_goes(error, why, lines, inside, words, monk
 
 
 def stopped_output(stream, lines, error):
-    from transgan.commands.output import Output
+    from transgan.runs.output import Output
 
     output = Output(Gone(stream, lines, error))
-    output.stream.fileno = lambda: -1           # pytest's own output is not to be silenced
+    output.stream.fileno = lambda: -1  # pytest's own output is not to be silenced
     return output
 
 

@@ -94,7 +94,7 @@ def test_a_part_of_the_images_is_spread_over_all(inside, sides, tmp_path):
     assert code == 0, err
     whole = Folder(made, None, None)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))[:30].sort().values
-    assert 5 < int(whole.labels[order].sum()) < 25          # the first 30 of the sorted names are one class
+    assert 5 < int(whole.labels[order].sum()) < 25  # the first 30 of the sorted names are one class
     expected = frechet_distance(Moments.of(whole.images[order].flatten(1).float() / 255), moments(real))
     assert newest(tmp_path)["metrics"]["fd_pixels"] == pytest.approx(expected, rel=1e-9)
 
@@ -213,7 +213,7 @@ def test_all_findings_at_once(sentences, sides, tmp_path):
     found = sentences("evaluate", tmp_path / "nowhere", "against=missing", "heldout=gone", "num_real=9")
     assert len(found) == 4
     found = sentences("evaluate", tmp_path / "nowhere", "devices=0", "psi=nan", "num_samples=1", "checkpoint=first")
-    assert len(found) == 4          # of words, before anything is looked at
+    assert len(found) == 4  # of words, before anything is looked at
 
 
 def test_weights_that_are_missing_wrong_or_cut(sentences, sides, tmp_path):
@@ -235,9 +235,14 @@ def test_weights_that_are_missing_wrong_or_cut(sentences, sides, tmp_path):
 
 def test_T14_a_missing_inception_says_where_it_is_to_be_had(sentences, sides):
     made, real = sides
-    found, = sentences("evaluate", made, f"against={real}", "extractor=inception")
-    for part in ("weights-inception-2015-12-05-6726825d.pth", "6726825d0af5f729", "https://", "extractor.weights=PATH",
-                 "extractor.download=true"):
+    (found,) = sentences("evaluate", made, f"against={real}", "extractor=inception")
+    for part in (
+        "weights-inception-2015-12-05-6726825d.pth",
+        "6726825d0af5f729",
+        "https://",
+        "extractor.weights=PATH",
+        "extractor.download=true",
+    ):
         assert part in found
 
 
@@ -261,7 +266,8 @@ def test_a_generator_of_nan_is_refused_and_writes_nothing(inside, judged, tmp_pa
 def test_raw_weights_blocks_and_bounds(inside, judged):
     run, _ = judged
     code, out, err = inside(
-        "evaluate", run, "checkpoint=last", "ema=false", "blocks=2", "num_samples=64", "device=cpu", "out=a.json")
+        "evaluate", run, "checkpoint=last", "ema=false", "blocks=2", "num_samples=64", "device=cpu", "out=a.json"
+    )
     assert code == 0, err
     code, _, err = inside("evaluate", run, "checkpoint=last", "blocks=2", "num_samples=64", "device=cpu", "out=b.json")
     assert code == 0, err
@@ -298,8 +304,17 @@ def test_T24_any_number_of_processes(transgan_process, judged, tmp_path):
     run, _ = judged
     numbers = {}
     for devices, batch_size in ((1, 64), (2, 7), (3, 1)):
-        words = [f"devices={devices}", "device=cpu", f"out={tmp_path / 'found.json'}", "num_samples=50", "metrics=paper",
-                 f"metrics.batch_size={batch_size}", "extractor=classifier", "bounds=false", "blocks=2"]
+        words = [
+            f"devices={devices}",
+            "device=cpu",
+            f"out={tmp_path / 'found.json'}",
+            "num_samples=50",
+            "metrics=paper",
+            f"metrics.batch_size={batch_size}",
+            "extractor=classifier",
+            "bounds=false",
+            "blocks=2",
+        ]
         done = transgan_process("evaluate", run, *words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         numbers[devices] = result(tmp_path / "found.json")["metrics"]
@@ -325,5 +340,5 @@ def test_T24_a_process_with_nothing_to_do(transgan_process, judged, tmp_path):
         assert done.returncode == 0, done.stderr
         numbers.append(result(tmp_path / "found.json")["metrics"])
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)
-    with pytest.raises(RuntimeError):       # naive: the third process has no batch to put together
+    with pytest.raises(RuntimeError):  # naive: the third process has no batch to put together
         torch.stack([torch.zeros(192) for _ in range(2, 2, 3)])

@@ -17,7 +17,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from transgan import checkpoint
 from transgan.callbacks.evaluation import Evaluation
 from transgan.commands import train as train_command
-from transgan.metrics import Judge
+from transgan.metrics import Evaluator
 from transgan.training.generative import to_uint8
 
 WORDS = ["kimg=0.256", "log_every=0.064", "checkpoint_every=0.256", "sample_every=1"]
@@ -61,16 +61,16 @@ def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
         torch.manual_seed(3)
         raise RuntimeError("amid the evaluation")
 
-    monkeypatch.setattr(Judge, "__call__", failing)
+    monkeypatch.setattr(Evaluator, "__call__", failing)
     failed, err = train("failed", *JUDGED, "evaluate_every=0.064")
     assert "evaluation failed" in err and metrics(failed)[1]["metrics"] == {"fd_pixels": None}
     assert equal(weights(without), weights(failed))
 
-    def naive(self, trainer, module):       # the usual callback: averaged weights in, and back only where nothing fails
+    def naive(self, trainer, module):  # the usual callback: averaged weights in, and back only where nothing fails
         kept = {name: value.clone() for name, value in module.generator.state_dict().items()}
         module.generator.load_state_dict(module.generator_ema.state_dict())
         try:
-            failing(self.judge, module.generate)
+            failing(self.evaluator, module.generate)
         except RuntimeError:
             return
         module.generator.load_state_dict(kept)
@@ -83,8 +83,8 @@ def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
 
 def test_T26_an_interval_longer_than_the_run(train):
     run, _ = train("long", *JUDGED, "evaluate_every=1000", "evaluate_at_start=false")
-    assert [line["kimg"] for line in metrics(run)] == [0.256, 0.256]        # at the end, and again with fresh seeds
-    naive = [step for step in range(1, 9) if step % 31250 == 0]             # never, and then the best of none is asked for
+    assert [line["kimg"] for line in metrics(run)] == [0.256, 0.256]  # at the end, and again with fresh seeds
+    naive = [step for step in range(1, 9) if step % 31250 == 0]  # never, and then the best of none is asked for
     with pytest.raises(ValueError):
         min(naive)
 
@@ -93,7 +93,7 @@ def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
     run, _ = train("dev", *JUDGED, "evaluate_every=0.064")
     assert {line["protocol"]["num_real"] for line in metrics(run)} == {1797}
 
-    class Naive(LightningModule):           # torchmetrics in validation_step: the sanity check's batches count, too
+    class Naive(LightningModule):  # torchmetrics in validation_step: the sanity check's batches count, too
         def __init__(self):
             super().__init__()
             network = nn.Linear(16, 16)
@@ -111,8 +111,14 @@ def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
 
     data = DataLoader(TensorDataset(torch.rand(50, 16)), batch_size=10)
     naive = Naive()
-    Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False).fit(naive, data, data)
+    Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    ).fit(naive, data, data)
     assert naive.fid.real_features_num_samples == 70
 
 
@@ -120,7 +126,7 @@ def test_T27_the_average_is_measured(train, monkeypatch):
     """An average of constant black, a generator of its own: the numbers are those of black images."""
     from transgan.training.adversarial import Adversarial
 
-    whole, seen, raw = Judge.__call__, [], []
+    whole, seen, raw = Evaluator.__call__, [], []
 
     def black_average(self, generate, *rest):
         module = generate.__self__
@@ -132,7 +138,7 @@ def test_T27_the_average_is_measured(train, monkeypatch):
             module.generator_ema.refine.bias.fill_(-5.0)
         seen.append(generate([1, 2], self.labels[:2]).unique().tolist())
 
-        def naive(seeds, labels):           # the generator that is being trained
+        def naive(seeds, labels):  # the generator that is being trained
             with torch.no_grad():
                 return to_uint8(module.generator(torch.randn(len(seeds), module.generator.latent_dim), labels))
 
@@ -142,7 +148,7 @@ def test_T27_the_average_is_measured(train, monkeypatch):
         finally:
             module.generator_ema.load_state_dict(kept)
 
-    monkeypatch.setattr(Judge, "__call__", black_average)
+    monkeypatch.setattr(Evaluator, "__call__", black_average)
     run, _ = train("black", *JUDGED, "evaluate_every=0.128")
     values = {line["metrics"]["fd_pixels"] for line in metrics(run)}
     assert seen[0] == [0] and len(values) == 1
@@ -157,7 +163,7 @@ def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, pre
     assert code == 0, err
     found = json.loads((tmp_path / "found.json").read_text())["metrics"]["fd_pixels"]
     assert found == pytest.approx(trained, rel=1e-6)
-    assert torch.tensor(found, dtype=torch.float32).item() != found         # a float64, not a rounded one
+    assert torch.tensor(found, dtype=torch.float32).item() != found  # a float64, not a rounded one
 
     network = nn.Linear(16, 16)
     network.num_features = 16
@@ -166,7 +172,7 @@ def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, pre
         for real in (True, False):
             naive.update(torch.rand(50, 16), real=real)
         value = naive.compute()
-    assert torch.tensor(value.item(), dtype=value.dtype).item() == value.item()     # it comes as a rounded one
+    assert torch.tensor(value.item(), dtype=value.dtype).item() == value.item()  # it comes as a rounded one
     assert value.dtype == (torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
 
 
@@ -190,7 +196,7 @@ def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_fol
     pictures(tmp_path / "mine")
     code = (
         "import sys\n"
-        "import torchmetrics\n"         # which imports both where they are
+        "import torchmetrics\n"  # which imports both where they are
         "for name in [*sys.modules, 'prdc']: sys.modules[name] = None if name.split('.')[0] in ('torch_fidelity', "
         "'prdc') else sys.modules[name]\n"
         "import scipy.linalg; scipy.linalg.sqrtm = None\n"
@@ -204,4 +210,4 @@ def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_fol
     assert "precision_k3_pixels" in done.stdout
     with warnings.catch_warnings(), pytest.raises((DeprecationWarning, TypeError)):
         warnings.simplefilter("error")
-        scipy.linalg.sqrtm(np.eye(2), disp=False)       # naive: what most code for FID calls; gone with SciPy 1.18
+        scipy.linalg.sqrtm(np.eye(2), disp=False)  # naive: what most code for FID calls; gone with SciPy 1.18

@@ -42,7 +42,11 @@ def train(inside, *words):
 
 def stack(weights, network):
     prefix = f"{network}.stages.0."
-    return {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(prefix) and (".attn." in n or ".mlp." in n)}
+    return {
+        n.removeprefix(prefix): v
+        for n, v in weights.items()
+        if n.startswith(prefix) and (".attn." in n or ".mlp." in n)
+    }
 
 
 def test_the_command_in_a_process_of_its_own(transgan_process, trained, tmp_path):
@@ -109,7 +113,9 @@ def test_one_network_alone_and_its_size(inside, gpt, tmp_path):
     config = OmegaConf.load(tmp_path / "runs/one/config.yaml")
     assert config.generator.dim == [48] and config.discriminator.dim == [16] and config.warm_start.generator is None
     code, out, err = inside("summary", "discriminator=from_gpt", "checkpoint=runs/gpt", "json=true")
-    size = sum(v.numel() for n, v in saved(tmp_path / "runs/one")["state_dict"].items() if n.startswith("discriminator."))
+    size = sum(
+        v.numel() for n, v in saved(tmp_path / "runs/one")["state_dict"].items() if n.startswith("discriminator.")
+    )
     assert code == 0 and json.loads(out)["discriminator.parameters"] == size
 
 
@@ -121,7 +127,7 @@ def test_runs_of_before_the_warm_start_go_on(inside, tmp_path):
     old = torch.load(path, weights_only=True)
     for key in ("warm_start", "checkpoint"):
         del old["config"][key]
-    for key in ("generator_start", "discriminator_start"):
+    for key in ("generator_pretrained", "discriminator_pretrained"):
         del old["config"]["algorithm"][key]
     torch.save(old, path)
     assert ", from 0.064" in train(inside, *small, "name=old", "kimg=0.128")
@@ -164,10 +170,12 @@ def test_a_run_that_goes_on_otherwise(inside, refused, gpt):
     train(inside, *BOTH, "name=gan", "kimg=0.064")
     words = [*TINY, *STILL, "name=gan", "kimg=0.128"]
     assert "another architecture (warm_start.generator.blocks: None -> 1)" in refused(
-        "train", *words, *BOTH, "warm_start.generator.blocks=1", "force=true")
+        "train", *words, *BOTH, "warm_start.generator.blocks=1", "force=true"
+    )
     assert "another architecture" in refused("train", *words, *BOTH[1:], "force=true")
     assert "checkpoint: runs/gpt -> runs/gpt/checkpoints/last.ckpt" in refused(
-        "train", *words, *BOTH[:2], "checkpoint=runs/gpt/checkpoints/last.ckpt")
+        "train", *words, *BOTH[:2], "checkpoint=runs/gpt/checkpoints/last.ckpt"
+    )
     err = refused("train", *words, *BOTH, "warm_start.generator.frozen=2", "warm_start.discriminator.lr_factor=0.5")
     assert "warm_start.generator.frozen: 0.0 -> 2" in err and "warm_start.discriminator.lr_factor: 1.0 -> 0.5" in err
     assert "algorithm." not in err
@@ -176,7 +184,15 @@ def test_a_run_that_goes_on_otherwise(inside, refused, gpt):
 
 
 def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_path):
-    words = ["train", "experiment=digits_gpt", "algorithm=masked", *TINY, *GPT, "algorithm.lr=2.0e-3", "evaluate_every=0.32"]
+    words = [
+        "train",
+        "experiment=digits_gpt",
+        "algorithm=masked",
+        *TINY,
+        *GPT,
+        "algorithm.lr=2.0e-3",
+        "evaluate_every=0.32",
+    ]
     for more in (["name=whole"], ["name=parts", "kimg=0.32"], ["name=parts"]):
         code, out, err = inside(*words, *more)
         assert code == 0, out + err
@@ -189,11 +205,15 @@ def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_
     assert inside("summary", "runs/whole")[0] == 0
     assert "mask_ratio=2: it takes a number above 0 to 1" in refused(*words, "name=other", "algorithm.mask_ratio=2")
 
-    out = train(inside, "discriminator=from_gpt", "checkpoint=runs/whole", "name=gan", "warm_start.discriminator.frozen=9")
+    out = train(
+        inside, "discriminator=from_gpt", "checkpoint=runs/whole", "name=gan", "warm_start.discriminator.frozen=9"
+    )
     assert "start   discriminator from the masked model of " in out and "copied 20 tensors, 6,440 parameters" in out
     ours, theirs = stack(saved(tmp_path / "runs/gan")["state_dict"], "discriminator"), stack(whole, "network_ema")
     assert len(ours) == 20 and all(torch.equal(value, theirs[name]) for name, value in ours.items())
-    err = refused("train", *TINY, "discriminator=from_gpt", "checkpoint=runs/whole", "discriminator.dim=[24]", "name=other")
+    err = refused(
+        "train", *TINY, "discriminator=from_gpt", "checkpoint=runs/whole", "discriminator.dim=[24]", "name=other"
+    )
     assert "discriminator.dim=[24]: the masked model of checkpoint=runs/whole has dim 16" in err
 
 

@@ -12,11 +12,11 @@ from random import Random
 import pytest
 from omegaconf import OmegaConf
 
-from transgan import overrides
+from transgan.config import compose
+from transgan.config.compose import from_groups, groups, told
+from transgan.config.keys import COMMANDS, declared
+from transgan.config.values import assign, flat, kind_of, mistaken, taken
 from transgan.errors import UserError
-from transgan.keys import COMMANDS, declared
-from transgan.overrides import from_groups, groups, told
-from transgan.values import assign, flat, kind_of, mistaken, taken
 
 ODD = [
     "", "nan", "inf", "-inf", "-1", "0", "1", "2", "1e309", "-1e309", "1e-320", str(2**63), str(2**64), "9" * 5000, "1.5",
@@ -26,7 +26,7 @@ ODD = [
     "a\nb", "\t", "\x7f", "\udcff", "1,2", "a,b", "'", '"', "[", "]", "{", "}", ":", "#", "???", "@", "!!python/name:os.x",
     "range(1,3)", "int(nan)", "glob(*)", "[" * 500, "%s", "-", "--", "*", "\\",
 ]  # fmt: skip
-APART = ("tokens", "autoencoder", "algorithm", "experiment", "suite")       # not parts of every run
+APART = ("tokens", "autoencoder", "algorithm", "experiment", "suite")  # not parts of every run
 OTHERS = [
     {"algorithm": "image_gpt", "tokens": "patches"}, {"algorithm": "vae", "autoencoder": "vit"},
     {"algorithm": "pixel_rnn", "tokens": "palette"}, {"algorithm": "vae"}, {"algorithm": "masked"},
@@ -46,12 +46,12 @@ def configurations():
 
 
 def test_every_key_is_declared(configurations):
-    """And takes what conf/ says. A new key is given a line in transgan/keys.py."""
+    """And takes what conf/ says. A new key is given a line in transgan/config/keys.py."""
     for command, config in configurations:
         keys = flat(OmegaConf.to_container(config, resolve=False))
         for key, value in keys.items():
             kind = declared(command, key, keys.get(key.rpartition(".")[0], {}).get("_target_"))
-            assert kind or isinstance(value, dict) or key in groups(), f"transgan/keys.py has no line for {key}"
+            assert kind or isinstance(value, dict) or key in groups(), f"transgan/config/keys.py has no line for {key}"
             if kind is not None and value != "???" and "${" not in str(value):
                 kind.check(value)
 
@@ -64,7 +64,7 @@ def test_every_word_on_every_key(configurations):
         keys = flat(before)
         for key in keys:
             kind = str(kind_of(command, key, keys[key], keys.get(key.rpartition(".")[0])))
-            if (command, key, kind) in seen or key in known:        # those are for choices
+            if (command, key, kind) in seen or key in known:  # those are for choices
                 continue
             seen.add((command, key, kind))
             for word in ODD:
@@ -110,11 +110,24 @@ def composed_once(monkeypatch):
             made[key] = from_groups(command, choices, findings)
         return deepcopy(made[key])
 
-    monkeypatch.setattr(overrides, "from_groups", once)
+    monkeypatch.setattr(compose, "from_groups", once)
 
 
-PLACES = ["{}", "={}", "+{}", "{}=1", "+{}=1", "~{}", "--{}", "config={}", "experiment={}", "extractor=timm:{}", "kimg.{}=1",
-          "+generator.{}=1", "+metrics.measures.{}=1"]
+PLACES = [
+    "{}",
+    "={}",
+    "+{}",
+    "{}=1",
+    "+{}=1",
+    "~{}",
+    "--{}",
+    "config={}",
+    "experiment={}",
+    "extractor=timm:{}",
+    "kimg.{}=1",
+    "+generator.{}=1",
+    "+metrics.measures.{}=1",
+]
 
 
 def test_odd_words_and_odd_keys(composed_once):
@@ -123,9 +136,11 @@ def test_odd_words_and_odd_keys(composed_once):
     for word in Random(0).sample(words, 100):
         for command in ("train", "compare"):
             try:
-                overrides.compose(command, [word])
+                compose.compose(command, [word])
             except UserError as error:
-                assert error.findings and not any("Error" in each or "object_type" in each for each in error.findings), word
+                assert error.findings and not any(
+                    "Error" in each or "object_type" in each for each in error.findings
+                ), word
 
 
 # Runs that are set up, and shown one or two batches: what each begins with.
@@ -145,7 +160,17 @@ RUNS = {
     "an autoencoder": [*SMALL, "algorithm=vae", "autoencoder=vit"],
 }  # fmt: skip
 # These start processes, or take long by what they ask for.
-LEFT_OUT = {"trainer.devices", "trainer.num_nodes", "kimg", "grid", "batch_size", "resolution", "force", "debug", "runs"}
+LEFT_OUT = {
+    "trainer.devices",
+    "trainer.num_nodes",
+    "kimg",
+    "grid",
+    "batch_size",
+    "resolution",
+    "force",
+    "debug",
+    "runs",
+}
 SECONDS = 30
 
 
@@ -154,8 +179,10 @@ SECONDS = 30
 def test_words_that_are_taken_can_be_trained_with(inside, composed_once, name):
     """Twelve of them, drawn once and for all: the run goes to its end, or is refused in a sentence."""
     words = RUNS[name]
-    keys = flat(OmegaConf.to_container(overrides.compose("train", words), resolve=False))
-    pairs = [("+" + key + ".strange", "1") for key, value in keys.items() if isinstance(value, dict) and "_target_" in value]
+    keys = flat(OmegaConf.to_container(compose.compose("train", words), resolve=False))
+    pairs = [
+        ("+" + key + ".strange", "1") for key, value in keys.items() if isinstance(value, dict) and "_target_" in value
+    ]
     for key in keys.keys() - groups() - LEFT_OUT:
         for word in ODD:
             try:

@@ -15,7 +15,7 @@ TINY = [
     "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2", "log_every=0.064",
     "evaluate_every=0.32",
 ]  # fmt: skip
-STILL = "algorithm.lr=1.0e-3"           # what follows the length of the run else
+STILL = "algorithm.lr=1.0e-3"  # what follows the length of the run else
 
 
 def saved(run):
@@ -35,7 +35,9 @@ def lines(run):
 @pytest.mark.parametrize("tokens", ["pixels", "patches"])
 def test_a_run_goes_on_bit_by_bit(inside, tmp_path, tokens):
     for more in (["name=whole"], ["name=parts", "kimg=0.32"], ["name=parts"]):
-        trained(inside, STILL, f"tokens={tokens}", "tokens.levels=17", "algorithm.network.transformer.drop_path=0.1", *more)
+        trained(
+            inside, STILL, f"tokens={tokens}", "tokens.levels=17", "algorithm.network.transformer.drop_path=0.1", *more
+        )
     whole, parts = (saved(tmp_path / "runs" / name) for name in ("whole", "parts"))
     assert parts["images_seen"] == whole["images_seen"] == 640 and parts["global_step"] == whole["global_step"] == 20
     for name, value in whole["state_dict"].items():
@@ -47,7 +49,9 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, tokens):
     ]
     assert numbers[0] == numbers[1] and [kimg for kimg, _ in numbers[0]] == [0, 0.32, 0.64]
     for grid in ("000000_640.png", "reals.png"):
-        assert (tmp_path / "runs/whole/samples" / grid).read_bytes() == (tmp_path / "runs/parts/samples" / grid).read_bytes()
+        assert (tmp_path / "runs/whole/samples" / grid).read_bytes() == (
+            tmp_path / "runs/parts/samples" / grid
+        ).read_bytes()
 
 
 def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
@@ -67,11 +71,19 @@ def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
     assert arrays["images"].shape == (10, 8, 8, 1)
     code, out, err = inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")
     assert (np.load(tmp_path / "two.npz")["images"] == arrays["images"][[4, 7]]).all()
-    code, out, err = inside("sample", run, "seeds=0-9", "to=npz", "psi=0.1", "top_k=1", "class=3", f"out={tmp_path}/same.npz")
-    assert len(np.unique(np.load(tmp_path / "same.npz")["images"], axis=0)) == 1      # top_k=1: nothing is left to chance
+    code, out, err = inside(
+        "sample", run, "seeds=0-9", "to=npz", "psi=0.1", "top_k=1", "class=3", f"out={tmp_path}/same.npz"
+    )
+    assert len(np.unique(np.load(tmp_path / "same.npz")["images"], axis=0)) == 1  # top_k=1: nothing is left to chance
 
     code, out, err = inside(
-        "evaluate", run, "metrics=fast", "extractor=pixels", "bounds=false", "num_samples=64", f"out={tmp_path}/all.json"
+        "evaluate",
+        run,
+        "metrics=fast",
+        "extractor=pixels",
+        "bounds=false",
+        "num_samples=64",
+        f"out={tmp_path}/all.json",
     )
     assert code == 0, out + err
     found = json.loads((tmp_path / "all.json").read_text())
@@ -121,10 +133,16 @@ def test_start_from_other_weights(inside, tmp_path):
         (["train", "tokens=patches"], "tokens=patches: this algorithm (Adversarial) has no tokens"),
         (["train", *TINY, "loss=hinge"], "loss=hinge: this algorithm (Autoregressive) has no loss"),
         (["train", *TINY, "generator.dim=[3]"], "generator.dim is not an option; did you mean algorithm.network.dim?"),
-        (["train", *TINY, "tokens.levels=16"], "tokens.levels=16: the images have 17 pixel values, and others than these"),
+        (
+            ["train", *TINY, "tokens.levels=16"],
+            "tokens.levels=16: the images have 17 pixel values, and others than these",
+        ),
         (["train", *TINY, "tokens.levels=1"], "tokens.levels=1: it takes a whole number, 2 to 256"),
         (["train", *TINY, "tokens=patches", "tokens.patch_size=3"], "patch_size 3 does not divide img_size 8"),
-        (["train", *TINY, "tokens=patches", "tokens.components=0"], "tokens.components=0: it takes a whole number, 1 to"),
+        (
+            ["train", *TINY, "tokens=patches", "tokens.components=0"],
+            "tokens.components=0: it takes a whole number, 1 to",
+        ),
         (["train", *TINY, "algorithm.network.num_heads=3", "algorithm.network.dim=16"], "num_heads"),
         (["train", *TINY, "algorithm.network.dim=18"], "a sin-cos position table needs dim divisible by 4, not 18"),
         (["train", *TINY, "+algorithm.network.transformer.window_size=2"], "attention is either causal or windowed"),
@@ -192,7 +210,7 @@ def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
     assert inside(*words, "to=npz", "batch_size=2")[0] == 0
     found = np.load(tmp_path / "runs/digits_gpt/generated.npz")
     _, held_out = hold_out(Digits(), 0.2)
-    places = [*range(3, 9), 1]                                             # 359 are held out
+    places = [*range(3, 9), 1]  # 359 are held out
     own = held_out.images[places].permute(0, 2, 3, 1).numpy()
     assert (found["images"][:, :4] == own[:, :4]).all() and (found["images"][:, 4:] != own[:, 4:]).any()
     assert found["labels"].tolist() == held_out.labels[places].tolist()

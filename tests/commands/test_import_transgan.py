@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint
 from transgan.commands import import_transgan
+from transgan.config.compose import compose
 from transgan.official import STAGES, to_official
-from transgan.overrides import compose
 
 NARROW = {"generator": 16, "discriminator": 24}
 
@@ -33,7 +33,9 @@ def narrow(monkeypatch):
 
 def published(architecture, prefix="module."):
     """A training checkpoint as the published code writes it, and our weights in it."""
-    config = import_transgan.recipe(architecture, OmegaConf.create({"name": "x", "runs": "runs", "data": {"path": None}}))
+    config = import_transgan.recipe(
+        architecture, OmegaConf.create({"name": "x", "runs": "runs", "data": {"path": None}})
+    )
     ours = {name: instantiate(config[name], _convert_="all").state_dict() for name in NARROW}
     ours["average"] = {name: value + 1 for name, value in ours["generator"].items()}
     theirs = {
@@ -57,7 +59,11 @@ def test_a_training_checkpoint_becomes_a_run(architecture, inside, tmp_path):
     assert f"generator, generator_ema, discriminator of TransGAN's {architecture}" in out
     assert "left    epoch, gen_model" in out and "fixed_z" in out
     module, saved = checkpoint.load(tmp_path / "runs/theirs/checkpoints/last.ckpt")
-    for network, name in ((module.generator, "generator"), (module.discriminator, "discriminator"), (module.generator_ema, "average")):
+    for network, name in (
+        (module.generator, "generator"),
+        (module.discriminator, "discriminator"),
+        (module.generator_ema, "average"),
+    ):
         assert all(torch.equal(value, ours[name][key]) for key, value in network.state_dict().items())
     assert saved["images_seen"] == 500_000
     assert json.loads((tmp_path / "runs/theirs/env.json").read_text())["command"][1] == "import-transgan"
@@ -73,7 +79,7 @@ def test_a_training_checkpoint_becomes_a_run(architecture, inside, tmp_path):
 @pytest.mark.parametrize("architecture", STAGES)
 def test_the_architecture_is_known_by_its_names(architecture, inside, tmp_path):
     contents, ours = published(architecture, prefix="")
-    torch.save(contents["gen_state_dict"], tmp_path / "theirs.pth")         # a generator alone
+    torch.save(contents["gen_state_dict"], tmp_path / "theirs.pth")  # a generator alone
     code, out, err = inside("import-transgan", "theirs.pth")
     assert code == 0, err
     assert f"of TransGAN's {architecture} " in out and "there is no discriminator in it" in out
@@ -87,7 +93,7 @@ def test_a_run_can_be_evaluated(inside, tmp_path, pictures, monkeypatch):
     recipe, folder = import_transgan.recipe, compose("train", ["data=folder", "data.path=real"]).data
     folder.resolution, folder.channels = 32, 3
 
-    def with_pictures(architecture, config):        # CIFAR-10 is not here
+    def with_pictures(architecture, config):  # CIFAR-10 is not here
         composed = recipe(architecture, config)
         composed.data = folder
         return composed
@@ -96,7 +102,12 @@ def test_a_run_can_be_evaluated(inside, tmp_path, pictures, monkeypatch):
     pictures(tmp_path / "real", count=20)
     assert inside("import-transgan", "theirs.pth", "name=theirs")[0] == 0
     code, out, err = inside(
-        "evaluate", "runs/theirs", "metrics=fast", "extractor=classifier", "extractor.steps=2", "num_samples=32",
+        "evaluate",
+        "runs/theirs",
+        "metrics=fast",
+        "extractor=classifier",
+        "extractor.steps=2",
+        "num_samples=32",
         "bounds=false",
     )
     assert code == 0, err
@@ -127,7 +138,9 @@ def test_other_files_are_refused(refused, inside, tmp_path):
     assert "a checkpoint is needed: `transgan import-transgan PATH`" in refused("import-transgan")
     assert "there is no checkpoint at nowhere.pth" in refused("import-transgan", "nowhere.pth")
     torch.save(contents, tmp_path / "theirs.pth")
-    assert "architecture=mnist: it takes cifar10, stl10" in refused("import-transgan", "theirs.pth", "architecture=mnist")
+    assert "architecture=mnist: it takes cifar10, stl10" in refused(
+        "import-transgan", "theirs.pth", "architecture=mnist"
+    )
     for change, sentence in (
         (contents["dis_state_dict"], "holds a discriminator alone"),
         (contents | {"model": 1}, "model is unknown"),

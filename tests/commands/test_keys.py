@@ -3,9 +3,9 @@
 import pytest
 from omegaconf import OmegaConf
 
-from transgan.commands import machine
+from transgan.config.compose import compose
 from transgan.errors import UserError
-from transgan.overrides import compose
+from transgan.runs import machine
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,10 @@ def test_a_run_of_its_own_configuration(inside, tiny, tmp_path):
     """config=: a key given anew changes everything that followed it, and keys that came later have their defaults."""
     assert inside("train", *tiny, "kimg=0.032")[0] == 0
     path = tmp_path / "runs" / "digits" / "config.yaml"
-    config = compose("train", [f"config={path}", "seed=5", "batch_size=16", "kimg=9", "generator.dim=[8]", "resolution=16", "mirror=true"])
+    config = compose(
+        "train",
+        [f"config={path}", "seed=5", "batch_size=16", "kimg=9", "generator.dim=[8]", "resolution=16", "mirror=true"],
+    )
     assert config.algorithm.seed == 5 and config.algorithm.batch_size == 16 and config.algorithm.mirror is True
     assert config.algorithm.generator.dim == [8] and config.algorithm.gamma.kimg == 9
     assert config.generator.img_size == config.algorithm.discriminator.img_size == config.data.resolution == 16
@@ -161,7 +164,9 @@ def test_advice_is_for_the_command_that_gives_it(refused, inside, pictures, tiny
     assert "repair or remove them, or go on without them: data.on_error=skip" in refused("train", broken, *tiny_folder)
     measured = ["metrics=fast", "extractor=pixels", "device=cpu"]
     for words in (
-        [broken, f"against={whole}"], [whole, f"against={broken}"], [whole, f"against={whole}", f"heldout={broken}"],
+        [broken, f"against={whole}"],
+        [whole, f"against={broken}"],
+        [whole, f"against={whole}", f"heldout={broken}"],
         [whole, "data=folder", f"data.path={whole}", f"heldout={broken}"],
     ):
         err = refused("evaluate", *words, *measured)

@@ -27,7 +27,9 @@ def terminal(monkeypatch):
 
     def make(encoding: str) -> io.BytesIO:
         raw = io.BytesIO()
-        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="strict", write_through=True))
+        monkeypatch.setattr(
+            sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="strict", write_through=True)
+        )
         return raw
 
     return make
@@ -37,9 +39,15 @@ def terminal(monkeypatch):
 def test_a_terminal_that_lacks_letters(inside, terminal, pictures, tiny_folder, tmp_path, encoding):
     pictures(tmp_path / "Bücher 図" / "in", classes=["é", "図"])
     raw = terminal(encoding)
-    for words in (["--help"], ["train", "--help"], ["train", "--cfg", "name=Bücher 図"],
-                  ["train", "Bücher 図/in", *tiny_folder, "kimg=0.032", "name=図"], ["summary", "runs/図"],
-                  ["evaluate", "runs/図", *JUDGED[:2], "bounds=false"], ["sample", "runs/図", "to=grid"]):
+    for words in (
+        ["--help"],
+        ["train", "--help"],
+        ["train", "--cfg", "name=Bücher 図"],
+        ["train", "Bücher 図/in", *tiny_folder, "kimg=0.032", "name=図"],
+        ["summary", "runs/図"],
+        ["evaluate", "runs/図", *JUDGED[:2], "bounds=false"],
+        ["sample", "runs/図", "to=grid"],
+    ):
         assert main(words) == 0, words
     shown = raw.getvalue().decode(encoding)
     assert f"transgan {transgan.__version__} " in shown and "?" in shown
@@ -52,20 +60,31 @@ def test_names_of_every_encoding(inside, pictures, tiny_folder, tmp_path, name):
     pictures(tmp_path / name / "in", classes=["a", name.replace("$", "")])
     words = ["train", f"{name}/in", *tiny_folder, *JUDGED[:4], f"name={name}"]
     run = tmp_path / "runs" / name
-    for more, said in (([], "0 kimg"), ([], "is finished"), (["kimg=0.064"], "from 0.032"),
-                       ([f"init_from=runs/{name}", "name=other"], "start   from the weights")):
+    for more, said in (
+        ([], "0 kimg"),
+        ([], "is finished"),
+        (["kimg=0.064"], "from 0.032"),
+        ([f"init_from=runs/{name}", "name=other"], "start   from the weights"),
+    ):
         code, out, err = inside(*words, *more)
         assert code == 0 and said.split()[-1] in out, out + err
     code, out, err = inside("train", f"config=runs/{name}/config.yaml", "name=again")
     assert code == 0, err
-    for words in (["evaluate", f"runs/{name}", "device=cpu"], ["summary", f"runs/{name}"],
-                  ["evaluate", f"{name}/in", f"against={name}/in", f"out={name}.json", *JUDGED[:2], "device=cpu"],
-                  ["sample", f"runs/{name}", "seeds=0", f"out={name}.out"],
-                  ["compare", f"runs/{name}", "runs/again", "extractor=pixels", f"out={name}.c"]):
+    for words in (
+        ["evaluate", f"runs/{name}", "device=cpu"],
+        ["summary", f"runs/{name}"],
+        ["evaluate", f"{name}/in", f"against={name}/in", f"out={name}.json", *JUDGED[:2], "device=cpu"],
+        ["sample", f"runs/{name}", "seeds=0", f"out={name}.out"],
+        ["compare", f"runs/{name}", "runs/again", "extractor=pixels", f"out={name}.c"],
+    ):
         code, out, err = inside(*words)
         assert code == 0, (words, err)
-    for file in [*run.glob("*.*"), *(tmp_path / f"{name}.c").glob("*.*"), tmp_path / f"{name}.json",
-                 tmp_path / f"{name}.out" / "index.json"]:
+    for file in [
+        *run.glob("*.*"),
+        *(tmp_path / f"{name}.c").glob("*.*"),
+        tmp_path / f"{name}.json",
+        tmp_path / f"{name}.out" / "index.json",
+    ]:
         file.read_bytes().decode("utf-8")
     assert OmegaConf.load(run / "config.yaml").data.path == str(tmp_path / name / "in")
     assert f"name={name}" in json.loads((run / "env.json").read_text("utf-8"))["command"]
@@ -101,8 +120,14 @@ def test_in_another_locale(transgan_process, pictures, tiny_folder, tmp_path, lo
 
     def go(*words, **environment):
         command = [sys.executable, "-m", "transgan", *words]
-        done = subprocess.run([os.fsencode(word) for word in command], cwd=tmp_path, capture_output=True,
-                              env=transgan_process.environment | environment, stdin=subprocess.DEVNULL, timeout=300)
+        done = subprocess.run(
+            [os.fsencode(word) for word in command],
+            cwd=tmp_path,
+            capture_output=True,
+            env=transgan_process.environment | environment,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -114,7 +139,7 @@ def test_in_another_locale(transgan_process, pictures, tiny_folder, tmp_path, lo
     assert re.search(r"B(ü|\\uDCFC)cher", (run / "config.yaml").read_text("utf-8"))
     go("sample", f"runs/{name}", "to=grid", f"out={name}.png", **locale)
     assert (tmp_path / f"{name}.png").exists()
-    go("sample", f"runs/{name}", "seeds=0")             # here, with the locale of this process
+    go("sample", f"runs/{name}", "seeds=0")  # here, with the locale of this process
 
 
 ROOT = Path(transgan.__file__).parent
@@ -131,7 +156,7 @@ def in_the_locale(source: str) -> list[int]:
         words = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
         binary = any(isinstance(word, str) and re.fullmatch(r"[rwxab+]*b[rwxab+]*", word) for word in words)
         ours = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in ("files", "Image")
-        ours = ours or name == "open" and getattr(getattr(node.func, "value", None), "id", "") == "os"     # a number
+        ours = ours or name == "open" and getattr(getattr(node.func, "value", None), "id", "") == "os"  # a number
         if name in ("open", "read_text", "write_text", "fdopen", "FileHandler", "NamedTemporaryFile") and not ours:
             if not binary and "encoding" not in {each.arg for each in node.keywords}:
                 found.append(node.lineno)
@@ -144,7 +169,19 @@ def test_no_text_in_the_encoding_of_the_locale(path):
 
 
 def test_such_a_text_would_be_seen():
-    for source in ("open(path)", "path.read_text()", "path.write_text(x)", "open(p, 'w', newline='')", "os.fdopen(h, 'w')"):
+    for source in (
+        "open(path)",
+        "path.read_text()",
+        "path.write_text(x)",
+        "open(p, 'w', newline='')",
+        "os.fdopen(h, 'w')",
+    ):
         assert in_the_locale(source) == [1]
-    for source in ("open(p, 'rb')", "open(p, encoding='utf-8')", "files.read_text(p)", "Image.open(p)", "os.open(p, 0)"):
+    for source in (
+        "open(p, 'rb')",
+        "open(p, encoding='utf-8')",
+        "files.read_text(p)",
+        "Image.open(p)",
+        "os.open(p, 0)",
+    ):
         assert not in_the_locale(source)

@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-import transgan.commands.lock as module
-from transgan.commands.lock import Lock
+import transgan.runs.lock as module
 from transgan.errors import UserError
+from transgan.runs.lock import Lock
 
-HOLD = "import sys, time; from transgan.commands.lock import Lock; Lock(sys.argv[1]).acquire(); print('held', flush=True); "
+HOLD = "import sys, time; from transgan.runs.lock import Lock; Lock(sys.argv[1]).acquire(); print('held', flush=True); "
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_second_is_told_who_the_first_is(holder, tmp_path):
         Lock(tmp_path / "run").acquire()
     sentence = str(caught.value)
     assert f"process {process.pid} on {socket.gethostname()}" in sentence and "name=NAME" in sentence
-    Lock(tmp_path / "other").acquire()                                  # another run is nobody's business
+    Lock(tmp_path / "other").acquire()  # another run is nobody's business
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None], ids=["killed", "terminated", "by itself"])
@@ -58,7 +58,9 @@ def test_however_the_first_ends_the_next_may_go_on(end, holder, tmp_path):
 
 def test_child_processes_do_not_keep_it(holder, tmp_path):
     """Those that read images live some seconds longer than a process that was killed."""
-    process = holder(tmp_path, "import os; pid = os.fork(); print(pid or '', flush=True) if pid else None; time.sleep(30)")
+    process = holder(
+        tmp_path, "import os; pid = os.fork(); print(pid or '', flush=True) if pid else None; time.sleep(30)"
+    )
     child = int(process.stdout.readline())
     process.kill()
     process.wait()
@@ -71,7 +73,7 @@ def test_child_processes_do_not_keep_it(holder, tmp_path):
 def test_closing_it_lets_others_in(holder, tmp_path):
     lock = Lock(tmp_path)
     lock.acquire()
-    lock.acquire()                                                      # once more changes nothing
+    lock.acquire()  # once more changes nothing
     lock.close()
     lock.close()
     holder(tmp_path)
@@ -134,7 +136,11 @@ def test_what_a_killed_run_was_writing_is_taken_away(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
     (tmp_path / "evaluations").mkdir()
-    others = [tmp_path / "evaluations" / "x.json.1a2b3c4d.tmp", tmp_path / "generated.png.1a2b3c4d.tmp", tmp_path / "mine.txt"]
+    others = [
+        tmp_path / "evaluations" / "x.json.1a2b3c4d.tmp",
+        tmp_path / "generated.png.1a2b3c4d.tmp",
+        tmp_path / "mine.txt",
+    ]
     for other in others:
         other.write_bytes(b"")
     Lock(tmp_path).acquire()

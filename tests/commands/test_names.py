@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.commands.names import earlier_evaluation_file, evaluation_file
-from transgan.commands.report import latex_row
+from transgan.runs.names import earlier_evaluation_file, evaluation_file
+from transgan.runs.report import latex_row
 
 
 @pytest.fixture
@@ -33,11 +33,20 @@ FEW = ["metrics=fast", "extractor=pixels", "bounds=false", "device=cpu", "num_sa
 
 
 def test_evaluations_of_other_seeds_protocols_and_checkpoints_stay(inside, run):
-    for words in ([], ["seed=5"], ["seed=6"], ["psi=0.5"], ["ema=false"], ["checkpoint=last"], ["blocks=2"], ["seed=5"]):
+    for words in (
+        [],
+        ["seed=5"],
+        ["seed=6"],
+        ["psi=0.5"],
+        ["ema=false"],
+        ["checkpoint=last"],
+        ["blocks=2"],
+        ["seed=5"],
+    ):
         code, out, err = inside("evaluate", run, *FEW, *words)
         assert code == 0, err
     found = [json.loads(path.read_text())["protocol"] for path in (run / "evaluations").iterdir()]
-    assert len(found) == 7                                          # the last is the second again
+    assert len(found) == 7  # the last is the second again
     assert sorted(protocol["seed"] for protocol in found) == [0, 0, 0, 0, 0, 5, 6]
 
 
@@ -106,7 +115,10 @@ def test_suffixes_are_honoured(sampled, tmp_path):
         (["to=grid", "columns=-3"], "columns=-3: it takes a whole number"),
         (["to=npz", "out=x.png"], "out=x.png: its name must end in .npz"),
         (["to=npz", "out=x"], "out=x: its name must end in .npz"),
-        (["to=png", "out=x.png"], "out=x.png: this is for a folder of files, and the name is that of a file; leave .png out"),
+        (
+            ["to=png", "out=x.png"],
+            "out=x.png: this is for a folder of files, and the name is that of a file; leave .png out",
+        ),
         (["to=png", "out=x.jpg", "seeds=7"], "leave .jpg out, or write one picture of all with to=grid"),
         (["to=png", "out=runs/digits/config.yaml"], "it is a file, and this is for a folder"),
         (["to=jpg"], "to=jpg: it takes png, grid or npz"),
@@ -139,6 +151,6 @@ def test_a_latex_row_escapes_what_a_name_may_hold():
         "% fd_pixels"
     )
     assert rows("plain", {"fd_pixels": {"std": 0.5}}) == r"plain & 1.25 $\pm$ 0.5 \\  % fd_pixels"
-    for sign in "&%$#_{}~^\\":                                      # each by itself, once, and nothing of it left over
+    for sign in "&%$#_{}~^\\":  # each by itself, once, and nothing of it left over
         written = rows(f"a{sign}b").split(" & 1.25")[0]
         assert written not in (f"a{sign}b", "ab") and written.startswith("a\\") and written.endswith("b")

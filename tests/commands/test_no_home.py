@@ -29,11 +29,15 @@ def homeless(monkeypatch, tmp_path):
 def test_every_command(inside, homeless, pictures, tiny_folder, tmp_path):
     """The cache is in the folder for temporary files, and nothing is written to a folder named ~."""
     pictures(tmp_path / "in")
-    for words in (["train", "in", *tiny_folder, *JUDGED, "data.in_memory=false", "logger=tensorboard"],
-                  ["train", "in", *tiny_folder, *JUDGED, "data.in_memory=false", "logger=tensorboard", "kimg=0.064"],
-                  ["evaluate", "runs/folder", "device=cpu"], ["sample", "runs/folder", "to=grid"],
-                  ["summary", "runs/folder"], ["train", "config=runs/folder/config.yaml", "name=again"],
-                  ["compare", "runs/folder", "runs/again", "num_samples=16"]):
+    for words in (
+        ["train", "in", *tiny_folder, *JUDGED, "data.in_memory=false", "logger=tensorboard"],
+        ["train", "in", *tiny_folder, *JUDGED, "data.in_memory=false", "logger=tensorboard", "kimg=0.064"],
+        ["evaluate", "runs/folder", "device=cpu"],
+        ["sample", "runs/folder", "to=grid"],
+        ["summary", "runs/folder"],
+        ["train", "config=runs/folder/config.yaml", "name=again"],
+        ["compare", "runs/folder", "runs/again", "num_samples=16"],
+    ):
         code, out, err = inside(*words)
         assert code == 0, (words, out, err)
     kept = tmp_path / "temporary" / f"transgan-{os.getuid()}"

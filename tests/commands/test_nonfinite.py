@@ -24,7 +24,10 @@ def test_never_finite(inside, words, tmp_path, monkeypatch):
     assert code == 2, out + err
     assert "Traceback" not in err
     assert err.count("\n") == 1
-    assert "training stopped: 3 steps of the discriminator in a row had no finite gradient" in err and "nothing was saved yet; the same command begins anew" in err
+    assert (
+        "training stopped: 3 steps of the discriminator in a row had no finite gradient" in err
+        and "nothing was saved yet; the same command begins anew" in err
+    )
     assert "algorithm.generator_lr.start" in err
     assert not list(tmp_path.rglob("*.ckpt"))
 

@@ -18,7 +18,7 @@ def execute(tmp_path, monkeypatch, transgan_process):
         for key, value in (transgan_process.environment | environment).items():
             monkeypatch.setenv(key, value)
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-        assert not any(cell.get("outputs") for cell in notebook.cells)      # it is kept without them
+        assert not any(cell.get("outputs") for cell in notebook.cells)  # it is kept without them
         where = {"metadata": {"path": str(tmp_path)}}
         NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

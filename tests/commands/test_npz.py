@@ -46,12 +46,12 @@ def evaluated(inside, files):
 def test_images_against_images_and_against_their_statistics(evaluated):
     images = evaluated("made.npz", "against=real.npz")
     assert images["protocol"]["num_real"] == 300 and "file" not in images["protocol"]["reference"]
-    assert "kd_pixels" in images["metrics"]                                     # which needs images
+    assert "kd_pixels" in images["metrics"]  # which needs images
     moments = evaluated("made.npz", "against=moments.npz", "num_real=300")
     assert moments["metrics"]["fd_pixels"] == pytest.approx(images["metrics"]["fd_pixels"], rel=1e-9)
     single = evaluated("made.npz", "against=single.npz")
     assert single["metrics"]["fd_pixels"] == pytest.approx(images["metrics"]["fd_pixels"], rel=1e-5)
-    asked_for = evaluated("made.npz", "against=real.npz", "num_real=300")       # its mu and sigma, which are others
+    asked_for = evaluated("made.npz", "against=real.npz", "num_real=300")  # its mu and sigma, which are others
     assert asked_for["metrics"]["fd_pixels"] == pytest.approx(images["metrics"]["fd_pixels"] + 192, rel=0.2)
     assert asked_for["protocol"]["reference"]["file"] == "real.npz"
 
@@ -67,9 +67,11 @@ def test_what_sample_writes_is_read(inside, judged, tmp_path):
         assert code == 0, err
         numbers.append(json.loads((tmp_path / "found.json").read_text()))
     assert numbers[0]["metrics"] == numbers[1]["metrics"]
-    assert inside("evaluate", "made.npz", "data=digits", "extractor=classifier", "extractor.steps=50", *words[2:])[0] == 0
+    assert (
+        inside("evaluate", "made.npz", "data=digits", "extractor=classifier", "extractor.steps=50", *words[2:])[0] == 0
+    )
     (file,) = tmp_path.glob("made.npz.*.evaluation.json")
-    assert "accuracy_classifier" in json.loads(file.read_text())["metrics"]     # its classes are those of the data
+    assert "accuracy_classifier" in json.loads(file.read_text())["metrics"]  # its classes are those of the data
     code, out, err = inside("evaluate", run, "against=made.npz", "extractor=pixels", "bounds=false", "num_samples=50")
     assert code == 0 and "made.npz: 60 images, 10 classes" in out, err
 
@@ -86,9 +88,17 @@ def test_statistics_that_cannot_be(refused, files):
         ({"mu": mean, "sigma": cov, "n": 0}, [], "n in bad.npz is 0: it takes a whole number of images, 2 or more"),
         ({"mu": mean, "sigma": cov, "n": np.nan}, [], "n in bad.npz is nan"),
         ({"mu": mean, "sigma": cov, "n": 400}, ["num_real=401"], "itself says that it was made of 400 images"),
-        ({"mu": mean, "sigma": cov}, ["num_real=100"], "has a rank of 192 or more, and that of 100 images is 99 at most"),
+        (
+            {"mu": mean, "sigma": cov},
+            ["num_real=100"],
+            "has a rank of 192 or more, and that of 100 images is 99 at most",
+        ),
         ({"mu": mean, "sigma": -cov, "n": 400}, [], "sigma in bad.npz is not positive semi-definite"),
-        ({"mu": mean, "sigma": cov - 0.01 - 0.2 * cov[::-1] - 0.9 * np.diag(mean + 1), "n": 400}, [], "not positive semi-"),
+        (
+            {"mu": mean, "sigma": cov - 0.01 - 0.2 * cov[::-1] - 0.9 * np.diag(mean + 1), "n": 400},
+            [],
+            "not positive semi-",
+        ),
         ({"images": noise(9, 0)}, ["num_real=9"], "no arrays mu and sigma.*images.*leave num_real= out"),
         ({"images": noise(9, 0) / 255}, [], "images in bad.npz is float64"),
     ]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.commands import sources
 from transgan.commands.sample import choose_labels
+from transgan.config.compose import compose
 from transgan.errors import UserError
-from transgan.overrides import compose
+from transgan.runs import images
 
 
 class Module:
@@ -88,7 +88,9 @@ def pictures_of(folder, names):
     ],
 )  # fmt: skip
 def test_several_pictures(tmp_path, monkeypatch, words, says):
-    pictures_of(tmp_path, [f"{folder}/{i}.png" for folder in ("cats", "dogs", "birds") for i in range(1, 5)] + ["1.png"])
+    pictures_of(
+        tmp_path, [f"{folder}/{i}.png" for folder in ("cats", "dogs", "birds") for i in range(1, 5)] + ["1.png"]
+    )
     with zipfile.ZipFile(tmp_path / "cats.zip", "w") as archive:
         archive.write(tmp_path / "1.png", "1.png")
     monkeypatch.chdir(tmp_path)
@@ -134,7 +136,7 @@ def work(trained, tmp_path):
 def test_what_cannot_be_known_is_asked_for_in_the_words_of_the_command(tmp_path, key, says):
     Image.fromarray(np.eye(8, dtype=np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=f"say what is white by data.white=1.*{says}"):
-        sources.pictures(tmp_path, 8, 1, key)
+        images.pictures(tmp_path, 8, 1, key)
 
 
 def test_a_run_goes_on_with_the_same_images_elsewhere(work, inside, tmp_path):
@@ -202,7 +204,7 @@ def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
 def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
     from omegaconf import OmegaConf
 
-    from transgan.commands.subjects import Pictures
+    from transgan.runs.targets import Pictures
 
     (tmp_path / "b" / "x").mkdir(parents=True)
     for i in range(2):

@@ -34,7 +34,13 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, more):
     assert (np.load(tmp_path / "two.npz")["images"] == images[[4, 7]]).all()
     assert inside("sample", run, "complete=heldout", "seeds=0-3", "to=grid", "top_k=3", "psi=0.8")[0] == 0
     code, out, err = inside(
-        "evaluate", run, "metrics=fast", "extractor=pixels", "bounds=false", "num_samples=64", f"out={tmp_path}/all.json"
+        "evaluate",
+        run,
+        "metrics=fast",
+        "extractor=pixels",
+        "bounds=false",
+        "num_samples=64",
+        f"out={tmp_path}/all.json",
     )
     assert code == 0, out + err
     assert json.loads((tmp_path / "all.json").read_text())["likelihood"]["num_real"] == 359

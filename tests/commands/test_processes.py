@@ -20,10 +20,28 @@ from transgan.callbacks.interval import Interval
 
 pytestmark = pytest.mark.slow
 PLAYING = Path(__file__).with_name("playing.py")
-EPS = ["optimizer.eps=1.0e-3"]        # else Adam makes much of the last bit of small gradients
-ADA = ["augmentation=shift", "holdout=0.2", "adaptive=heldout_gap", "adaptive.kimg=0.1", "adaptive.every=2",
-       "adaptive.target=-1000"]       # the held-out images are shared out, too
-EQUAL = ("kimg", "augment", "loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "generator_lr")
+EPS = ["optimizer.eps=1.0e-3"]  # else Adam makes much of the last bit of small gradients
+ADA = [
+    "augmentation=shift",
+    "holdout=0.2",
+    "adaptive=heldout_gap",
+    "adaptive.kimg=0.1",
+    "adaptive.every=2",
+    "adaptive.target=-1000",
+]  # the held-out images are shared out, too
+EQUAL = (
+    "kimg",
+    "augment",
+    "loss_d",
+    "loss_g",
+    "d_real",
+    "d_fake",
+    "r1",
+    "r2",
+    "grad_norm_d",
+    "grad_norm_g",
+    "generator_lr",
+)
 LENGTH = ["metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num_samples=100", "kimg=0.16",
           "evaluate_every=0.08", "log_every=0.032", "checkpoint_every=0.16"]  # fmt: skip
 WAYS = ("devices", "ddp", "torchrun", "srun")
@@ -86,11 +104,27 @@ def runs(transgan_process, srun, words, tmp_path_factory):
         else:
             program = [sys.executable, "-m", "transgan"]
             if way == "torchrun":
-                program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
-                           str(free_port()), "-m", "transgan"]
+                program = [
+                    sys.executable,
+                    "-m",
+                    "torch.distributed.run",
+                    "--nproc-per-node",
+                    "2",
+                    "--master-port",
+                    str(free_port()),
+                    "-m",
+                    "transgan",
+                ]
             more = {"devices": ["trainer.devices=2"], "ddp": ["trainer=ddp", "trainer.accelerator=cpu"]}.get(way, [])
-            done = subprocess.run([*program, *words, *more], cwd=cwd, capture_output=True, text=True,
-                                  env=transgan_process.environment, timeout=300, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                [*program, *words, *more],
+                cwd=cwd,
+                capture_output=True,
+                text=True,
+                env=transgan_process.environment,
+                timeout=300,
+                stdin=subprocess.DEVNULL,
+            )
             assert done.returncode == 0, done.stderr
             out, err = done.stdout, done.stderr
         assert [path.name for path in (cwd / "runs").iterdir()] == ["digits"]
@@ -130,7 +164,7 @@ def test_metrics(runs, way):
         [json.loads(line) for line in (runs[n][0] / "metrics.jsonl").read_text().splitlines()] for n in ("one", way)
     )
     assert [line["kimg"] for line in one][:3] == [line["kimg"] for line in two][:3] == [0, 0.096, 0.16]
-    assert len(one) == len(two) == 4            # and the best once more, with fresh seeds
+    assert len(one) == len(two) == 4  # and the best once more, with fresh seeds
     for a, b in zip(one, two, strict=True):
         assert a["protocol"] == b["protocol"]
         for name, value in a["metrics"].items():
@@ -173,11 +207,16 @@ def test_a_main_process_that_is_killed(srun, words, tmp_path):
 
 def test_an_evaluation_that_fails_on_one(srun, words, tmp_path):
     """It is null and says why; with several blocks of seeds nobody waits for the next one."""
-    for rank, what, says in ((1, "cannot draw", "process 1 of 2: no images today"), (0, "cannot measure", "no numbers today")):
+    for rank, what, says in (
+        (1, "cannot draw", "process 1 of 2: no images today"),
+        (0, "cannot measure", "no numbers today"),
+    ):
         done = srun([*words, "metrics.blocks=2", f"name={rank}"], tmp_path, (rank, what))
         assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
         assert f"evaluation failed at 0 kimg: {says}\n" == done[0].err
-        lines = [json.loads(line) for line in (tmp_path / "runs" / str(rank) / "metrics.jsonl").read_text().splitlines()]
+        lines = [
+            json.loads(line) for line in (tmp_path / "runs" / str(rank) / "metrics.jsonl").read_text().splitlines()
+        ]
         values = [line["metrics"]["fd_classifier"] for line in lines]
         assert values[0] is None and all(value > 0 for value in values[1:])
 
@@ -189,7 +228,7 @@ def test_a_port_that_is_taken(srun, words, tmp_path):
         port = str(taken.getsockname()[1])
         first, second = srun.start(words, tmp_path, MASTER_PORT=port)
         _, err = first.communicate(timeout=120)
-        second.kill()                   # it waits for five minutes, as for a slow machine
+        second.kill()  # it waits for five minutes, as for a slow machine
         second.communicate()
     assert first.returncode == 2 and f"MASTER_PORT={port} is taken by another program" in err and err.count("\n") == 1
 
@@ -231,8 +270,10 @@ def test_compiled_networks_larger_than_the_first_bucket(transgan_process, tmp_pa
     for name, more in (("one", []), ("two", ["trainer.devices=2"])):
         done = transgan_process(*words, *more, f"name={name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    one, two = (torch.load(tmp_path / "runs" / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-                for name in ("one", "two"))
+    one, two = (
+        torch.load(tmp_path / "runs" / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("one", "two")
+    )
     assert sum(value.nbytes for name, value in one.items() if name.startswith("discriminator")) > 2**20
     for name, value in one.items():
         assert (value - two[name]).abs().max() <= 1e-5, name
@@ -242,8 +283,8 @@ def test_compiled_networks_larger_than_the_first_bucket(transgan_process, tmp_pa
 def test_a_process_evaluates_where_its_strategy_computes(device, tmp_path):
     """The device of a second process is not the first one's, and no torch.device("cuda")."""
     asked = []
-    team = SimpleNamespace(rank=1, world_size=2, together=lambda: open(os.devnull))
-    watch = Evaluation(tmp_path, Interval(0.1, 1.0), None, lambda **how: asked.append(how), team, True, 1.0, None)
+    context = SimpleNamespace(rank=1, world_size=2, together=lambda: open(os.devnull))
+    watch = Evaluation(tmp_path, Interval(0.1, 1.0), None, lambda **how: asked.append(how), context, True, 1.0, None)
     trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)), is_global_zero=False)
     watch.setup(trainer, None, "fit")
     assert asked == [{"device": torch.device(device), "main": False}]

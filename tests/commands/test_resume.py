@@ -87,7 +87,7 @@ def test_killed_ten_times(killed, whole, assert_same_run):
 def test_signals_and_workers(transgan_process, words, whole, assert_same_run, tmp_path):
     """Ctrl-C and SIGTERM save; going on with another number of processes that read changes nothing."""
     run = tmp_path / "runs" / "digits"
-    rare = [word for word in words if not word.startswith("checkpoint_every")]      # only the signal makes it save
+    rare = [word for word in words if not word.startswith("checkpoint_every")]  # only the signal makes it save
     for number, workers in ((signal.SIGTERM, 2), (signal.SIGINT, 0)):
         process = transgan_process.start(*rare, f"num_workers={workers}", cwd=tmp_path)
         until_progress(process)

@@ -8,7 +8,7 @@ import threading
 import pytest
 import torch
 
-from transgan.metrics import Judge
+from transgan.metrics import Evaluator
 from transgan.training.adversarial import Adversarial
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
@@ -18,11 +18,11 @@ LENGTH = [
 ]  # fmt: skip
 MOMENTS = {     # what is done at that moment: (owner, name), and at which time it is called
     "before the first step: reading images": ("transgan.commands.train.training_data", 1),
-    "before the first step: features of real images": (Judge, "prepare", 1),
+    "before the first step: features of real images": (Evaluator, "prepare", 1),
     "before the first step: the first pictures": (Adversarial, "generate", 1),
-    "amid a step": (Adversarial, "descend", 6),             # of the discriminator's, and then of the generator's
+    "amid a step": (Adversarial, "step_optimizer", 6),             # of the discriminator's, and then of the generator's
     "while saving": (torch, "save", 1),
-    "while evaluating": (Judge, "measure", 2),
+    "while evaluating": (Evaluator, "measure", 2),
 }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_every_signal_at_every_moment(
     name = "Ctrl-C" if number == signal.SIGINT else number.name
     run = tmp_path / "runs" / "digits"
     if moment.startswith("before"):
-        if "pictures" in moment:        # training has begun, and ends after its first step
+        if "pictures" in moment:  # training has begun, and ends after its first step
             assert f"stopped at 0.032 kimg by {name} and saved" in out and images_seen(run) == 32
         else:
             assert f"stopped before the first step by {name}; nothing was saved yet" in err and images_seen(run) is None
@@ -119,7 +119,7 @@ def test_what_nohup_ignores_stays_ignored(inside, words, strike, tmp_path):
 
 
 def test_a_signal_at_the_last_step_of_a_run_that_is_done(inside, words, whole, strike, assert_same_run, tmp_path):
-    MOMENTS["amid the last step"] = (Adversarial, "descend", 16)
+    MOMENTS["amid the last step"] = (Adversarial, "step_optimizer", 16)
     strike("amid the last step", lambda: os.kill(os.getpid(), signal.SIGTERM))
     code, out, err = inside(*words)
     assert code == 0 and "done" in out and "stopped" not in out, err
@@ -127,7 +127,7 @@ def test_a_signal_at_the_last_step_of_a_run_that_is_done(inside, words, whole, s
 
 
 def test_a_signal_while_the_best_is_measured_again(inside, words, strike, tmp_path):
-    MOMENTS["after"] = ("transgan.commands.ending.measure_again", 1)
+    MOMENTS["after"] = ("transgan.runs.ending.measure_again", 1)
     strike("after", lambda: os.kill(os.getpid(), signal.SIGTERM))
     code, out, err = inside(*words, "evaluate_at_start=false")
     run = tmp_path / "runs" / "digits"
@@ -149,7 +149,7 @@ def test_slurm_is_asked_to_start_the_job_again(
     programs = tmp_path / "bin"
     programs.mkdir()
     if answers is not None:
-        (programs / "scontrol").write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/asked\n{answers}\n")
+        (programs / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n{answers}\n')
         (programs / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     for name, value in (("JOB_ID", "80"), ("ARRAY_JOB_ID", "77"), ("ARRAY_TASK_ID", "3"), ("NTASKS", "1")):
@@ -165,6 +165,7 @@ def test_slurm_is_asked_to_start_the_job_again(
 
 def test_a_step_without_a_finite_gradient_just_before(inside, words, whole, strike, monkeypatch, tmp_path):
     """It is saved all the same, and counts on."""
+
     def act():
         os.kill(os.getpid(), signal.SIGTERM)
         monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_, **__: torch.tensor(float("nan")))

@@ -23,8 +23,9 @@ def test_an_output_that_cannot_be_written_is_said(transgan_process, tmp_path, wo
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
 def test_closed_streams_are_no_matter(transgan_process, tmp_path, closed):
     line = f"'{sys.executable}' -m transgan summary experiment=digits {closed}"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path,
-                          env=transgan_process.environment)
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, env=transgan_process.environment
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from transgan import trust
 from transgan.commands.summary import measure
-from transgan.overrides import groups
+from transgan.config.compose import groups
 
-SIZES = {   # resolution, parameters and GMAC of generator and discriminator, measured on the published code
+SIZES = {  # resolution, parameters and GMAC of generator and discriminator, measured on the published code
     "cifar10": (32, 83_312_495, 5.394, 10_210_400, 1.346),
     "stl10": (48, 168_466_623, 18.55, 10_341_536, 3.38),
     "church256": (256, 205_291_952, 101.0, 17_754_569, 32.0),
@@ -56,14 +56,14 @@ def test_a_run_is_counted_as_it_was_trained(inside, judged):
     code, out, err = inside("summary", judged[0], "json=true")
     assert code == 0, err
     found = json.loads(out)
-    assert found["num_classes"] == 10 and found["generator.parameters"] < 50_000        # narrower than the default
+    assert found["num_classes"] == 10 and found["generator.parameters"] < 50_000  # narrower than the default
 
 
 @pytest.mark.parametrize("group", ["generator", "discriminator"])
 def test_every_network_can_be_counted(group, inside):
     for name in groups()[group]:
         if name == "from_gpt":
-            continue                    # it has the shape of a run: test_from_gpt.py
+            continue  # it has the shape of a run: test_from_gpt.py
         size = 256 if "256" in name else 128 if "128" in name else 64 if "64" in name or name == "hybrid" else 32
         code, out, err = inside("summary", f"{group}={name}", f"resolution={size}", "channels=3", "json=true")
         assert code == 0, f"{name}: {err}"

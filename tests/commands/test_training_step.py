@@ -18,7 +18,7 @@ VARIANTS = {
     "directions": ["loss=least_squares", "penalty=jvp", *STILL],
 }
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
-SHORT = ["kimg=0.32", "log_every=0.064"]            # ten steps, the last of which is followed by the generator's
+SHORT = ["kimg=0.32", "log_every=0.064"]  # ten steps, the last of which is followed by the generator's
 
 
 def saved(run):

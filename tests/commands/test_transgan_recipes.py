@@ -29,12 +29,14 @@ def images(tmp_path_factory):
 @pytest.mark.parametrize("experiment", ["transgan_cifar10", "transgan_cifar10_official"])
 def test_it_trains_goes_on_exactly_and_is_measured(inside, images, tmp_path, experiment):
     words = [f"experiment={experiment}", f"data.path={images}", *NARROW]
-    for name, kimgs in {"whole": [0.064], "parts": [0.04, 0.064]}.items():      # cut off one step after a generator step
+    for name, kimgs in {"whole": [0.064], "parts": [0.04, 0.064]}.items():  # cut off one step after a generator step
         for kimg in kimgs:
             code, out, err = inside("train", *words, f"name={name}", f"kimg={kimg}")
             assert code == 0, err
-    whole, parts = (torch.load(tmp_path / "runs" / name / "checkpoints" / "last.ckpt", weights_only=True)
-                    for name in ("whole", "parts"))
+    whole, parts = (
+        torch.load(tmp_path / "runs" / name / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("whole", "parts")
+    )
     assert all(torch.equal(value, parts["state_dict"][name]) for name, value in whole["state_dict"].items())
     assert all(value.isfinite().all() for value in whole["state_dict"].values())
     assert whole["nonfinite"] == {"discriminator": 0, "generator": 0}

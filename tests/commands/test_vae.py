@@ -37,7 +37,9 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, experiment):
     whole, parts = (saved(tmp_path / "runs" / name) for name in ("whole", "parts"))
     assert parts["images_seen"] == whole["images_seen"] == 640
     assert all(torch.equal(value, parts["state_dict"][name]) for name, value in whole["state_dict"].items())
-    numbers = [[(line["kimg"], line["metrics"]) for line in lines(tmp_path / "runs" / name)] for name in ("whole", "parts")]
+    numbers = [
+        [(line["kimg"], line["metrics"]) for line in lines(tmp_path / "runs" / name)] for name in ("whole", "parts")
+    ]
     assert numbers[0] == numbers[1] and [kimg for kimg, _ in numbers[0]] == [0, 0.32, 0.64]
     assert lines(tmp_path / "runs" / "whole")[0]["protocol"]["likelihood"] == "bound, 1 draw"
 
@@ -65,11 +67,19 @@ def test_trained_sampled_evaluated_and_counted(inside, refused, tmp_path, experi
     assert "top_k=3: this run does not draw token by token" in refused("sample", run, "top_k=3")
     assert "cannot go on from a half" in refused("sample", run, "complete=heldout")
     code, out, err = inside(
-        "evaluate", run, "metrics=fast", "extractor=pixels", "bounds=false", "num_samples=64", f"out={tmp_path}/all.json"
+        "evaluate",
+        run,
+        "metrics=fast",
+        "extractor=pixels",
+        "bounds=false",
+        "num_samples=64",
+        f"out={tmp_path}/all.json",
     )
     assert code == 0, out + err
     found = json.loads((tmp_path / "all.json").read_text())["likelihood"]
-    assert found["likelihood"] == "bound, 1 draw" and found["bits_per_dim_heldout"] == pytest.approx(held_out[-1], rel=1e-5)
+    assert found["likelihood"] == "bound, 1 draw" and found["bits_per_dim_heldout"] == pytest.approx(
+        held_out[-1], rel=1e-5
+    )
     code, out, err = inside("summary", run, "json=true")
     assert code == 0, err
     size = sum(v.numel() for n, v in saved(run)["state_dict"].items() if n.startswith("network."))
@@ -81,10 +91,13 @@ def test_trained_sampled_evaluated_and_counted(inside, refused, tmp_path, experi
     [
         (["autoencoder.num_latents=0"], "autoencoder.num_latents=0: it takes a whole number, 1 to"),
         (["autoencoder.observation.levels=16"], "autoencoder.observation.levels=16: the images have 17 pixel values"),
-        (["autoencoder.observation.components=0"], "autoencoder.observation.components=0: it takes a whole number, 1 to"),
+        (
+            ["autoencoder.observation.components=0"],
+            "autoencoder.observation.components=0: it takes a whole number, 1 to",
+        ),
         (["autoencoder.encoder.dim=[4,4,4,4,4]"], "autoencoder.encoder.dim asks to halve 8 px 4 times"),
         (["algorithm.free_bits=-1.0"], "algorithm.free_bits=-1.0: it takes a number from 0"),
-        (["algorithm.bound_draws=0"], "algorithm.bound_draws=0: it takes a whole number, 1 to"),
+        (["algorithm.bound_samples=0"], "algorithm.bound_samples=0: it takes a whole number, 1 to"),
         (["tokens=pixels"], "tokens=pixels: this algorithm (Variational) has no tokens"),
         (["autoencoder=vae"], "autoencoder=vae: there is no such autoencoder"),
     ],

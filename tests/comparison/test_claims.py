@@ -26,7 +26,7 @@ def test_the_interval_holds_the_truth_19_times_of_20():
     for _ in range(2000):
         low, high = welch([draw.gauss(5, 1) for _ in range(3)], [draw.gauss(4, 1) for _ in range(3)])
         inside += low <= 1 <= high
-    assert 0.94 <= inside / 2000 <= 0.98                    # Welch is a little careful with three of each
+    assert 0.94 <= inside / 2000 <= 0.98  # Welch is a little careful with three of each
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_interval_holds_the_truth_19_times_of_20():
         ([2.0, 2.1, 1.9], [1.0, 1.1, 0.9], "higher", HOLDS),
         ([1.0, 1.1, 0.9], [2.0, 2.1, 1.9], "higher", FAILS),
         ([1.0, 3.0, 2.0], [1.5, 2.5, 2.2], "lower", UNDECIDED),
-        ([1.0], [2.0], "lower", UNDECIDED),                 # one seed says nothing about spread
+        ([1.0], [2.0], "lower", UNDECIDED),  # one seed says nothing about spread
         ([1.0, 1.0], [1.0, 1.0], "lower", UNDECIDED),
         ([1.0, 1.0], [2.0, 2.0], "lower", HOLDS),
     ],
@@ -79,5 +79,7 @@ def test_one_table_with_a_sentence_for_each_pair():
     claims = {"one": {"says": "It expresses more", "tests": [test]}}
     found = judged(claims, lambda system, budget, metric: numbers[system])
     *_, row = claims_table(found, claims, str.upper)
-    assert row.startswith("| It expresses more | **undecided** | GPT holds against RNN (bits, images: 1 against 2, -1, 95 % ")
+    assert row.startswith(
+        "| It expresses more | **undecided** | GPT holds against RNN (bits, images: 1 against 2, -1, 95 % "
+    )
     assert row.endswith("<br>without numbers: GAN (images) |")

@@ -39,8 +39,13 @@ def run(tmp_path):
         )  # fmt: skip
         lines = [f"{i + 1},{99 * (i + 1)},{speed}" for i, speed in enumerate(speeds)]
         (folder / "stats.csv").write_text("\n".join(["kimg,seconds,images_per_second", *lines]) + "\n")
-        points = [{"kimg": i + 1, "seconds": 0, "metrics": {"fd": value}, "protocol": {"id": "aa"}} for i, value in enumerate(fd)]
-        points.append({"kimg": len(fd), "seconds": 0, "metrics": {"fd": 99}, "protocol": {"id": "aa", "checkpoint": "best.ckpt"}})
+        points = [
+            {"kimg": i + 1, "seconds": 0, "metrics": {"fd": value}, "protocol": {"id": "aa"}}
+            for i, value in enumerate(fd)
+        ]
+        points.append(
+            {"kimg": len(fd), "seconds": 0, "metrics": {"fd": 99}, "protocol": {"id": "aa", "checkpoint": "best.ckpt"}}
+        )
         (folder / "metrics.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
         return Record(folder, name, "images", 0)
 
@@ -48,7 +53,7 @@ def run(tmp_path):
 
 
 def test_seconds_are_those_of_training_alone(run):
-    record = run("a", [100, 200, 400])                  # 1 kimg each: 10, 5 and 2.5 seconds
+    record = run("a", [100, 200, 400])  # 1 kimg each: 10, 5 and 2.5 seconds
     assert record.seconds == pytest.approx(17.5)
     assert record.kimg == 3
     assert record.images_per_second == pytest.approx(3000 / 17.5)
@@ -60,7 +65,7 @@ def test_pretraining_is_paid_for(run):
     record = run("gan", [100, 200], fd=[4.0, 2.0])
     record.before = before
     assert record.kimg == 4 and record.seconds == pytest.approx(17) and record.own_kimg == 2
-    assert record.images_per_second == pytest.approx(2000 / 15)         # its own
+    assert record.images_per_second == pytest.approx(2000 / 15)  # its own
     assert [(p.kimg, pytest.approx(p.seconds), p.value) for p in record.curve("fd")] == [(3, 12, 4.0), (4, 17, 2.0)]
 
 
@@ -95,7 +100,11 @@ def test_likelihoods_of_other_levels(run):
     def network(levels, part="tokens"):
         return {"network": {part: {"levels": levels}}}
 
-    gan, gpt, vae = run("gan", [9]), run("gpt", [9], algorithm=network(17)), run("vae", [9], algorithm=network(17, "observation"))
+    gan, gpt, vae = (
+        run("gan", [9]),
+        run("gpt", [9], algorithm=network(17)),
+        run("vae", [9], algorithm=network(17, "observation")),
+    )
     assert mixed([gan, gpt, vae]) == []
     (sentence,) = mixed([gan, gpt, vae, run("other", [9], algorithm=network(256))])
     assert "/gpt and " in sentence and "differ in the levels a pixel has in their likelihoods: 17 and 256" in sentence
@@ -103,7 +112,14 @@ def test_likelihoods_of_other_levels(run):
 
 def test_columns_and_cells(run, tmp_path):
     record = run("a", [100])
-    record.metrics = {"fd_x": 1.0, "fd_x_heldout": 2.0, "kd_x": 3.0, "cs_x_std": 4.0, "recall_x": 0.5, "bad": float("nan")}
+    record.metrics = {
+        "fd_x": 1.0,
+        "fd_x_heldout": 2.0,
+        "kd_x": 3.0,
+        "cs_x_std": 4.0,
+        "recall_x": 0.5,
+        "bad": float("nan"),
+    }
     assert shown_metrics([record], "fd_x") == ["fd_x_heldout", "fd_x", "recall_x", "bad"]
     assert values([record], "recall_x") == [0.5] and values([record], "bad") == [] and values([record], "kimg") == [1.0]
     assert spread([1.0, 2.0, 3.0]) == "2 ± 1" and spread([0.5]) == "0.5" and spread([]) == "–"
@@ -112,7 +128,22 @@ def test_columns_and_cells(run, tmp_path):
     assert relative(tmp_path / "runs" / "a", tmp_path / "out") == "../runs/a"
 
 
-NAMES = ["=cmd|'/c calc'!A0", "+1", "-2", "@sum(a1)", "\tx", " =x", "a,b", 'say "a"', "two\nlines", "a|b", "<b>", "*x*", "a`b", "\\|"]
+NAMES = [
+    "=cmd|'/c calc'!A0",
+    "+1",
+    "-2",
+    "@sum(a1)",
+    "\tx",
+    " =x",
+    "a,b",
+    'say "a"',
+    "two\nlines",
+    "a|b",
+    "<b>",
+    "*x*",
+    "a`b",
+    "\\|",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -89,7 +89,7 @@ def test_another_content_is_another(pictures):
     base = Folder(pictures, 8, 3, in_memory=False).fingerprint
     file = pictures / "b" / "8.bmp"
     times, data = file.stat(), bytearray(file.read_bytes())
-    data[100] ^= 255                                    # the size stays, and the time is put back
+    data[100] ^= 255  # the size stays, and the time is put back
     file.write_bytes(data)
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert Folder(pictures, 8, 3, in_memory=False).fingerprint != base
@@ -117,8 +117,8 @@ def test_what_earlier_versions_kept_of_a_stream_is_known(pictures, tmp_path):
 
 def test_not_every_start_reads_all_of_a_stream(pictures, monkeypatch):
     monkeypatch.setattr("transgan.data.dataset.in_order", lambda *_: pytest.fail("read again"))
-    first = Folder(pictures, 8, 3, in_memory=False)             # found while the files were checked
-    again = Folder(pictures, 8, 3, in_memory=False)             # remembered
+    first = Folder(pictures, 8, 3, in_memory=False)  # found while the files were checked
+    again = Folder(pictures, 8, 3, in_memory=False)  # remembered
     assert again.fingerprint == first.fingerprint
 
 
@@ -134,7 +134,7 @@ def test_a_source_that_cannot_tell_whether_it_changed_is_read_every_time():
         def __init__(self, last):
             super().__init__("source", 8, 1)
             pixels = np.zeros((600, 8, 8), np.uint8)
-            pixels[598] = last                          # not among the 256 that are looked at
+            pixels[598] = last  # not among the 256 that are looked at
             self.take(pixels, [0] * 600, [], in_memory=False)
 
     assert Source(1).earlier_fingerprint == Source(2).earlier_fingerprint

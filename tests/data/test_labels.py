@@ -87,7 +87,9 @@ def test_parts_and_an_image_outside_of_them(tmp_path):
     assert data.class_names == ["a", "b"] and "Left out outside of them 1, test 1" in data.describe()
 
 
-@pytest.mark.parametrize("folders", [["train", "car", "bus"], ["trains", "planes"], ["test tube", "beaker"], ["valley", "hill"]])
+@pytest.mark.parametrize(
+    "folders", [["train", "car", "bus"], ["trains", "planes"], ["test tube", "beaker"], ["valley", "hill"]]
+)
 def test_classes_that_only_sound_like_parts(tmp_path, folders):
     data = both(tree(tmp_path / "p", [f"{folder}/1.png" for folder in folders]))
     assert data.class_names == sorted(folders) and "Left out" not in data.describe()
@@ -146,7 +148,7 @@ def test_folders_that_are_no_classes(tmp_path, names, says):
 @pytest.mark.parametrize(
     "names",
     [
-        ["00000/00000_00001.png", "00001/00000_00001.png"],         # traffic signs
+        ["00000/00000_00001.png", "00001/00000_00001.png"],  # traffic signs
         ["00000/1.png", "00001/2.png"],
         ["0/1.png", "1/2.png"],
         ["n01440764/1.png", "n02084071/2.png"],
@@ -165,14 +167,22 @@ def stylegan(folder, labels, names=("00000/img00000000.png", "00000/img00000001.
 
 @pytest.mark.parametrize(
     "labels, names, numbers",
-    [([1, 0, 1], ["0", "1"], [1, 0, 1]), ([7, 7, 3], ["3", "7"], [1, 1, 0]), (None, [], [0, 0, 0]), ([], [], [0, 0, 0])],
+    [
+        ([1, 0, 1], ["0", "1"], [1, 0, 1]),
+        ([7, 7, 3], ["3", "7"], [1, 1, 0]),
+        (None, [], [0, 0, 0]),
+        ([], [], [0, 0, 0]),
+    ],
 )
 def test_dataset_json(tmp_path, labels, names, numbers):
     folder = stylegan(tmp_path / "p", labels) if labels != [] else stylegan(tmp_path / "p", [[0.1], [0.2], [0.3]])
     data = both(folder)
     assert data.class_names == names and data.labels.tolist() == numbers and data.ignored == 0
     assert ("by dataset.json" if names else "dataset.json names no classes") in data.describe()
-    assert both(folder, labels="none").num_classes == 0 and both(folder, labels="folders").class_names == ["00000", "00001"]
+    assert both(folder, labels="none").num_classes == 0 and both(folder, labels="folders").class_names == [
+        "00000",
+        "00001",
+    ]
 
 
 def test_dataset_json_in_the_folder_that_all_share(tmp_path):
@@ -244,7 +254,9 @@ def test_folders_without_an_image(tmp_path, names, empty):
 
 def test_no_folder_is_called_empty_that_may_be_so(tmp_path):
     assert "No image" not in Folder(tree(tmp_path, ["1.png", "notes/x.txt", "more/"]), 8, 1).describe()
-    assert "No image" not in Folder(tree(tmp_path / "deep", ["a/1.png", "b/2.png", "a/x/", "a/y/z.txt"]), 8, 1).describe()
+    assert (
+        "No image" not in Folder(tree(tmp_path / "deep", ["a/1.png", "b/2.png", "a/x/", "a/y/z.txt"]), 8, 1).describe()
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,14 +293,15 @@ def frames(count):
 
 
 @pytest.mark.parametrize(
-    "form, suffix", [("TIFF", "tif"), ("GIF", "gif"), ("WEBP", "webp"), ("PNG", "png"), ("MPO", "jpg"), ("AVIF", "avif")]
+    "form, suffix",
+    [("TIFF", "tif"), ("GIF", "gif"), ("WEBP", "webp"), ("PNG", "png"), ("MPO", "jpg"), ("AVIF", "avif")],
 )
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_the_first_of_several_pages_is_taken_and_said(tmp_path, form, suffix, in_memory):
     first, *others = [frame.convert("RGB") if form in ("WEBP", "MPO", "AVIF") else frame for frame in frames(5)]
     first.save(tmp_path / f"stack.{suffix}", form, save_all=True, append_images=others)
     frames(1)[0].save(tmp_path / "one.bmp")
-    for _ in range(2):                              # the second time, what was found is remembered
+    for _ in range(2):  # the second time, what was found is remembered
         data = Folder(tmp_path, 8, 1, in_memory=in_memory)
         said = f"1 file of several pages or frames (stack.{suffix} 5): the first of each is taken, 4 are not."
         assert said in data.describe() and len(data) == 2

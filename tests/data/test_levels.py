@@ -59,7 +59,7 @@ def test_the_brightest_of_all_files_decides_for_the_darkest(tmp_path, suffix, hi
     assert data.images[1].max() == round(high * 255 / white)
     assert (said is None and "white" not in data.describe()) or said in data.describe()
     alone = Folder(put(tmp_path / "alone", DARK, suffix=suffix), 8, 1)
-    assert alone.levels.integer == 255                              # the same file, in another set
+    assert alone.levels.integer == 255  # the same file, in another set
 
 
 def test_what_a_pgm_says_needs_no_others(tmp_path):
@@ -89,8 +89,8 @@ def test_floats(tmp_path, arrays, white, said):
 @pytest.mark.parametrize(
     "arrays, kind, suffix",
     [
-        ([np.eye(8), np.eye(8)], np.float32, "tif"),                # masks, or two dark frames of 255
-        ([DARK / 10, DARK / 9], np.float32, "tif"),                 # up to 4.4
+        ([np.eye(8), np.eye(8)], np.float32, "tif"),  # masks, or two dark frames of 255
+        ([DARK / 10, DARK / 9], np.float32, "tif"),  # up to 4.4
         ([np.eye(8), 1 - np.eye(8)], np.uint16, "png"),
     ],
 )
@@ -176,4 +176,4 @@ def test_alpha_of_sixteen_bits_beside_colour_of_twelve():
 
 def test_bits_that_files_name_count_where_the_numbers_fit():
     assert decide([Facts("integer", 900.0, False, 0, 12)])[0].integer == 4095
-    assert decide([Facts("integer", 65520.0, False, 0, 12)])[0].integer == 65535    # moved up, as PNG wants it
+    assert decide([Facts("integer", 65520.0, False, 0, 12)])[0].integer == 65535  # moved up, as PNG wants it

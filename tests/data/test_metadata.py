@@ -57,7 +57,7 @@ def with_tag(tag, kind, count, raw):
     return data[:4] + pointer + data[8:] + struct.pack("<H", len(entries)) + b"".join(entries) + b"\0" * 4
 
 
-TURN = (0x0112, 3, 1, b"\x06\0\0\0")                # orientation 6: a quarter clockwise
+TURN = (0x0112, 3, 1, b"\x06\0\0\0")  # orientation 6: a quarter clockwise
 LARGE = zlib.compress(b"x" * (PngImagePlugin.MAX_TEXT_CHUNK + 10))
 GOOD = {
     "png, checksum of a text": with_chunk(chunk(b"tEXt", b"Comment\0hello", crc=1)),
@@ -96,7 +96,8 @@ def test_pixels_beside_bad_metadata(name):
 
 
 JPEG = {
-    "jfif cut short": [(0xE0, b"JFIF\0")], "adobe marker cut short": [(0xEE, b"Adobe")],
+    "jfif cut short": [(0xE0, b"JFIF\0")],
+    "adobe marker cut short": [(0xEE, b"Adobe")],
     "both, and an odd one": [(0xE0, b"JFIF\0\1"), (0xEE, b"Adobe\0d"), (0xE2, b"MPF\0junk")],
     "multi-picture index that is none": [(0xE2, b"MPF\0nonsense")],
     "multi-picture index beyond the end": [(0xE2, b"MPF\0II*\0" + struct.pack("<LHHHLL", 8, 1, 45057, 4, 1, 9))],
@@ -124,11 +125,11 @@ def test_jpeg_beside_bad_metadata(name):
     "entries",
     [
         [TURN],
-        [(0x0110, 3, 1, b"\x07\0\0\0"), TURN],                          # a camera's name as a number
+        [(0x0110, 3, 1, b"\x07\0\0\0"), TURN],  # a camera's name as a number
         [TURN, (0x011A, 2, 4, b"abc\0"), (0x011B, 9, 1, b"\xff\xff\xff\xff")],
         [TURN, (0x0128, 4, 1, b"\xff\xff\xff\xff")],
-        [TURN, (0x0132, 5, 1, struct.pack("<L", 10**8))],               # a date as a fraction beyond the end
-        [TURN, (0x8769, 4, 1, struct.pack("<L", 10**8))],               # the table of the camera beyond the end
+        [TURN, (0x0132, 5, 1, struct.pack("<L", 10**8))],  # a date as a fraction beyond the end
+        [TURN, (0x8769, 4, 1, struct.pack("<L", 10**8))],  # the table of the camera beyond the end
     ],
 )
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
@@ -173,8 +174,8 @@ def test_bad_pixels_are_refused(name):
 
 def test_a_transparent_part_of_a_turned_picture_turns_with_it():
     pixels = np.zeros((8, 8, 4), np.uint8)
-    pixels[:4, :, 3] = 255                          # black above, transparent below
-    block = exif((0x0112, 3, 1, b"\x03\0\0\0"))     # upside down
+    pixels[:4, :, 3] = 255  # black above, transparent below
+    block = exif((0x0112, 3, 1, b"\x03\0\0\0"))  # upside down
     data = saved("PNG", pixels, exif=block[6:])
     image = decode(data, 8, 1)[0][0]
     assert (image[:4] == 255).all() and (image[4:] == 0).all()

@@ -17,11 +17,15 @@ def saved(path, **arrays):
 @pytest.mark.parametrize(
     "arrays, channels, classes",
     [
-        ({"images": PIXELS}, 3, []),                                            # anybody's
-        ({"arr_0": PIXELS, "arr_1": np.arange(12) % 3}, 3, ["0", "1", "2"]),    # ADM's samples
-        ({"arr_0": PIXELS, "mu": np.zeros(4), "sigma": np.eye(4), "mu_s": np.zeros(2)}, 3, []),     # its references
+        ({"images": PIXELS}, 3, []),  # anybody's
+        ({"arr_0": PIXELS, "arr_1": np.arange(12) % 3}, 3, ["0", "1", "2"]),  # ADM's samples
+        ({"arr_0": PIXELS, "mu": np.zeros(4), "sigma": np.eye(4), "mu_s": np.zeros(2)}, 3, []),  # its references
         ({"images": PIXELS[..., 0]}, 1, []),
-        ({"images": PIXELS[..., :1], "labels": np.full(12, -1), "seeds": np.arange(12)}, 1, []),    # ours, without classes
+        (
+            {"images": PIXELS[..., :1], "labels": np.full(12, -1), "seeds": np.arange(12)},
+            1,
+            [],
+        ),  # ours, without classes
         ({"images": PIXELS, "labels": np.full(12, 1), "class_names": np.array(["ä b", "c"])}, 3, ["ä b", "c"]),
     ],
 )
@@ -57,7 +61,10 @@ EVIL = np.array([print] * 12, dtype=object)
         ({"images": PIXELS, "labels": np.arange(5)}, r"labels in .* is int64 of shape \(5,\)"),
         ({"images": PIXELS, "labels": np.linspace(0, 1, 12)}, "labels in .* is float64"),
         ({"images": PIXELS, "labels": np.arange(12) - 1}, "a whole number, 0 or more, for each of the 12 images"),
-        ({"images": PIXELS, "labels": np.arange(12), "class_names": np.array(["a"])}, "class_names .* are 1, .* up to 11"),
+        (
+            {"images": PIXELS, "labels": np.arange(12), "class_names": np.array(["a"])},
+            "class_names .* are 1, .* up to 11",
+        ),
         ({"images": PIXELS, "labels": EVIL}, "cannot be read as plain arrays"),
         ({"images": EVIL}, "holds no images"),
     ],
@@ -77,7 +84,7 @@ def test_files_that_are_none(tmp_path):
         with pytest.raises(ValueError, match="holds no images: .* nothing that can be read"):
             Npz(path)
     torn = bytearray(whole)
-    torn[-5000] ^= 255                                                            # a pixel, as its checksum tells
+    torn[-5000] ^= 255  # a pixel, as its checksum tells
     path.write_bytes(torn)
     with pytest.raises(ValueError, match="cannot be read as plain arrays"):
         Npz(path)

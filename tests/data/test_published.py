@@ -22,8 +22,8 @@ def no_network(monkeypatch):
     def fail(*_, **__):
         raise OSError("no network in this test")
 
-    connect = socket.socket.connect         # between processes of one machine, as workers do, it may
-    local = lambda self, *place: connect(self, *place) if self.family == socket.AF_UNIX else fail()     # noqa: E731
+    connect = socket.socket.connect  # between processes of one machine, as workers do, it may
+    local = lambda self, *place: connect(self, *place) if self.family == socket.AF_UNIX else fail()  # noqa: E731
     monkeypatch.setattr(socket.socket, "connect", local)
     monkeypatch.setattr(socket, "create_connection", fail)
     monkeypatch.setattr(socket, "getaddrinfo", fail)
@@ -59,16 +59,18 @@ def test_celeba_splits_and_crop(celeba):
     for split, count in (("train", 3), ("valid", 1), ("test", 2), ("all", 6)):
         found[split] = CelebA(celeba, 89, split=split, download=False)
         assert len(found[split]) == count and found[split].num_classes == 0
-    assert found["train"].describe().startswith(
-        "celeba train: 3 images, no labels; 89x89 from 178x218, centre crop, Lanczos"
+    assert (
+        found["train"]
+        .describe()
+        .startswith("celeba train: 3 images, no labels; 89x89 from 178x218, centre crop, Lanczos")
     )
     image = Image.open(io.BytesIO(picture(2, (178, 218)))).crop((0, 20, 178, 198)).resize((89, 89), Image.LANCZOS)
     assert np.array_equal(found["train"].images[1].permute(1, 2, 0).numpy(), np.asarray(image))
     assert torch.equal(found["all"].images[[0, 2, 4]], found["train"].images)
     assert torch.equal(found["train"].heldout().images, found["test"].images) and found["all"].heldout() is None
-    assert (celeba / "celeba" / "img_align_celeba" / "000005.jpg").exists()         # unpacked once
+    assert (celeba / "celeba" / "img_align_celeba" / "000005.jpg").exists()  # unpacked once
     (celeba / "celeba" / "img_align_celeba.zip").unlink()
-    assert len(CelebA(celeba / "celeba", 8, download=False, limit=2)) == 2          # the folder itself will do
+    assert len(CelebA(celeba / "celeba", 8, download=False, limit=2)) == 2  # the folder itself will do
 
 
 def test_celeba_agrees_with_torchvision(celeba, monkeypatch):
@@ -101,7 +103,14 @@ def test_no_celeba_says_which_files_to_put_where(tmp_path, split, download):
     with pytest.raises(OSError) as error:
         CelebA(tmp_path / "faces", 64, split=split, download=download)
     message = str(error.value)
-    for word in (str(tmp_path / "faces"), "img_align_celeba.zip", "list_eval_partition.txt", "md5", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", "data=zip"):
+    for word in (
+        str(tmp_path / "faces"),
+        "img_align_celeba.zip",
+        "list_eval_partition.txt",
+        "md5",
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        "data=zip",
+    ):
         assert word in message
     assert "\n" not in message and not list((tmp_path / "faces").iterdir())
     with pytest.raises(ValueError, match="split=val is not possible"):
@@ -131,7 +140,7 @@ def test_imagenet(imagenet):
     assert heldout.name == "imagenet val" and len(heldout) == 3 and heldout.class_names == data.class_names
     part = ImageNet(imagenet, 32, limit=6, in_memory=False)
     assert part.labels.bincount().tolist() == [2, 2, 2] and part.class_names == data.class_names
-    assert len(part.heldout()) == 3                                     # what is held out is not cut
+    assert len(part.heldout()) == 3  # what is held out is not cut
 
 
 @pytest.mark.parametrize("train, split", [(True, "train"), (False, "val")])
@@ -159,11 +168,15 @@ def lsun(tmp_path):
 
 def test_lsun(lsun):
     data = Lsun(lsun, 32)
-    assert data.describe().startswith("lsun church_outdoor: 5 images, no labels; 32x32 from 64x48, centre crop, Lanczos")
+    assert data.describe().startswith(
+        "lsun church_outdoor: 5 images, no labels; 32x32 from 64x48, centre crop, Lanczos"
+    )
     names = sorted(hashlib.sha1(f"train {i}".encode()).hexdigest() for i in range(5))
     assert [name for name, _, _ in data.files] == names
     first = next(i for i in range(5) if hashlib.sha1(f"train {i}".encode()).hexdigest() == names[0])
-    image = Image.open(io.BytesIO(picture(first, (64, 48), "WEBP"))).crop((8, 0, 56, 48)).resize((32, 32), Image.LANCZOS)
+    image = (
+        Image.open(io.BytesIO(picture(first, (64, 48), "WEBP"))).crop((8, 0, 56, 48)).resize((32, 32), Image.LANCZOS)
+    )
     assert np.array_equal(data.images[0].permute(1, 2, 0).numpy(), np.asarray(image))
     assert data.heldout().describe().startswith("lsun church_outdoor val: 2 images")
     part = Lsun(lsun, 32, limit=3, in_memory=False)
@@ -173,12 +186,10 @@ def test_lsun(lsun):
 def test_workers_read_one_database(lsun):
     expected, data = Lsun(lsun, 16).images, Lsun(lsun, 16, in_memory=False)
     batches = [[i, (i + 2) % 5] for i in range(5)]
-    loader = DataLoader(
-        data, batch_sampler=batches, num_workers=2, collate_fn=as_is, multiprocessing_context="fork"
-    )
+    loader = DataLoader(data, batch_sampler=batches, num_workers=2, collate_fn=as_is, multiprocessing_context="fork")
     for indices, (images, _) in zip(batches, loader, strict=True):
         assert torch.equal(images, expected[indices])
-    copy = pickle.loads(pickle.dumps(data))                             # as a spawned worker gets it
+    copy = pickle.loads(pickle.dumps(data))  # as a spawned worker gets it
     assert torch.equal(copy.__getitems__([0, 4])[0], expected[[0, 4]])
     assert torch.equal(data.__getitems__([0, 4])[0], expected[[0, 4]])
 

@@ -116,9 +116,9 @@ def row(*values):
     return np.array(values).reshape(2, 2, *np.array(values).shape[1:])
 
 
-GRAY = row(0, 1000, 2048, 4095)                             # of 4095: 0, 62.27, 127.53, 255
+GRAY = row(0, 1000, 2048, 4095)  # of 4095: 0, 62.27, 127.53, 255
 TWELVE = [0, 62, 128, 255]
-DEEP = row(0, 1000, 32768, 65535)                           # of 65535: 0, 3.89, 127.5, 255
+DEEP = row(0, 1000, 32768, 65535)  # of 65535: 0, 3.89, 127.5, 255
 SIXTEEN = [0, 4, 128, 255]
 COLOURS = row([0, 65535, 1000], [65535, 0, 32768], [257, 514, 771], [65535, 65535, 65535])
 IN_COLOUR = [(0, 255, 4), (255, 0, 128), (1, 2, 3), (255, 255, 255)]
@@ -162,7 +162,10 @@ TABLE = {
     "tiff 12 in 16 colour": (tiff(COLOURS12, 16, ">", photometric=2), IN_COLOUR12),
     "tiff 16 colour in planes": (tiff(COLOURS, 16, ">", photometric=2, planar=2), IN_COLOUR),
     "tiff 12 colour in planes": (tiff(COLOURS12, 12, photometric=2, planar=2), IN_COLOUR12),
-    "tiff 8 colour in planes": (tiff(COLOURS >> 8, 8, photometric=2, planar=2), [tuple(c) for c in (COLOURS >> 8).reshape(4, 3).tolist()]),
+    "tiff 8 colour in planes": (
+        tiff(COLOURS >> 8, 8, photometric=2, planar=2),
+        [tuple(c) for c in (COLOURS >> 8).reshape(4, 3).tolist()],
+    ),
     "tiff 16 alpha": (
         tiff(alpha(COLOURS, 65535, 65535, 0, 65535), 16, photometric=2, extra=(2,)),
         [(0, 255, 4), (255, 0, 128), (255, 255, 255), (255, 255, 255)],
@@ -200,7 +203,8 @@ TABLE = {
     "png 16 interlaced": (png(DEEP, 16, interlaced=True), SIXTEEN),
     "png 16 colour interlaced": (png(COLOURS, 16, 2, interlaced=True), IN_COLOUR),
     "png 16 gray and alpha interlaced": (
-        png(alpha(DEEP, 65535, 65535, 0, 65535), 16, 4, interlaced=True), [0, 4, 255, 255]
+        png(alpha(DEEP, 65535, 65535, 0, 65535), 16, 4, interlaced=True),
+        [0, 4, 255, 255],
     ),
     "png 12 in 16 colour": (png(COLOURS12, 16, 2), IN_COLOUR12),
     "png 16 gray and alpha": (png(alpha(DEEP, 65535, 65535, 0, 65535), 16, 4), [0, 4, 255, 255]),
@@ -257,8 +261,10 @@ COLOUR = np.array([[[0, 10, 20], [30, 40, 50]], [[60, 70, 80], [90, 100, 1]]])
 ALPHA = np.array([[1, 0], [1, 0]])
 
 
-@pytest.mark.parametrize(("bits", "form", "white"), [(10, 1, 1023), (12, 1, 4095), (14, 1, 16383), (16, 1, 65535),
-                                                     (16, 2, 32767), (16, 3, 1), (32, 3, 1), (64, 3, 1)])
+@pytest.mark.parametrize(
+    ("bits", "form", "white"),
+    [(10, 1, 1023), (12, 1, 4095), (14, 1, 16383), (16, 1, 65535), (16, 2, 32767), (16, 3, 1), (32, 3, 1), (64, 3, 1)],
+)
 @pytest.mark.parametrize("planar", [1, 2])
 def test_alpha_is_opaque_at_its_own_white(bits, form, white, planar):
     colour = COLOUR / 100 * white

@@ -61,7 +61,7 @@ def test_windows_come_back_in_place():
     folded = pattern.fold(x)
     assert folded.shape == (2 * 6, 4, 3)
     assert torch.equal(pattern.unfold(folded), x)
-    assert torch.equal(folded[1], x[0, [2, 3, 8, 9]])       # the second window of the first row: columns 2, 3
+    assert torch.equal(folded[1], x[0, [2, 3, 8, 9]])  # the second window of the first row: columns 2, 3
 
 
 def test_heads_come_back_in_place_too():
@@ -118,7 +118,7 @@ def test_qk_norm_bounds_the_logits(monkeypatch):
     monkeypatch.setattr("torch.nn.functional.scaled_dot_product_attention", spy)
     x = 1e4 * torch.randn(2, 6, DIM)
     Attention(DIM, HEADS, qk_norm=True, rotary=Rotary(DIM // HEADS, (2, 3)))(x)
-    assert seen["logits"].abs().max() <= (DIM // HEADS) ** 0.5 + 1e-4       # |q| = |k| = sqrt(D)
+    assert seen["logits"].abs().max() <= (DIM // HEADS) ** 0.5 + 1e-4  # |q| = |k| = sqrt(D)
     Attention(DIM, HEADS)(x)
     assert seen["logits"].abs().max() > 1e3
 

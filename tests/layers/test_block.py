@@ -28,7 +28,7 @@ def test_block_closed_form():
 @pytest.mark.parametrize("norm", [partial(ScaledNorm, init_values=0.0), partial(StyleNorm, style_dim=4)])
 def test_zero_gates_make_the_identity(norm):
     layer, x = block(norm), torch.randn(2, 4, 8)
-    assert torch.equal(layer(x, torch.zeros(2, 4)), x)      # a style of zeros gives StyleNorm a gate of zeros
+    assert torch.equal(layer(x, torch.zeros(2, 4)), x)  # a style of zeros gives StyleNorm a gate of zeros
 
 
 def test_style_changes_the_block():
@@ -46,7 +46,7 @@ def test_drop_path_drops_whole_samples_and_keeps_the_expectation():
     out = DropPath(0.25).train()(torch.ones(20000, 2, 3))
     torch.testing.assert_close(out.unique(), torch.tensor([0.0, 1 / 0.75]))
     assert torch.equal(out, out[:, :1, :1].expand_as(out))
-    assert out.mean().item() == pytest.approx(1.0, abs=0.02)        # six standard deviations
+    assert out.mean().item() == pytest.approx(1.0, abs=0.02)  # six standard deviations
 
 
 def test_feed_forward_closed_forms():
@@ -55,7 +55,7 @@ def test_feed_forward_closed_forms():
     torch.testing.assert_close(mlp(x), hidden @ mlp.fc2.weight.T + mlp.fc2.bias)
     gate, value = glu.fc1(x)[:, :8], glu.fc1(x)[:, 8:]
     torch.testing.assert_close(glu(x), glu.fc2(gate * torch.sigmoid(gate) * value))
-    assert (glu.fc1.out_features, glu.fc2.in_features) == (16, 8)   # two thirds of 12
+    assert (glu.fc1.out_features, glu.fc2.in_features) == (16, 8)  # two thirds of 12
 
 
 def test_transformer_builds_what_it_is_asked_for():
@@ -65,7 +65,7 @@ def test_transformer_builds_what_it_is_asked_for():
     assert len(stack.blocks) == 3
     for each in stack.blocks:
         assert isinstance(each.attn.pattern, Windowed) and each.attn.pattern.window_size == 2
-        assert len(each.attn.rotary.cos) == 4 and each.attn.bias.index.shape == (4, 4)      # places within a window
+        assert len(each.attn.rotary.cos) == 4 and each.attn.bias.index.shape == (4, 4)  # positions within a window
         assert isinstance(each.attn.q_norm, nn.Identity) and isinstance(each.mlp, Mlp)
         assert each.drop_path.drop_prob == 0.1
     plain = Transformer(8, 1, 2, (1, 5), causal=True, rotary=False)
@@ -126,7 +126,7 @@ def test_each_block_has_noise_of_its_own():
         layer.noise.strength.data.fill_(0.5)
     one = stack.blocks[1](stack.blocks[0](x, None, seeds), None, seeds + 1)
     torch.testing.assert_close(stack(x, None, seeds), one)
-    assert not torch.allclose(stack(x), stack(x))                   # without seeds it is new
+    assert not torch.allclose(stack(x), stack(x))  # without seeds it is new
 
 
 def test_another_attention_can_be_given():
@@ -149,7 +149,7 @@ def test_checkpoints_keep_less_and_change_nothing(norm):
         saved = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, s=saved: s.append(t.numel()) or t, lambda t: t):
             out = stack(x, style)
-        torch.rand(1)                                               # the second pass has the first one's numbers
+        torch.rand(1)  # the second pass has the first one's numbers
         out.square().sum().backward()
         found.append([out, *(p.grad for p in stack.parameters())])
         kept.append(sum(saved))

@@ -14,7 +14,7 @@ def test_pieces_equal_the_whole(pieces, rotary, bias):
     x = torch.randn(4, 6, 16, dtype=torch.float64)
     caches = stack.caches()
     with torch.no_grad():
-        found = torch.cat([stack.follow(part, caches) for part in x.split(pieces, 1)], 1)
+        found = torch.cat([stack.decode(part, caches) for part in x.split(pieces, 1)], 1)
         torch.testing.assert_close(found, stack(x), rtol=0, atol=1e-12)
     assert [cache.length for cache in caches] == [6, 6]
 
@@ -24,7 +24,7 @@ def test_prefix_tokens_have_room():
     x = torch.randn(1, 5, 8, dtype=torch.float64)
     caches = stack.caches()
     assert caches[0].capacity == 5
-    found = torch.cat([stack.follow(part, caches) for part in x.split(1, 1)], 1)
+    found = torch.cat([stack.decode(part, caches) for part in x.split(1, 1)], 1)
     torch.testing.assert_close(found, stack(x), rtol=0, atol=1e-12)
 
 

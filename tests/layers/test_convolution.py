@@ -18,14 +18,14 @@ def test_stems_say_their_stride():
 def test_class_norm_closed_form():
     norm, x, labels = ClassNorm(4, 3, num_groups=2), torch.randn(2, 4, 5, 5), torch.tensor([2, 0])
     groups = x.reshape(2, 2, -1)
-    plain = ((groups - groups.mean(2, keepdim=True)) / (groups.var(2, keepdim=True, correction=0) + 1e-5).sqrt())
+    plain = (groups - groups.mean(2, keepdim=True)) / (groups.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
     plain = plain.reshape(x.shape)
-    torch.testing.assert_close(norm(x, labels), plain)                      # no class differs at the start
+    torch.testing.assert_close(norm(x, labels), plain)  # no class differs at the start
     nn.init.normal_(norm.label_embed.weight)
     table = norm.label_embed.weight[labels]
     torch.testing.assert_close(norm(x, labels), plain * (1 + table[:, :4, None, None]) + table[:, 4:, None, None])
     assert isinstance(ClassNorm(4).norm.weight, nn.Parameter) and norm.norm.weight is None
-    assert ClassNorm(6, num_groups=8).norm.num_groups == 2                  # what divides both
+    assert ClassNorm(6, num_groups=8).norm.num_groups == 2  # what divides both
 
 
 def test_an_image_does_not_depend_on_its_neighbours():
@@ -35,7 +35,7 @@ def test_an_image_does_not_depend_on_its_neighbours():
 
 def test_residual_up_closed_form():
     block, x = ResidualUp(4, 6), torch.randn(2, 4, 3, 3)
-    double = lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3)    # noqa: E731
+    double = lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3)  # noqa: E731
     h = block.conv1(double(F.relu(block.norm1.norm(x))))
     h = block.conv2(F.relu(block.norm2.norm(h)))
     torch.testing.assert_close(block(x), h + double(block.shortcut(x)))
@@ -45,7 +45,7 @@ def test_residual_up_closed_form():
 @pytest.mark.parametrize("down", [True, False])
 def test_residual_down_closed_form(down):
     block, x = ResidualDown(4, 6, down), torch.randn(2, 4, 8, 8)
-    halve = (lambda x: F.avg_pool2d(x, 2)) if down else (lambda x: x)       # noqa: E731
+    halve = (lambda x: F.avg_pool2d(x, 2)) if down else (lambda x: x)  # noqa: E731
     h = block.conv2(F.leaky_relu(block.conv1(F.leaky_relu(x, 0.2)), 0.2))
     torch.testing.assert_close(block(x), halve(h) + block.shortcut(halve(x)))
     assert isinstance(ResidualDown(4, 4, False).shortcut, nn.Identity)

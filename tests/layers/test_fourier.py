@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from transgan.layers.fourier import FourierPatch, places
+from transgan.layers.fourier import FourierPatch, positions
 
 
 def output(**changes):
@@ -11,9 +11,9 @@ def output(**changes):
 
 
 def test_places_are_pixel_centres():
-    assert places(1).tolist() == [[0.0, 0.0]]
-    assert places(2).tolist() == [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]      # y, x: row by row
-    torch.testing.assert_close(places(4)[:4, 1], torch.tensor([-0.75, -0.25, 0.25, 0.75]))
+    assert positions(1).tolist() == [[0.0, 0.0]]
+    assert positions(2).tolist() == [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]  # y, x: row by row
+    torch.testing.assert_close(positions(4)[:4, 1], torch.tensor([-0.75, -0.25, 0.25, 0.75]))
 
 
 def test_equals_modulated_weights_pixel_by_pixel():
@@ -28,7 +28,7 @@ def test_equals_modulated_weights_pixel_by_pixel():
             first, second = (1 + layer.modulation(tokens[n, t])).chunk(2)
             weight = layer.fc1.weight * first
             weight = weight / (weight.square().sum(1, keepdim=True) + 1e-8).sqrt()
-            for k, place in enumerate(layer.places):
+            for k, place in enumerate(layer.positions):
                 h = torch.sin(weight @ torch.sin(layer.fourier(place)) + layer.fc1.bias)
                 colour = (layer.fc2.weight * second) @ h + layer.fc2.bias
                 row, column = 2 * (t // 3) + k // 2, 2 * (t % 3) + k % 2
@@ -40,7 +40,7 @@ def test_starts_at_the_scale_of_images(patch):
     layer = output(dim=64, hidden_dim=64, patch_size=patch, grid_size=(4, 4), style_dim=8)
     images = layer(torch.randn(32, 16, 64), torch.randn(32, 8))
     assert 0.5 < images.std() < 2
-    frequency = layer.fourier.weight.abs().max() * 2 / patch                # radians from one pixel to the next
+    frequency = layer.fourier.weight.abs().max() * 2 / patch  # radians from one pixel to the next
     assert frequency <= torch.pi
 
 

@@ -18,7 +18,7 @@ def test_mix_is_splitmix64():
     numbers = [0, 1, -1, 2**63 - 1, -(2**63), 12345]
     mixed = mix(torch.tensor(numbers)).tolist()
     assert [value % 2**64 for value in mixed] == [splitmix(value % 2**64) for value in numbers]
-    assert splitmix(0) == 0xE220A8397B1DCDAF           # of the published generator with seed 0
+    assert splitmix(0) == 0xE220A8397B1DCDAF  # of the published generator with seed 0
 
 
 def test_seeds_are_a_function_of_the_sample():

@@ -24,7 +24,7 @@ def test_rms_norm_closed_form():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("norm", [PixelNorm(64), RMSNorm(64)])
 def test_half_precision_is_computed_in_float32(norm, dtype):
-    x = (1000 * torch.randn(4, 64)).to(dtype)               # the square of 1000 is beyond float16
+    x = (1000 * torch.randn(4, 64)).to(dtype)  # the square of 1000 is beyond float16
     out = norm(x)
     assert out.dtype == torch.float32
     torch.testing.assert_close(out, norm(x.float()), rtol=0, atol=0)

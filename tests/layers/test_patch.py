@@ -66,7 +66,7 @@ def test_patch_embed_sees_its_patch_and_the_overlap(overlap, reach):
     for i in range(8):
         for j in range(8):
             image.zero_()[0, 0, i, j] = 1
-            seen[i, j] = not torch.equal(embed(image)[0, 5], before[0, 5])       # token (1, 1): pixels 2 and 3
+            seen[i, j] = not torch.equal(embed(image)[0, 5], before[0, 5])  # token (1, 1): pixels 2 and 3
     expected = torch.zeros(8, 8, dtype=torch.bool)
     expected[2 - reach : 4 + reach, 2 - reach : 4 + reach] = True
     assert torch.equal(seen, expected)
@@ -80,7 +80,7 @@ def test_pixel_shuffle_up():
     nn.init.ones_(up.expand.bias)
     out = to_map(up(torch.randn(1, 6, 6)), (4, 6))
     torch.testing.assert_close(out[:, :, 1:-1, 1:-1], torch.ones(1, 4, 2, 4))
-    torch.testing.assert_close(out[:, :, 0, 0], torch.full((1, 4), 0.5625))      # 3/4 of the filter each way
+    torch.testing.assert_close(out[:, :, 0, 0], torch.full((1, 4), 0.5625))  # 3/4 of the filter each way
 
 
 def test_pixel_shuffle_up_doubles_in_place():
@@ -144,5 +144,5 @@ def test_average():
 def test_can_be_differentiated_twice(layer, shape):
     layer = layer.double()
     x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
-    squared = lambda x: layer(x).square()       # noqa: E731  a linear layer has no second derivative of its own
+    squared = lambda x: layer(x).square()  # noqa: E731  a linear layer has no second derivative of its own
     assert torch.autograd.gradgradcheck(squared, (x,))

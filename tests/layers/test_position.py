@@ -8,7 +8,7 @@ import torch
 from transgan.layers.position import RelativePositionBias, Rotary, sincos_table
 
 
-def places(h, w):
+def positions(h, w):
     return [(y, x) for y in range(h) for x in range(w)]
 
 
@@ -19,19 +19,19 @@ def test_rotary_logits_depend_on_displacement_only(grid):
     tokens = grid[0] * grid[1]
     logits = (rotary(q.expand(1, 1, tokens, 8)) @ rotary(k.expand(1, 1, tokens, 8)).mT)[0, 0]
     of = {}
-    for i, (y, x) in enumerate(places(*grid)):
-        for j, (v, u) in enumerate(places(*grid)):
+    for i, (y, x) in enumerate(positions(*grid)):
+        for j, (v, u) in enumerate(positions(*grid)):
             of.setdefault((y - v, x - u), []).append(logits[i, j])
     for values in of.values():
         torch.testing.assert_close(torch.stack(values), values[0].expand(len(values)), atol=1e-6, rtol=0)
-    assert len({round(values[0].item(), 4) for values in of.values()}) == len(of)     # and it does depend on it
+    assert len({round(values[0].item(), 4) for values in of.values()}) == len(of)  # and it does depend on it
 
 
 def test_rotary_closed_form():
     x = torch.randn(1, 1, 6, 8)
     out = Rotary(8, (2, 3), theta=100.0)(x)
-    for t, (row, column) in enumerate(places(2, 3)):
-        for i, angle in enumerate((row, row / 10, column, column / 10)):         # theta^-(0/2), theta^-(1/2)
+    for t, (row, column) in enumerate(positions(2, 3)):
+        for i, angle in enumerate((row, row / 10, column, column / 10)):  # theta^-(0/2), theta^-(1/2)
             a, b = x[0, 0, t, i], x[0, 0, t, i + 4]
             torch.testing.assert_close(out[0, 0, t, i], a * math.cos(angle) - b * math.sin(angle))
             torch.testing.assert_close(out[0, 0, t, i + 4], b * math.cos(angle) + a * math.sin(angle))
@@ -53,12 +53,12 @@ def test_relative_bias_is_one_number_per_displacement():
     out = bias()
     assert out.shape == (1, 2, 6, 6)
     of = {}
-    for i, (y, x) in enumerate(places(h, w)):
-        for j, (v, u) in enumerate(places(h, w)):
+    for i, (y, x) in enumerate(positions(h, w)):
+        for j, (v, u) in enumerate(positions(h, w)):
             of.setdefault((y - v, x - u), set()).add(tuple(out[0, :, i, j].tolist()))
     assert len(of) == 15 and all(len(values) == 1 for values in of.values())
     assert len(set.union(*of.values())) == 15
-    assert torch.equal(bias.index + bias.index.T, torch.full((6, 6), 14))       # opposite displacements mirror
+    assert torch.equal(bias.index + bias.index.T, torch.full((6, 6), 14))  # opposite displacements mirror
 
 
 def test_relative_bias_of_prefix_tokens_is_zero():

@@ -66,7 +66,7 @@ def test_improved_spectral_norm_keeps_the_initial_one():
     before = [sigma(layer.weight.detach()) for layer in layers(net)]
     expected = net(images).detach()
     ImprovedSpectralNorm()(net)
-    torch.testing.assert_close(net(images), expected)               # nothing changes at the start
+    torch.testing.assert_close(net(images), expected)  # nothing changes at the start
     for parameter in net.parameters():
         parameter.data = 7 * parameter.data + 0.3 * torch.randn_like(parameter)
     for layer, value in zip(layers(net), before, strict=True):
@@ -82,7 +82,7 @@ def test_travels_in_a_state_dict_and_a_copy(kind):
     assert not torch.equal(net(images), other(images))
     other.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
     assert torch.equal(net(images), other(images)) and torch.equal(net(images), copy.deepcopy(net)(images))
-    assert torch.equal(net.train()(images), net.eval()(images))     # nothing moves on between two calls
+    assert torch.equal(net.train()(images), net.eval()(images))  # nothing moves on between two calls
 
 
 def test_embeddings_too():

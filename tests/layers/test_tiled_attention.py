@@ -15,7 +15,9 @@ from transgan.layers.tiled_attention import TiledAttention, wanted
 def parts(n, heads, t, d, dtype=torch.float64):
     """q, k, v as a projection makes them, and a bias."""
     qkv = torch.randn(n, t, 3, heads, d, dtype=dtype)
-    return *(x.requires_grad_() for x in qkv.permute(2, 0, 3, 1, 4)), torch.randn(1, heads, t, t, dtype=dtype).requires_grad_()
+    return *(x.requires_grad_() for x in qkv.permute(2, 0, 3, 1, 4)), torch.randn(
+        1, heads, t, t, dtype=dtype
+    ).requires_grad_()
 
 
 def gradients(attend, inputs):
@@ -32,7 +34,7 @@ def explicit(q, k, v, bias):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
-@pytest.mark.parametrize("tile", [1, 50, 100, 2**18])           # less than a row, some rows, a sample, everything
+@pytest.mark.parametrize("tile", [1, 50, 100, 2**18])  # less than a row, some rows, a sample, everything
 def test_equals_explicit_attention(tile, monkeypatch):
     monkeypatch.setattr(tiled_attention, "TILE", tile)
     inputs = parts(5, 3, 9, 4)

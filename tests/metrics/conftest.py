@@ -35,7 +35,7 @@ class Pixels:
         self.logits = logits
 
     def prepare(self, dataset):
-        self.num_features = dataset.channels * dataset.resolution ** 2
+        self.num_features = dataset.channels * dataset.resolution**2
 
     def to(self, device):
         return self
@@ -58,15 +58,18 @@ def pixels():
 @pytest.fixture
 def noise():
     """`noise(n, ...)`: the same n random uint8 images every time."""
+
     def make(n, channels=1, size=4, seed=0, low=0, high=256):
         generator = torch.Generator().manual_seed(seed)
         return torch.randint(low, high, (n, channels, size, size), generator=generator, dtype=torch.uint8)
+
     return make
 
 
 @pytest.fixture
 def generate():
     """Images that depend on seed and label alone, as the contract of `generate` says."""
+
     def make(seeds, labels):
         out = []
         labels = [0] * len(seeds) if labels is None else labels.tolist()
@@ -74,6 +77,7 @@ def generate():
             generator = torch.Generator().manual_seed(seed)
             out.append(torch.randint(0, 200, (1, 4, 4), generator=generator, dtype=torch.uint8) + 10 * label)
         return torch.stack(out)
+
     return make
 
 
@@ -98,7 +102,7 @@ def random_inception(tmp_path_factory):
 
     class Blank(FeatureExtractorInceptionV3):
         def load_state_dict(self, *_, **__):
-            return None                       # the constructor always loads weights
+            return None  # the constructor always loads weights
 
     folder = tmp_path_factory.mktemp("weights")
     torch.save({}, folder / "empty.pth")
@@ -112,12 +116,12 @@ def random_inception(tmp_path_factory):
                 module.weight.copy_(torch.randn(shape, generator=generator) * (2 / module.weight[0].numel()) ** 0.5)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_running_stats()
-                module.momentum = None        # the average of all that is seen
+                module.momentum = None  # the average of all that is seen
         grains = [torch.randint(0, 256, (3, 3, size, size), generator=generator).float() for size in (4, 8, 16, 32)]
         images = torch.cat([nn.functional.interpolate(grain, size=32, mode="bilinear") for grain in grains]).byte()
         network.train()
         network(images)
-        scale = network.eval()(images)[0].std() * 2048 ** 0.5
+        scale = network.eval()(images)[0].std() * 2048**0.5
         network.fc.weight.copy_(torch.randn(network.fc.weight.shape, generator=generator) / scale)
         network.fc.bias.zero_()
     torch.save(network.state_dict(), folder / "random.pth")

@@ -35,8 +35,14 @@ def draw(folder, count, side, seed, low):
 
 
 def run(*words, cwd):
-    done = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=900,
-                          env=os.environ | ONE_THREAD | {"TRANSGAN_CACHE": str(cwd / "cache")})
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=os.environ | ONE_THREAD | {"TRANSGAN_CACHE": str(cwd / "cache")},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -58,6 +64,6 @@ def test_the_same_numbers_as_its_command_line(tmp_path, random_inception, side):
         "out=ours.json", cwd=tmp_path,
     )  # fmt: skip
     ours = json.loads((tmp_path / "ours.json").read_text())
-    assert ours["protocol"]["comparable_to_published"] is False             # unchecked weights are never FID
+    assert ours["protocol"]["comparable_to_published"] is False  # unchecked weights are never FID
     for name, key in OURS.items():
         assert ours["metrics"][name] == pytest.approx(theirs[key], rel=1e-4), (side, name)

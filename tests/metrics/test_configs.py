@@ -8,10 +8,10 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from transgan.metrics import Judge
+from transgan.config.compose import compose
+from transgan.metrics import Evaluator
 from transgan.metrics.frechet import Moments
 from transgan.metrics.reference import Reference
-from transgan.overrides import compose
 
 FOLDER = Path(__file__).parents[2] / "conf" / "metrics"
 
@@ -25,10 +25,11 @@ def test_every_argument_is_listed_and_it_builds(config):
     name, config = config
     for node in (config, *config.measures.values()):
         assert set(node) - {"_target_"} == set(inspect.signature(get_class(node._target_)).parameters)
-    judge = instantiate(config)
-    assert isinstance(judge, Judge) and judge.primary == "fid"
-    assert set(judge.measures) == {"frechet", "kernel", "score", "accuracy"} | (
-        {"precision_recall", "manifold", "copies"} if name == "paper" else set())
+    evaluator = instantiate(config)
+    assert isinstance(evaluator, Evaluator) and evaluator.primary == "fid"
+    assert set(evaluator.measures) == {"frechet", "kernel", "score", "accuracy"} | (
+        {"precision_recall", "manifold", "copies"} if name == "paper" else set()
+    )
 
 
 def test_the_protocol_for_publishing():
@@ -55,16 +56,16 @@ def test_none_is_empty():
 def protocol(name):
     """Of 100 images against 100, by pixels."""
     config = compose("evaluate", ["run=x", f"metrics={name}", "extractor=pixels"]).metrics
-    judge = instantiate(OmegaConf.to_container(config, resolve=True), _convert_="all")
-    judge.facts, judge.extractor.hash, judge.num_samples = {"resolution": 8, "channels": 1}, "00", 100
+    evaluator = instantiate(OmegaConf.to_container(config, resolve=True), _convert_="all")
+    evaluator.facts, evaluator.extractor.hash, evaluator.num_samples = {"resolution": 8, "channels": 1}, "00", 100
     moments = Moments(100, torch.zeros(2), torch.eye(2))
-    judge.reference = Reference({"split": "train", "num_real": 100, "dataset": "d"}, moments=moments)
-    return judge.protocol()
+    evaluator.reference = Reference({"split": "train", "num_real": 100, "dataset": "d"}, moments=moments)
+    return evaluator.protocol()
 
 
 def test_the_id_changes_with_the_numbers_and_with_nothing_else():
-    assert protocol("fast")["id"] == "f51ff75c"         # as in results of earlier versions, whose numbers it has
-    assert protocol("paper")["id"] != "0b13838d"        # whose precision and recall were other ones
+    assert protocol("fast")["id"] == "f51ff75c"  # as in results of earlier versions, whose numbers it has
+    assert protocol("paper")["id"] != "0b13838d"  # whose precision and recall were other ones
 
 
 def test_the_protocol_says_how_neighbours_are_counted():

@@ -65,7 +65,7 @@ def by_eigenvalues(fake, real):
     values, vectors = torch.linalg.eigh(a.covariance)
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     inner = root @ b.covariance @ root
-    values = torch.linalg.eigvalsh((inner + inner.T) / 2)[-min(a.n - 1, b.n - 1, len(a.mean)):].clamp_min(0)
+    values = torch.linalg.eigvalsh((inner + inner.T) / 2)[-min(a.n - 1, b.n - 1, len(a.mean)) :].clamp_min(0)
     traces = a.covariance.trace() + b.covariance.trace()
     return ((a.mean - b.mean).square().sum() + traces - 2 * values.sqrt().sum()).item()
 
@@ -82,9 +82,11 @@ def test_T1_closed_form():
     assert ours(fake, real) == pytest.approx(14, abs=1e-12)
     fake = whitened(70, [0.1, 0.2, 0.2], [2.0, 2.0, 1.0], seed=1)
     assert ours(fake, real) == pytest.approx(5.09, abs=1e-12)
-    assert abs(of_torchmetrics(fake.float(), real.float()).item() - 5.09) > 1e-12   # float32, as it is mostly fed
-    one, two = (Moments(None, torch.tensor(mean).double(), torch.diag(torch.tensor(variances).double()))
-                for mean, variances in (([0, 0, 0], [1, 4, 9]), ([1, 2, 2], [4, 4, 1])))
+    assert abs(of_torchmetrics(fake.float(), real.float()).item() - 5.09) > 1e-12  # float32, as it is mostly fed
+    one, two = (
+        Moments(None, torch.tensor(mean).double(), torch.diag(torch.tensor(variances).double()))
+        for mean, variances in (([0, 0, 0], [1, 4, 9]), ([1, 2, 2], [4, 4, 1]))
+    )
     assert frechet_distance(one, two) == frechet_distance(two, one) == pytest.approx(14, abs=1e-13)
 
 
@@ -97,7 +99,7 @@ def test_T2_equals_torchmetrics_and_sqrtm():
     root = torch.from_numpy(scipy.linalg.sqrtm((a.covariance @ b.covariance).numpy()).real)
     traces = (a.covariance + b.covariance - 2 * root).trace()
     assert value == pytest.approx(((a.mean - b.mean).square().sum() + traces).item(), rel=1e-9)
-    rounded = of_torchmetrics(fake.float(), real.float()).item()      # it returns the type of the features
+    rounded = of_torchmetrics(fake.float(), real.float()).item()  # it returns the type of the features
     assert abs(rounded / value - 1) > 1e-12
 
 
@@ -107,15 +109,15 @@ def test_T3_few_or_dependent_rows():
     assert is_rank_deficient(Moments.of(fake), Moments.of(real))
     assert not is_rank_deficient(Moments.of(normal(513, 512)), Moments(None, None, None))
     assert 0 <= ours(real, real) <= 1e-9
-    assert of_torchmetrics(real, real) < -1e-7                        # a negative distance
+    assert of_torchmetrics(real, real) < -1e-7  # a negative distance
 
-    fake, real = low_rank()                                           # the numbers of rows do not give this away
+    fake, real = low_rank()  # the numbers of rows do not give this away
     assert ours(fake, real) == pytest.approx(by_nuclear_norm(fake, real), abs=1e-9)
     assert abs(by_eigenvalues(fake, real) - by_nuclear_norm(fake, real)) > 1e-5
     assert 0 <= ours(real, real) <= 1e-9
     assert by_eigenvalues(real, real) < -1e-5
 
-    steep = torch.logspace(0, -8, 128, dtype=torch.float64)           # eigenvalues over 16 orders of magnitude
+    steep = torch.logspace(0, -8, 128, dtype=torch.float64)  # eigenvalues over 16 orders of magnitude
     turn = torch.linalg.qr(normal(128, 128, 3))[0]
     fake, real = (normal(1000, 128, seed) * steep @ turn for seed in (1, 2))
     assert ours(fake, real) == pytest.approx(by_nuclear_norm(fake, real), abs=1e-11)
@@ -123,7 +125,7 @@ def test_T3_few_or_dependent_rows():
 
 
 def test_T3_more_than_rounding_below_zero_is_an_error():
-    broken = Moments(100, torch.zeros(2).double(), torch.tensor([[1.0, 2.0], [2.0, 1.0]]).double())   # no covariance
+    broken = Moments(100, torch.zeros(2).double(), torch.tensor([[1.0, 2.0], [2.0, 1.0]]).double())  # no covariance
     with pytest.raises(AssertionError, match="these are no covariances"):
         frechet_distance(broken, Moments(100, broken.mean, torch.full((2, 2), 1.5).double()))
 
@@ -132,16 +134,16 @@ def test_T4_dead_features_add_nothing():
     live = normal(500, 32, 0), normal(500, 32, 1, mean=0.1)
     fake, real = (torch.cat([rows, torch.full_like(rows, 0.25)], 1) for rows in live)
     assert ours(fake, real) == pytest.approx(ours(*live), abs=1e-12)
-    assert torch.linalg.cholesky_ex(Moments.of(fake).covariance).info > 0   # the quick root alone would fail
+    assert torch.linalg.cholesky_ex(Moments.of(fake).covariance).info > 0  # the quick root alone would fail
     constant = torch.ones(10, 3)
     assert ours(constant, constant) == 0 and ours(constant, constant + 2) == 12
 
 
 def test_T5_large_offset():
     fake, real = (normal(500, 4, seed, 1e-3, 1e6) for seed in (0, 1))
-    expected = by_nuclear_norm(fake - 1e6, real - 1e6)                # these differences are exact
+    expected = by_nuclear_norm(fake - 1e6, real - 1e6)  # these differences are exact
     assert ours(fake, real) == pytest.approx(expected, rel=1e-5)
-    parts = MomentSums(4, block=64)                                   # begins far away: no shift is fixed by it
+    parts = MomentSums(4, block=64)  # begins far away: no shift is fixed by it
     parts.update(torch.zeros(64, 4))
     parts.update(real)
     two_pass = torch.cat([torch.zeros(64, 4), real]).T.cov()
@@ -160,7 +162,7 @@ def test_T6_bad_rows(capfd):
             refused()
     metric = FrechetDistance(4)
     metric.update(rows, real=True)
-    with pytest.raises(ValueError, match="real row 67 "):             # counted over the batches
+    with pytest.raises(ValueError, match="real row 67 "):  # counted over the batches
         metric.update(bad, real=True)
     with pytest.raises(ValueError, match="not finite"):
         frechet_distance(Moments(9, torch.zeros(2), torch.full((2, 2), torch.nan)), Moments(9, *[torch.zeros(2)] * 2))
@@ -176,7 +178,7 @@ def test_T6_bad_rows(capfd):
         with pytest.raises(ValueError, match="float matrix|3 features instead of 4"):
             metric.update(wrong, real=True)
     assert "".join(capfd.readouterr()) == ""
-    assert of_torchmetrics(bad, rows).isnan()                         # and a page of MKL's on stderr
+    assert of_torchmetrics(bad, rows).isnan()  # and a page of MKL's on stderr
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -214,7 +216,7 @@ def test_T9_any_batches_give_the_same_bits():
         moments = sums.moments()
         assert moments.n == 2345 and torch.equal(moments.mean, whole.mean)
         assert torch.equal(moments.covariance, whole.covariance)
-    halves = [MomentSums(8, block=100) for _ in range(3)]             # the third stays empty
+    halves = [MomentSums(8, block=100) for _ in range(3)]  # the third stays empty
     halves[0].update(rows[:1111])
     halves[1].update(rows[1111:])
     halves[0].merge(halves[2])
@@ -223,14 +225,14 @@ def test_T9_any_batches_give_the_same_bits():
     merged = halves[2].moments()
     torch.testing.assert_close(merged.covariance, rows.double().T.cov(), rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(whole.covariance, rows.double().T.cov(), rtol=1e-12, atol=1e-14)
-    naive = [sum(part.T @ part for part in rows.split(size)) for size in (1, 64)]   # float32 sums
+    naive = [sum(part.T @ part for part in rows.split(size)) for size in (1, 64)]  # float32 sums
     assert (naive[0] / naive[1] - 1).abs().max() > 1e-10
 
 
 def test_metric_keeps_counts_and_reference():
     real, fake = normal(500, 6, 0), normal(400, 6, 1, mean=0.3)
     metric = FrechetDistance(6)
-    assert metric(real, real=True) is None and metric(fake[:100], real=False) is None   # no value of a batch
+    assert metric(real, real=True) is None and metric(fake[:100], real=False) is None  # no value of a batch
     metric(fake[100:], real=False)
     assert metric.compute() == ours(fake, real)
     assert metric.sums("real").n == 500 and metric.sums("fake").n == 400
@@ -240,7 +242,7 @@ def test_metric_keeps_counts_and_reference():
     naive.update(real, real=True)
     with pytest.raises(RuntimeError):
         naive(fake[:1], real=False)
-    assert naive.real_features_num_samples == 0                       # what was there is lost
+    assert naive.real_features_num_samples == 0  # what was there is lost
 
     metric = FrechetDistance(6)
     metric.set_real(Moments.of(real))
@@ -250,7 +252,7 @@ def test_metric_keeps_counts_and_reference():
         metric.reset()
         metric.update(part, real=False)
         assert metric.compute() == ours(part, real)
-    metric.set_real(Moments.of(fake))                                 # and neither root nor result of the old one
+    metric.set_real(Moments.of(fake))  # and neither root nor result of the old one
     assert metric.compute() == ours(fake[:50], fake)
     late = FrechetDistance(6)
     late.update(real, real=True)
@@ -290,7 +292,7 @@ def test_made_in_inference_mode_and_used_outside():
 def test_infinity_takes_the_bias_away():
     scale = torch.arange(1, 33, dtype=torch.float64) ** -0.5
     real = Moments(None, torch.zeros(32).double(), torch.diag(scale.square()))
-    rows = (normal(20_000, 32, 3) * scale * 1.1).float()              # true distance: 0.01 tr = 0.0406
+    rows = (normal(20_000, 32, 3) * scale * 1.1).float()  # true distance: 0.01 tr = 0.0406
     true = 0.01 * scale.square().sum().item()
     value, r_squared = frechet_infinity(real, rows, smallest=500, minimum=10_000)
     assert value == pytest.approx(true, rel=0.1) and r_squared > 0.95
@@ -307,7 +309,7 @@ def test_infinity_takes_the_bias_away():
     assert value == pytest.approx(line[0].item(), rel=1e-6)
 
     same = [frechet_infinity(real, (normal(2000, 32, s) * scale).float(), smallest=50, minimum=0)[0] for s in range(6)]
-    assert min(same) < 0                                              # and it stays negative
+    assert min(same) < 0  # and it stays negative
     with pytest.raises(ValueError, match="50,000 generated rows or more.*there are 20,000"):
         frechet_infinity(real, rows)
 
@@ -375,8 +377,15 @@ dist.destroy_process_group()
 def test_two_and_three_processes_with_uneven_and_empty_shares(tmp_path):
     real, fake = normal(337, 5, 0).float(), normal(337, 5, 1, 1.2).float()
     torch.save((real, fake), tmp_path / "store.rows")
-    started = [subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path / "store")], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for rank in range(3)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(rank), str(tmp_path / "store")],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(3)
+    ]
     answers = []
     for process in started:
         out, errors = process.communicate(timeout=120)
@@ -387,8 +396,8 @@ def test_two_and_three_processes_with_uneven_and_empty_shares(tmp_path):
     expected = [distance, *kernel_distance(fake, real, 10, 50), distance]
     for rank, case in ((0, "three"), (1, "three"), (2, "three"), (0, "two"), (1, "two"), (0, "none"), (1, "none")):
         assert answers[rank][case][:4] == pytest.approx(expected, rel=1e-9), (rank, case)
-    assert answers[0]["three"] == answers[1]["three"]                 # to the last bit
-    assert "orig_dtype" in answers[2]["three"][4]                     # torchmetrics, on the process without a share
+    assert answers[0]["three"] == answers[1]["three"]  # to the last bit
+    assert "orig_dtype" in answers[2]["three"][4]  # torchmetrics, on the process without a share
 
 
 @pytest.mark.parametrize("n", [-5, 0, 1, 2.0, True])

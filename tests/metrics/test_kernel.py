@@ -20,8 +20,15 @@ def rows(n, d=32, seed=0, shift=0.0):
 
 
 def fidelity(fake, real, subsets, size, dtype=torch.float64, **kernel):
-    values = kid_features_to_metric(fake.to(dtype), real.to(dtype), kid_subsets=subsets, kid_subset_size=size, verbose=False,
-                                    rng_seed=2020, **{f"kid_kernel_poly_{name}".replace("coef", "coef0"): value for name, value in kernel.items()})
+    values = kid_features_to_metric(
+        fake.to(dtype),
+        real.to(dtype),
+        kid_subsets=subsets,
+        kid_subset_size=size,
+        verbose=False,
+        rng_seed=2020,
+        **{f"kid_kernel_poly_{name}".replace("coef", "coef0"): value for name, value in kernel.items()},
+    )
     return tuple(values.values())
 
 
@@ -31,7 +38,7 @@ def double_sum(fake, real, degree=3, gamma=None, coef=1.0):
     gamma = 1 / x.shape[1] if gamma is None else gamma
     xx, yy, xy = ((a @ b.T * gamma + coef) ** degree for a, b in ((x, x), (y, y), (x, y)))
     n, m = len(x), len(y)
-    return ((xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1)) - 2 * xy.mean())
+    return (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1)) - 2 * xy.mean()
 
 
 @pytest.mark.parametrize("d", [3, 32, 2048])
@@ -53,14 +60,16 @@ def test_T18_subsets_equal_torch_fidelity(kernel):
     for part in fake.split(70):
         metric.update(part, real=False)
     assert metric.compute() == value and all(isinstance(each, float) for each in value)
-    assert abs(kernel_distance(real, fake, 20, 250, **kernel)[0] / value[0] - 1) > 1e-6   # reals drawn first: other subsets
+    assert (
+        abs(kernel_distance(real, fake, 20, 250, **kernel)[0] / value[0] - 1) > 1e-6
+    )  # reals drawn first: other subsets
 
 
 def test_T18_sums_in_float32_lose_small_distances():
-    fake, real = rows(1000, 64, 1, 0.02), rows(1000, 64, 0)          # 5e-4, as good generators have
+    fake, real = rows(1000, 64, 1, 0.02), rows(1000, 64, 0)  # 5e-4, as good generators have
     exact = double_sum(fake, real)
     assert kernel_distance(fake, real, 1, 1000)[0] == pytest.approx(exact, rel=1e-6)
-    naive = fidelity(fake, real, 1, 1000, torch.float32)[0]            # as it is fed by its own extractor
+    naive = fidelity(fake, real, 1, 1000, torch.float32)[0]  # as it is fed by its own extractor
     assert abs(naive / exact - 1) > 1e-5
 
 
@@ -74,9 +83,9 @@ def test_T18_full_u_statistic(n, m):
 def test_T18_unbiased():
     fake, real = rows(600, seed=1, shift=0.1), rows(600)
     mean, deviation = kernel_distance(fake, real, 400, 100)
-    assert abs(mean - kernel_distance_full(fake, real)) < 4 * deviation / 400 ** 0.5
+    assert abs(mean - kernel_distance_full(fake, real)) < 4 * deviation / 400**0.5
     same = [kernel_distance_full(rows(200, seed=2 * s), rows(200, seed=2 * s + 1)) for s in range(10)]
-    assert min(same) < 0 < max(same)                                  # no floor: it would be a bias
+    assert min(same) < 0 < max(same)  # no floor: it would be a bias
 
 
 def test_T18_seed_decides_and_nothing_else_does():
@@ -88,7 +97,7 @@ def test_T18_seed_decides_and_nothing_else_does():
     torch.manual_seed(2)
     assert kernel_distance(fake, real, 5, 50) == first != kernel_distance(fake, real, 5, 50, seed=1)
     values = set()
-    for seed in (1, 2):                                               # torchmetrics draws from the global state
+    for seed in (1, 2):  # torchmetrics draws from the global state
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
             torch.manual_seed(seed)
@@ -103,7 +112,7 @@ def test_T18_settings_of_training_change_nothing():
     fake, real = rows(300, seed=1, shift=0.02), rows(300)
     expected = kernel_distance(fake, real, 3, 200)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert (real @ real.T).dtype == torch.bfloat16                # what a plain product would be made of
+        assert (real @ real.T).dtype == torch.bfloat16  # what a plain product would be made of
         assert kernel_distance(fake, real, 3, 200) == expected
     assert kernel_distance(fake.clone().requires_grad_(), real, 3, 200) == expected
 

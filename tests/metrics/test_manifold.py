@@ -20,15 +20,19 @@ def rows(n, d=16, seed=0, scale=1.0, mean=0.0):
 def by_definition(fake, real, k):
     """Whole matrices of differences in float64, numpy alone; sides of unequal numbers as they are."""
     fake, real = (each.double().numpy() for each in (fake, real))
-    between = np.sqrt(((real[:, None] - fake[None]) ** 2).sum(-1))    # real x fake
+    between = np.sqrt(((real[:, None] - fake[None]) ** 2).sum(-1))  # real x fake
     radii = []
     for side in (real, fake):
         within = np.sqrt(((side[:, None] - side[None]) ** 2).sum(-1))
         np.fill_diagonal(within, np.inf)
         radii.append(np.sort(within, 1)[:, k - 1])
     in_real, in_fake = between < radii[0][:, None], between < radii[1][None]
-    return {"precision": in_real.any(0).mean(), "recall": in_fake.any(1).mean(),
-            "density": in_real.sum(0).mean() / k, "coverage": in_real.any(1).mean()}
+    return {
+        "precision": in_real.any(0).mean(),
+        "recall": in_fake.any(1).mean(),
+        "density": in_real.sum(0).mean() / k,
+        "coverage": in_real.any(1).mean(),
+    }
 
 
 def by_the_paper(fake, real, k):
@@ -53,7 +57,7 @@ def test_T19_equals_the_paper(k, capfd):
     assert "".join(capfd.readouterr()) == ""
     numbers, said = by_the_paper(fake, real, k)
     assert ours == pytest.approx(numbers, abs=1 / 400)
-    assert said                                                       # the package talks
+    assert said  # the package talks
 
 
 def grid(n, side=4, d=3, seed=0):
@@ -80,7 +84,7 @@ def test_precision_and_recall_are_those_of_torch_fidelity(name):
     fake, real = UNEQUAL[name]
     between = torch.cdist(fake.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
     assert ((between == 0).any(1) == torch.tensor([(row == real).all(1).any() for row in fake])).all()
-    with pytest.MonkeyPatch.context() as patch:             # its matrix products lose what twins are told by
+    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what twins are told by
         exact = metric_prc.torch.cdist
         patch.setattr(torch, "cdist", lambda a, b: exact(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
         theirs = metric_prc.prc_features_to_metric(fake.double(), real.double(), verbose=False)
@@ -108,7 +112,7 @@ def test_all_four_are_those_of_prdc(name):
 def test_a_set_against_itself_with_every_image_six_times():
     real = rows(60).repeat(6, 1)
     assert precision_recall(real, real) == {"precision": 1, "recall": 1}
-    assert set(prdc(real, real).values()) == {0.0}                    # `<`, as its authors count
+    assert set(prdc(real, real).values()) == {0.0}  # `<`, as its authors count
     assert precision_recall(rows(60), real) == {"precision": 1, "recall": 1}
 
 
@@ -132,17 +136,17 @@ def test_T19_known_answers():
     real = rows(300)
     assert prdc(real, real) == {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
     assert prdc(real + 1000, real) == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
-    collapsed = real[:1].repeat(300, 1)                               # every generated row is one real row
+    collapsed = real[:1].repeat(300, 1)  # every generated row is one real row
     numbers = prdc(collapsed, real)
     assert numbers["precision"] == 1 and numbers["recall"] == 0 and numbers["coverage"] < 0.1
     constant = torch.ones(20, 3)
-    assert prdc(constant, constant) == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}   # nothing is < 0
-    grid = torch.cartesian_prod(*[torch.arange(5.0)] * 3)             # hardly a distance that is not met again
+    assert prdc(constant, constant) == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}  # nothing is < 0
+    grid = torch.cartesian_prod(*[torch.arange(5.0)] * 3)  # hardly a distance that is not met again
     grid = grid[torch.randperm(125, generator=torch.Generator().manual_seed(0))]
     assert prdc(grid, grid.flip(0)) == by_definition(grid, grid.flip(0), 5)
     distance = torch.cdist(grid, grid)
     naive = (distance <= distance.kthvalue(6).values[:, None]).sum() / (5 * 125)
-    assert naive > 1.2                                                # `<=`: more than itself in a set's density
+    assert naive > 1.2  # `<=`: more than itself in a set's density
 
 
 def test_T19_no_rounding_decides():
@@ -168,7 +172,9 @@ def test_T19_chunks_change_nothing(monkeypatch):
 
 def test_T19_too_few_or_bad_rows(capfd):
     for k in (0, 20, 21):
-        with pytest.raises(ValueError, match=f"^{k} nearest neighbours need .* there are 20 generated and 20 real rows"):
+        with pytest.raises(
+            ValueError, match=f"^{k} nearest neighbours need .* there are 20 generated and 20 real rows"
+        ):
             prdc(rows(20), rows(20), k)
     for few, many in ((rows(5), rows(50)), (rows(50), rows(5))):
         with pytest.raises(ValueError, match="more than k rows on either side"):
@@ -184,14 +190,14 @@ def test_T19_too_few_or_bad_rows(capfd):
 
 
 def test_T20_shifted_features():
-    step = 2 ** -10                                                   # so that the shift itself rounds nothing
+    step = 2**-10  # so that the shift itself rounds nothing
     fake, real = ((rows(100, 2048, seed, 0.3) / step).round() * step for seed in (1, 0))
     centred = prdc(fake, real)
     assert prdc(fake + 20, real + 20) == centred == pytest.approx(by_definition(fake, real, 5), abs=1e-12)
     own = nearest(real + 20, real + 20, 1)
-    assert (own[0] == 0).all() and torch.equal(own[1][:, 0], torch.arange(100))   # self distances
+    assert (own[0] == 0).all() and torch.equal(own[1][:, 0], torch.arange(100))  # self distances
     naive = torch.cdist(real + 20, real + 20)
-    assert naive.diagonal().max() > 0.1                               # instead of 0
+    assert naive.diagonal().max() > 0.1  # instead of 0
 
 
 def test_T20_settings_of_training_change_nothing():
@@ -203,7 +209,7 @@ def test_T20_settings_of_training_change_nothing():
 
 @pytest.mark.parametrize("d", [1, 3, 64, 2048])
 def test_rounding_is_below_what_is_measured_again(d):
-    x, y = (rows(100, d, seed).abs() ** 3 for seed in (0, 1))         # long tails, far from the origin
+    x, y = (rows(100, d, seed).abs() ** 3 for seed in (0, 1))  # long tails, far from the origin
     distances = SquaredDistances(x, y)
     squares, slack = distances[slice(0, 100)]
     exact = (x.double()[:, None] - y.double()[None]).square().sum(-1)
@@ -220,7 +226,7 @@ def test_nearest_is_exact_and_in_order():
     exact[torch.arange(50), torch.arange(300, 350)] = torch.inf
     torch.testing.assert_close(others, exact.sort(1).values[:, :3], rtol=1e-14, atol=0)
     assert (found < 300).any() and not (found == torch.arange(300, 350)[:, None]).any()
-    few = nearest(y[:4], y[:4], 3, own=torch.arange(4))               # fewer than the candidates asked for
+    few = nearest(y[:4], y[:4], 3, own=torch.arange(4))  # fewer than the candidates asked for
     assert few[0].isfinite().all() and (few[1] != torch.arange(4)[:, None]).all()
 
 

@@ -46,7 +46,8 @@ def test_T21_held_out_images_are_no_copies(digits):
     train, heldout, others = digits
     numbers, metric = measured(train, heldout, others)
     assert set(numbers) == {name + end for name in ("copy_rate", "auth_pct", "c_t") for end in ("", "_heldout")} | {
-        "copy_rate_p"}
+        "copy_rate_p"
+    }
     for end in ("", "_heldout"):
         assert 40 < numbers["auth_pct" + end] < 65 and abs(numbers["c_t" + end]) < 3
     assert metric.calibrated_rate == pytest.approx(0.01, abs=0.005)
@@ -63,7 +64,7 @@ def test_T21_copies(digits, scale):
     numbers, metric = measured(train, heldout, copies)
     assert numbers["copy_rate"] == 1 and numbers["auth_pct"] == 0 and numbers["c_t"] < -20
     assert numbers["copy_rate_p"] < 1e-12
-    assert fd(copies, train) < fd(others, train)                      # the Frechet distance rewards them
+    assert fd(copies, train) < fd(others, train)  # the Frechet distance rewards them
     assert len(metric.nearest_pairs) == 16
     for i, j, distance in metric.nearest_pairs:
         assert i == j and distance == pytest.approx((copies[i] - train[j]).double().norm().item(), rel=1e-12)
@@ -80,12 +81,12 @@ def test_T21_copies_of_one_image(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         values = []
-        for rows in (copies, train[:200]):                            # of one image; of two hundred
+        for rows in (copies, train[:200]):  # of one image; of two hundred
             mifid = MemorizationInformedFrechetInceptionDistance(nn.Identity())
             mifid.update(train, real=True)
             mifid.update(rows, real=False)
             values.append(mifid.compute().item())
-    assert values[0] < 3 * fd(copies, train)                          # no penalty: it asks which real has a copy
+    assert values[0] < 3 * fd(copies, train)  # no penalty: it asks which real has a copy
 
 
 def test_T21_some_copies(digits):
@@ -93,7 +94,7 @@ def test_T21_some_copies(digits):
     few, half = (torch.cat([train[:count], others[count:]]) for count in (25, 250))
     numbers, _ = measured(train, heldout, few)
     assert 0.05 <= numbers["copy_rate"] < 0.09 and numbers["copy_rate_p"] < 0.01
-    assert numbers["auth_pct"] > 40 and numbers["c_t"] > -3           # only the copy rate sees one in twenty
+    assert numbers["auth_pct"] > 40 and numbers["c_t"] > -3  # only the copy rate sees one in twenty
     numbers, _ = measured(train, heldout, half)
     assert 0.5 <= numbers["copy_rate"] < 0.53 and 20 < numbers["auth_pct"] < 35 and numbers["c_t"] < -10
 
@@ -122,10 +123,14 @@ def test_T21_by_definition(digits):
     for end, rows in (("", others), ("_heldout", heldout[order[250:]])):
         d = distances(rows, train)
         assert numbers["copy_rate" + end] == pytest.approx((d.min(1) <= limit).mean(), abs=1e-12)
-        assert numbers["auth_pct" + end] == pytest.approx(100 * (within.min(1)[d.argmin(1)] < d.min(1)).mean(), abs=1e-9)
+        assert numbers["auth_pct" + end] == pytest.approx(
+            100 * (within.min(1)[d.argmin(1)] < d.min(1)).mean(), abs=1e-9
+        )
         n, m = len(rows), len(yardstick)
         u = scipy.stats.mannwhitneyu(d.min(1), yardstick).statistic
-        assert numbers["c_t" + end] == pytest.approx((u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12), rel=1e-9, abs=1e-9)
+        assert numbers["c_t" + end] == pytest.approx(
+            (u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12), rel=1e-9, abs=1e-9
+        )
     between = distances(others, train)
     order = between.min(1).argsort(kind="stable")[:16]
     expected = [(i, between[i].argmin(), between[i].min()) for i in order.tolist()]
@@ -135,10 +140,10 @@ def test_T21_by_definition(digits):
 
 def test_T21_self_distances_are_zero_far_from_the_origin(digits):
     train, heldout, _ = (rows + 20 for rows in digits)
-    wide = [rows.repeat(1, 32) for rows in (train, heldout)]          # 2,048 features
+    wide = [rows.repeat(1, 32) for rows in (train, heldout)]  # 2,048 features
     numbers, metric = measured(*wide, wide[0][:100])
     assert {distance for *_, distance in metric.nearest_pairs} == {0} and numbers["auth_pct"] == 0
-    assert torch.cdist(wide[0], wide[0]).diagonal().max() > 0.1       # the naive distance to itself
+    assert torch.cdist(wide[0], wide[0]).diagonal().max() > 0.1  # the naive distance to itself
 
 
 def test_T21_one_image_twice_in_training_and_held_out(digits):
@@ -150,8 +155,10 @@ def test_T21_one_image_twice_in_training_and_held_out(digits):
     assert 0.1 < metric.calibrated_rate < 0.3 and numbers["copy_rate_p"] < 1e-12
 
 
-@pytest.mark.parametrize("copies, n, rank, m", [(0, 10, 1, 99), (5, 497, 3, 250), (30, 497, 3, 250), (120, 10_000, 50, 5000),
-                                               (10_000, 10_000, 50, 5000)])
+@pytest.mark.parametrize(
+    "copies, n, rank, m",
+    [(0, 10, 1, 99), (5, 497, 3, 250), (30, 497, 3, 250), (120, 10_000, 50, 5000), (10_000, 10_000, 50, 5000)],
+)
 def test_p_is_the_beta_binomial_tail(copies, n, rank, m):
     expected = scipy.stats.betabinom.sf(copies - 1, n, rank, m + 1 - rank)
     assert copies_p(copies, n, rank, m) == pytest.approx(expected, rel=1e-6, abs=1e-300)
@@ -183,9 +190,9 @@ def test_large_sets_are_subsampled_by_the_seed(digits):
     assert measured(train, heldout, others, seed=1, **arguments)[0] != one
     copy = others.clone()
     kept = torch.randperm(497, generator=torch.Generator().manual_seed(0))[:300]
-    copy[kept[7]] = train[700]                                        # every training row is searched
+    copy[kept[7]] = train[700]  # every training row is searched
     pair = measured(train, heldout, copy, **arguments)[1].nearest_pairs[0]
-    assert pair == (int(kept[7]), 700, 0)                             # numbered as they came
+    assert pair == (int(kept[7]), 700, 0)  # numbered as they came
     generator = torch.get_rng_state()
     measured(train, heldout, others)
     assert torch.equal(generator, torch.get_rng_state())

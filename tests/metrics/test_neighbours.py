@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from transgan.metrics import Judge, Manifold, PrecisionRecall
+from transgan.metrics import Evaluator, Manifold, PrecisionRecall
 from transgan.metrics.manifold import prdc, precision_recall
 from transgan.metrics.reference import Features, Reference
 
@@ -33,8 +33,11 @@ def test_what_is_said_of_the_sets():
     flags = measured(PrecisionRecall(), one, six).flags
     assert "are of 60 generated and 360 real images" in flags.pop("unequal_sets_k3") and not flags
     outcome = measured(Manifold(max_samples=50), one, features(70, 1))
-    assert outcome.flags == {"part_of_sets_prdc_k5": (
-        "precision_prdc_k5, recall_prdc_k5, density_k5, coverage_k5 are of 50 images of either side")}
+    assert outcome.flags == {
+        "part_of_sets_prdc_k5": (
+            "precision_prdc_k5, recall_prdc_k5, density_k5, coverage_k5 are of 50 images of either side"
+        )
+    }
     outcome = measured(Manifold(), six, six)
     assert set(outcome.numbers.values()) == {0.0} and set(outcome.flags) == {"twins_prdc_k5"}
     assert outcome.flags["twins_prdc_k5"].startswith("360 generated and 360 real images have 5 equal ones or more")
@@ -45,7 +48,7 @@ def test_what_is_said_of_the_sets():
 def test_one_name_for_two_numbers_is_refused():
     measures = {"some": PrecisionRecall(max_samples=100), "all": PrecisionRecall()}
     with pytest.raises(ValueError, match="measures.some and metrics.measures.all both give precision_k3"):
-        Judge(None, measures, 10, 8, 0, 1, False)
+        Evaluator(None, measures, 10, 8, 0, 1, False)
 
 
 def test_too_few_images_are_refused_before_any_is_looked_at(images_dataset, noise, pixels):
@@ -54,6 +57,8 @@ def test_too_few_images_are_refused_before_any_is_looked_at(images_dataset, nois
             raise AssertionError("looked")
 
     for measure in (PrecisionRecall(), Manifold()):
-        judge = Judge(Blind(), {"some": measure}, measure.k, 8, 0, 1, False)
-        with pytest.raises(ValueError, match=f"measures.some.k={measure.k}: {measure.k} images .*k={measure.k - 1} or less"):
-            judge.prepare(images_dataset(noise(50)))
+        evaluator = Evaluator(Blind(), {"some": measure}, measure.k, 8, 0, 1, False)
+        with pytest.raises(
+            ValueError, match=f"measures.some.k={measure.k}: {measure.k} images .*k={measure.k - 1} or less"
+        ):
+            evaluator.prepare(images_dataset(noise(50)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from transgan.metrics import Frechet, Judge, reference
+from transgan.metrics import Evaluator, Frechet, reference
 from transgan.metrics.frechet import Moments, frechet_distance
 from transgan.metrics.reference import Features, entry_key, reference_of
 
@@ -48,10 +48,13 @@ def test_T22_the_second_time_nothing_is_extracted(dataset, own_cache):
     first = reference_of(dataset, Extractor(), "train", features(dataset, calls))
     second = reference_of(dataset, Extractor(), "train", features(dataset, calls))
     assert calls == [50]
-    assert torch.equal(first.features.rows, second.features.rows) and torch.equal(second.features.labels, dataset.labels)
+    assert torch.equal(first.features.rows, second.features.rows) and torch.equal(
+        second.features.labels, dataset.labels
+    )
     assert torch.equal(first.moments.covariance, second.moments.covariance) and second.moments.n == 50
     assert sorted(path.name for path in (own_cache / "reference").iterdir()) == [
-        f"pixels-{entry_key(second.facts, Extractor())[:16]}"]
+        f"pixels-{entry_key(second.facts, Extractor())[:16]}"
+    ]
 
 
 def test_T22_whatever_changes_the_features_is_another_entry(dataset, images_dataset, noise):
@@ -59,9 +62,12 @@ def test_T22_whatever_changes_the_features_is_another_entry(dataset, images_data
     pixel = dataset.images.clone()
     pixel[7, 0, 0, 0] ^= 1
     same = images_dataset(dataset.images.clone(), dataset.labels)
-    assert not made(same)                                                   # content, not the object or its name
-    for other in (images_dataset(pixel, dataset.labels), images_dataset(noise(49), dataset.labels[:49]),
-                  images_dataset(noise(51), torch.arange(51) % 3)):
+    assert not made(same)  # content, not the object or its name
+    for other in (
+        images_dataset(pixel, dataset.labels),
+        images_dataset(noise(49), dataset.labels[:49]),
+        images_dataset(noise(51), torch.arange(51) % 3),
+    ):
         assert made(other)
     prepared = images_dataset(dataset.images.clone(), dataset.labels)
     prepared.preparation = "Lanczos to 4 px"
@@ -75,15 +81,32 @@ def test_T22_whatever_changes_the_features_is_another_entry(dataset, images_data
 
 
 def test_T22_the_key_is_the_same_in_every_process(dataset):
-    code = ("from transgan.metrics.reference import entry_key\n"
-            "from types import SimpleNamespace as S\n"
-            "print(entry_key({'num_real': 50, 'split': 'train'}, S(name='a', hash='b', preprocessing='c')))")
-    keys = {subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PATH": ""}, text=True,
-                           capture_output=True, check=True).stdout for seed in ("1", "2")}
+    code = (
+        "from transgan.metrics.reference import entry_key\n"
+        "from types import SimpleNamespace as S\n"
+        "print(entry_key({'num_real': 50, 'split': 'train'}, S(name='a', hash='b', preprocessing='c')))"
+    )
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            text=True,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
     assert len(keys) == 1
-    naive = "print(hash(('50', 'train', 'a', 'b', 'c')))"           # Python's own hash is another in every process
-    assert len({subprocess.check_output([sys.executable, "-c", naive], env={"PYTHONHASHSEED": seed, "PATH": ""})
-                for seed in ("1", "2")}) == 2
+    naive = "print(hash(('50', 'train', 'a', 'b', 'c')))"  # Python's own hash is another in every process
+    assert (
+        len(
+            {
+                subprocess.check_output([sys.executable, "-c", naive], env={"PYTHONHASHSEED": seed, "PATH": ""})
+                for seed in ("1", "2")
+            }
+        )
+        == 2
+    )
 
 
 def spoil(entry, how):
@@ -108,14 +131,15 @@ def test_T22_a_broken_entry_is_reported_and_made_again(dataset, own_cache, caplo
     entry = next((own_cache / "reference").iterdir())
     spoil(entry, how)
 
-    def naive():                            # reads what lies under the right name
+    def naive():  # reads what lies under the right name
         return np.load(entry / "features.npy", allow_pickle=True)
+
     if how == "truncated":
-        with pytest.raises(ValueError):     # and falls over where the disk was full
+        with pytest.raises(ValueError):  # and falls over where the disk was full
             naive()
     elif how == "nan":
         assert np.isnan(naive()).any()
-    else:                                   # or takes what somebody else put there
+    else:  # or takes what somebody else put there
         assert naive().dtype == object if how == "pickle" else naive().shape == (50, 16)
     assert made(dataset)
     assert "is not valid" in caplog.text
@@ -148,7 +172,7 @@ def write_entry(folder, barrier, failures):
             made = reference_of(data, Extractor(), "train", features(data))
             assert torch.equal(made.features.rows, images.flatten(1).float() / 255)
             if barrier.wait(30) == 0:
-                entry, = reference.cache_folder().iterdir()         # one, and nothing beside it
+                (entry,) = reference.cache_folder().iterdir()  # one, and nothing beside it
                 reference.discard(entry)
     except Exception as error:
         failures.put(repr(error))
@@ -165,7 +189,7 @@ def test_T22_several_writers_leave_one_whole_entry(tmp_path):
         assert writer.exitcode == 0
     assert failures.empty(), failures.get()
     assert not list((tmp_path / "reference").iterdir())
-    with open(tmp_path / "naive.npy", "wb") as file:        # naive: written in its place, read by another meanwhile
+    with open(tmp_path / "naive.npy", "wb") as file:  # naive: written in its place, read by another meanwhile
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (50, 16)})
         file.write(bytes(100))
         file.flush()
@@ -195,8 +219,8 @@ def test_logits_are_kept_where_they_are_the_classes_of_the_data(dataset, own_cac
 
 def test_T25_the_reference_is_counted_once(dataset, pixels, generate):
     """Reals handed to every process and then summed over them count W times: 1.5988 instead of 1.6041."""
-    judge = Judge(pixels(), {"frechet": Frechet()}, 30, 7, 0, 1, with_heldout=False)
-    judge.prepare(dataset)
+    evaluator = Evaluator(pixels(), {"frechet": Frechet()}, 30, 7, 0, 1, with_heldout=False)
+    evaluator.prepare(dataset)
     held = []
 
     class Waiting(Exception):
@@ -208,9 +232,9 @@ def test_T25_the_reference_is_counted_once(dataset, pixels, generate):
 
     for rank in range(2):
         with pytest.raises(Waiting):
-            judge(generate, rank, 2, hand_in)
-    shared = judge(generate, 0, 2, lambda mine: held)
-    assert shared == judge(generate) and judge.reference.moments.n == 50
+            evaluator(generate, rank, 2, hand_in)
+    shared = evaluator(generate, 0, 2, lambda mine: held)
+    assert shared == evaluator(generate) and evaluator.reference.moments.n == 50
     fakes = Moments.of(torch.stack(held, 1).flatten(0, 1)[:30, :16])
-    naive = frechet_distance(fakes, Moments.of(torch.cat([judge.reference.features.rows] * 2)))
+    naive = frechet_distance(fakes, Moments.of(torch.cat([evaluator.reference.features.rows] * 2)))
     assert naive != pytest.approx(shared.numbers["fd_pixels"], rel=1e-3)

@@ -45,29 +45,31 @@ def test_T17_equals_torch_fidelity(n, splits):
 def test_T17_12_rows_make_10_splits():
     rows = logits(12)
     assert inception_score(rows)[0] == pytest.approx(fidelity(rows)[0], rel=1e-12)
-    assert abs(naive(rows)[0] / fidelity(rows)[0] - 1) > 0.1          # torch.chunk makes 6 of 2
+    assert abs(naive(rows)[0] / fidelity(rows)[0] - 1) > 0.1  # torch.chunk makes 6 of 2
 
 
 def test_T17_known_answers():
     one_hot = nn.functional.one_hot(torch.arange(1000) % 5, 5).float() * 900
     assert inception_score(one_hot, splits=1) == (pytest.approx(5, abs=1e-9), 0)
     assert inception_score(one_hot[:5].repeat_interleave(200, 0)[torch.arange(1000)] * 0 + one_hot[0]) == (
-        pytest.approx(1, abs=1e-12), pytest.approx(0, abs=1e-12))
+        pytest.approx(1, abs=1e-12),
+        pytest.approx(0, abs=1e-12),
+    )
     rows = logits()
     p = torch.softmax(rows.double(), 1).numpy()
     expected = np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean())
     assert inception_score(rows, splits=1) == (pytest.approx(expected, rel=1e-12), 0)
-    assert math.isnan(naive(rows, splits=1)[1])                       # the deviation of one number
+    assert math.isnan(naive(rows, splits=1)[1])  # the deviation of one number
 
 
 @pytest.mark.parametrize("gap", [200, 900, 1e6])
 def test_T17_any_gap_between_logits(gap):
-    rows = logits(600, 6) * 0.1 + nn.functional.one_hot(torch.arange(600) % 4, 6) * gap   # two classes never occur
+    rows = logits(600, 6) * 0.1 + nn.functional.one_hot(torch.arange(600) % 4, 6) * gap  # two classes never occur
     mean, deviation = inception_score(rows)
     assert mean == pytest.approx(4, rel=0.03) and 0 < deviation < 0.1
     assert math.isnan(naive(rows)[0])
     if gap > 800:
-        assert math.isnan(fidelity(rows)[0])                          # 0 * log 0, in float64 too
+        assert math.isnan(fidelity(rows)[0])  # 0 * log 0, in float64 too
 
 
 def test_T17_seed_decides_and_nothing_else_does():
@@ -79,7 +81,7 @@ def test_T17_seed_decides_and_nothing_else_does():
     torch.manual_seed(2)
     assert inception_score(rows) == first != inception_score(rows, seed=1)
     values = set()
-    for seed in (1, 2):                                               # torchmetrics permutes by the global state
+    for seed in (1, 2):  # torchmetrics permutes by the global state
         torch.manual_seed(seed)
         values.add(naive(rows)[0])
     assert len(values) == 2
@@ -102,7 +104,7 @@ def test_T17_too_few_or_bad_rows():
         metric.update(logits(20, 4))
     with pytest.raises(ValueError, match="float matrix"):
         metric.update(logits(20).long())
-    assert metric.compute() == inception_score(logits(20))            # none of them has left anything
+    assert metric.compute() == inception_score(logits(20))  # none of them has left anything
     metric.reset()
     metric.update(logits(20)[:0])
     metric.update(logits(30))

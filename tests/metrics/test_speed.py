@@ -10,7 +10,7 @@ from transgan.metrics.frechet import Moments, frechet_distance
 from transgan.metrics.kernel import kernel_distance
 from transgan.metrics.manifold import PRDC
 
-UNIT = 0.16          # CPU seconds of a float32 product of two 2,048 x 2,048 matrices where 60 seconds are the aim
+UNIT = 0.16  # CPU seconds of a float32 product of two 2,048 x 2,048 matrices where 60 seconds are the aim
 
 
 def features(seed, n=50_000, d=2048):
@@ -19,7 +19,7 @@ def features(seed, n=50_000, d=2048):
 
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20   # GB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GB
 
 
 @pytest.mark.slow
@@ -49,5 +49,5 @@ def test_50_000_images_take_a_minute_and_little_memory():
     total = time.process_time() - start
     print(f"{total:.1f} CPU seconds {seconds}, {peak():.2f} GB at most, {before:.2f} before; a product {unit:.3f}")
     assert seconds["distance"] < 4 * 1.5 * unit / UNIT
-    assert total < 60 * 1.5 * unit / UNIT                             # half as much again for a busy machine
-    assert peak() - before < 3                                        # and 0.8 GB are the features
+    assert total < 60 * 1.5 * unit / UNIT  # half as much again for a busy machine
+    assert peak() - before < 3  # and 0.8 GB are the features

@@ -16,8 +16,10 @@ class Extractor:
 @pytest.fixture
 def reference():
     rows = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
-    return Reference({"split": "train", "num_real": 40, "dataset": "d" * 64, "preparation": "as they are",
-                      "resolution": 32}, Features(rows))
+    return Reference(
+        {"split": "train", "num_real": 40, "dataset": "d" * 64, "preparation": "as they are", "resolution": 32},
+        Features(rows),
+    )
 
 
 def plain(path, **arrays):
@@ -33,14 +35,19 @@ def test_written_and_read_again(tmp_path, reference):
     assert torch.equal(again.moments.covariance, reference.moments.covariance)
     assert again.facts["resize"] == Extractor.preprocessing and again.facts["dataset"] == "d" * 64
     assert [each.name for each in path.parent.iterdir()] == ["real.npz"]
-    with np.load(path, allow_pickle=False) as file:         # what every other program reads
+    with np.load(path, allow_pickle=False) as file:  # what every other program reads
         assert file["mu"].dtype == np.float64 and file["sigma"].shape == (5, 5)
 
 
 def test_of_another_program(tmp_path, reference):
     moments = reference.moments
-    path = plain(tmp_path / "adm.npz", mu=moments.mean.numpy(), sigma=moments.covariance.numpy(), arr_0=np.zeros(3),
-                 mu_s=np.zeros(7))
+    path = plain(
+        tmp_path / "adm.npz",
+        mu=moments.mean.numpy(),
+        sigma=moments.covariance.numpy(),
+        arr_0=np.zeros(3),
+        mu_s=np.zeros(7),
+    )
     with pytest.raises(ValueError, match="does not say how many images.*num_real=N"):
         read_statistics(path, Extractor())
     facts = read_statistics(path, Extractor(), num_real=40).facts
@@ -65,7 +72,11 @@ def test_refused_in_one_sentence(tmp_path, reference):
         (tmp_path / "pickle.npy", Extractor(), "not an npz file of plain arrays"),
         (plain(tmp_path / "a.npz", mean=mu), Extractor(), "has no arrays mu and sigma, or mean and cov; it holds mean"),
         (plain(tmp_path / "z.npz", mu=mu, sigma=sigma, mean=mu + 1, cov=sigma), Extractor(), "they differ; leave one"),
-        (plain(tmp_path / "w.npz", mu=mu, sigma=sigma, n=np.ones((9, 9))), Extractor(), r"n in .* an array of shape \(9, 9"),
+        (
+            plain(tmp_path / "w.npz", mu=mu, sigma=sigma, n=np.ones((9, 9))),
+            Extractor(),
+            r"n in .* an array of shape \(9, 9",
+        ),
         (plain(tmp_path / "x.npz", mean=mu, sigma=sigma), Extractor(), "has no arrays mu and sigma"),
         (plain(tmp_path / "y.npz", mu=mu.astype(complex), sigma=sigma), Extractor(), "mu in .* holds no real numbers"),
         (plain(tmp_path / "b.npz", mu=mu[:3], sigma=sigma[:3, :3]), Extractor(), "has 5 features.*another extractor"),

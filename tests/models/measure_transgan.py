@@ -10,14 +10,14 @@ import resource
 import time
 from copy import deepcopy
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")         # a waiting thread should cost nothing
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a waiting thread should cost nothing
 
 import torch
 from hydra.utils import instantiate
 from torch.nn.utils import clip_grad_norm_
 
+from transgan.config.compose import compose
 from transgan.ema import update_ema
-from transgan.overrides import compose
 from transgan.training.leak import NoLeak
 from transgan.training.objectives import discriminator_objective, generator_objective
 
@@ -30,7 +30,9 @@ def measured(name, work, times):
         work()
         spent.append(time.process_time() - begin)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{name:28s} {min(spent):7.2f} CPU-s (of {times}: {', '.join(f'{s:.2f}' for s in spent)})   peak {peak:.1f} GB")
+    print(
+        f"{name:28s} {min(spent):7.2f} CPU-s (of {times}: {', '.join(f'{s:.2f}' for s in spent)})   peak {peak:.1f} GB"
+    )
 
 
 def gigaflops():
@@ -66,7 +68,7 @@ def main():
     real = torch.rand(32, 3, 32, 32) * 2 - 1
     one, gamma = torch.tensor(1.0), torch.tensor(20.0)
 
-    def descend(value, network, its):
+    def step_optimizer(value, network, its):
         value.backward()
         clip_grad_norm_(network.parameters(), 5.0)
         its.step()
@@ -79,19 +81,19 @@ def main():
     def judge():
         with torch.no_grad():
             fake = generator(torch.randn(32, 256))
-        draws, numbers = torch.rand(2, 32, augment.num_draws), torch.rand(32, 1, 1, 1)
+        draws, numbers = torch.rand(2, 32, augment.num_random), torch.rand(32, 1, 1, 1)
         value, *_ = discriminator_objective(
             discriminator, loss, penalty, consistency, augment, real, fake, None, draws, numbers, one, gamma
         )
-        descend(value, discriminator, optimizers[1])
+        step_optimizer(value, discriminator, optimizers[1])
 
     def draw():
         with NoLeak()(discriminator):
             value = generator_objective(
                 generator, discriminator, loss, supervision, augment, real, torch.randn(64, 256), None,
-                torch.rand(2, 64, augment.num_draws), torch.empty(64, 0), one,
+                torch.rand(2, 64, augment.num_random), torch.empty(64, 0), one,
             )  # fmt: skip
-            descend(value, generator, optimizers[0])
+            step_optimizer(value, generator, optimizers[0])
         update_ema(average, generator, 0.99)
 
     def iteration():

@@ -69,9 +69,10 @@ def self_attention(x, weights, name, heads, side):
     q, k, v = linear(x, weights, f"{name}.qkv").split(x.shape[1], dim=1)
     table, bias = weights.get(f"{name}.bias.table"), None
     if table is not None:
+
         def bias(head, i):
-            places = [(i // side - j // side + side - 1, i % side - j % side + side - 1) for j in range(len(x))]
-            return table[[dy * (2 * side - 1) + dx for dy, dx in places], head]
+            positions = [(i // side - j // side + side - 1, i % side - j % side + side - 1) for j in range(len(x))]
+            return table[[dy * (2 * side - 1) + dx for dy, dx in positions], head]
 
     return linear(attend(q, k, v, heads, bias), weights, f"{name}.proj")
 
@@ -114,6 +115,7 @@ def shuffle(x, side):
 
 def bicubic(x, side, factor):
     """Keys' cubic convolution with a = -0.75; pixels are squares with their centres at a half, edges repeat."""
+
     def kernel(d):
         d, a = abs(d), -0.75
         inner = (a + 2) * d**3 - (a + 3) * d**2 + 1
@@ -159,7 +161,7 @@ def generator(settings, weights, latent, noise):
     z, found, context = latent.double()[None], [], None
     if settings["cross_attention"]:
         context = linear(z, weights, "context").view(grids[0] ** 2, -1) + weights["context_pos"][0]
-    x = linear(z, weights, "enter").view(grids[0] ** 2, -1)
+    x = linear(z, weights, "embed").view(grids[0] ** 2, -1)
     for i, side in enumerate(grids):
         if i > 0:
             up, before = settings["upsample"][i - 1], grids[i - 1]
@@ -184,9 +186,9 @@ def discriminator(settings, weights, image, noise):
     for i, size in enumerate(settings["patch_size"]):
         side = settings["img_size"] // size
         if i == 0 or size != settings["patch_size"][i - 1]:
-            new = patches(image, weights, f"enters.{i}.embed.proj", size, 0 if i else settings["overlap"])
+            new = patches(image, weights, f"embeds.{i}.embed.proj", size, 0 if i else settings["overlap"])
             x = new if x is None else torch.cat([pool(x, 2 * side, 2), new], dim=1)
-            x = x + weights[f"enters.{i}.pos_embed"][0]
+            x = x + weights[f"embeds.{i}.pos_embed"][0]
         window = settings["window_size"] and settings["window_size"][i]
         x = stage(
             x, weights, f"stages.{i}", settings["depth"][i], settings["num_heads"][i], side, window, None, noise(i)

@@ -1,4 +1,4 @@
-"""A judge on a timm backbone: what it hands the backbone, what learns, where weights come from, and sentences without."""
+"""A discriminator on a timm backbone: what it hands the backbone, what learns, where weights come from, and sentences without."""
 
 import socket
 
@@ -56,11 +56,11 @@ def test_a_logit_depends_on_its_own_image_alone_in_training_too(name):
     images, labels = torch.randn(3, 3, 8, 8), torch.tensor([0, 1, 2])
     before = {key: value.clone() for key, value in network.state_dict().items()}
     torch.testing.assert_close(network(images[1:2], labels[1:2]), network(images, labels)[1:2])
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())   # no running statistics
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())  # no running statistics
 
 
 def test_images_are_brought_to_the_backbones_own_size_and_normalisation():
-    network = make(model_name="test_efficientnet", out_indices=[1])     # bicubic, ImageNet mean and deviation, 160 px
+    network = make(model_name="test_efficientnet", out_indices=[1])  # bicubic, ImageNet mean and deviation, 160 px
     images = torch.rand(2, 3, 8, 8) * 2 - 1
     expected = reference.resize((images + 1) / 2, [160, 160], reference.InterpolationMode.BICUBIC, antialias=True)
     expected = reference.normalize(expected, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -90,6 +90,7 @@ def test_a_frozen_backbone_stays_frozen_when_training_switches_the_judge(adversa
 
 def test_features_last_in_other_orders():
     """Swin's maps have their channels last."""
+
     class Swin(torch.nn.Module):
         output_fmt = "NHWC"
 
@@ -118,7 +119,7 @@ def test_weights_from_a_file_and_from_the_folder(name, place, tmp_path, monkeypa
     assert len(found) > 20
     for key in found:
         assert torch.equal(own.get(key, own.get(f"model.{key}")), published.state_dict()[key])
-    torch.set_rng_state(state)                      # looking for weights takes no random numbers from what follows
+    torch.set_rng_state(state)  # looking for weights takes no random numbers from what follows
     assert torch.equal(make(model_name=name).heads[0].conv1.weight, network.heads[0].conv1.weight)
 
 
@@ -126,7 +127,9 @@ def test_weights_that_do_not_fit(tmp_path):
     state = timm.create_model("test_vit").state_dict()
     path = tmp_path / "a.pth"
     torch.save({key: value for key, value in state.items() if key != "blocks.1.attn.qkv.weight"}, path)
-    with pytest.raises(ValueError, match="a.pth does not hold weights of test_vit: there is no .*blocks.1.attn.qkv.weight"):
+    with pytest.raises(
+        ValueError, match="a.pth does not hold weights of test_vit: there is no .*blocks.1.attn.qkv.weight"
+    ):
         make(pretrained=True, weights=str(path))
     torch.save(timm.create_model("test_resnet").state_dict(), path)
     with pytest.raises(ValueError, match="a.pth does not hold weights of test_vit"):

@@ -39,12 +39,12 @@ def test_an_image_depends_on_its_own_latent_and_label_in_training_too(kind, clas
     network = make(kind, num_classes=classes).train()
     for name, parameter in network.named_parameters():
         if "label_embed" in name:
-            torch.nn.init.normal_(parameter)                                # norms start alike for every class
+            torch.nn.init.normal_(parameter)  # norms start alike for every class
     latent, labels = torch.randn(2, 6), torch.tensor([0, 0]) if classes else None
     first = network(latent, labels)
     assert not torch.allclose(first[0], first[1])
     torch.testing.assert_close(network(latent[1:], labels[1:] if classes else None), first[1:])
-    assert not list(network.buffers())                                      # nothing but weights to average
+    assert not list(network.buffers())  # nothing but weights to average
     torch.testing.assert_close(network.eval()(latent, labels), first)
     if classes:
         other = network(latent, torch.tensor([0, 1]))
@@ -103,7 +103,7 @@ def test_exact_gradient_penalty(kind):
 
 def test_the_papers_sizes():
     """Parameters of the published networks, but for what stands in place of batch norm and for the head's bias."""
-    count = lambda network: sum(p.numel() for p in network.parameters())    # noqa: E731
+    count = lambda network: sum(p.numel() for p in network.parameters())  # noqa: E731
     with torch.device("meta"):
         dcgan = DCGANGenerator(64, 3, 0, 100, [1024, 512, 256, 128])
         sngan = ResNetDiscriminator(32, 3, 0, [128] * 3, [1, 1, 2], None)

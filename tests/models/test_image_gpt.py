@@ -39,8 +39,8 @@ def images_of(network, count):
 
 
 def uniform_of(network, count):
-    places = network.grid_size[0] * network.grid_size[1]
-    return torch.rand(count, places, network.tokens.num_draws, dtype=torch.float64)
+    positions = network.grid_size[0] * network.grid_size[1]
+    return torch.rand(count, positions, network.tokens.num_random, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("conditional", [True, False])
@@ -59,9 +59,9 @@ def test_chances_of_all_images_sum_to_one(tokens, img_size, conditional):
     images = network.tokens.value(numbers.double()).view(-1, 1, img_size, img_size)
     labels = torch.full((len(images),), 2) if conditional else None
     with torch.no_grad():
-        chances = (-network(images, labels)).exp()
-    assert chances.sum().item() == pytest.approx(1, abs=1e-9)
-    assert chances.max() > 2 * chances.min()
+        probabilities = (-network(images, labels)).exp()
+    assert probabilities.sum().item() == pytest.approx(1, abs=1e-9)
+    assert probabilities.max() > 2 * probabilities.min()
 
 
 def test_chances_of_all_colours_sum_to_one():
@@ -97,7 +97,7 @@ def test_causality(tokens, in_chans):
             after = network.features(other, labels)
             assert torch.equal(after[:, : k + 1], before[:, : k + 1])
             if k + 1 < own.shape[1]:
-                assert (after[:, k + 1 :] != before[:, k + 1 :]).any(-1).all()          # and all that follows
+                assert (after[:, k + 1 :] != before[:, k + 1 :]).any(-1).all()  # and all that follows
 
 
 @both
@@ -114,9 +114,9 @@ def test_labels_matter_and_batches_do_not(tokens):
 def uncached(network, uniform, labels, temperature=1.0, top_k=None):
     """Every token from all those before it, from the beginning."""
     tokens = network.tokens
-    places = uniform.shape[1]
-    some = tokens.tokens(images_of(network, len(uniform)))                   # what is not drawn yet is anything
-    for t in range(places):
+    positions = uniform.shape[1]
+    some = tokens.tokens(images_of(network, len(uniform)))  # what is not drawn yet is anything
+    for t in range(positions):
         x = network.features(some, labels)[:, t]
         some[:, t] = tokens.draw(x, uniform[:, t], temperature, top_k)
     return some
@@ -144,8 +144,8 @@ def test_the_cache_is_five_times_faster_at_64_tokens():
         tokens = torch.zeros(64, 0, dtype=torch.long)
         for t in range(64):
             before = torch.cat([start, network.tokens.embed(tokens)], 1)
-            x = network.enter(before, slice(0, t + 1), labels)
-            x = network.norm(network.stages[0].follow(x, network.stages[0].caches())[:, -1])
+            x = network.embed(before, slice(0, t + 1), labels)
+            x = network.norm(network.stages[0].decode(x, network.stages[0].caches())[:, -1])
             tokens = torch.cat([tokens, network.tokens.draw(x, uniform[:, t], 1.0, None).unsqueeze(1)], 1)
         return network.tokens.images(tokens)
 
@@ -155,7 +155,7 @@ def test_the_cache_is_five_times_faster_at_64_tokens():
         return time.perf_counter() - start
 
     with torch.no_grad():
-        assert (frugal() == network.sample(uniform, labels)).flatten(1).all(1).sum() >= 63      # float32: see generate
+        assert (frugal() == network.sample(uniform, labels)).flatten(1).all(1).sum() >= 63  # float32: see generate
         ratios = [seconds(frugal) / seconds(lambda: network.sample(uniform, labels)) for _ in range(5)]
     print(f"{median(ratios):.1f} times faster")
     assert median(ratios) >= 5, ratios
@@ -169,9 +169,9 @@ def test_samples_follow_the_likelihood(tokens):
     with torch.no_grad():
         images = network.sample(uniform_of(network, 20_000))
         kinds, counts = images.unique(dim=0, return_counts=True)
-        chances = (-network(kinds)).exp()
-    error = (counts / 20_000 - chances).abs() / (chances * (1 - chances) / 20_000).sqrt()
-    assert error.max() < 5 and chances.sum() > 0.99
+        probabilities = (-network(kinds)).exp()
+    error = (counts / 20_000 - probabilities).abs() / (probabilities * (1 - probabilities) / 20_000).sqrt()
+    assert error.max() < 5 and probabilities.sum() > 0.99
 
 
 @both

@@ -45,8 +45,8 @@ def test_samples_come_as_often_as_the_likelihood_says():
     uniform = torch.rand(20_000, 4, 1, dtype=torch.float64)
     with torch.no_grad():
         drawn = network.sample(uniform, torch.full((20_000,), 2))
-        chances = network.exact(images, labels).neg().exp()
-    for image, chance in zip(images, chances, strict=True):
+        probabilities = network.exact(images, labels).neg().exp()
+    for image, chance in zip(images, probabilities, strict=True):
         found = (drawn == image).flatten(1).all(1).double().mean()
         assert abs(found - chance) < 5 * (chance * (1 - chance) / 20_000).sqrt() + 1e-9
 
@@ -87,7 +87,7 @@ def test_it_completes_what_is_given():
     network = masked(PATCHES, img_size=4)
     images = torch.randint(5, (3, 1, 4, 4)).double() / 2 - 1
     whole = network.tokens.images(network.tokens.tokens(images))
-    uniform = torch.rand(3, 4, network.tokens.num_draws, dtype=torch.float64)
+    uniform = torch.rand(3, 4, network.tokens.num_random, dtype=torch.float64)
     with torch.no_grad():
         made = network.complete(images, 2, uniform, torch.tensor([0, 1, 2]))
         with pytest.raises(ValueError, match="3 rows cannot be kept: a multiple of 2 from 2 to 2 can"):

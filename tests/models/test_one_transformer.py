@@ -19,7 +19,7 @@ def test_both_networks_are_stacks_of_the_same_block(generator, discriminator):
     ours, theirs = generator(**same), discriminator(**same)
     for a, b in zip(ours.stages, theirs.stages, strict=True):
         assert type(a) is type(b) is Transformer
-        assert len(shared(a)) == 2 * 10 and shared(a) == shared(b)     # qkv, q and k norm, proj, fc1, fc2
+        assert len(shared(a)) == 2 * 10 and shared(a) == shared(b)  # qkv, q and k norm, proj, fc1, fc2
 
 
 def test_weights_of_a_causal_stack_fit_the_generator(generator):
@@ -42,7 +42,7 @@ def test_image_gpt_the_generator_and_the_discriminator_are_one_stack(generator, 
     assert len(shared(gpt)) == 2 * 10 and shared(gpt) == shared(networks[1]) == shared(networks[2])
     images, labels = torch.randint(17, (4, 1, 8, 8)) / 8 - 1, torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
-        for parameter in gpt.parameters():                  # a fresh one predicts the same whatever it sees
+        for parameter in gpt.parameters():  # a fresh one predicts the same whatever it sees
             parameter += 0.1 * torch.randn_like(parameter)
         own = gpt.tokens.tokens(images)
         features, nats = gpt.features(own, labels), gpt(images, labels)
@@ -54,4 +54,6 @@ def test_image_gpt_the_generator_and_the_discriminator_are_one_stack(generator, 
                 for name in shared(gpt):
                     gpt.get_parameter(name).zero_()
                 assert not torch.equal(gpt(images, labels), nats)
-        assert torch.equal(gpt.tokens.head(gpt.features(own, labels)), logits) and torch.equal(gpt(images, labels), nats)
+        assert torch.equal(gpt.tokens.head(gpt.features(own, labels)), logits) and torch.equal(
+            gpt(images, labels), nats
+        )

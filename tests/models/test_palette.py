@@ -18,14 +18,14 @@ def pictures(count, size=4):
 
 def test_all_colours_come_back():
     images = pictures(10)
-    tokens = Palette(4, 3, 8, colours=6)                                   # two more than there are
+    tokens = Palette(4, 3, 8, colours=6)  # two more than there are
     tokens.prepare(images)
     own = tokens.tokens(images / 127.5 - 1)
     assert own.shape == (10, 16) and len(own.unique()) == 4
     assert torch.equal(((tokens.images(own) + 1) * 127.5).round().to(torch.uint8), images)
-    assert torch.equal(own.view(10, 4, 4)[:, 0, 1], own[:, 1])             # raster order
+    assert torch.equal(own.view(10, 4, 4)[:, 0, 1], own[:, 1])  # raster order
     before = tokens.palette.clone()
-    tokens.prepare(pictures(1))                                            # what is there stays
+    tokens.prepare(pictures(1))  # what is there stays
     assert torch.equal(tokens.palette, before)
 
 
@@ -37,14 +37,16 @@ def test_codes():
 
 def test_more_colours_are_refused_or_clustered():
     images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
-    with pytest.raises(ValueError, match=r"tokens.colours=5: the images have 25\d colours, and others than this palette"):
+    with pytest.raises(
+        ValueError, match=r"tokens.colours=5: the images have 25\d colours, and others than this palette"
+    ):
         Palette(8, 3, 8, colours=5).prepare(images)
     tokens = Palette(8, 3, 8, colours=5, quantise=True)
     tokens.prepare(images)
     near = ((tokens.images(tokens.tokens(images / 127.5 - 1)) + 1) * 127.5).round()
     assert len(codes_of(near.to(torch.uint8))[0]) == 5
     every = (tokens.palette[:, None] - images.permute(0, 2, 3, 1).reshape(-1, 3).float()).square().sum(2)
-    assert (near - images).square().sum(1).flatten().tolist() == pytest.approx(every.amin(0).tolist())     # the nearest
+    assert (near - images).square().sum(1).flatten().tolist() == pytest.approx(every.amin(0).tolist())  # the nearest
     with pytest.raises(ValueError, match="tokens.colours=1: a palette has 2 to 4096"):
         Palette(8, 3, 8, colours=1)
 

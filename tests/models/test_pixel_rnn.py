@@ -34,31 +34,31 @@ def images_of(network, count):
 
 
 def uniform_of(network, count):
-    places = network.grid_size[0] * network.grid_size[1]
-    return torch.rand(count, places, network.tokens.num_draws, dtype=torch.float64)
+    positions = network.grid_size[0] * network.grid_size[1]
+    return torch.rand(count, positions, network.tokens.num_random, dtype=torch.float64)
 
 
 @layers
 @pytest.mark.parametrize("conditional", [True, False])
 @pytest.mark.parametrize(
-    "tokens", [partial(Pixels, levels=2), partial(Patches, patch_size=1, components=2, levels=2)], ids=["pixels", "patches"]
+    "tokens",
+    [partial(Pixels, levels=2), partial(Patches, patch_size=1, components=2, levels=2)],
+    ids=["pixels", "patches"],
 )
 def test_chances_of_all_images_sum_to_one(layer, tokens, conditional):
     network = rnn(layer, tokens, img_size=2, num_classes=3 if conditional else 0)
     images = network.tokens.value(torch.tensor(list(itertools.product(range(2), repeat=4))).double()).view(-1, 1, 2, 2)
     labels = torch.full((16,), 2) if conditional else None
     with torch.no_grad():
-        chances = (-network(images, labels)).exp()
-    assert chances.sum().item() == pytest.approx(1, abs=1e-12)
-    assert chances.max() > 2 * chances.min()
+        probabilities = (-network(images, labels)).exp()
+    assert probabilities.sum().item() == pytest.approx(1, abs=1e-12)
+    assert probabilities.max() > 2 * probabilities.min()
 
 
 def test_a_fresh_one_knows_nothing():
     torch.manual_seed(0)
     network = PixelRNN(8, 3, 0, partial(Pixels, levels=16), 16, 1, LSTM)
-    torch.testing.assert_close(
-        network.bits_per_dim(network(images_of(network, 4).float())), torch.full((4,), 4.0)
-    )
+    torch.testing.assert_close(network.bits_per_dim(network(images_of(network, 4).float())), torch.full((4,), 4.0))
 
 
 @both
@@ -79,7 +79,7 @@ def test_causality(layer, tokens, in_chans):
             seen = (after[:, k + 1 :] != before[:, k + 1 :]).any(-1)
             assert seen[:, :1].all()
             if layer is LSTM:
-                assert seen.all()                                                # and all that follows
+                assert seen.all()  # and all that follows
 
 
 def test_a_row_sees_the_row_above_it():
@@ -87,7 +87,7 @@ def test_a_row_sees_the_row_above_it():
     network = rnn(RowLSTM, depth=1, img_size=8)
     own = network.tokens.tokens(images_of(network, 1))
     other = own.clone()
-    other[:, 11] = (own[:, 11] + 1) % 5                                          # seen in place 12: row 1, column 4
+    other[:, 11] = (own[:, 11] + 1) % 5  # seen in place 12: row 1, column 4
     with torch.no_grad():
         moved = (network.features(own, torch.tensor([0])) != network.features(other, torch.tensor([0]))).any(-1)
     expected = torch.zeros(8, 8, dtype=torch.bool)
@@ -103,7 +103,7 @@ def test_a_row_sees_the_row_above_it():
 def test_step_by_step_equals_in_one_go(layer, tokens, temperature, top_k):
     network = rnn(layer, tokens, img_size=8)
     uniform, labels = uniform_of(network, 16), torch.arange(16) % 3
-    expected = network.tokens.tokens(images_of(network, 16))                     # what is not drawn yet is anything
+    expected = network.tokens.tokens(images_of(network, 16))  # what is not drawn yet is anything
     with torch.no_grad():
         for t in range(uniform.shape[1]):
             x = network.features(expected, labels)[:, t]
@@ -118,9 +118,9 @@ def test_samples_follow_the_likelihood(layer):
     network = rnn(layer, partial(Pixels, levels=2), img_size=2, num_classes=0)
     with torch.no_grad():
         kinds, counts = network.sample(uniform_of(network, 20_000)).unique(dim=0, return_counts=True)
-        chances = (-network(kinds)).exp()
-    error = (counts / 20_000 - chances).abs() / (chances * (1 - chances) / 20_000).sqrt()
-    assert error.max() < 5 and chances.sum() > 0.99
+        probabilities = (-network(kinds)).exp()
+    error = (counts / 20_000 - probabilities).abs() / (probabilities * (1 - probabilities) / 20_000).sqrt()
+    assert error.max() < 5 and probabilities.sum() > 0.99
 
 
 @both

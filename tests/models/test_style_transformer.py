@@ -65,7 +65,7 @@ def test_the_style_is_the_way_in(generator):
     torch.testing.assert_close(network.mapping(5 * latent, labels), style, atol=1e-5, rtol=1e-4)
 
 
-VITGAN = dict(enter=False, norm=SelfModulatedNorm, output=partial(FourierPatch, hidden_dim=12))
+VITGAN = dict(embed_style=False, norm=SelfModulatedNorm, output=partial(FourierPatch, hidden_dim=12))
 
 
 @pytest.mark.parametrize("changes", [{}, TWO_STAGES])
@@ -74,9 +74,11 @@ def test_with_the_parts_of_vitgan(generator, changes):
     latent, labels = torch.randn(2, 6), torch.tensor([0, 2])
     images = network(latent, labels)
     assert images.shape == (2, 1, network.grid_size[0] * 2, network.grid_size[0] * 2)
-    assert not torch.allclose(images[0], images[1])                     # by the norms alone
-    assert not any(name.startswith(("enter", "head", "refine", "norm.")) for name in network.state_dict())
-    assert not any(isinstance(module, StyleNorm) and not isinstance(module, SelfModulatedNorm) for module in network.modules())
+    assert not torch.allclose(images[0], images[1])  # by the norms alone
+    assert not any(name.startswith(("embed", "head", "refine", "norm.")) for name in network.state_dict())
+    assert not any(
+        isinstance(module, StyleNorm) and not isinstance(module, SelfModulatedNorm) for module in network.modules()
+    )
     assert isinstance(network.stages[0].blocks[0].attn.q_norm, torch.nn.Identity)
     images.square().mean().backward()
     assert all(p.grad.any() for p in network.parameters())
@@ -84,15 +86,16 @@ def test_with_the_parts_of_vitgan(generator, changes):
 
 def test_an_output_keeps_its_own_initialisation(generator):
     network = generator(**VITGAN)
-    assert network.output.fourier.weight.abs().max() > 2                # frequencies, not Xavier
+    assert network.output.fourier.weight.abs().max() > 2  # frequencies, not Xavier
     style = network.mapping(torch.randn(4, 6), torch.tensor([0, 1, 2, 0]))
-    assert torch.equal(network.synthesis(style), network.output(network.stages[0](
-        network.tokens.expand(4, -1, -1), style), style))
+    assert torch.equal(
+        network.synthesis(style), network.output(network.stages[0](network.tokens.expand(4, -1, -1), style), style)
+    )
 
 
 def test_state_dict_keys_of_the_default_are_the_ones_of_old_checkpoints(generator):
     keys = {name.split(".")[0] for name in generator().state_dict()}
-    assert keys == {"tokens", "label_embed", "map", "enter", "stages", "norm", "head", "refine"}
+    assert keys == {"tokens", "label_embed", "map", "embed", "stages", "norm", "head", "refine"}
 
 
 def test_patch_borders_are_crossed(generator):
@@ -144,8 +147,8 @@ def test_one_level_is_the_generator_without_image_heads(generator, changes):
     assert not len(network.image_heads) and network.level_sizes == [16]
     style = network.mapping(LATENT, LABELS)
     x = network.tokens.expand(2, -1, -1)
-    if network.enter is not None:
-        x = x + network.enter(style).unflatten(1, (16, 16))
+    if network.embed is not None:
+        x = x + network.embed(style).unflatten(1, (16, 16))
     x = network.stages[1](network.ups[0](network.stages[0](x, style)), style)
     if network.output is not None:
         image = network.output(x, style)
@@ -164,7 +167,7 @@ def test_one_level_is_the_generator_without_image_heads(generator, changes):
 @pytest.mark.parametrize(
     "depth, heads, blocks, sizes",
     [
-        ([3, 2], 2, [[3], []], [8, 16]),                    # behind the first stage's last block: still its grid
+        ([3, 2], 2, [[3], []], [8, 16]),  # behind the first stage's last block: still its grid
         ([3, 2], 3, [[2], [1]], [8, 16, 16]),
         ([3, 2], 4, [[2, 3], [1]], [8, 8, 16, 16]),
         ([3, 2], 5, [[1, 2, 3], [1]], [8, 8, 8, 16, 16]),
@@ -188,8 +191,8 @@ def test_levels_add_up(generator, changes):
     network = generator(**changes, image_heads=4)
     style = network.mapping(LATENT, LABELS)
     x = network.tokens.expand(2, -1, -1)
-    if network.enter is not None:
-        x = x + network.enter(style).unflatten(1, (16, 16))
+    if network.embed is not None:
+        x = x + network.embed(style).unflatten(1, (16, 16))
     first = list(network.stages[0].each(x, style))
     second = list(network.stages[1].each(network.ups[0](first[-1]), style))
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from transgan.models.tokens import Patches, Pixels, chances, choose, log_mass
+from transgan.models.tokens import Patches, Pixels, choose, log_mass, probabilities
 
 
 def uint8(images):
@@ -18,7 +18,7 @@ def uint8(images):
 def test_there_and_back(kind, levels, in_chans):
     tokens = kind(4, in_chans, 8, levels=levels)
     numbers = torch.randint(levels, (5, in_chans, 4, 4))
-    images = (numbers * 255 / (levels - 1)).round() / 127.5 - 1             # as to_float has them
+    images = (numbers * 255 / (levels - 1)).round() / 127.5 - 1  # as to_float has them
     tokens.prepare(uint8(images))
     own = tokens.tokens(images)
     assert own.shape[1] == tokens.grid_size[0] * tokens.grid_size[1]
@@ -46,7 +46,7 @@ def test_other_values_are_refused_or_rounded():
         Pixels(1, 1, 8, levels=17).prepare(given)
     tokens = Pixels(1, 1, 8, levels=17, quantise=True)
     tokens.prepare(given)
-    assert tokens.tokens(images).flatten().tolist() == [0, 6, 16]           # 100 of 255 is 6.3 of 16
+    assert tokens.tokens(images).flatten().tolist() == [0, 6, 16]  # 100 of 255 is 6.3 of 16
     for levels in (1, 257):
         with pytest.raises(ValueError, match=f"tokens.levels={levels}: a pixel has 2 to 256 values"):
             Pixels(1, 1, 8, levels=levels)
@@ -80,8 +80,10 @@ def test_the_mixture_integrates_to_one():
     torch.manual_seed(0)
     tokens = Patches(2, 1, 8, patch_size=2, components=3, levels=6).double()
     x = torch.randn(1, 1, 8, dtype=torch.float64)
-    every = tokens.value(torch.cartesian_prod(*[torch.arange(6)] * 4).double())            # all 6^4 patches
-    assert (-tokens.nats(x.expand(len(every), 1, 8), every.unsqueeze(1))).exp().sum().item() == pytest.approx(1, abs=1e-9)
+    every = tokens.value(torch.cartesian_prod(*[torch.arange(6)] * 4).double())  # all 6^4 patches
+    assert (-tokens.nats(x.expand(len(every), 1, 8), every.unsqueeze(1))).exp().sum().item() == pytest.approx(
+        1, abs=1e-9
+    )
     log_pi, means, scales = tokens.mixture(x[0])
     fine = torch.linspace(-40, 40, 400_001, dtype=torch.float64)
     z = ((fine - means[0, :, 0, None]) / scales[0, :, 0, None].exp()).abs()
@@ -103,12 +105,14 @@ def test_far_out_nothing_is_lost():
 def test_temperature_and_top_k():
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]], dtype=torch.float64)
     e = torch.e
-    torch.testing.assert_close(chances(logits, 1.0, None), logits.softmax(-1))
-    torch.testing.assert_close(chances(logits, 0.5, None), logits.exp().square() / logits.exp().square().sum())
-    torch.testing.assert_close(chances(logits, 1.0, 2), torch.tensor([[e / (e + 1), 1 / (e + 1), 0, 0]]).double())
-    torch.testing.assert_close(chances(logits, 0.5, 2), torch.tensor([[e**2 / (e**2 + 1), 1 / (e**2 + 1), 0, 0]]).double())
-    assert chances(logits, 3.0, 1).tolist() == [[1, 0, 0, 0]]
-    torch.testing.assert_close(chances(logits, 1.0, 9), logits.softmax(-1))                # more than there are: all
+    torch.testing.assert_close(probabilities(logits, 1.0, None), logits.softmax(-1))
+    torch.testing.assert_close(probabilities(logits, 0.5, None), logits.exp().square() / logits.exp().square().sum())
+    torch.testing.assert_close(probabilities(logits, 1.0, 2), torch.tensor([[e / (e + 1), 1 / (e + 1), 0, 0]]).double())
+    torch.testing.assert_close(
+        probabilities(logits, 0.5, 2), torch.tensor([[e**2 / (e**2 + 1), 1 / (e**2 + 1), 0, 0]]).double()
+    )
+    assert probabilities(logits, 3.0, 1).tolist() == [[1, 0, 0, 0]]
+    torch.testing.assert_close(probabilities(logits, 1.0, 9), logits.softmax(-1))  # more than there are: all
 
 
 def test_choose_is_the_inverse_of_the_sums():
@@ -122,14 +126,14 @@ def test_a_narrow_mixture_is_sampled_where_it_is():
     tokens = Patches(1, 1, 4, patch_size=1, components=2, levels=256).double()
     with torch.no_grad():
         tokens.head.weight.zero_()
-        tokens.head.bias.copy_(torch.tensor([1.0, 0.0, -0.5, 0.5, -3.0, -3.0]))            # pi, means, log scales
+        tokens.head.bias.copy_(torch.tensor([1.0, 0.0, -0.5, 0.5, -3.0, -3.0]))  # pi, means, log scales
         uniform = torch.rand(20_000, 2, dtype=torch.float64)
         x = torch.zeros(20_000, 4, dtype=torch.float64)
         one, cool, only = (tokens.draw(x, uniform, *how) for how in ((1.0, None), (0.5, None), (1.0, 1)))
-    share = torch.tensor([1.0, 2.0]).sigmoid()                                             # of logits 1, 1 / 0.5
+    share = torch.tensor([1.0, 2.0]).sigmoid()  # of logits 1, 1 / 0.5
     assert (one < 0).double().mean() == pytest.approx(share[0].item(), abs=0.02)
     assert (cool < 0).double().mean() == pytest.approx(share[1].item(), abs=0.02)
-    assert (only < 0).sum() > 19_990                                                       # the others are its tail
-    width = torch.pi / 3**0.5 * torch.exp(torch.tensor(-3.0)).item()                       # a logistic's deviation
+    assert (only < 0).sum() > 19_990  # the others are its tail
+    width = torch.pi / 3**0.5 * torch.exp(torch.tensor(-3.0)).item()  # a logistic's deviation
     assert one[one < 0].std() == pytest.approx(width, rel=0.05)
     assert cool[cool < 0].std() == pytest.approx(width / 2, rel=0.05)

@@ -8,11 +8,11 @@ from hydra.utils import instantiate
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from transgan.config.compose import compose
 from transgan.layers.noise import TokenNoise
 from transgan.layers.norm import PixelNorm
 from transgan.layers.patch import Bicubic, PixelShuffle
 from transgan.models.transgan import Discriminator, Generator
-from transgan.overrides import compose
 
 from . import naive_transgan as naive
 
@@ -51,7 +51,7 @@ DISCRIMINATORS = {
         window_size=[4, 2, None, None], noise=False, relative_position=False,
     ),
 }  # fmt: skip
-SIZES = {   # resolution, parameters and GMAC of generator and discriminator, measured on the published code
+SIZES = {  # resolution, parameters and GMAC of generator and discriminator, measured on the published code
     "cifar10": (32, 83_312_495, 5.394, 10_210_400, 1.346),
     "stl10": (48, 168_466_623, 18.55, 10_341_536, 3.38),
     "church256": (256, 205_291_952, 101.0, 17_754_569, 32.0),
@@ -88,6 +88,7 @@ def test_parameters_are_the_originals_to_the_last_one(name, group, place):
 
 # The function, stage by stage.
 
+
 def outputs(network, *inputs):
     """What each stage gives, and the network at the end."""
     seen = []
@@ -108,7 +109,9 @@ def test_the_generators_function_is_the_originals(name):
     with torch.no_grad():
         found = outputs(network, latent)
     for n in range(2):
-        wanted = naive.generator(GENERATOR | GENERATORS[name], weights_of(network), latent[n], naive.own_noise(latent[n]))
+        wanted = naive.generator(
+            GENERATOR | GENERATORS[name], weights_of(network), latent[n], naive.own_noise(latent[n])
+        )
         assert len(found) == len(wanted)
         for ours, theirs in zip(found, wanted, strict=True):
             torch.testing.assert_close(ours[n].double(), theirs, atol=1e-5, rtol=1e-5)
@@ -143,6 +146,7 @@ def test_in_training_the_noise_is_new_and_the_function_the_same():
 
 
 # What an image depends on.
+
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_an_image_is_the_same_in_any_batch(name):
@@ -179,10 +183,11 @@ def test_classes():
 
 # Where it starts.
 
+
 def test_initial_weights():
     torch.manual_seed(0)
     generator = Generator(**GENERATOR | GENERATORS["celebahq256"] | dict(latent_dim=64))
-    assert generator.enter.weight.abs().max() <= 64**-0.5           # torch's own for a linear layer
+    assert generator.embed.weight.abs().max() <= 64**-0.5  # torch's own for a linear layer
     assert generator.pos_embed[1].std().item() == pytest.approx(0.02, rel=0.05)
     assert not any(module.strength for module in generator.modules() if isinstance(module, TokenNoise))
     discriminator = Discriminator(**DISCRIMINATOR | dict(dim=[24, 32]))
@@ -191,7 +196,7 @@ def test_initial_weights():
             assert parameter.std().item() == pytest.approx(0.02, rel=0.2), name
         elif "fc" in name or "attn.proj.bias" in name or "head.bias" in name or "strength" in name:
             assert not parameter.any(), name
-    conv = discriminator.enters[0].embed.proj.weight                # xavier: fan in 3 * 4, fan out 24 * 4
+    conv = discriminator.embeds[0].embed.proj.weight  # xavier: fan in 3 * 4, fan out 24 * 4
     assert conv.abs().max() <= (6 / (12 + 96)) ** 0.5 and conv.std().item() == pytest.approx((2 / 108) ** 0.5, rel=0.1)
 
 
@@ -206,6 +211,7 @@ def test_the_untrained_generator_is_as_loud_as_the_original():
 
 
 # Gradients.
+
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_gradients_of_every_parameter_twice_and_with_checkpoints(name):
@@ -243,12 +249,13 @@ def test_a_gradient_penalty_reaches_every_parameter_with_checkpoints_too(name):
             slope.square().sum().backward()
         found.append({n: p.grad for n, p in network.named_parameters()})
     for each, value in found[0].items():
-        if each not in ("norm.bias", "head.bias"):                  # no gradient of an image knows them
+        if each not in ("norm.bias", "head.bias"):  # no gradient of an image knows them
             assert value.any(), each
             assert torch.equal(value, found[1][each]), each
 
 
 # What does not fit.
+
 
 def test_errors_name_the_key():
     with pytest.raises(ValueError, match="generator.upsample needs 2 entries for 3 stages, not 1"):

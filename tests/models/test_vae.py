@@ -46,7 +46,7 @@ class Wave(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(2, out_chans, 2, 1))
 
-    def forward(self, latent, labels=None):                                      # (N, 1)
+    def forward(self, latent, labels=None):  # (N, 1)
         angle = latent.view(-1, 1, 1, 1) * self.weight[0] + self.weight[1]
         return 1.5 * angle.sin() + 0.5 * angle
 
@@ -97,7 +97,7 @@ def test_the_bound_is_the_integral_and_below_the_likelihood():
             along = nats_along(network, image)
             likelihood = torch.trapezoid((normal(FINE) - along).exp(), FINE).log()
             density = normal(FINE, mean, log_var)
-            expected = torch.trapezoid(density.exp() * (along + density - normal(FINE)), FINE)      # E_q[...] >= -log p
+            expected = torch.trapezoid(density.exp() * (along + density - normal(FINE)), FINE)  # E_q[...] >= -log p
             many = image.expand(len(noise), -1, -1, -1)
             nats, divergence = network(many, None, noise)
             found = nats + divergence.sum(1)
@@ -109,11 +109,13 @@ def test_the_bound_is_the_integral_and_below_the_likelihood():
             assert expected > -likelihood + 1e-4
             # more draws are tighter, on the way to the likelihood
             many = image.expand(2000, -1, -1, -1)
-            one, ten, hundred = (network.bound(many, None, noise[: 2000 * s].view(-1, s, 1)).mean() for s in (1, 10, 100))
+            one, ten, hundred = (
+                network.bound(many, None, noise[: 2000 * s].view(-1, s, 1)).mean() for s in (1, 10, 100)
+            )
             assert one > ten - 0.02 > hundred - 0.04 > -likelihood - 0.06
             assert hundred + likelihood < 0.5 * (one + likelihood) + 0.02
             total += likelihood.exp().item()
-    assert total == pytest.approx(1, abs=1e-6)                                   # of all images there are
+    assert total == pytest.approx(1, abs=1e-6)  # of all images there are
 
 
 class Gaussian(nn.Module):
@@ -139,7 +141,7 @@ def test_the_bound_is_tight_for_the_exact_posterior():
     network.decoder = Line(1, 1, 0, 1).double()
     images = torch.randn(6, 1, 2, 1, dtype=torch.float64)
     with torch.no_grad():
-        a, b = 2 * network.decoder.weight.flatten(1)                              # x = a z + b + noise
+        a, b = 2 * network.decoder.weight.flatten(1)  # x = a z + b + noise
         variance = Gaussian.log_var.exp()
         centred = images.flatten(1) - b
         covariance = torch.outer(a, a) + variance * torch.eye(2, dtype=torch.float64)
@@ -156,7 +158,7 @@ def test_the_bound_is_tight_for_the_exact_posterior():
         nats, divergence = network(images.repeat_interleave(50_000, 0), None, torch.randn(300_000, 1).double())
         found = (nats + divergence.sum(1)).view(6, -1).mean(1)
         torch.testing.assert_close(found, -exact, rtol=0, atol=0.05)
-        linear.bias[0] += 1.0                                                    # and loose for another
+        linear.bias[0] += 1.0  # and loose for another
         assert (network(images, None, torch.zeros(6, 1))[1] > divergence.view(6, -1, 1)[:, 0]).any()
         wrong = network(images.repeat_interleave(50_000, 0), None, torch.randn(300_000, 1).double())
         assert ((wrong[0] + wrong[1].sum(1)).view(6, -1).mean(1) > -exact + 0.1).all()
@@ -167,15 +169,15 @@ def test_the_mass_of_all_levels_is_one(components):
     own = Logistics(1, 3, components, levels=5)
     said = torch.randn(1, own.channels, 1, 1, dtype=torch.float64)
     every = own.value(torch.tensor(list(itertools.product(range(5), repeat=3))).double()).view(-1, 3, 1, 1)
-    chances = (-own.nats(said.expand(125, -1, -1, -1), every)).exp()
-    assert chances.sum().item() == pytest.approx(1, abs=1e-12)
+    probabilities = (-own.nats(said.expand(125, -1, -1, -1), every)).exp()
+    assert probabilities.sum().item() == pytest.approx(1, abs=1e-12)
     assert own.channels == 3 * (3 * components - 1)
 
     uniform = torch.rand(50_000, 2, 3, 1, 1, dtype=torch.float64)
     drawn, counts = own.draw(said.expand(50_000, -1, -1, -1), uniform).unique(dim=0, return_counts=True)
-    chances = (-own.nats(said.expand(len(drawn), -1, -1, -1), drawn)).exp()
-    error = (counts / 50_000 - chances).abs() / (chances * (1 - chances) / 50_000).sqrt()
-    assert error.max() < 5 and chances.sum() > 0.99
+    probabilities = (-own.nats(said.expand(len(drawn), -1, -1, -1), drawn)).exp()
+    error = (counts / 50_000 - probabilities).abs() / (probabilities * (1 - probabilities) / 50_000).sqrt()
+    assert error.max() < 5 and probabilities.sum() > 0.99
     means = own.draw(said.expand(50_000, -1, -1, -1), uniform).mean(0)
     assert (own.middle(said)[0] - means).abs().max() < 0.3
 
@@ -192,7 +194,10 @@ def test_every_parameter_learns_and_batches_do_not_matter(parts, in_chans, num_c
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
     with torch.no_grad():
-        alone = [network(images[i : i + 1], labels if labels is None else labels[i : i + 1], noise[i : i + 1]) for i in range(6)]
+        alone = [
+            network(images[i : i + 1], labels if labels is None else labels[i : i + 1], noise[i : i + 1])
+            for i in range(6)
+        ]
         torch.testing.assert_close(torch.cat([one for one, _ in alone]), nats)
         torch.testing.assert_close(torch.cat([other for _, other in alone]), divergence)
         if labels is not None:
@@ -216,7 +221,9 @@ def test_what_cannot_be_is_refused():
         Logistics(8, 1, 0)
     with pytest.raises(ValueError, match="autoencoder.observation.levels=1: a pixel has 2 to 256 values"):
         Logistics(8, 1, 1, levels=1)
-    with pytest.raises(ValueError, match="autoencoder.observation.levels=5: the images have 1 pixel values, and others"):
+    with pytest.raises(
+        ValueError, match="autoencoder.observation.levels=5: the images have 1 pixel values, and others"
+    ):
         vae().prepare(torch.full((2, 1, 8, 8), 100, dtype=torch.uint8))
     with pytest.raises(ValueError, match="autoencoder.encoder.dim asks to halve 8 px 4 times"):
         ConvEncoder(8, 1, 0, 4, dim=[8] * 5)

@@ -65,7 +65,7 @@ def test_logits_stay_float32_under_bf16(discriminator):
         logits = network(images, labels)
     assert logits.dtype == torch.float32
     torch.testing.assert_close(logits, exact, atol=0.05, rtol=0.05)
-    assert not torch.equal(logits, logits.bfloat16().float())       # the head itself is not rounded
+    assert not torch.equal(logits, logits.bfloat16().float())  # the head itself is not rounded
 
 
 def test_errors_name_the_key(discriminator):
@@ -114,7 +114,7 @@ def test_every_weight_of_vitgans_judge_keeps_its_initial_bound(discriminator):
             bounds = [torch.linalg.svdvals(w.flatten(1))[0] for w in (module.weight, before[f"{name}.weight"])]
             torch.testing.assert_close(*bounds, atol=0, rtol=1e-3)
             found += 1
-    assert found == 2 * 5 + 3                       # qk, v, proj, fc1, fc2 of two blocks; patches, head, classes
+    assert found == 2 * 5 + 3  # qk, v, proj, fc1, fc2 of two blocks; patches, head, classes
 
 
 def test_a_stem_that_halves_leaves_fewer_tokens(discriminator):

@@ -17,9 +17,11 @@ class HeldOut:
     def __len__(self):
         return 10
 
-    def __getitems__(self, places):
-        self.asked = places
-        return torch.full((len(places), 1, 8, 8), 77, dtype=torch.uint8), torch.tensor([place % 3 for place in places])
+    def __getitems__(self, positions):
+        self.asked = positions
+        return torch.full((len(positions), 1, 8, 8), 77, dtype=torch.uint8), torch.tensor(
+            [place % 3 for place in positions]
+        )
 
 
 def strength(measure, **changes):
@@ -62,7 +64,7 @@ def test_it_reads_the_logits_of_the_step(adversarial, monkeypatch):
     module = adversarial(augmentation=SHIFT, adaptive=strength(RealSigns()), loss=Hinge())
     observe = module.adaptive.observe
     monkeypatch.setattr(module.adaptive, "observe", lambda *a: seen.append(a) or observe(*a))
-    values, = train(module, 1)
+    (values,) = train(module, 1)
     real, fake, heldout, largest, _ = seen[0]
     assert heldout is None and largest == 1.0
     assert (real.mean(), fake.mean()) == (values["d_real"], values["d_fake"])
@@ -76,7 +78,7 @@ def test_held_out_images_are_judged_as_training_images_are_and_change_nothing(ad
     module.discriminator.forward = lambda images, labels: seen.append(images) or discriminator(images, labels)
     logged = train(module, 3)
     grey = 77 / 127.5 - 1
-    first = seen[0]                                 # the held-out images come first, shifted and cut like all others
+    first = seen[0]  # the held-out images come first, shifted and cut like all others
     hole, left = first.abs() < 1e-6, (first - grey).abs() < 1e-6
     assert len(first) == 4 and (hole | left).all() and hole.any() and left.any()
     assert not seen[0].requires_grad
@@ -107,5 +109,5 @@ def test_a_checkpoint_carries_it(adversarial, measure):
     second.load_state_dict(first.state_dict())
     second.on_load_checkpoint(saved)
     assert second.adaptive.state_dict() == first.adaptive.state_dict()
-    assert second.adaptive.steps == 1               # amid two moves
+    assert second.adaptive.steps == 1  # amid two moves
     assert [values["augment"] for values in logged] == [values["augment"] for values in expected[:3]]

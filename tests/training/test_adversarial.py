@@ -10,10 +10,10 @@ from torch import nn
 from transgan.augmentation import DiffAugment
 from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, NonSaturating, RelativisticAverage, Wasserstein
-from transgan.penalties import FiniteDifference, Interpolated, Lazily, NoPenalty, OnPart, ZeroCentered
+from transgan.penalties import FiniteDifference, Interpolated, Lazy, NoPenalty, Subsampled, ZeroCentered
 from transgan.schedules import Linear
 from transgan.training.generative import NonFiniteTraining
-from transgan.training.randomness import Draws
+from transgan.training.randomness import StepRNG
 
 SHIFT = DiffAugment(brightness=0.0, saturation=0.0, contrast=0.0, translation=0.125, cutout=0.25)
 
@@ -25,7 +25,7 @@ def batches(steps, size=4):
 
 
 def train(module, steps=3, data=None):
-    torch.manual_seed(99 + steps)                   # what was drawn before must not matter
+    torch.manual_seed(99 + steps)  # what was drawn before must not matter
     data = data or batches(steps)
     trainer = Trainer(
         accelerator="cpu", devices=1, max_steps=-1, max_epochs=1, logger=False, enable_checkpointing=False,
@@ -54,7 +54,7 @@ def test_a_seed_repeats_bit_by_bit_and_another_does_not(adversarial):
 def test_it_counts_images_and_updates(adversarial):
     module = train(adversarial(), 3)
     assert module.images_seen == 12 and module.step == 3
-    assert module.trainer.global_step == 3          # generator updates
+    assert module.trainer.global_step == 3  # generator updates
     assert module.nonfinite == {"discriminator": 0, "generator": 0}
     expected = {"loss_d", "loss_g", "d_real", "d_fake", "r1", "r2", "grad_norm_d", "grad_norm_g", "gamma", "augment"}
     assert expected <= set(module.log_values)
@@ -76,11 +76,11 @@ def test_n_critic_counts_discriminator_steps_per_generator_step(adversarial):
 
 
 def test_schedules_reach_the_optimizers(adversarial):
-    line = partial(Linear, kimg=0.016)              # over 16 images
+    line = partial(Linear, kimg=0.016)  # over 16 images
     module = adversarial(
         generator_lr=line(1e-3, 5e-3), discriminator_lr=line(2e-3, 0.0), beta2=line(0.5, 0.9), gamma=line(1.0, 0.0)
     )
-    train(module, 3)                                # the last step began at 8 images, half way
+    train(module, 3)  # the last step began at 8 images, half way
     ours, theirs = (each.param_groups[0] for each in module.trainer.optimizers)
     assert (ours["lr"], theirs["lr"]) == (pytest.approx(3e-3), pytest.approx(1e-3))
     assert ours["betas"] == theirs["betas"] == (0.0, pytest.approx(0.7))
@@ -104,7 +104,7 @@ def test_clip_holds(adversarial):
         module = adversarial(optimizer=torch.optim.SGD, generator_lr=1.0, discriminator_lr=1.0, clip=clip)
         start = weights(module)
         train(module, 1)
-        assert module.log_values["grad_norm_d"] > 1e-3         # what is logged is the norm before
+        assert module.log_values["grad_norm_d"] > 1e-3  # what is logged is the norm before
         for name in ("generator", "discriminator"):
             parts = [(p - start[f"{name}.{n}"]).norm() for n, p in getattr(module, name).named_parameters()]
             moved[name, clip] = torch.stack(parts).norm().item()
@@ -113,7 +113,7 @@ def test_clip_holds(adversarial):
 
 
 def test_the_average_follows_by_its_half_life(adversarial):
-    module = adversarial(ema_halflife=0.004)        # 4 images, one batch: half way in one step
+    module = adversarial(ema_halflife=0.004)  # 4 images, one batch: half way in one step
     start = weights(module.generator)
     assert same(start, weights(module.generator_ema))
     train(module, 1)
@@ -179,7 +179,7 @@ def test_too_many_in_a_row_stop_the_training(adversarial, discriminator):
         train(module, 9)
     assert max(module.nonfinite.values()) == 3 and sum(module.nonfinite.values()) >= 5
     assert all(value.isfinite().all() for value in weights(module).values())
-    assert not same(start, weights(module))         # the discriminator's first step was good
+    assert not same(start, weights(module))  # the discriminator's first step was good
 
 
 def test_scattered_ones_do_not_stop_it(adversarial, discriminator):
@@ -201,18 +201,18 @@ def test_mirror_shows_each_image_or_its_mirror(adversarial):
         seen = []
         train(adversarial(mirror=mirror, batch_size=64, penalty=Watching()), data=data)
         left, right = (seen[0][:, 0, 0, column] for column in (0, -1))
-        assert torch.equal(left, -right)            # whole, or its mirror
+        assert torch.equal(left, -right)  # whole, or its mirror
         assert (right == 1).sum() == 0 if not mirror else 16 < (right == 1).sum() < 48
 
 
 def test_a_lazy_penalty_follows_the_steps_of_the_run(adversarial):
-    module = adversarial(penalty=Lazily(ZeroCentered(real=True, fake=False), 3))
+    module = adversarial(penalty=Lazy(ZeroCentered(real=True, fake=False), 3))
     logged = []
     module.on_train_batch_end = lambda *_: logged.append(module.log_values["r1"].item())
     train(module, 7)
     assert [value > 0 for value in logged] == [True, False, False, True, False, False, True]
-    module = adversarial(penalty=Lazily(ZeroCentered(real=True, fake=False), 3))
-    module.images_seen = 2 * 4                      # as after a resume
+    module = adversarial(penalty=Lazy(ZeroCentered(real=True, fake=False), 3))
+    module.images_seen = 2 * 4  # as after a resume
     logged.clear()
     module.on_train_batch_end = lambda *_: logged.append(module.log_values["r1"].item())
     train(module, 2)
@@ -269,7 +269,7 @@ def test_a_generator_step_of_another_size(adversarial, discriminator, generator)
 
 def test_latents_of_two_processes_are_those_of_one():
     def latents(rank, world_size, batch):
-        return Draws(0, 1, batch, rank, world_size, torch.device("cpu")).normal(3, 6).flatten(0, 1)
+        return StepRNG(0, 1, batch, rank, world_size, torch.device("cpu")).normal(3, 6).flatten(0, 1)
 
     assert torch.equal(torch.cat([latents(0, 2, 4), latents(1, 2, 4)]), latents(0, 1, 8))
 
@@ -283,14 +283,16 @@ def test_a_loss_of_fakes_alone_judges_no_reals_in_the_generators_step(adversaria
 
 def test_what_does_not_go_together(adversarial):
     for loss in (RelativisticAverage(), adversarial().loss):
-        with pytest.raises(ValueError, match="a relativistic loss pairs every fake with a real image: .*=8 and batch_size=4"):
+        with pytest.raises(
+            ValueError, match="a relativistic loss pairs every fake with a real image: .*=8 and batch_size=4"
+        ):
             adversarial(loss=loss, generator_batch_size=8)
         adversarial(loss=loss, generator_batch_size=4)
     for size in (6, 2, 0, -4, "many", 4.0):
         with pytest.raises(ValueError, match=f"generator_batch_size={size} must be a multiple of batch_size=4"):
             adversarial(loss=Wasserstein(0.0), generator_batch_size=size)
     with pytest.raises(ValueError, match="penalty.share=0.1 of a batch of 4 images is not one image"):
-        adversarial(penalty=OnPart(NoPenalty(), 0.1))
+        adversarial(penalty=Subsampled(NoPenalty(), 0.1))
     with pytest.raises(ValueError, match="augmentation=none makes none"):
         adversarial(consistency=BalancedConsistency(10.0, 10.0, 1.0))
 
@@ -337,7 +339,7 @@ def test_truncation(trained):
     for k in (0, 1):
         assert (typical[k::2].int() - typical[k].int()).abs().max() <= 1
         assert not torch.equal(free[k::2], free[k].expand(4, 1, 8, 8))
-    assert not torch.equal(typical[0], typical[1])             # a class has a mean of its own
+    assert not torch.equal(typical[0], typical[1])  # a class has a mean of its own
     spread = [trained.generate(seeds, labels, psi)[::2].float().std(0).mean() for psi in (0.0, 0.5, 1.0)]
     assert spread[0] < spread[1] < spread[2]
 

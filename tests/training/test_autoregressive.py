@@ -44,7 +44,7 @@ def batches(steps, size=4):
 
 
 def train(module, steps=3):
-    torch.manual_seed(99 + steps)                   # what was drawn before must not matter
+    torch.manual_seed(99 + steps)  # what was drawn before must not matter
     trainer = Trainer(
         accelerator="cpu", devices=1, max_steps=-1, max_epochs=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
@@ -99,12 +99,12 @@ def test_it_learns(trained, tokens):
 
 
 def test_schedules_and_the_average():
-    module = autoregressive(lr=Linear(0.0, 0.1, 0.012), ema_halflife=0.004)         # 4 images: half of it each step
+    module = autoregressive(lr=Linear(0.0, 0.1, 0.012), ema_halflife=0.004)  # 4 images: half of it each step
     start, seen = weights(module), []
     module.on_train_batch_end = lambda *_: seen.append((weights(module), module.log_values["lr"]))
     train(module, 3)
     assert [lr for _, lr in seen] == pytest.approx([0.0, 0.1 / 3, 0.2 / 3])
-    assert same({n: v for n, v in start.items() if "ema" not in n}, seen[0][0])      # a rate of 0
+    assert same({n: v for n, v in start.items() if "ema" not in n}, seen[0][0])  # a rate of 0
     for name, value in module.network_ema.named_parameters():
         one, two, three = (each[0][f"network.{name}"] for each in seen)
         before = start[f"network_ema.{name}"]
@@ -161,9 +161,11 @@ def test_images_are_functions_of_seed_and_label(trained, tokens):
     assert torch.equal(images, torch.cat([module.generate([s], labels[s : s + 1]) for s in seeds]))
     order = torch.randperm(24)
     assert torch.equal(images[order], module.generate([seeds[i] for i in order], labels[order]))
-    assert torch.equal(images, torch.cat([module.generate(seeds[i : i + 7], labels[i : i + 7]) for i in range(0, 24, 7)]))
+    assert torch.equal(
+        images, torch.cat([module.generate(seeds[i : i + 7], labels[i : i + 7]) for i in range(0, 24, 7)])
+    )
     torch.manual_seed(1)
-    assert torch.equal(images, module.generate(seeds, labels))                       # torch's own state is not asked
+    assert torch.equal(images, module.generate(seeds, labels))  # torch's own state is not asked
     assert len(images.flatten(1).unique(dim=0)) > 12
     assert not torch.equal(images, module.generate(seeds, (labels + 1) % 3))
     assert torch.equal(module.generate(seeds), module.generate(seeds, module.labels_of(seeds)))
@@ -205,7 +207,7 @@ def test_completion(trained, tokens):
 
 def test_unconditional(trained):
     module = trained(PIXELS, num_classes=0)
-    assert module.bits_per_dim(pictures(3), torch.arange(3)).shape == (3,)           # labels are not looked at
+    assert module.bits_per_dim(pictures(3), torch.arange(3)).shape == (3,)  # labels are not looked at
     assert module.generate([1, 2]).shape == (2, 1, 8, 8)
 
 
@@ -237,5 +239,5 @@ class Streamed:
     def __len__(self):
         return len(self.images)
 
-    def __getitems__(self, places):
-        return self.images[places], None
+    def __getitems__(self, positions):
+        return self.images[positions], None

@@ -10,12 +10,12 @@ from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
 from transgan import checkpoint
+from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import Hinge
-from transgan.overrides import compose
-from transgan.penalties import OnPart, ZeroCentered
+from transgan.penalties import Subsampled, ZeroCentered
 
-GREYS = torch.randint(0, 17, (10, 1, 8, 8), generator=torch.Generator().manual_seed(5))        # those of digits
+GREYS = torch.randint(0, 17, (10, 1, 8, 8), generator=torch.Generator().manual_seed(5))  # those of digits
 IMAGES = (GREYS * 255 / 16).round().to(torch.uint8)
 LABELS = torch.arange(10) % 3
 SMALL = {
@@ -58,7 +58,9 @@ OTHERS = [IMAGES / 255, IMAGES.double(), IMAGES.bfloat16(), IMAGES.long(), IMAGE
 def test_images_of_another_type_are_refused(kind):
     module = build(kind)
     for images in OTHERS:
-        with pytest.raises(ValueError, match=f"^images are uint8, N x C x H x W .* these are {images.dtype}: round them"):
+        with pytest.raises(
+            ValueError, match=f"^images are uint8, N x C x H x W .* these are {images.dtype}: round them"
+        ):
             fit(module, images=images)
         for name in ("bits_per_dim", "reconstruct"):
             if hasattr(module, name):
@@ -77,7 +79,9 @@ def test_images_of_another_type_are_refused(kind):
 def test_a_last_batch_counts_as_many_as_it_has(kind, monkeypatch):
     module, kept = build(kind), []
     where = "adversarial" if kind == "gan" else "likelihood"
-    monkeypatch.setattr(f"transgan.training.{where}.decay", lambda images, halflife: kept.append(images) or decay(images, halflife))
+    monkeypatch.setattr(
+        f"transgan.training.{where}.decay", lambda images, halflife: kept.append(images) or decay(images, halflife)
+    )
     steps = []
     module.on_train_batch_end = lambda *_: steps.append((module.step, module.images_seen, module.images_in_step))
     fit(module)
@@ -87,8 +91,10 @@ def test_a_last_batch_counts_as_many_as_it_has(kind, monkeypatch):
     again = build(kind)
     again.on_load_checkpoint(saved)
     assert (again.images_seen, again.step) == (10, 3)
-    fit(again)                                              # a second time over the data: steps count on
-    assert (again.images_seen, again.step) == (20, 6) and all(value.isfinite().all() for value in again.state_dict().values())
+    fit(again)  # a second time over the data: steps count on
+    assert (again.images_seen, again.step) == (20, 6) and all(
+        value.isfinite().all() for value in again.state_dict().values()
+    )
 
 
 def test_whole_batches_leave_no_trace():
@@ -96,7 +102,7 @@ def test_whole_batches_leave_no_trace():
     module.on_save_checkpoint(saved)
     assert saved == {"images_seen": 8, "nonfinite": {"network": 0}, "in_a_row": {"network": 0}}
     old = build("digits_gpt")
-    old.on_load_checkpoint({"images_seen": 12, "nonfinite": {"network": 0}})       # as earlier versions wrote it
+    old.on_load_checkpoint({"images_seen": 12, "nonfinite": {"network": 0}})  # as earlier versions wrote it
     assert (old.images_seen, old.step) == (12, 3)
 
 
@@ -116,11 +122,11 @@ def test_the_average_follows_the_images_since_the_generators_last_step(adversari
     assert kept == [7, 5, 10, 6]
     old = make()
     old.on_load_checkpoint({key: saved[key] for key in ("nonfinite", "adaptive")} | {"images_seen": 12})
-    fit(old, DataLoader(data[:1], batch_size=None))         # as earlier versions wrote it, amid two steps
+    fit(old, DataLoader(data[:1], batch_size=None))  # as earlier versions wrote it, amid two steps
     assert kept == [7, 5, 10, 6, 8]
 
 
 def test_a_batch_too_small_for_a_share_of_a_penalty(adversarial):
-    module = adversarial(penalty=OnPart(ZeroCentered(real=True, fake=True), 0.25))
+    module = adversarial(penalty=Subsampled(ZeroCentered(real=True, fake=True), 0.25))
     fit(module, DataLoader([(IMAGES[:size], LABELS[:size]) for size in (4, 2)], batch_size=None))
     assert not any(module.nonfinite.values()) and module.log_values["r1"] == 0 and module.images_seen == 6

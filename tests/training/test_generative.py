@@ -13,7 +13,7 @@ def test_T10_all_256_values_come_back():
     assert floats.min() == -1 and floats.max() == 1 and floats.dtype == torch.float32
     assert torch.equal(to_uint8(floats), values)
     assert to_uint8(floats).dtype == torch.uint8
-    naive = ((floats + 1) / 2 * 255).byte()                                # what torchmetrics' normalize=True does
+    naive = ((floats + 1) / 2 * 255).byte()  # what torchmetrics' normalize=True does
     assert (naive != values).sum() == 63
 
 
@@ -21,14 +21,17 @@ def test_T10_to_uint8_clamps_and_rounds():
     floats = torch.tensor([-9.0, -1.0001, 1.0001, 9.0, 0.0, 3 / 255, 0.99])
     assert to_uint8(floats).tolist() == [0, 0, 255, 255, 128, 129, 254]
     assert to_uint8(torch.tensor([0.5], dtype=torch.bfloat16)).tolist() == [191]
-    assert (torch.tensor([1.01]).add(1).div(2).mul(255).byte().item(), to_uint8(torch.tensor([1.01])).item()) == (0, 255)
+    assert (torch.tensor([1.01]).add(1).div(2).mul(255).byte().item(), to_uint8(torch.tensor([1.01])).item()) == (
+        0,
+        255,
+    )
 
 
 def test_T10_nan_is_no_colour():
     images = torch.zeros(3, 1, 2, 2)
     images[1, 0, 1, 1] = float("nan")
     images[2] = float("inf")
-    assert images.byte().dtype == torch.uint8                              # a cast alone makes some number of it
+    assert images.byte().dtype == torch.uint8  # a cast alone makes some number of it
     with pytest.raises(ValueError, match="1 of 3 generated images hold NaN"):
         to_uint8(images)
     assert to_uint8(images[2]).unique().tolist() == [255]
@@ -50,6 +53,6 @@ def test_steps_follow_images():
 def test_labels_of_seeds():
     labels = Generative(4, 0, 10).labels_of(list(range(10_000)))
     assert labels[7] == mix(7, 1) % 10
-    assert Generative(4, 5, 10).labels_of([7]) == labels[7]                # not of the run's seed
-    assert ((labels.bincount() - 1000).abs() < 180).all()                 # six standard deviations
+    assert Generative(4, 5, 10).labels_of([7]) == labels[7]  # not of the run's seed
+    assert ((labels.bincount() - 1000).abs() < 180).all()  # six standard deviations
     assert Generative(4, 0, 0).labels_of([1, 2]) is None

@@ -5,9 +5,9 @@ import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
+from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import WassersteinMeanDrift
-from transgan.overrides import compose
 from transgan.penalties import Interpolated
 from transgan.schedules import Share
 from transgan.training.leak import GradientLeak, NoLeak
@@ -59,10 +59,12 @@ def make(adversarial):
 
 def moves(module, steps):
     """How the discriminator's parameters moved in each step."""
-    places = [[parameter.detach().clone() for parameter in module.discriminator.parameters()]]
-    module.on_train_batch_end = lambda *_: places.append([p.detach().clone() for p in module.discriminator.parameters()])
+    positions = [[parameter.detach().clone() for parameter in module.discriminator.parameters()]]
+    module.on_train_batch_end = lambda *_: positions.append(
+        [p.detach().clone() for p in module.discriminator.parameters()]
+    )
     train(module, steps)
-    return [[b - a for a, b in zip(*ends, strict=True)] for ends in zip(places, places[1:], strict=False)]
+    return [[b - a for a, b in zip(*ends, strict=True)] for ends in zip(positions, positions[1:], strict=False)]
 
 
 def test_the_step_after_a_generator_step_follows_both_gradients(make):
@@ -84,7 +86,7 @@ def test_without_a_leak_every_step_follows_its_own(make):
     for move, mine in zip(moves(module, 5), own, strict=True):
         for a, b in zip(move, mine, strict=True):
             torch.testing.assert_close(a, -b, rtol=1e-4, atol=1e-5)
-    assert leaked == []                             # the discriminator is frozen there
+    assert leaked == []  # the discriminator is frozen there
 
 
 def test_nothing_is_left_of_a_steps_own_gradient(make):
@@ -92,7 +94,7 @@ def test_nothing_is_left_of_a_steps_own_gradient(make):
         module = train(make(leak=leak), 4)
         assert all(parameter.grad is None for parameter in module.generator.parameters())
         assert any(parameter.grad is not None for parameter in module.discriminator.parameters()) == left
-        module = train(make(leak=leak), 3)          # the last step was the discriminator's
+        module = train(make(leak=leak), 3)  # the last step was the discriminator's
         assert all(parameter.grad is None for parameter in module.discriminator.parameters())
 
 
@@ -123,15 +125,17 @@ def test_a_leak_goes_on_after_a_resume(make):
     first.on_save_checkpoint(saved)
     assert saved["leaked"]
     second = make(leak=GradientLeak(), init=1)
-    second.load_state_dict(first.state_dict())      # SGD has no state of its own
+    second.load_state_dict(first.state_dict())  # SGD has no state of its own
     second.on_load_checkpoint(saved)
     train(second, 2)
     assert not second.leaked
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), second.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), second.state_dict().values(), strict=True)
+    )
     first = train(make(), 2)
     first.on_save_checkpoint(saved)
     assert saved["leaked"] == {}
-    del saved["leaked"]                             # as earlier versions wrote it
+    del saved["leaked"]  # as earlier versions wrote it
     second.on_load_checkpoint(saved)
     assert second.leaked == {}
 

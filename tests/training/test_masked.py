@@ -8,7 +8,7 @@ import torch
 from transgan.models.masked_images import MaskedImages
 from transgan.models.tokens import Pixels
 from transgan.training.masked import Masked
-from transgan.training.randomness import Draws
+from transgan.training.randomness import StepRNG
 
 
 def module(mask_ratio=None):
@@ -20,7 +20,7 @@ def module(mask_ratio=None):
 
 
 def draws(batch, rank=0, world_size=1):
-    return Draws(3, 7, batch, rank, world_size, torch.device("cpu"))
+    return StepRNG(3, 7, batch, rank, world_size, torch.device("cpu"))
 
 
 def test_any_number_is_equally_likely_and_every_place():

@@ -6,9 +6,9 @@ from hydra.utils import instantiate
 from pytorch_lightning import Trainer
 
 from transgan.augmentation import DiffAugment
+from transgan.config.compose import compose, groups
 from transgan.consistency import BalancedConsistency
 from transgan.data import Digits
-from transgan.overrides import compose, groups
 
 STEPS, BATCH = 4, 8
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from transgan.training.randomness import Draws, mix, seeded_normal
+from transgan.training.randomness import StepRNG, mix, seeded_normal
 
 
 def test_mix_is_stable():
@@ -16,14 +16,14 @@ def test_mix_is_well_spread():
     values = {mix(seed, step) for seed in range(100) for step in range(100)}
     assert len(values) == 10_000 and all(0 <= value < 2**63 for value in values)
     bits = torch.tensor([[value >> k & 1 for k in range(63)] for value in values]).float().mean(0)
-    torch.testing.assert_close(bits, torch.full((63,), 0.5), atol=0.03, rtol=0)        # six standard deviations
+    torch.testing.assert_close(bits, torch.full((63,), 0.5), atol=0.03, rtol=0)  # six standard deviations
     flipped = torch.tensor([bin(mix(seed) ^ mix(seed ^ 1 << k)).count("1") for seed in range(50) for k in range(32)])
     assert abs(flipped.float().mean().item() - 31.5) < 0.6
     assert mix(1, 2) != mix(2, 1) != mix(2) != mix(2, 0)
 
 
 def numbers(rank, world_size, batch, step=5, seed=3):
-    draws = Draws(seed, step, batch, rank, world_size, torch.device("cpu"))
+    draws = StepRNG(seed, step, batch, rank, world_size, torch.device("cpu"))
     return draws.uniform(2, 3), draws.normal(4), draws.uniform(1)
 
 
@@ -39,11 +39,11 @@ def test_another_step_or_seed_draws_others():
     assert torch.equal(first[0], numbers(0, 1, 4)[0])
     assert not torch.equal(first[0], numbers(0, 1, 4, step=6)[0])
     assert not torch.equal(first[0], numbers(0, 1, 4, seed=4)[0])
-    assert not torch.equal(first[2], numbers(0, 1, 4)[0][:, 0, :1])     # the numbers go on from call to call
+    assert not torch.equal(first[2], numbers(0, 1, 4)[0][:, 0, :1])  # the numbers go on from call to call
 
 
 def test_ranges():
-    draws = Draws(0, 0, 20000, 0, 1, torch.device("cpu"))
+    draws = StepRNG(0, 0, 20000, 0, 1, torch.device("cpu"))
     uniform, normal = draws.uniform(1), draws.normal(1)
     assert 0 <= uniform.min() and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.02
     assert abs(normal.mean()) < 0.05 and abs(normal.std() - 1) < 0.05
@@ -54,4 +54,4 @@ def test_a_seeds_numbers_are_its_own():
     assert rows.shape == (3, 5) and torch.equal(rows[0], rows[2]) and not torch.equal(rows[0], rows[1])
     assert torch.equal(seeded_normal([900], 5)[0], rows[1])
     torch.rand(3)
-    assert torch.equal(seeded_normal([900], 5)[0], rows[1])             # whatever was drawn before
+    assert torch.equal(seeded_normal([900], 5)[0], rows[1])  # whatever was drawn before

@@ -42,7 +42,9 @@ def test_it_learns_and_draws_by_seed_and_class(layer):
     seeds = list(range(24))
     images = module.generate(seeds, labels)
     assert torch.equal(images, torch.cat([module.generate([s], labels[s : s + 1]) for s in seeds]))
-    assert torch.equal(images, torch.cat([module.generate(seeds[i : i + 7], labels[i : i + 7]) for i in range(0, 24, 7)]))
+    assert torch.equal(
+        images, torch.cat([module.generate(seeds[i : i + 7], labels[i : i + 7]) for i in range(0, 24, 7)])
+    )
     assert len(images.flatten(1).unique(dim=0)) > 12
     given = module.complete(pictures(6), 4, seeds[:6], labels[:6])
     assert torch.equal(given[:, :, :4], pictures(6)[:, :, :4])

@@ -26,7 +26,7 @@ def variational(parts=CONV, init=0, **changes):
     torch.manual_seed(init)
     arguments = dict(
         optimizer=partial(torch.optim.AdamW, betas=(0.9, 0.98), weight_decay=0.0), lr=1e-2, beta=1.0, free_bits=0.0,
-        ema_halflife=0.01, clip=10.0, bound_draws=1, draw_pixels=False, mirror=False, max_nonfinite=3, compile=None,
+        ema_halflife=0.01, clip=10.0, bound_samples=1, sample_pixels=False, mirror=False, max_nonfinite=3, compile=None,
         batch_size=4, seed=0, num_classes=3,
     ) | changes  # fmt: skip
     observation = partial(Logistics, components=1, levels=17)
@@ -45,9 +45,12 @@ def pictures(count):
 
 def train(module, steps=3, size=4):
     """Each batch the next pictures of sixteen."""
-    torch.manual_seed(99 + steps)                   # what was drawn before must not matter
+    torch.manual_seed(99 + steps)  # what was drawn before must not matter
     every = pictures(16)
-    batches = [(every[places], places % 3) for places in (torch.arange(i * size, (i + 1) * size) % 16 for i in range(steps))]
+    batches = [
+        (every[positions], positions % 3)
+        for positions in (torch.arange(i * size, (i + 1) * size) % 16 for i in range(steps))
+    ]
     trainer = Trainer(
         accelerator="cpu", devices=1, max_steps=-1, max_epochs=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
@@ -107,7 +110,7 @@ class Fixed(nn.Module):
     "beta, free_bits, paid",
     [
         (1.0, 0.0, 0.5 + 3.0 + 0.1),
-        (1.0, 1.0, math.log(2) + 3.0 + math.log(2)),            # the mean over the batch counts, not each image's
+        (1.0, 1.0, math.log(2) + 3.0 + math.log(2)),  # the mean over the batch counts, not each image's
         (1.0, 6.0, 3 * 6.0 * math.log(2)),
         (0.25, 1.0, 0.25 * (2 * math.log(2) + 3.0)),
         (0.0, 1.0, 0.0),
@@ -117,7 +120,7 @@ def test_free_bits_and_beta_in_closed_form(beta, free_bits, paid):
     network = Fixed([20.0, 30.0], [[1.0, 4.0, 0.2], [0.0, 2.0, 0.0]])
     value, log = objective(network, None, None, None, torch.tensor(beta), free_bits)
     assert value.item() == pytest.approx((25.0 + paid) / (10 * math.log(2)))
-    assert log["bits_per_dim"].item() == pytest.approx((25.0 + 3.6) / (10 * math.log(2)))   # the bound, whatever is paid
+    assert log["bits_per_dim"].item() == pytest.approx((25.0 + 3.6) / (10 * math.log(2)))  # the bound, whatever is paid
     assert log["reconstruction"].item() == pytest.approx(25.0 / (10 * math.log(2)))
     assert log["divergence"].item() == pytest.approx(3.6 / (10 * math.log(2)))
     assert log["latents_used"] == 3
@@ -150,18 +153,18 @@ def test_it_learns(trained, parts):
     assert known.shape == (16,) and known.mean() < 0.6 * fresh.bits_per_dim(pictures(16), labels).mean()
     parted = torch.cat([module.bits_per_dim(pictures(16)[i : i + 5], labels[i : i + 5]) for i in range(0, 16, 5)])
     torch.testing.assert_close(known, parted, rtol=0, atol=1e-4)
-    module.bound_draws = 64
+    module.bound_samples = 64
     try:
         assert module.bits_per_dim(pictures(16), labels).mean() < known.mean()
     finally:
-        module.bound_draws = 1
+        module.bound_samples = 1
 
 
 @each
 def test_without_divergence_it_reconstructs(trained, parts):
     module = trained(parts, 600, beta=0.0, lr=Linear(1e-2, 0.0, 9.6))
     off = (module.reconstruct(pictures(16), torch.arange(16) % 3).float() - pictures(16).float()).abs()
-    assert off.mean() < 8                                       # of 255
+    assert off.mean() < 8  # of 255
     mean = pictures(16).float().mean(0)
     assert off.mean() < 0.1 * (pictures(16).float() - mean).abs().mean()
 
@@ -173,10 +176,10 @@ def test_a_heavy_divergence_leaves_nothing_in_the_latents(trained):
 
 
 @each
-@pytest.mark.parametrize("draw_pixels", [True, False])
-def test_images_are_functions_of_seed_and_label(trained, parts, draw_pixels):
+@pytest.mark.parametrize("sample_pixels", [True, False])
+def test_images_are_functions_of_seed_and_label(trained, parts, sample_pixels):
     module = trained(parts)
-    module.draw_pixels = draw_pixels
+    module.sample_pixels = sample_pixels
     seeds, labels = list(range(24)), torch.arange(24) % 3
     images = module.generate(seeds, labels)
     assert images.dtype == torch.uint8 and images.shape == (24, 1, 8, 8)
@@ -188,21 +191,21 @@ def test_images_are_functions_of_seed_and_label(trained, parts, draw_pixels):
     assert len(images.flatten(1).unique(dim=0)) > 12
     assert torch.equal(module.generate(seeds), module.generate(seeds, module.labels_of(seeds)))
     assert set(images.unique().tolist()) <= {round(255 * i / 16) for i in range(17)}
-    if not draw_pixels:
+    if not sample_pixels:
         assert len(module.generate(seeds[:6], torch.zeros(6).long(), truncation=0.0).flatten(1).unique(dim=0)) == 1
 
 
 def test_unconditional():
     module = train(variational(num_classes=0))
-    assert module.bits_per_dim(pictures(3), torch.arange(3)).shape == (3,)           # labels are not looked at
+    assert module.bits_per_dim(pictures(3), torch.arange(3)).shape == (3,)  # labels are not looked at
     assert module.generate([1, 2]).shape == module.reconstruct(pictures(2)).shape == (2, 1, 8, 8)
 
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="algorithm.free_bits=-1: it takes 0 or more"):
         variational(free_bits=-1.0)
-    with pytest.raises(ValueError, match="algorithm.bound_draws=0: it takes a whole number, 1 or more"):
-        variational(bound_draws=0)
+    with pytest.raises(ValueError, match="algorithm.bound_samples=0: it takes a whole number, 1 or more"):
+        variational(bound_samples=0)
     module = variational()
     module.network_ema.decoder.head.bias.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="2 of 2 generated images hold NaN"):

@@ -1,6 +1,6 @@
 """Differentiable augmentation of what the discriminator sees, as a pure function of images and uniform numbers.
 
-An augmentation has `num_draws`, the uniform numbers in [0, 1) it needs per image, and is called with (images, draws,
+An augmentation has `num_random`, the uniform numbers in [0, 1) it needs per image, and is called with (images, draws,
 strength). Handing the numbers in keeps every step a function of (seed, step), lets a compiled graph contain the
 augmentation, and gives the same result for any number of processes. It is linear in the images up to a constant, so
 that gradient penalties can differentiate through it as often as they like; it leaves an image that it does not touch

@@ -78,7 +78,7 @@ class GivenStrength:
 
     needs_heldout = False
 
-    def check(self, loss, num_draws: int) -> None:
+    def check(self, loss, num_random: int) -> None:
         pass
 
     def at(self, largest: float) -> float:
@@ -119,20 +119,22 @@ class AdaptiveStrength:
             raise ValueError(f"adaptive.start must be from 0 to 1, not {start}: it is the first strength")
         self.measure, self.target, self.kimg, self.every = measure, target, kimg, every
         self.strength = float(start)
-        self.measured = math.nan                            # at the last move
-        self.steps = 0                                      # since the last move
-        self.sums: Tensor | list[float] | None = None       # of all processes, since the last move
+        self.measured = math.nan  # at the last move
+        self.steps = 0  # since the last move
+        self.sums: Tensor | list[float] | None = None  # of all processes, since the last move
 
     @property
     def needs_heldout(self) -> bool:
         """Whether `observe` wants logits of images that are not trained on."""
         return self.measure.needs_heldout
 
-    def check(self, loss, num_draws: int) -> None:
+    def check(self, loss, num_random: int) -> None:
         """Raises ValueError for a loss that the measure says nothing of, and for an augmentation that does nothing."""
-        if not num_draws:
-            raise ValueError("an adaptive strength has nothing to lead with augmentation=none; use another, such as "
-                             "augmentation=ada, or adaptive=none")
+        if not num_random:
+            raise ValueError(
+                "an adaptive strength has nothing to lead with augmentation=none; use another, such as "
+                "augmentation=ada, or adaptive=none"
+            )
         self.measure.check(loss)
 
     def at(self, largest: float) -> float:

@@ -21,13 +21,13 @@ class BandGains:
         std: n ~ N(0, std^2).
     """
 
-    num_draws = 8
+    num_random = 8
 
     def __init__(self, probability: float, std: float):
         self.probability, self.std = probability, std
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, C, H, W)."""
+        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
         images = wide(images)
         on = draws[:, 4:] < strength * self.probability
         gains = self.gains(draws[:, :4], on).to(images.dtype)
@@ -40,7 +40,7 @@ class BandGains:
         values = torch.exp2(normal(draws) * self.std * on)
         gains = torch.ones_like(values)
         for band in range(4):
-            power = 10 / 13 if band == 0 else 1 / 13                # a band's share of a natural image's
+            power = 10 / 13 if band == 0 else 1 / 13  # a band's share of a natural image's
             value = values[:, band, None]
             scale = (1 + power * (value.square() - 1)).rsqrt()
             gains = gains * scale * torch.cat([value if k == band else torch.ones_like(value) for k in range(4)], 1)

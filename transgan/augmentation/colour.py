@@ -32,7 +32,7 @@ class Colour:
         in_chans: 3, or 1 for grey images, on which hue and saturation mean nothing and are left out.
     """
 
-    num_draws = 10
+    num_random = 10
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class Colour:
         self.hue_max, self.in_chans = hue_max, in_chans
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, C, H, W)."""
+        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
         images = wide(images)
         if images.shape[1] != self.in_chans:
             raise ValueError(f"images with {images.shape[1]} channels in an augmentation with in_chans={self.in_chans}")
-        draws = draws[:, :, None, None, None]                                      # values, then switches
+        draws = draws[:, :, None, None, None]  # values, then switches
         on = [
             draws[:, 5 + k] < strength * probability
             for k, probability in enumerate((self.brightness, self.contrast, self.lumaflip, self.hue, self.saturation))
@@ -76,7 +76,7 @@ class Colour:
         out = contrast * flip * (mean + offset)
         if self.in_chans == 3:
             rest = images - mean
-            across = (rest.roll(1, 1) - rest.roll(-1, 1)) / math.sqrt(3)           # v x rest
+            across = (rest.roll(1, 1) - rest.roll(-1, 1)) / math.sqrt(3)  # v x rest
             out = out + contrast * saturation * (turn.cos() * rest + turn.sin() * across)
             touched = on[0] | on[1] | on[2] | on[3] | on[4]
         else:

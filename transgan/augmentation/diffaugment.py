@@ -14,7 +14,7 @@ from transgan.augmentation.resampling import along
 
 def jitter(images: Tensor, draws: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:
     """Brightness, then saturation about the mean of the channels, then contrast about the image's; draws (N, 3)."""
-    signed = 2 * draws[:, :, None, None, None] - 1                                 # (N, 3, 1, 1, 1) in [-1, 1]
+    signed = 2 * draws[:, :, None, None, None] - 1  # (N, 3, 1, 1, 1) in [-1, 1]
     images = images + brightness * signed[:, 0]
     mean = images.mean(1, keepdim=True)
     images = mean + (images - mean) * (1 + saturation * signed[:, 1])
@@ -28,9 +28,9 @@ def translate(images: Tensor, draws: Tensor, translation: float) -> Tensor:
     for axis in (0, 1):
         side = images.shape[2 + axis]
         reach = int(side * translation + 0.5)
-        shift = (draws[:, axis] * (2 * reach + 1)).floor() - reach                             # (N,)
+        shift = (draws[:, axis] * (2 * reach + 1)).floor() - reach  # (N,)
         place = torch.arange(side, device=images.device)
-        move = place[:, None] - place[None] == shift[:, None, None]                            # (N, side, side)
+        move = place[:, None] - place[None] == shift[:, None, None]  # (N, side, side)
         moves.append(move.to(images.dtype).unsqueeze(1))
     return along(images, *moves)
 
@@ -65,16 +65,16 @@ class DiffAugment:
         cutout: side of a square set to 0, as a share of the image's side.
     """
 
-    num_draws = 10
+    num_random = 10
 
     def __init__(self, brightness: float, saturation: float, contrast: float, translation: float, cutout: float):
         self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
         self.translation, self.cutout = translation, cutout
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, C, H, W)."""
+        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
         images = wide(images)
-        on = (draws[:, 7:] < strength)[:, :, None, None, None]                     # colour, translation, cutout
+        on = (draws[:, 7:] < strength)[:, :, None, None, None]  # colour, translation, cutout
         if self.brightness or self.saturation or self.contrast:
             changed = jitter(images, draws[:, :3], self.brightness, self.saturation, self.contrast)
             images = torch.where(on[:, 0], changed, images)
@@ -89,7 +89,7 @@ class DiffAugment:
 class Jitter:
     """DiffAugment's colour, alone: see there."""
 
-    num_draws = 4
+    num_random = 4
 
     def __init__(self, brightness: float, saturation: float, contrast: float, probability: float):
         self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
@@ -105,7 +105,7 @@ class Jitter:
 class Translation:
     """DiffAugment's translation, alone: see there."""
 
-    num_draws = 3
+    num_random = 3
 
     def __init__(self, translation: float, probability: float):
         self.translation, self.probability = translation, probability
@@ -124,12 +124,12 @@ class Cutout:
             likely, and height and width have nothing to do with each other.
         probability: of an image having one, times strength.
         batch: None: every image decides for itself. A number: so many images, one after the other, all have one or
-            none, of one size, at places of their own: the first one's numbers decide. What counts are the images of
+            none, of one size, at positions of their own: the first one's numbers decide. What counts are the images of
             one call, so every process decides for itself, as in the released TransGAN; such a step is therefore not
             the same for another number of processes.
     """
 
-    num_draws = 5
+    num_random = 5
 
     def __init__(self, smallest: float, largest: float, probability: float, batch: int | None):
         if not 0 <= smallest <= largest <= 1:
@@ -140,7 +140,7 @@ class Cutout:
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
         images = wide(images)
-        shared = draws[:, 2:, None, None, None]                                    # height, width, on
+        shared = draws[:, 2:, None, None, None]  # height, width, on
         if self.batch is not None:
             shared = shared[torch.arange(len(draws), device=draws.device) // self.batch * self.batch]
         sizes = []

@@ -23,7 +23,7 @@ def sample(images: Tensor, place: Tensor) -> Tensor:
     height, width = fine.shape[2:]
     place = 2 * place
     corner = place.floor()
-    right, below = (place - corner).to(fine.dtype).unsqueeze(2).unbind(1)          # (N, 1, H', W')
+    right, below = (place - corner).to(fine.dtype).unsqueeze(2).unbind(1)  # (N, 1, H', W')
     (x, y), fine = corner.long().unbind(1), fine.flatten(2)
 
     def at(rows: Tensor, columns: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class Geometry:
         xfrac_std: shift by N(0, std^2) sides.
     """
 
-    num_draws = 18
+    num_random = 18
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class Geometry:
         self.aniso_std, self.xfrac_std = aniso_std, xfrac_std
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, C, H, W)."""
+        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
         images = wide(images)
         x_axis, y_axis, origin, touched = self.axes(draws, strength, *images.shape[2:])
         height, width = images.shape[2:]
         x, y = (torch.arange(side, device=draws.device) - (side - 1) / 2 for side in (width, height))
         middle = torch.stack([-x[0], -y[0]])[:, None, None]
         x_axis, y_axis, origin = (vector[:, :, None, None] for vector in (x_axis, y_axis, origin))
-        place = x_axis * x + y_axis * y[:, None] + origin + middle                 # (N, 2, H, W)
+        place = x_axis * x + y_axis * y[:, None] + origin + middle  # (N, 2, H, W)
         return torch.where(touched[:, :, None, None], sample(images, place), images)
 
     def axes(self, draws: Tensor, strength: Tensor | float, height: int, width: int) -> tuple[Tensor, ...]:
@@ -94,27 +94,27 @@ class Geometry:
         Returns:
             x_axis, y_axis, origin (N, 2), and (N, 1), whether there is any operation.
         """
-        turned = 1 - (1 - strength * self.rotate) ** 0.5     # twice: together as likely as one of strength * rotate
-        chances = [strength * p for p in (self.xflip, self.rotate90, self.xint, self.scale)]
-        chances += [turned, strength * self.aniso, turned, strength * self.xfrac]
-        on = [draws[:, 10 + k, None] < chance for k, chance in enumerate(chances)]
-        draw = draws[:, :10, None]                                                 # (N, 10, 1)
+        turned = 1 - (1 - strength * self.rotate) ** 0.5  # twice: together as likely as one of strength * rotate
+        probabilities = [strength * p for p in (self.xflip, self.rotate90, self.xint, self.scale)]
+        probabilities += [turned, strength * self.aniso, turned, strength * self.xfrac]
+        on = [draws[:, 10 + k, None] < chance for k, chance in enumerate(probabilities)]
+        draw = draws[:, :10, None]  # (N, 10, 1)
         one, zero = torch.ones_like(draw[:, 0]), torch.zeros_like(draw[:, 0])
         x_axis, y_axis, origin = torch.cat([one, zero], 1), torch.cat([zero, one], 1), torch.cat([zero, zero], 1)
 
-        x_axis = torch.where(on[0] & (draw[:, 0] < 0.5), -x_axis, x_axis)                      # xflip
-        quarters = (4 * draw[:, 1]).floor() * on[1]                                            # rotate90, exact
+        x_axis = torch.where(on[0] & (draw[:, 0] < 0.5), -x_axis, x_axis)  # xflip
+        quarters = (4 * draw[:, 1]).floor() * on[1]  # rotate90, exact
         cos, sin = (0.0 + (quarters == k) - 1.0 * (quarters == k + 2) for k in (0, 1))
         x_axis, y_axis = x_axis * cos + y_axis * sin, y_axis * cos - x_axis * sin
-        for axis, side, k in ((x_axis, width, 2), (y_axis, height, 3)):                        # xint
+        for axis, side, k in ((x_axis, width, 2), (y_axis, height, 3)):  # xint
             origin = origin - axis * ((2 * draw[:, k] - 1) * self.xint_max * side * on[2]).round()
-        smaller = torch.exp2(-normal(draw[:, 4]) * self.scale_std * on[3])                     # scale
+        smaller = torch.exp2(-normal(draw[:, 4]) * self.scale_std * on[3])  # scale
         x_axis, y_axis = x_axis * smaller, y_axis * smaller
-        x_axis, y_axis = self.turn(x_axis, y_axis, draw[:, 5], on[4])                          # before the stretch
-        narrower = torch.exp2(-normal(draw[:, 6]) * self.aniso_std * on[5])                    # aniso
+        x_axis, y_axis = self.turn(x_axis, y_axis, draw[:, 5], on[4])  # before the stretch
+        narrower = torch.exp2(-normal(draw[:, 6]) * self.aniso_std * on[5])  # aniso
         x_axis, y_axis = x_axis * narrower, y_axis / narrower
-        x_axis, y_axis = self.turn(x_axis, y_axis, draw[:, 7], on[6])                          # after it
-        for axis, side, k in ((x_axis, width, 8), (y_axis, height, 9)):                        # xfrac
+        x_axis, y_axis = self.turn(x_axis, y_axis, draw[:, 7], on[6])  # after it
+        for axis, side, k in ((x_axis, width, 8), (y_axis, height, 9)):  # xfrac
             origin = origin - axis * normal(draw[:, k]) * self.xfrac_std * side * on[7]
         return x_axis, y_axis, origin, torch.stack(on).any(0)
 

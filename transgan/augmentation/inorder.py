@@ -14,20 +14,20 @@ class InOrder:
 
     def __init__(self, steps: dict[str, Callable]):
         self.steps = dict(steps)
-        self.num_draws = sum(step.num_draws for step in self.steps.values())
+        self.num_random = sum(step.num_random for step in self.steps.values())
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_draws), strength in [0, 1] -> (N, C, H, W)."""
+        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
         for step in self.steps.values():
-            images = step(images, draws[:, : step.num_draws], strength)
-            draws = draws[:, step.num_draws :]
+            images = step(images, draws[:, : step.num_random], strength)
+            draws = draws[:, step.num_random :]
         return images
 
 
 class NoAugmentation:
     """Images as they are."""
 
-    num_draws = 0
+    num_random = 0
 
     def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
         return images

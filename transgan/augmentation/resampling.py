@@ -14,7 +14,7 @@ from torch import Tensor
 
 def along(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """rows (N or 1, 1, H', H) @ images (N, C, H, W) @ columns (N or 1, 1, W', W) transposed -> (N, C, H', W')."""
-    with torch.autocast(images.device.type, enabled=False):     # would round the images to bfloat16
+    with torch.autocast(images.device.type, enabled=False):  # would round the images to bfloat16
         return rows @ images @ columns.mT
 
 
@@ -27,8 +27,8 @@ def mirrored(place: Tensor, side: int) -> Tensor:
 
 def halfway(taps: int) -> list[float]:
     """Weights of the `taps` nearest samples for the value half way between the middle two, by Lagrange's formula."""
-    places = [i + 0.5 for i in range(-taps // 2, taps // 2)]
-    return [math.prod(b / (b - a) for b in places if b != a) for a in places]
+    positions = [i + 0.5 for i in range(-taps // 2, taps // 2)]
+    return [math.prod(b / (b - a) for b in positions if b != a) for a in positions]
 
 
 # Half-band filters: the products of the wavelet filters sym2 and sym6 (Daubechies, 1992) with their mirror images.

@@ -22,7 +22,7 @@ class SaveCheckpoints(Callback):
     def __init__(self, run: Path, interval: Interval, stop: Stop, evaluation, extra: dict, saved: int | None = None):
         self.folder, self.interval, self.stop = Path(run) / "checkpoints", interval, stop
         self.evaluation, self.extra, self.saved = evaluation, extra, saved
-        self.whole = False          # whether a step and everything that follows it are done
+        self.whole = False  # whether a step and everything that follows it are done
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
         self.whole = False
@@ -37,7 +37,7 @@ class SaveCheckpoints(Callback):
         self.whole = True
 
     def on_train_end(self, trainer, module) -> None:
-        if self.saved != module.images_seen and self.whole:         # something else has asked the Trainer to stop
+        if self.saved != module.images_seen and self.whole:  # something else has asked the Trainer to stop
             self.save(trainer, module)
 
     def on_exception(self, trainer, module, exception) -> None:
@@ -48,7 +48,7 @@ class SaveCheckpoints(Callback):
         if self.whole and trainer.world_size == 1 and self.saved != module.images_seen:
             try:
                 self.save(trainer, module)
-            except Exception as error:      # the disk may be what has failed
+            except Exception as error:  # the disk may be what has failed
                 log.warning("the state at %g kimg could not be saved: %s", module.images_seen / 1000, error)
 
     def save(self, trainer, module) -> None:

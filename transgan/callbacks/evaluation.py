@@ -16,30 +16,30 @@ log = logging.getLogger(__name__)
 
 
 class Evaluation(Callback):
-    """Runs `judge` on the module at every interval; a failure is reported and noted as null, training goes on.
+    """Runs `evaluator` on the module at every interval; a failure is reported and noted as null, training goes on.
 
-    `prepare(device, main)` readies the judge where the strategy computes; `team` are the processes that share the work.
+    `prepare(device, main)` readies the evaluator where the strategy computes; `context`: the processes that share it.
     An evaluation is left out, and that is said, while evaluations have taken more than `share` of the run's time; the
-    last one is always made. `best` is the lowest value of the judge's primary number so far, {"kimg", "value"};
+    last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg", "value"};
     `improved` tells whether the evaluation just made is it.
     """
 
     def __init__(
-        self, run: Path, interval: Interval, judge, prepare: Callable, team, at_start: bool, share: float, stats
+        self, run: Path, interval: Interval, evaluator, prepare: Callable, context, at_start: bool, share: float, stats
     ):
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
-        self.path, self.interval, self.judge, self.stats = Path(run) / "metrics.jsonl", interval, judge, stats
-        self.prepare, self.team, self.at_start, self.share = prepare, team, at_start, share
+        self.path, self.interval, self.evaluator, self.stats = Path(run) / "metrics.jsonl", interval, evaluator, stats
+        self.prepare, self.context, self.at_start, self.share = prepare, context, at_start, share
         self.best: dict[str, float] | None = None
         self.latest: dict[str, float] = {}
         self.first: dict[str, float] = {}
         self.improved = False
-        self.took = 0.0                     # seconds of the latest evaluation
-        self.spent = 0.0                    # seconds of all evaluations of the run
+        self.took = 0.0  # seconds of the latest evaluation
+        self.spent = 0.0  # seconds of all evaluations of the run
 
     def setup(self, trainer, module, stage) -> None:
-        with self.team.together():
+        with self.context.together():
             self.prepare(device=trainer.strategy.root_device, main=trainer.is_global_zero)
 
     def on_train_start(self, trainer, module) -> None:
@@ -67,35 +67,35 @@ class Evaluation(Callback):
         start = time.monotonic()
         result = None
         try:
-            team = self.team
-            result = self.judge(module.generate, team.rank, team.world_size, team.gather, team.together)
+            context = self.context
+            result = self.evaluator(module.generate, context.rank, context.world_size, context.gather, context.together)
             numbers, flags = (result.numbers, sorted(result.flags)) if result is not None else ({}, [])
-        except Exception as error:          # images that are not finite, too little memory, ...: training goes on
+        except Exception as error:  # images that are not finite, too little memory, ...: training goes on
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
-            numbers, flags = {self.judge.primary: float("nan")}, ["failed"]
+            numbers, flags = {self.evaluator.primary: float("nan")}, ["failed"]
         numbers = trainer.strategy.broadcast(numbers)
         self.took = time.monotonic() - start
         self.spent += self.took
-        kimg, value = module.images_seen / 1000, numbers[self.judge.primary]
+        kimg, value = module.images_seen / 1000, numbers[self.evaluator.primary]
         self.latest = numbers
         self.first = self.first or numbers
         self.improved = math.isfinite(value) and (self.best is None or value < self.best["value"])
         if self.improved:
             self.best = {"kimg": kimg, "value": value}
         if trainer.is_global_zero:
-            append(self.path, kimg, self.stats.seconds, numbers, self.judge.protocol() | {"flags": flags})
+            append(self.path, kimg, self.stats.seconds, numbers, self.evaluator.protocol() | {"flags": flags})
         if trainer.logger is not None:
             trainer.logger.log_metrics(numbers, step=module.images_seen)
 
     def state_dict(self) -> dict:
         return {
-            "judge": self.judge.identity, "best": self.best, "latest": self.latest, "first": self.first,
+            "evaluator": self.evaluator.identity, "best": self.best, "latest": self.latest, "first": self.first,
             "spent": self.spent,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict) -> None:
         self.spent = state["spent"]
-        if state["judge"] == self.judge.identity:       # another judge's best is no measure
+        if state["evaluator"] == self.evaluator.identity:  # another evaluator's best is no measure
             self.best, self.latest, self.first = state["best"], state["latest"], state["first"]
 
 
@@ -123,6 +123,6 @@ def keep_until(path: Path, kimg: float) -> None:
         try:
             if json.loads(line)["kimg"] <= kimg:
                 kept.append(line.decode() + "\n")
-        except (ValueError, KeyError, TypeError):       # cut off, or a disk's zeros
+        except (ValueError, KeyError, TypeError):  # cut off, or a disk's zeros
             continue
     write_text(path, "".join(kept))

@@ -21,9 +21,7 @@ def clock(seconds: float) -> str:
 class ProgressLine(Callback):
     """kimg, images per second, time left including evaluation, losses, logits, the latest metrics and the best."""
 
-    def __init__(
-        self, total: float, stats, evaluation, likelihood, evaluate: Interval, console, every: float = 10.0
-    ):
+    def __init__(self, total: float, stats, evaluation, likelihood, evaluate: Interval, console, every: float = 10.0):
         self.total, self.stats, self.evaluation, self.evaluate = total, stats, evaluation, evaluate
         self.likelihood, self.console, self.every = likelihood, console, every
         self.printed = -every
@@ -76,7 +74,7 @@ class ProgressLine(Callback):
             last, best = self.likelihood.latest, self.likelihood.best
             parts.append(f"held out {last['value']:.3f} (best {best['value']:.3f} @ {best['kimg']:g})")
         if self.evaluation is not None and self.evaluation.best:
-            name, best = self.evaluation.judge.primary, self.evaluation.best
+            name, best = self.evaluation.evaluator.primary, self.evaluation.best
             parts.append(f"{name} {self.evaluation.latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
         if skipped := sum(module.nonfinite.values()):
             parts.append(f"skipped {skipped} non-finite steps")

@@ -28,16 +28,17 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
     Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
-        raise ValueError(f"a picture is made of uint8 images N x C x H x W, not {images.dtype} of shape "
-                         f"{tuple(images.shape)}")
+        raise ValueError(
+            f"a picture is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
+        )
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a picture has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)               # (3, H, W)
-    text = "transgan, many images in one picture"               # transgan/data refuses to train on these
+    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)  # (3, H, W)
+    text = "transgan, many images in one picture"  # transgan/data refuses to train on these
     if kind == "PNG":
         mark = PngInfo()
         mark.add_text("Software", text)
@@ -77,11 +78,13 @@ class Samples(Callback):
 
     def write(self, module) -> None:
         try:
-            images = torch.cat([
-                module.generate(self.seeds[i : i + 64], None if self.labels is None else self.labels[i : i + 64])
-                for i in range(0, len(self.seeds), 64)
-            ])
-        except ValueError as error:         # images that are not finite: the steps will say so too
+            images = torch.cat(
+                [
+                    module.generate(self.seeds[i : i + 64], None if self.labels is None else self.labels[i : i + 64])
+                    for i in range(0, len(self.seeds), 64)
+                ]
+            )
+        except ValueError as error:  # images that are not finite: the steps will say so too
             log.warning("no picture at %g kimg: %s", module.images_seen / 1000, error)
             return
         save_grid(images, self.folder / f"{moment(module.images_seen)}.png", self.columns)

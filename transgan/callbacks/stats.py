@@ -22,11 +22,11 @@ class Stats(Callback):
     def __init__(self, run: Path, interval: Interval):
         self.path, self.interval = Path(run) / "stats.csv", interval
         self.sums: dict[str, torch.Tensor] = {}
-        self.counts: dict[str, int] = {}    # steps that logged a value: the generator's loss comes in one of n_critic
-        self.steps = self.images = 0        # since the last line; the images in this session alone, as `busy`
-        self.before = 0.0                   # seconds of earlier sessions
+        self.counts: dict[str, int] = {}  # steps that logged a value: the generator's loss comes in one of n_critic
+        self.steps = self.images = 0  # since the last line; the images in this session alone, as `busy`
+        self.before = 0.0  # seconds of earlier sessions
         self.start = self.clock = time.monotonic()
-        self.busy = 0.0                     # seconds of training since the last line
+        self.busy = 0.0  # seconds of training since the last line
         self.latest: dict[str, float] = {}
 
     @property
@@ -50,7 +50,7 @@ class Stats(Callback):
         self.images += getattr(module, "images_in_step", module.batch_size)
         for name, value in module.log_values.items():
             value = torch.as_tensor(value, dtype=torch.float64).detach()
-            if name in self.sums:           # a resumed sum comes from the CPU
+            if name in self.sums:  # a resumed sum comes from the CPU
                 value = value + self.sums[name].to(value.device)
             self.sums[name] = value
             self.counts[name] = self.counts.get(name, 0) + 1
@@ -60,12 +60,12 @@ class Stats(Callback):
     def write(self, trainer, module) -> None:
         names = list(self.sums)
         means = torch.stack([self.sums[name].cpu() / self.counts[name] for name in names])
-        if trainer.world_size > 1:          # each process saw its own part of the batches
+        if trainer.world_size > 1:  # each process saw its own part of the batches
             means = trainer.strategy.reduce(means.to(module.device), reduce_op="mean").cpu()
         row = {"kimg": module.images_seen / 1000, "seconds": round(self.seconds, 3)}
         row |= dict(zip(names, means.tolist(), strict=True))
         row |= {f"skipped_{name}": count for name, count in module.nonfinite.items()}
-        row["images_per_second"] = float(f"{self.images / max(self.busy, 1e-9):.4g}")      # however slow, not 0
+        row["images_per_second"] = float(f"{self.images / max(self.busy, 1e-9):.4g}")  # however slow, not 0
         row["memory_mib"] = round(memory_mib(), 1)
         self.latest, self.sums, self.counts, self.steps, self.images, self.busy = row, {}, {}, 0, 0, 0.0
         if trainer.is_global_zero:
@@ -79,7 +79,7 @@ class Stats(Callback):
 
     def load_state_dict(self, state: dict) -> None:
         self.sums, self.steps, self.before = dict(state["sums"]), state["steps"], state["seconds"]
-        self.counts = dict(state.get("counts", dict.fromkeys(self.sums, self.steps)))   # none in earlier versions
+        self.counts = dict(state.get("counts", dict.fromkeys(self.sums, self.steps)))  # none in earlier versions
 
 
 def memory_mib() -> float:
@@ -88,7 +88,7 @@ def memory_mib() -> float:
         return torch.cuda.max_memory_allocated() / 2**20
     try:
         import resource
-    except ImportError:                     # Windows
+    except ImportError:  # Windows
         return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
@@ -113,7 +113,7 @@ def text_of(lines: list[list]) -> str:
 
 def lines_of(path: Path) -> list[list[str]]:
     with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        return list(csv.reader(line.replace("\0", "") for line in file))       # zeros: a disk that lost power
+        return list(csv.reader(line.replace("\0", "") for line in file))  # zeros: a disk that lost power
 
 
 def replace(path: Path, lines: list[list[str]]) -> None:

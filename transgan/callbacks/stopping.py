@@ -14,10 +14,10 @@ from pytorch_lightning import Callback
 
 from transgan.callbacks.interval import Interval
 
-READER_GONE = 13            # SIGPIPE's number, also where there is no such signal
-TIME_IS_UP = 1000           # no signal has this number
+READER_GONE = 13  # SIGPIPE's number, also where there is no such signal
+TIME_IS_UP = 1000  # no signal has this number
 ALWAYS = ("SIGINT", "SIGTERM")
-UNLESS_IGNORED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")      # nohup wants to be obeyed
+UNLESS_IGNORED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # nohup wants to be obeyed
 
 
 def numbers(names: tuple[str, ...]) -> list[int]:
@@ -44,9 +44,9 @@ class Stop(Callback):
     def __init__(self):
         self.interval: Interval | None = None
         self.reason: int | None = None
-        self.asked: int | None = None           # on this process, not yet agreed upon
+        self.asked: int | None = None  # on this process, not yet agreed upon
         self.began = self.training = self.over = False
-        self.until: float | None = None         # of time.monotonic
+        self.until: float | None = None  # of time.monotonic
         self.reader_gone = lambda: False
         self.owner = os.getpid()
         self.previous: dict[int, object] = {}
@@ -68,7 +68,7 @@ class Stop(Callback):
         self.previous = {}
 
     def note(self, number: int, frame) -> None:
-        if self.over or os.getpid() != self.owner:      # a process that was forked has its own way to end
+        if self.over or os.getpid() != self.owner:  # a process that was forked has its own way to end
             return
         if not self.training:
             raise Stopped(number)
@@ -91,7 +91,7 @@ class Stop(Callback):
         asked = self.asked or (READER_GONE if self.reader_gone() else 0)
         if not asked and self.until is not None and time.monotonic() >= self.until:
             asked = TIME_IS_UP
-        if trainer.world_size > 1:              # one process may have been told and the others not
+        if trainer.world_size > 1:  # one process may have been told and the others not
             told = torch.tensor(asked, device=trainer.strategy.root_device)
             asked = int(trainer.strategy.reduce(told, reduce_op="max"))
         self.reason = asked or None

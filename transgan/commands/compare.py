@@ -10,20 +10,20 @@ import torch
 from omegaconf import OmegaConf
 
 from transgan import checkpoint, files
-from transgan.commands.evaluate import device_named, judge_config
-from transgan.commands.names import earlier_evaluation_file, evaluation_file, wrong_folder
-from transgan.commands.report import latex_row, protocol_line
-from transgan.commands.run_folder import differences, open_console
-from transgan.commands.sources import is_run
-from transgan.commands.subjects import Run
+from transgan.commands.evaluate import device_named, evaluator_config
 from transgan.comparison.record import Record, mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import literal, make
+from transgan.runs.folder import differences, open_console
+from transgan.runs.images import is_run
+from transgan.runs.names import earlier_evaluation_file, evaluation_file, wrong_folder
+from transgan.runs.report import latex_row, protocol_line
+from transgan.runs.targets import Run
 
-ROUNDS = 5          # of the sampling speed, each over all systems
-LONG = 15.0         # seconds after which a system's sampling speed is measured no more
+ROUNDS = 5  # of the sampling speed, each over all systems
+LONG = 15.0  # seconds after which a system's sampling speed is measured no more
 
 
 def main(config, arguments: list[str]) -> int:
@@ -49,15 +49,19 @@ def main(config, arguments: list[str]) -> int:
         if found := mixed(records):
             raise UserError(*(f"{each}; they cannot stand in one table, compare each kind by itself" for each in found))
         console.print(f"runs    {len(records)} of {len({r.system for r in records})} systems")
-        judge, real, line = measure(config, records, console, arguments)
+        evaluator, real, line = measure(config, records, console, arguments)
         modules = {name: module_of(records, name, config.device) for name in dict.fromkeys(r.system for r in records)}
-        sizes = {name: {part: sum(p.numel() for p in getattr(module, part).parameters()) for part in module.networks}
-                 for name, module in modules.items()}
+        sizes = {
+            name: {part: sum(p.numel() for p in getattr(module, part).parameters()) for part in module.networks}
+            for name, module in modules.items()
+        }
         with console.status("sampling speed"):
             speeds = sampling_speeds(modules, config.speed_images)
-        notes.append(f"sampling speed: medians of up to {ROUNDS} rounds over all systems, {config.speed_images} images "
-                     f"at once, {config.threads} thread(s), {config.device}")
-        results = Results(out, records, title, says, claims, judge.primary, line, speeds, sizes, notes)
+        notes.append(
+            f"sampling speed: medians of up to {ROUNDS} rounds over all systems, {config.speed_images} images "
+            f"at once, {config.threads} thread(s), {config.device}"
+        )
+        results = Results(out, records, title, says, claims, evaluator.primary, line, speeds, sizes, notes)
         with console.status("pictures"):
             results.draw()
             results.grids(modules, real)
@@ -126,8 +130,10 @@ def runs(config) -> tuple[list[Record], list[str]]:
             record.system = name
     extractors = {json.dumps(r.config.get("extractor"), sort_keys=True): r for r in records}
     if len(extractors) > 1 and config.extractor is None:
-        raise UserError("the runs were trained with different extractors; say by which one to compare them, such as "
-                        "extractor=classifier")
+        raise UserError(
+            "the runs were trained with different extractors; say by which one to compare them, such as "
+            "extractor=classifier"
+        )
     return records, notes
 
 
@@ -135,14 +141,17 @@ def stem(names: list[str]) -> str:
     """What the names of one system's runs begin with: gan of gan-0 and gan-1, seed of seed1 and seed12."""
     name = os.path.commonprefix(names)
     if any(each[len(name) : len(name) + 1].isdigit() or each == name for each in names):
-        name = name.rstrip("0123456789")        # of a number that goes on
+        name = name.rstrip("0123456789")  # of a number that goes on
     return name.rstrip("-_. ")
 
 
 def alike(one: Record, other: Record) -> bool:
     """Whether two runs differ in their seed and in what may change in a run alone, and so do those they began with."""
-    found = [each for each in differences(one.config, other.config)
-             if each.partition(":")[0].split(".")[-1] not in ("seed", "source", "sha256", "checkpoint")]
+    found = [
+        each
+        for each in differences(one.config, other.config)
+        if each.partition(":")[0].split(".")[-1] not in ("seed", "source", "sha256", "checkpoint")
+    ]
     if one.before is None or other.before is None:
         sources = [(record.config.get("warm_start") or {}).get("source") for record in (one, other)]
         same_start = sources[0] == sources[1]
@@ -152,7 +161,7 @@ def alike(one: Record, other: Record) -> bool:
 
 
 def measure(config, records: list[Record], console, arguments: list[str]):
-    """Every run by one judge, unless its evaluation is there. -> (judge, real images, line about the protocol)"""
+    """Every run by one evaluator, unless that is done. -> (evaluator, real images, line about the protocol)"""
     wanted = OmegaConf.create({
         "checkpoint": config.checkpoint, "ema": True, "against": None, "heldout": None, "resolution": None,
         "channels": None, "psi": 1.0, "out": None,
@@ -162,11 +171,11 @@ def measure(config, records: list[Record], console, arguments: list[str]):
         return Run(OmegaConf.merge(wanted, {"run": literal(str(record.path))}), config.device)
 
     first = subject_of(records[0])
-    judge = make(judge_config(config, first.trained))
-    real, heldout, _ = first.reals(wanted, judge)
+    evaluator = make(evaluator_config(config, first.trained))
+    real, heldout, _ = first.reals(wanted, evaluator)
     with console.status("features of all real images"):
-        judge.prepare(real, heldout, config.device, conditional=first.takes_classes_of(real))
-    protocol = judge.protocol("ema")
+        evaluator.prepare(real, heldout, config.device, conditional=first.takes_classes_of(real))
+    protocol = evaluator.protocol("ema")
     for count, record in enumerate(records, 1):
         place = record.folder, record.own_kimg, record.path, protocol
         file, earlier = evaluation_file(*place), earlier_evaluation_file(*place)
@@ -177,7 +186,7 @@ def measure(config, records: list[Record], console, arguments: list[str]):
             begin, subject = time.monotonic(), subject_of(record)
             subject.unseen = first.unseen
             with console.status(f"measuring {record.folder.name}"):
-                result = judge(subject.generate)
+                result = evaluator(subject.generate)
                 likelihood = subject.likelihood()
             subject.write(wanted, result, protocol, time.monotonic() - begin, {
                 "name": record.folder.name, "kimg": subject.kimg, "metrics": result.numbers, "spread": result.spread,
@@ -186,11 +195,13 @@ def measure(config, records: list[Record], console, arguments: list[str]):
                 "seconds": round(time.monotonic() - begin, 3), "command": ["transgan", "compare", *arguments],
             })  # fmt: skip
             saved = json.loads(files.read_text(file))
-            console.print(f"        {count}/{len(records)} measured {record.folder.name}: {judge.primary} "
-                          f"{result.numbers[judge.primary]:.4g}, {time.monotonic() - begin:.0f} s")
+            console.print(
+                f"        {count}/{len(records)} measured {record.folder.name}: {evaluator.primary} "
+                f"{result.numbers[evaluator.primary]:.4g}, {time.monotonic() - begin:.0f} s"
+            )
         record.metrics = {name: value for name, value in saved["metrics"].items() if value is not None}
         record.evaluation = {"file": file, "protocol": saved["protocol"], "likelihood": saved["likelihood"]}
-    return judge, real, protocol_line(protocol)
+    return evaluator, real, protocol_line(protocol)
 
 
 def known(file: Path, sha256: str, protocol: dict) -> dict | None:
@@ -210,7 +221,7 @@ def module_of(records: list[Record], name: str, device: str):
 def sampling_speeds(modules: dict, count: int) -> dict[str, dict[str, float]]:
     """name -> images per second `count` at once, and seconds for one image; the systems take turns."""
     taken: dict[str, dict[str, list[float]]] = {name: {"many": [], "one": []} for name in modules}
-    for turn in range(ROUNDS + 1):                      # the first one warms up
+    for turn in range(ROUNDS + 1):  # the first one warms up
         for name, module in modules.items():
             if turn > 1 and sum(taken[name]["many"]) > LONG:
                 continue

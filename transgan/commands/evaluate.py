@@ -7,66 +7,68 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from transgan import files
-from transgan.commands.names import wrong_suffix
-from transgan.commands.report import latex_row, print_table, protocol_line
-from transgan.commands.run_folder import hush, open_console
-from transgan.commands.sources import is_run
-from transgan.commands.subjects import Pictures, Run
-from transgan.commands.team import Team
-from transgan.commands.trainer import trainer_of
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import escaped, make
 from transgan.metrics.statistics import whole
+from transgan.runs.distributed import DistributedContext
+from transgan.runs.folder import hush, open_console
+from transgan.runs.images import is_run
+from transgan.runs.names import wrong_suffix
+from transgan.runs.report import latex_row, print_table, protocol_line
+from transgan.runs.targets import Pictures, Run
+from transgan.runs.trainer import trainer_of
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Measures and writes. Returns the exit code: 0, or 1 when a number is not finite."""
     with setting_up():
         check(config)
-        team = team_of(config, arguments)
-    with team:
-        return measured(config, arguments, team, open_console(team.is_main))
+        context = context_of(config, arguments)
+    with context:
+        return measured(config, arguments, context, open_console(context.is_main))
 
 
-def measured(config: DictConfig, arguments: list[str], team: Team, console) -> int:
+def measured(config: DictConfig, arguments: list[str], context: DistributedContext, console) -> int:
     start = time.monotonic()
-    with team.together(), setting_up():
-        subject = (Run if is_run(config.run) else Pictures)(config, team.device)
+    with context.together(), setting_up():
+        subject = (Run if is_run(config.run) else Pictures)(config, context.device)
         console.print(f"{subject.kind:7} {subject.description}")
-        judge = make(judge_config(config, subject.trained))
-        real, heldout, statistics = subject.reals(config, judge)
+        evaluator = make(evaluator_config(config, subject.trained))
+        real, heldout, statistics = subject.reals(config, evaluator)
         console.print(f"data    {statistics.describe() if statistics else real.describe(hints=False)}")
         for note in subject.notes:
             console.print(f"note    {note}")
-        subject.size(judge)
+        subject.size(evaluator)
         with console.status("features of all real images"):
-            judge.prepare(
-                real, heldout, team.device, main=team.is_main, conditional=subject.takes_classes_of(real),
+            evaluator.prepare(
+                real, heldout, context.device, main=context.is_main, conditional=subject.takes_classes_of(real),
                 reference=statistics,
             )  # fmt: skip
-        subject.label(judge)
-        if config.export and team.is_main:
+        subject.label(evaluator)
+        if config.export and context.is_main:
             from transgan.metrics.statistics import write_statistics
 
-            write_statistics(files.expanded(config.export), judge.reference, judge.extractor)
+            write_statistics(files.expanded(config.export), evaluator.reference, evaluator.extractor)
             console.print(f"export  mu and sigma of the real images -> {config.export}")
     with setting_up():
         with console.status("generating"):
-            result = judge(subject.generate, team.rank, team.world_size, team.gather, team.together)
-        if not team.is_main:
+            result = evaluator(subject.generate, context.rank, context.world_size, context.gather, context.together)
+        if not context.is_main:
             return 0
         bounds = {}
         if config.bounds:
             with console.status("floor and ceiling"):
-                bounds = judge.bounds(subject.untrained())
+                bounds = evaluator.bounds(subject.untrained())
         likelihood = subject.likelihood()
-        protocol = judge.protocol(subject.weights, None if config.psi == 1 else config.psi)
-    print_table(console, result, bounds, judge.primary, subject.ceiling)
+        protocol = evaluator.protocol(subject.weights, None if config.psi == 1 else config.psi)
+    print_table(console, result, bounds, evaluator.primary, subject.ceiling)
     for flag, sentence in result.flags.items():
         console.print(f"note    {flag}: {sentence}")
     if likelihood:
-        console.print(f"bits    {likelihood['bits_per_dim_heldout']:.4g} per dimension of {likelihood['num_real']:,} "
-                      f"held-out images ({likelihood['likelihood']})")
+        console.print(
+            f"bits    {likelihood['bits_per_dim_heldout']:.4g} per dimension of {likelihood['num_real']:,} "
+            f"held-out images ({likelihood['likelihood']})"
+        )
     line, row = protocol_line(protocol), latex_row(subject.name, result)
     console.print(f"protocol {line}\nlatex   {row}")
     with setting_up():
@@ -108,7 +110,7 @@ def check(config) -> None:
         raise UserError(*found)
 
 
-def team_of(config, arguments: list[str]) -> Team:
+def context_of(config, arguments: list[str]) -> DistributedContext:
     """The processes that share the work: those that were started, or `devices` of them."""
     device = torch.device(device_named(config.device))
     devices = config.devices if device.index is None or config.devices > 1 else [device.index]
@@ -119,26 +121,27 @@ def team_of(config, arguments: list[str]) -> Team:
         settings, said,
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    return Team(trainer, ["evaluate", *arguments])
+    return DistributedContext(trainer, ["evaluate", *arguments])
 
 
-def judge_config(config: DictConfig, trained: dict | None) -> dict:
-    """The judge asked for, else the one the run was trained with; its extractor, samples, seed and blocks likewise."""
+def evaluator_config(config: DictConfig, trained: dict | None) -> dict:
+    """The evaluator asked for, else that of the training; its extractor, samples, seed and blocks likewise."""
     saved = OmegaConf.create(escaped(trained)) if trained is not None else OmegaConf.create({})
-    judge = config.get("metrics") or saved.get("metrics")
-    if trained is None and not judge:
-        from transgan.overrides import compose
+    evaluator = config.get("metrics") or saved.get("metrics")
+    if trained is None and not evaluator:
+        from transgan.config.compose import compose
 
-        judge = compose("evaluate", ["run=none", "metrics=fast"]).metrics
-    if not judge:
+        evaluator = compose("evaluate", ["run=none", "metrics=fast"]).metrics
+    if not evaluator:
         raise UserError("the run was trained with metrics=none; say what to measure: metrics=fast or metrics=paper")
     extractor = config.get("extractor") or (saved.get("metrics") or {}).get("extractor") or saved.get("extractor")
     if not extractor:
-        raise UserError("say which features to measure by: extractor=inception, or another one of `transgan evaluate "
-                        "--help`")
-    judge, extractor = (OmegaConf.to_container(each, resolve=True) for each in (judge, extractor))
-    judge["extractor"] = extractor
-    return judge | {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}
+        raise UserError(
+            "say which features to measure by: extractor=inception, or another one of `transgan evaluate --help`"
+        )
+    evaluator, extractor = (OmegaConf.to_container(each, resolve=True) for each in (evaluator, extractor))
+    evaluator["extractor"] = extractor
+    return evaluator | {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}
 
 
 def device_named(name: str) -> str:

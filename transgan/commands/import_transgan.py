@@ -8,10 +8,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from transgan import checkpoint, files, official
-from transgan.commands.run_folder import open_console, prepare, require_space, write_description
+from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import make
-from transgan.overrides import compose
+from transgan.runs.folder import open_console, prepare, require_space, write_description
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -55,9 +55,9 @@ def load(path: Path) -> dict:
     if not path.is_file():
         raise UserError(f"there is no checkpoint at {path}; give the file that the published code has written")
     try:
-        with torch.serialization.safe_globals([*scalars, *kinds]):      # its FID is a number of numpy's
+        with torch.serialization.safe_globals([*scalars, *kinds]):  # its FID is a number of numpy's
             contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:      # torch raises what it likes, depending on where a file breaks
+    except Exception as error:  # torch raises what it likes, depending on where a file breaks
         raise UserError(f"{path} is damaged, or holds more than tensors and plain values and is not opened") from error
     if not isinstance(contents, dict) or not contents:
         raise UserError(f"{path} holds neither weights by name nor a training checkpoint")
@@ -73,8 +73,10 @@ def weights(contents: dict, path: Path) -> tuple[dict[str, dict[str, Tensor]], l
     known = (*official.WEIGHTS, *official.OTHERS)
     unknown = [key for key in contents if key not in known]
     if unknown:
-        raise UserError(f"{path} is not a checkpoint of TransGAN's published code: {', '.join(map(str, unknown))} is "
-                        f"unknown; it knows {', '.join(known)}, or weights alone")
+        raise UserError(
+            f"{path} is not a checkpoint of TransGAN's published code: {', '.join(map(str, unknown))} is "
+            f"unknown; it knows {', '.join(known)}, or weights alone"
+        )
     states = {ours: contents[theirs] for theirs, ours in official.WEIGHTS.items() if theirs in contents}
     if not {"generator", "generator_ema"} & set(states):
         raise UserError(f"{path} holds no generator: neither gen_state_dict nor avg_gen_state_dict")
@@ -114,6 +116,5 @@ def recipe(architecture: str, config) -> DictConfig:
     words = [f"experiment=transgan_{architecture}", f"name={config.name}", f"runs={config.runs}"]
     images = config.data.path or ("data/celebahq" if architecture == "celebahq256" else None)
     composed = compose("train", words + ([f"data.path={images}"] if images else []))
-    composed.num_classes = 0        # which training fills in from the data
+    composed.num_classes = 0  # which training fills in from the data
     return composed
-

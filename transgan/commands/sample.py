@@ -12,12 +12,12 @@ from torchvision.transforms.v2.functional import to_pil_image
 from transgan import checkpoint, files
 from transgan.callbacks.samples import FORMATS, save_grid
 from transgan.commands.evaluate import device_findings, device_named
-from transgan.commands.names import wrong_folder, wrong_suffix
-from transgan.commands.run_folder import open_console
-from transgan.commands.sources import pictures, training_data
 from transgan.errors import UserError, setting_up
+from transgan.runs.folder import open_console
+from transgan.runs.images import pictures, training_data
+from transgan.runs.names import wrong_folder, wrong_suffix
 
-MOST = 10_000_000       # images of one command
+MOST = 10_000_000  # images of one command
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -42,9 +42,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         out = files.expanded(config.out) if config.out else default
         writer = {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to]
         writer(images, seeds, labels, saved, config, out)
-    console.print(
-        f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}"
-    )
+    console.print(f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}")
     return 0
 
 
@@ -94,7 +92,7 @@ def choose_labels(wanted, seeds: list[int], saved: dict, module) -> torch.Tensor
     if not module.num_classes:
         raise UserError(f"class={wanted}: this run is unconditional and knows no classes; leave class= out")
     word = str(wanted)
-    numbered = any(is_number(name) for name in names)       # then a number is a name, and never a place in the list
+    numbered = any(is_number(name) for name in names)  # then a number is a name, and never a place in the list
     numbered = numbered and names != [str(i) for i in range(len(names))]
     if word in names:
         label = names.index(word)
@@ -123,8 +121,9 @@ def set_top_k(module, top_k) -> None:
 def completion(config, seeds: list[int], labels, saved: dict, module):
     """-> (a function like `generate` that keeps the upper rows of image number seed of a source, the labels)."""
     if not hasattr(module, "complete"):
-        raise UserError(f"complete={config.complete}: this run makes images at once and cannot go on from a half; "
-                        "leave it out")
+        raise UserError(
+            f"complete={config.complete}: this run makes images at once and cannot go on from a half; leave it out"
+        )
     trained = saved["config"]
     if config.complete == "heldout":
         source = training_data(trained)[1]

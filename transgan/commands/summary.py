@@ -11,10 +11,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from transgan import checkpoint, trust, warm_start
-from transgan.commands.classes import strange_arguments
-from transgan.commands.run_folder import open_console
+from transgan.config.classes import strange_arguments
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import make
+from transgan.runs.folder import open_console
 
 
 def main(config, arguments: list[str]) -> int:
@@ -62,8 +62,10 @@ def check(config, arguments: list[str]) -> None:
         return
     keys = [word.lstrip("-+").partition("=")[0] for word in arguments if "=" in word]
     if others := [key for key in keys if key not in ("run", "json", "debug") and "/" not in key]:
-        raise UserError(f"{', '.join(f'{key}=' for key in others)}: the configuration is that of {config.run}; leave "
-                        "them out, or the run")
+        raise UserError(
+            f"{', '.join(f'{key}=' for key in others)}: the configuration is that of {config.run}; leave "
+            "them out, or the run"
+        )
 
 
 def classes(config) -> tuple[int, str | None]:

@@ -13,13 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from transgan import checkpoint, files, warm_start
 from transgan.callbacks.stopping import Stop, Stopped
-from transgan.commands.classes import strange_arguments
-from transgan.commands.continuing import jumps
-from transgan.commands.ending import report
-from transgan.commands.lock import CANNOT, Lock
-from transgan.commands.machine import impossible_here, require_memory
-from transgan.commands.output import complain
-from transgan.commands.run_folder import (
+from transgan.config.classes import strange_arguments
+from transgan.errors import UserError, is_out_of_memory, one_line, setting_up
+from transgan.instantiation import literal, make
+from transgan.launched import launched, left_alone
+from transgan.runs.distributed import DistributedContext
+from transgan.runs.ending import report
+from transgan.runs.folder import (
     differences,
     hush,
     keep_log,
@@ -30,13 +30,13 @@ from transgan.commands.run_folder import (
     say_version,
     write_description,
 )  # fmt: skip
-from transgan.commands.sources import training_data
-from transgan.commands.stopped import kept, name_of, out_of_memory, raise_as_users, say_stopped
-from transgan.commands.team import Team
-from transgan.commands.trainer import trainer_of
-from transgan.errors import UserError, is_out_of_memory, one_line, setting_up
-from transgan.instantiation import literal, make
-from transgan.launched import launched, left_alone
+from transgan.runs.images import training_data
+from transgan.runs.lock import CANNOT, Lock
+from transgan.runs.machine import impossible_here, require_memory
+from transgan.runs.output import complain
+from transgan.runs.resuming import jumps
+from transgan.runs.stopping import kept, name_of, out_of_memory, raise_as_users, say_stopped
+from transgan.runs.trainer import trainer_of
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -55,7 +55,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             raise
         raise UserError(f"{out_of_memory(config, stop.began)}; {kept(folder)}") from error
     finally:
-        for reader in multiprocessing.active_children():        # they hear no other signal
+        for reader in multiprocessing.active_children():  # they hear no other signal
             reader.kill()
         stop.restore()
 
@@ -82,21 +82,23 @@ def run(config: DictConfig, arguments: list[str], folder: Path, stop: Stop) -> i
     with closing(Lock(folder)) as lock:
         if trainer.is_global_zero and not launched().outside:
             with setting_up("runs=PATH"):
-                lock.acquire()                                  # before other processes are started
-        with Team(trainer, ["train", *arguments], lambda: f"; {kept(folder)}") as team:
+                lock.acquire()  # before other processes are started
+        with DistributedContext(trainer, ["train", *arguments], lambda: f"; {kept(folder)}") as context:
             if launched().outside:
                 say_version(console, config)
-            with team.together(), setting_up("runs=PATH"):
-                if team.is_main:
+            with context.together(), setting_up("runs=PATH"):
+                if context.is_main:
                     lock.acquire()
                 for note in (lock.unable and CANNOT.format(lock.unable), left_alone()):
                     if note:
                         console.print(f"note    {note}")
-                parts = prepared(config, arguments, folder, lock, team, console)
-            return 0 if parts is None else fit(config, trainer, team, folder, console, stop, limit, *parts)
+                parts = prepared(config, arguments, folder, lock, context, console)
+            return 0 if parts is None else fit(config, trainer, context, folder, console, stop, limit, *parts)
 
 
-def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team, console) -> tuple | None:
+def prepared(
+    config, arguments: list[str], folder: Path, lock: Lock, context: DistributedContext, console
+) -> tuple | None:
     """-> (configuration, module, images, held-out ones, checkpoint to continue from), or None for a finished run."""
     dataset, heldout = training_data(config)
     console.print(f"data    {dataset.describe()}")
@@ -115,7 +117,7 @@ def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team,
     if previous is not None and (jump := jumps(previous, resolved)):
         console.print(f"plan    {jump}")
     # the weights and their average; on a CPU also the gradients and Adam's two moments
-    require_memory(checkpoint.without_weights(resolved), 5 if team.device.type == "cpu" else 2)
+    require_memory(checkpoint.without_weights(resolved), 5 if context.device.type == "cpu" else 2)
     torch.manual_seed(config.seed)
     module = checkpoint.build(resolved if previous is None else checkpoint.without_weights(resolved))
     if previous is None and config.init_from is not None:
@@ -125,9 +127,9 @@ def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team,
     if gpt is not None:
         console.print("\n".join(warm_start.begin(gpt, module)))
     module.attach(dataset, heldout)
-    if team.is_main:
+    if context.is_main:
         # the average, and of every network the weights and Adam's two moments
-        require_space(folder, 4 * (count(module.average) + 3 * sum(sizes(module).values())))
+        require_space(folder, 4 * (count(module.ema) + 3 * sum(sizes(module).values())))
         if lock.unwritable is not None:
             raise lock.unwritable
         keep_log(folder / "log.txt")
@@ -136,8 +138,8 @@ def prepared(config, arguments: list[str], folder: Path, lock: Lock, team: Team,
 
 
 def fit(
-    config, trainer, team: Team, folder: Path, console, stop: Stop, limit: float | None, resolved: dict, module,
-    dataset, heldout, previous: dict | None,
+    config, trainer, context: DistributedContext, folder: Path, console, stop: Stop, limit: float | None,
+    resolved: dict, module, dataset, heldout, previous: dict | None,
 ) -> int:  # fmt: skip
     from transgan.callbacks.checkpoints import SaveCheckpoints
     from transgan.callbacks.evaluation import Evaluation
@@ -152,29 +154,33 @@ def fit(
     def every(name: str) -> Interval:
         return Interval(config[name], config.kimg)
 
-    def prepare_judge(device, main: bool) -> None:
+    def prepare_evaluator(device, main: bool) -> None:
         with setting_up(), console.status("preparing the metrics: features of all real images"):
-            judge.prepare(
-                dataset, heldout if judge.with_heldout else None, device, main=main, conditional=config.num_classes > 0
+            evaluator.prepare(
+                dataset,
+                heldout if evaluator.with_heldout else None,
+                device,
+                main=main,
+                conditional=config.num_classes > 0,
             )
         console.print(
-            f"judge   {judge.primary}: {judge.num_samples:,} generated against {len(dataset):,} real images "
+            f"metrics {evaluator.primary}: {evaluator.num_samples:,} generated against {len(dataset):,} real images "
             f"every {config.evaluate_every:g} kimg, for at most {100 * config.evaluate_share:g} % of the time"
         )
-        if main and judge.few():
-            console.print(f"note    small_sample: {judge.few()}")
+        if main and evaluator.few():
+            console.print(f"note    small_sample: {evaluator.few()}")
 
-    with team.together(), setting_up("runs=PATH"):
+    with context.together(), setting_up("runs=PATH"):
         stop.interval = every("log_every")
         stats = Stats(folder, every("log_every"))
         samples = Samples(folder, every("sample_every"), dataset, config.num_classes, config.grid)
         evaluation = likelihood = None
         if config.get("metrics"):
-            judge = make(config.metrics)
-            if judge.with_heldout and heldout is None:
+            evaluator = make(config.metrics)
+            if evaluator.with_heldout and heldout is None:
                 heldout = dataset.heldout()
             evaluation = Evaluation(
-                folder, every("evaluate_every"), judge, prepare_judge, team, config.evaluate_at_start,
+                folder, every("evaluate_every"), evaluator, prepare_evaluator, context, config.evaluate_at_start,
                 config.evaluate_share, stats,
             )  # fmt: skip
         if heldout is not None and hasattr(module, "bits_per_dim"):
@@ -189,7 +195,7 @@ def fit(
             trainer.logger = make(config.logger)
         for logger in trainer.loggers:
             try:
-                _ = logger.experiment       # opens it: what it passes on to others is refused here, and not amid a run
+                _ = logger.experiment  # opens it: what it passes on to others is refused here, and not amid a run
             except TypeError as error:
                 raise ValueError(f"logger: {one_line(error)}; leave that out") from error
         data = ImageData(dataset, config.batch_size, config.seed, config.num_workers)
@@ -206,7 +212,7 @@ def fit(
         trainer.fit(module, data, ckpt_path=str(last) if previous else None)
     except NonFiniteTraining as error:
         end = UserError(f"training stopped: {error}; {kept(folder)}. {module.remedy.capitalize()} usually helps")
-        end.everywhere, end.said = True, not team.is_main           # every process has the same gradient
+        end.everywhere, end.said = True, not context.is_main  # every process has the same gradient
         raise end from error
     except (KeyboardInterrupt, SystemExit):
         if stop.asked is None:
@@ -218,12 +224,12 @@ def fit(
     except Exception as error:
         raise_as_users(error, config, module, folder)
     if stop.reason is not None and not stop.interval.finished(module.images_seen):
-        return say_stopped(stop.reason, module, folder, console) if team.is_main else 0
+        return say_stopped(stop.reason, module, folder, console) if context.is_main else 0
     if not stop.interval.finished(module.images_seen):
         console.print(f"stopped at {module.images_seen / 1000:g} kimg and saved; the same command continues")
-    elif team.is_main:
-        stop.over = False               # a run that is done: a signal ends what follows at once
-        report(config, module, evaluation, likelihood, folder, console, team.device)
+    elif context.is_main:
+        stop.over = False  # a run that is done: a signal ends what follows at once
+        report(config, module, evaluation, likelihood, folder, console, context.device)
     return 0
 
 
@@ -256,7 +262,7 @@ def settle(config, dataset) -> None:
 
 def compare(config, arguments: list[str], previous: dict, dataset, folder: Path) -> None:
     """Refuses to continue a run with settings it was not trained with."""
-    from transgan.overrides import compose
+    from transgan.config.compose import compose
 
     # schedules that end with the run follow its length: compare at the old one
     same_length = compose("train", [*arguments, f"kimg={float(previous['config']['kimg'])}"])
@@ -264,7 +270,7 @@ def compare(config, arguments: list[str], previous: dict, dataset, folder: Path)
     warm_start.settle(same_length, arguments, previous["config"])
     found = differences(previous["config"], OmegaConf.to_container(same_length, resolve=True))
     if dataset.is_same(previous.get("data")):
-        found = [each for each in found if not each.startswith("data.")]        # another way to the same images
+        found = [each for each in found if not each.startswith("data.")]  # another way to the same images
     else:
         found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
     refuse_other(folder, found, config.force)

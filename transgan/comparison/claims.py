@@ -27,8 +27,10 @@ class Test:
     def sentence(self) -> str:
         sign = "+" if self.difference > 0 else ""
         interval = "" if math.isnan(self.low) else f", 95 % {self.low:+.3g} to {self.high:+.3g}"
-        return (f"{self.verdict} against {self.theirs} ({self.metric}, {self.budget}: {self.our_mean:.4g} against "
-                f"{self.their_mean:.4g}, {sign}{self.difference:.3g}{interval})")
+        return (
+            f"{self.verdict} against {self.theirs} ({self.metric}, {self.budget}: {self.our_mean:.4g} against "
+            f"{self.their_mean:.4g}, {sign}{self.difference:.3g}{interval})"
+        )
 
 
 def welch(ours: list[float], theirs: list[float]) -> tuple[float, float]:
@@ -76,8 +78,11 @@ def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[tuple[
                 ours = each["ours"]
                 pair = [values(system, each["budget"], each["metric"]) for system in (ours, theirs)]
                 if not all(pair):
-                    missing += [(system, each["budget"])
-                                for system, numbers in zip((ours, theirs), pair, strict=True) if not numbers]
+                    missing += [
+                        (system, each["budget"])
+                        for system, numbers in zip((ours, theirs), pair, strict=True)
+                        if not numbers
+                    ]
                     continue
                 tests.append(test(each["metric"], each["budget"], (ours, pair[0]), (theirs, pair[1]), each["better"]))
         found[name] = (verdict(tests) if not missing else UNDECIDED, tests, list(dict.fromkeys(missing)))

@@ -11,12 +11,12 @@ from transgan import files
 from transgan.comparison.record import Point, Record
 
 matplotlib.use("Agg")
-matplotlib.rcParams["text.parse_math"] = False          # a name may hold dollars
+matplotlib.rcParams["text.parse_math"] = False  # a name may hold dollars
 from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
-LINE = ("-", "--", "-.", ":")       # so that nobody has to tell them by colour alone
-MARK = "osD^vPX*<>h"         # one more than there are colours
+LINE = ("-", "--", "-.", ":")  # so that nobody has to tell them by colour alone
+MARK = "osD^vPX*<>h"  # one more than there are colours
 
 
 def style(index: int) -> dict:
@@ -63,9 +63,11 @@ def curves(
         axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     logarithmic(axes.yaxis)
-    words = {"kimg": "thousands of images shown, pre-training with them",
-             "own_kimg": "thousands of images shown, without pre-training",
-             "seconds": "seconds of training, pre-training with them"}
+    words = {
+        "kimg": "thousands of images shown, pre-training with them",
+        "own_kimg": "thousands of images shown, without pre-training",
+        "seconds": "seconds of training, pre-training with them",
+    }
     axes.set_xlabel(words[against])
     axes.set_ylabel(f"{metric} (lower is better)")
     axes.set_title(drawn(title), fontsize=10)
@@ -100,8 +102,15 @@ def scatter(
         shown += 1
         mean = statistics.fmean(found)
         errors = [[mean - min(found)], [max(found) - mean]]
-        axes.errorbar([x[name]], [mean], yerr=errors, label=drawn(titles(name)), markersize=8, capsize=3,
-                      **style(index) | {"linestyle": "none"})
+        axes.errorbar(
+            [x[name]],
+            [mean],
+            yerr=errors,
+            label=drawn(titles(name)),
+            markersize=8,
+            capsize=3,
+            **style(index) | {"linestyle": "none"},
+        )
     if not shown:
         plt.close(figure)
         return None
@@ -125,7 +134,7 @@ def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
     first = [next(iter(sizes[name].values())) for name in names]
     others = [sum(sizes[name].values()) - own for name, own in zip(names, first, strict=True)]
     axes.barh(labels, first, color="C0", label="makes the images")
-    axes.barh(labels, others, left=first, color="C7", label="trained with it (a judge)")
+    axes.barh(labels, others, left=first, color="C7", label="trained with it (an evaluator)")
     for place, own in enumerate(first):
         axes.text(own / 2, place, f"{own:,}", ha="center", va="center", color="white", fontsize=8)
     axes.set_xlabel("parameters")

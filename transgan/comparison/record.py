@@ -10,7 +10,7 @@ import numpy as np
 
 from transgan import checkpoint, files
 
-DIGITS = 12         # of a checkpoint's hash, in tables
+DIGITS = 12  # of a checkpoint's hash, in tables
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Record:
     seed: int
     which: str = "last"
     before: "Record | None" = None
-    metrics: dict = field(default_factory=dict)         # of one evaluation, filled in by the command
-    evaluation: dict = field(default_factory=dict)      # its file, protocol and likelihood
+    metrics: dict = field(default_factory=dict)  # of one evaluation, filled in by the command
+    evaluation: dict = field(default_factory=dict)  # its file, protocol and likelihood
 
     @cached_property
     def path(self) -> Path:
@@ -96,7 +96,7 @@ class Record:
         with open(path, newline="", encoding="utf-8") as file:
             rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in csv.DictReader(file)]
         kimg = np.array([0.0] + [row[0] for row in rows])
-        speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])      # 0.0: too slow to have been written
+        speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])  # 0.0: too slow to have been written
         return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / speed)])
 
     def seconds_at(self, kimg: float) -> float:

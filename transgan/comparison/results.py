@@ -26,8 +26,19 @@ class Results:
         speeds, sizes: of each system, {"images_per_second", ...} and {network: parameters}. notes: sentences to add.
     """
 
-    def __init__(self, out: Path, records: list[Record], title, says, claims: dict, primary: str, line: str,
-                 speeds: dict, sizes: dict, notes: list[str]):
+    def __init__(
+        self,
+        out: Path,
+        records: list[Record],
+        title,
+        says,
+        claims: dict,
+        primary: str,
+        line: str,
+        speeds: dict,
+        sizes: dict,
+        notes: list[str],
+    ):
         self.out, self.records, self.title, self.says, self.claims = out, records, title, says, claims
         self.primary, self.line, self.speeds, self.sizes, self.notes = primary, line, speeds, sizes, notes
         self.budgets = {
@@ -37,9 +48,10 @@ class Results:
             }
             for budget in dict.fromkeys(r.budget for r in records)
         }
-        self.found = judged(claims, lambda system, budget, metric: tables.values(
-            self.budgets.get(budget, {}).get(system, []), metric))
-        self.shown: list[tuple[str, str]] = []          # (file, what it shows)
+        self.found = judged(
+            claims, lambda system, budget, metric: tables.values(self.budgets.get(budget, {}).get(system, []), metric)
+        )
+        self.shown: list[tuple[str, str]] = []  # (file, what it shows)
 
     @property
     def quality(self) -> str:
@@ -55,15 +67,20 @@ class Results:
             place = partial(self.figure, budget)
             for metric in (self.primary, BITS):
                 if metric == self.primary and len(figures.protocols_of(groups, metric)) > 1:
-                    self.notes.append(f"no curves of {metric} ({self.says(budget)}): the runs measured it by different "
-                                      "protocols while training")
+                    self.notes.append(
+                        f"no curves of {metric} ({self.says(budget)}): the runs measured it by different "
+                        "protocols while training"
+                    )
                     continue
                 words = {"kimg": "images", "seconds": "seconds"}
                 if any(r.before and r.curve(metric) for group in groups.values() for r in group):
                     words["own_kimg"] = "own_images"
                 for against, word in words.items():
-                    place(f"{metric}_against_{word}", f"{metric} against {word.replace('_', ' ')}",
-                          partial(figures.curves, groups=groups, metric=metric, against=against))
+                    place(
+                        f"{metric}_against_{word}",
+                        f"{metric} against {word.replace('_', ' ')}",
+                        partial(figures.curves, groups=groups, metric=metric, against=against),
+                    )
             scatter = partial(figures.scatter, groups=groups, metric=self.quality, numbers=tables.values)
             for x, label, word in ((speeds, "sampled images per second", "speed"), (sizes, "parameters", "size")):
                 place(f"quality_against_{word}", f"{self.quality} against {label}", partial(scatter, x=x, label=label))
@@ -103,9 +120,15 @@ class Results:
         lines += [f"Means ± standard deviations over {count} seeds of the training." if count > 1 else "One seed.", ""]
         lines += [f"- {tables.cell(note)}" for note in self.notes] + [""]
         if self.found:
-            lines += ["## Claims", "", *tables.claims_table(self.found, self.claims, self.title), "",
-                      "A test holds, or fails, where Welch's 95 % interval of the difference of means is on one side "
-                      "of 0. A bound on bits per dimension may be loose: the true number is that or less.", ""]
+            lines += [
+                "## Claims",
+                "",
+                *tables.claims_table(self.found, self.claims, self.title),
+                "",
+                "A test holds, or fails, where Welch's 95 % interval of the difference of means is on one side "
+                "of 0. A bound on bits per dimension may be loose: the true number is that or less.",
+                "",
+            ]
         pictures = (f"![{tables.cell(text).replace(']', '')}]({file})" for file, text in self.shown)
         lines += ["## Pictures", "", *pictures, ""]
         lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
@@ -118,9 +141,11 @@ class Results:
         for budget, groups in self.budgets.items():
             table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
             for name, group in groups.items():
-                table.add_row(self.title(name), *(
-                    tables.spread(tables.values(group, key)) for key in (self.quality, BITS, "kimg", "seconds")
-                ), tables.speed(self.speeds[name]["images_per_second"]))
+                table.add_row(
+                    self.title(name),
+                    *(tables.spread(tables.values(group, key)) for key in (self.quality, BITS, "kimg", "seconds")),
+                    tables.speed(self.speeds[name]["images_per_second"]),
+                )
             console.print(f"\n{self.says(budget)}")
             console.print(table)
         for note in self.notes:

@@ -49,14 +49,19 @@ class Suite:
 
     def refuse(self, only: list[str]) -> None:
         config = self.config
-        found = [f"systems: there is no {name} in this suite; there are: {', '.join(self.systems)}"
-                 for name in only if name not in self.systems]
+        found = [
+            f"systems: there is no {name} in this suite; there are: {', '.join(self.systems)}"
+            for name in only
+            if name not in self.systems
+        ]
         for key in ("kimg", "seconds"):
             if config[key] <= 0:
                 found.append(f"suite.{key}={config[key]}: it must be more than 0")
         if config["budgets"] not in ([IMAGES], [IMAGES, SECONDS]):
-            found.append(f"suite.budgets={config['budgets']}: it takes [images], or [images,seconds], where the runs "
-                         "of equal images tell the speed of those of equal seconds")
+            found.append(
+                f"suite.budgets={config['budgets']}: it takes [images], or [images,seconds], where the runs "
+                "of equal images tell the speed of those of equal seconds"
+            )
         if not config["seeds"]:
             found.append("suite.seeds=[]: give one seed at least, three for a verdict")
         if config["points"] < 1:
@@ -83,8 +88,11 @@ class Suite:
 
     def says(self, budget: str) -> str:
         """The words for a budget."""
-        return (f"equal images: {self.config['kimg']:g} kimg" if budget == IMAGES
-                else f"equal seconds: {self.config['seconds']:g} s of training")
+        return (
+            f"equal images: {self.config['kimg']:g} kimg"
+            if budget == IMAGES
+            else f"equal seconds: {self.config['seconds']:g} s of training"
+        )
 
     def share(self, first: str | None) -> float:
         """What pre-training takes of a budget."""
@@ -105,8 +113,10 @@ class Suite:
         found = [Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed) for seed in self.config["seeds"]]
         speeds = [speed for record in found if math.isfinite(speed := record.images_per_second)]
         if not speeds:
-            raise UserError(f"{found[0].folder} does not tell how fast it was trained, so that runs of equal seconds "
-                            "have no length; give suite.budgets=[images]")
+            raise UserError(
+                f"{found[0].folder} does not tell how fast it was trained, so that runs of equal seconds "
+                "have no length; give suite.budgets=[images]"
+            )
         return statistics.median(speeds)
 
     def length(self, name: str, share: float, budget: str) -> float:
@@ -141,8 +151,10 @@ class Suite:
             for pretraining in (True, False):
                 jobs = self.missing(self.jobs(budget, pretraining))
                 if jobs:
-                    say(f"train   {len(jobs)} runs, {'to begin with' if pretraining else self.says(budget)}, "
-                        f"{count} at a time")
+                    say(
+                        f"train   {len(jobs)} runs, {'to begin with' if pretraining else self.says(budget)}, "
+                        f"{count} at a time"
+                    )
                     with ending_well(say):
                         failed = list(run_all(jobs, count, self.folder / "logs", say))
                     if failed:
@@ -175,7 +187,7 @@ def finished(folder: Path, job: Job) -> bool:
         return False
     command = json.loads(files.read_text(folder / "env.json"))["command"]
     if command[2:] != list(job.arguments):
-        return False                            # train says whether it goes on, or what differs
+        return False  # train says whether it goes on, or what differs
     return checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] >= 1000 * job.kimg
 
 
@@ -206,7 +218,7 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
                     reason = said[-1].removeprefix("transgan: ") if said else f"exit code {process.returncode}"
                     yield f"{job.name} was not trained: {reason} ({log})"
     finally:
-        for process in running:                 # they save themselves
+        for process in running:  # they save themselves
             process.terminate()
         for process in running:
             process.wait()
@@ -215,6 +227,7 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
 @contextmanager
 def ending_well(say: Callable[[str], None]) -> Iterator[None]:
     """SIGTERM ends things here as Ctrl-C does, so that the runs that are being trained are told to save themselves."""
+
     def stop(number, frame):
         raise SystemExit(128 + number)
 

@@ -9,10 +9,21 @@ from transgan.callbacks.stats import replace
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
-HIDDEN = ("accuracy_heldout_", "accuracy_real_", "kd_", "cs_", "precision_prdc_", "recall_prdc_", "density_",
-          "auth_pct_", "c_t_", "copy_rate_p_", "copy_rate_heldout_")
+HIDDEN = (
+    "accuracy_heldout_",
+    "accuracy_real_",
+    "kd_",
+    "cs_",
+    "precision_prdc_",
+    "recall_prdc_",
+    "density_",
+    "auth_pct_",
+    "c_t_",
+    "copy_rate_p_",
+    "copy_rate_heldout_",
+)
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")     # OWASP: what a cell begins with that is computed when opened
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")  # OWASP: what a cell begins with that is computed when opened
 
 
 def values(records: list[Record], metric: str) -> list[float]:
@@ -58,8 +69,9 @@ def field(value):
 def shown_metrics(records: list[Record], primary: str) -> list[str]:
     """The columns of quality: the primary one against held-out images first, and not what is only for the CSV."""
     names = list(dict.fromkeys(name for record in records for name in record.metrics))
-    names = [name for name in names if not name.startswith(HIDDEN) and not name.endswith("_std")
-             and "_std_" not in name]
+    names = [
+        name for name in names if not name.startswith(HIDDEN) and not name.endswith("_std") and "_std_" not in name
+    ]
     first = [name for name in (f"{primary}_heldout", primary) if name in names]
     return first + [name for name in names if name not in first]
 
@@ -81,8 +93,18 @@ def budget_table(groups: dict[str, list[Record]], titles, primary: str, speeds: 
     records = [record for group in groups.values() for record in group]
     metrics = shown_metrics(records, primary)
     has_bits = any(values(group, "bits_per_dim_heldout") for group in groups.values())
-    rows = [["system", *map(cell, metrics), *(["bits/dim held out", "likelihood"] if has_bits else []), "kimg",
-             "seconds", "training images/s", "sampled images/s", "parameters"]]
+    rows = [
+        [
+            "system",
+            *map(cell, metrics),
+            *(["bits/dim held out", "likelihood"] if has_bits else []),
+            "kimg",
+            "seconds",
+            "training images/s",
+            "sampled images/s",
+            "parameters",
+        ]
+    ]
     for name, group in groups.items():
         bits = [spread(values(group, "bits_per_dim_heldout"), 4), likelihood_of(group)] if has_bits else []
         rows.append([

@@ -20,7 +20,7 @@ from transgan.files import cache_folder, write_text
 from .decode import Seen, look
 from .levels import Facts, Levels, decide, decided
 
-VERSION = 2             # of what is remembered
+VERSION = 2  # of what is remembered
 
 
 class Checked(NamedTuple):

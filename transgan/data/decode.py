@@ -18,7 +18,7 @@ except ImportError:
     pass
 
 
-GRID = "transgan, many images in one picture"           # what transgan/callbacks/samples.py writes into its pictures
+GRID = "transgan, many images in one picture"  # what transgan/callbacks/samples.py writes into its pictures
 
 
 class Seen(NamedTuple):

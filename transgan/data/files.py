@@ -55,9 +55,14 @@ class Files(ImageDataset):
             what = f"There is nothing at '{path}': "
             ways = {"data.path": f"give the {self.kind} with your images, data.path=<path>"}
             error = FileNotFoundError(what + ways["data.path"])
-            error.what, error.ways = what, ways | {
-                "against": "put the images back, or compare with others, against=PATH", "complete": "give complete=PATH"
-            }
+            error.what, error.ways = (
+                what,
+                ways
+                | {
+                    "against": "put the images back, or compare with others, against=PATH",
+                    "complete": "give complete=PATH",
+                },
+            )
             raise error
         if refusal := own.refusal(self.path):
             raise ValueError(refusal)
@@ -103,7 +108,7 @@ class Files(ImageDataset):
         def outside(folders):
             return [file for file in files if not file[0].startswith(tuple(f"{folder}/" for folder in folders))]
 
-        if drawn and not self.images_among(outside(within)):     # drawn images and nothing else: on purpose
+        if drawn and not self.images_among(outside(within)):  # drawn images and nothing else: on purpose
             within = [folder for folder in within if folder not in drawn]
         if within:
             rest = f" and {len(within) - 3:,} more" if len(within) > 3 else ""
@@ -255,7 +260,7 @@ class Files(ImageDataset):
         part.skipped, part.ignored, part.notes, part.hints = [], 0, [], []
         part.white = self.levels or part.white
         part._load(keep=self.in_memory)
-        if self.class_names and not part.class_names:   # one class alone, or others that are not named alike
+        if self.class_names and not part.class_names:  # one class alone, or others that are not named alike
             part.class_names = list(shared([name for name, _, _ in part.files])[-1:])
         if not set(part.class_names) <= set(self.class_names) or self.class_names and not part.class_names:
             return None

@@ -12,7 +12,7 @@ SPLIT = (
     r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev(elopment)?|eval(uation)?|held[-_ ]?out|hold[-_ ]?out"
     r"|pred(ict(ion)?s?)?|unlabel+ed|extra)"
 )
-AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"      # trainset, val2017, test_512, trainA
+AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"  # trainset, val2017, test_512, trainA
 
 
 class Classes(NamedTuple):
@@ -45,10 +45,12 @@ def classes(names, labels=None, table=None):
     if not inside:
         return unlabelled
     if inside < len(folders):
-        return unlabelled._replace(note=(
-            f"No labels: {inside:,} of {len(folders):,} images lie in sub-folders and the others do not; "
-            "for classes, put every image into a sub-folder."
-        ))
+        return unlabelled._replace(
+            note=(
+                f"No labels: {inside:,} of {len(folders):,} images lie in sub-folders and the others do not; "
+                "for classes, put every image into a sub-folder."
+            )
+        )
     if labels is None and (what := no_classes(names, folders)):
         return unlabelled._replace(note=f"No labels: {what}; data.labels=folders takes the folders as classes.")
     class_names = sorted(set(folders))
@@ -132,7 +134,7 @@ def read_table(names, data, folder):
         labels = json.loads(data)["labels"]
         labels = labels.items() if isinstance(labels, dict) else labels
         pairs = None if labels is None else {posix(name): label for name, label in labels}
-    except (ValueError, TypeError, KeyError):       # bytes that are no UTF-8 are a ValueError, too
+    except (ValueError, TypeError, KeyError):  # bytes that are no UTF-8 are a ValueError, too
         return None
     if not pairs:
         return {}

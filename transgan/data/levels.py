@@ -9,9 +9,9 @@ from PIL import Image
 
 from .samples import Samples
 
-USED = (8, 10, 12, 14, 16)          # bits that cameras, microscopes and scanners have
-SLIGHT = 1e-4                       # of white: a negative number so small is rounding
-ROUNDS = 255.5 / 255                # times white: what is below still rounds to 255
+USED = (8, 10, 12, 14, 16)  # bits that cameras, microscopes and scanners have
+SLIGHT = 1e-4  # of white: a negative number so small is rounding
+ROUNDS = 255.5 / 255  # times white: what is below still rounds to 255
 
 
 class Levels(NamedTuple):
@@ -30,10 +30,10 @@ class Facts(NamedTuple):
 
     kind: str
     high: float
-    fraction: bool                  # of floats: not all are whole numbers
+    fraction: bool  # of floats: not all are whole numbers
     alpha: int
-    bits: int                       # significant, as the file says; 0 if it does not
-    most: int = 65535               # white, if all there are are used
+    bits: int  # significant, as the file says; 0 if it does not
+    most: int = 65535  # white, if all there are are used
 
 
 def facts(found: Samples) -> Facts | None:
@@ -42,7 +42,7 @@ def facts(found: Samples) -> Facts | None:
     colour = values[..., :-1] if found.bands in ("LA", "RGBA") else values
     low, high = colour.min(), colour.max()
     real = values.dtype.kind == "f"
-    if real and not (np.isfinite(low) and np.isfinite(high)):       # the least of numbers with NaN is NaN
+    if real and not (np.isfinite(low) and np.isfinite(high)):  # the least of numbers with NaN is NaN
         raise ValueError(f"float values {low:g} to {high:g}, expected 0 to 1 or 0 to 255")
     if low < -SLIGHT * (max(high, 1) if real else 0):
         word = "float" if real else "integer"
@@ -50,8 +50,14 @@ def facts(found: Samples) -> Facts | None:
     if found.white is not None:
         return None
     alpha = int(values[..., -1].max()) if found.bands in ("LA", "RGBA") else 0
-    return Facts("real" if real else "integer", float(high), real and bool((colour % 1 != 0).any()), alpha, found.bits,
-                 found.most)
+    return Facts(
+        "real" if real else "integer",
+        float(high),
+        real and bool((colour % 1 != 0).any()),
+        alpha,
+        found.bits,
+        found.most,
+    )
 
 
 def decided(found: Facts | None, levels: Levels | None) -> bool:
@@ -62,11 +68,13 @@ def decided(found: Facts | None, levels: Levels | None) -> bool:
 def within(found: Facts) -> None:
     """Raises ValueError where only a person can know what is white."""
     if found.kind == "real" and found.high >= 255 * ROUNDS:
-        raise ValueError(f"float values to {found.high:g}, expected 0 to 1 or 0 to 255; data.white=NUMBER says what is "
-                         "white")
+        raise ValueError(
+            f"float values to {found.high:g}, expected 0 to 1 or 0 to 255; data.white=NUMBER says what is white"
+        )
     if found.kind == "integer" and found.high > 65535:
-        raise ValueError(f"integer values to {found.high:.0f}, expected 0 to 65535; data.white=NUMBER says what is "
-                         "white")
+        raise ValueError(
+            f"integer values to {found.high:.0f}, expected 0 to 65535; data.white=NUMBER says what is white"
+        )
 
 
 def decide(every: Iterable[Facts]) -> tuple[Levels, list[str], list[str]]:
@@ -93,8 +101,10 @@ def decide(every: Iterable[Facts]) -> tuple[Levels, list[str], list[str]]:
         white = 1 if fraction and high < ROUNDS else 255
         levels = levels._replace(real=white)
         if fraction and ROUNDS <= high < 128 or not fraction and high == 1:
-            asked.append(f"{count} go up to {high:g}, which is neither 0 to 1 nor 0 to 255 for certain: say what is "
-                         "white by data.white=1, or 255, or another number")
+            asked.append(
+                f"{count} go up to {high:g}, which is neither 0 to 1 nor 0 to 255 for certain: say what is "
+                "white by data.white=1, or 255, or another number"
+            )
         elif high:
             other = 255 if white == 1 else 1
             assumed.append(f"{count} go up to {high:g}: white is {white}; data.white={other} for another")
@@ -109,7 +119,7 @@ def scaled(found: Samples, levels: Levels) -> Image.Image:
         values, alpha = values[..., :-1], values[..., -1]
         values, bands = (values[..., 0], "L") if bands == "LA" else (values, "RGB")
     result = eight_bits(values, white_of(found, levels))
-    result = Image.fromarray(255 - result if found.inverted else result)      # of mode L or RGB, by its shape
+    result = Image.fromarray(255 - result if found.inverted else result)  # of mode L or RGB, by its shape
     transparent = found.transparent
     if alpha is not None:
         result.putalpha(Image.fromarray(eight_bits(alpha, opaque(found, alpha.max(), levels))))

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from .tiff import Directory, pages
 
 PNG = b"\x89PNG\r\n\x1a\n"
-PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}      # chunks that say what the pixels are
+PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}  # chunks that say what the pixels are
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -38,7 +38,7 @@ def opened(data: bytes) -> tuple[Image.Image, bytes]:
 
 def loaded(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
-    image.load()                    # raises here if the file is cut short; TIFF turns itself while loading
+    image.load()  # raises here if the file is cut short; TIFF turns itself while loading
     return image
 
 
@@ -120,14 +120,14 @@ def plain_jpeg(data: bytes, exif: bool) -> bytes:
     keep, at = [data[:2]], 2
     while data[at] == 0xFF:
         marker = data[at + 1]
-        if marker == 0xFF:                                              # padding
+        if marker == 0xFF:  # padding
             at += 1
             continue
-        if marker in (0xDA, 0xD9):                                      # pixels follow
+        if marker in (0xDA, 0xD9):  # pixels follow
             break
         length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         part = data[at : at + length]
-        short = part[4:9] in (b"JFIF\0", b"Adobe") and length < 14        # says nothing, and no reader expects it
+        short = part[4:9] in (b"JFIF\0", b"Adobe") and length < 14  # says nothing, and no reader expects it
         extra = short or 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
         if not extra or exif and marker == 0xE1 and part[4:10] == b"Exif\0\0":
             keep.append(part)
@@ -140,7 +140,7 @@ def plain_webp(data: bytes, exif: bool) -> bytes:
     while at + 8 <= len(data):
         name, length = struct.unpack_from("<4sL", data, at)
         part = data[at : at + 8 + length + length % 2]
-        if name == b"VP8X":                                             # flags of the chunks that are left out
+        if name == b"VP8X":  # flags of the chunks that are left out
             part = part[:8] + bytes([part[8] & ~(0x24 if exif else 0x2C)]) + part[9:]
         if name not in (b"ICCP", b"XMP ") and (exif or name != b"EXIF"):
             keep.append(part)
@@ -164,5 +164,5 @@ def content_of_chunk(data: bytes, wanted: bytes) -> bytes:
 
 def jpeg2000_bits(data: bytes) -> int:
     """Bits per sample of the first component, from the codestream's SIZ marker; 16 if there is none."""
-    match = re.search(rb"\xff\x4f\xff\x51.{38}(.)", data[:1 << 16], re.DOTALL)
+    match = re.search(rb"\xff\x4f\xff\x51.{38}(.)", data[: 1 << 16], re.DOTALL)
     return (match[1][0] & 0x7F) + 1 if match else 16

@@ -8,7 +8,7 @@ from ..files import expanded
 from .arrays import Arrays
 
 IMAGES, LABELS = ("images", "arr_0"), ("labels", "arr_1")
-MOST = 1_000_000        # classes
+MOST = 1_000_000  # classes
 
 
 def shapes(path):
@@ -44,23 +44,30 @@ class Npz(Arrays):
         name = next((name for name in IMAGES if name in there and len(there[name][0]) in (3, 4)), None)
         if name is None:
             held = ", ".join(f"{each} {shape}" for each, (shape, _) in there.items()) or "nothing that can be read"
-            raise ValueError(f"{path} holds no images: they are an array images (or arr_0) of uint8 N x H x W x C, and "
-                             f"there is {held}.")
+            raise ValueError(
+                f"{path} holds no images: they are an array images (or arr_0) of uint8 N x H x W x C, and "
+                f"there is {held}."
+            )
         shape, dtype = there[name]
         depth = shape[3] if len(shape) == 4 else 1
         if dtype != np.uint8 or depth not in (1, 3) or 0 in shape:
-            raise ValueError(f"{name} in {path} is {dtype} of shape {shape}: give uint8 N x H x W x C with 1 or 3 "
-                             "channels and values 0 to 255.")
+            raise ValueError(
+                f"{name} in {path} is {dtype} of shape {shape}: give uint8 N x H x W x C with 1 or 3 "
+                "channels and values 0 to 255."
+            )
         height, width = shape[1:3]
         if resolution is None and height != width:
-            raise ValueError(f"the images in {path} are {width}x{height}: images are measured as they are, squares; "
-                             "save them as they were generated, or give resolution=.")
+            raise ValueError(
+                f"the images in {path} are {width}x{height}: images are measured as they are, squares; "
+                "save them as they were generated, or give resolution=."
+            )
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 held = {each: file[each] for each in (name, *LABELS, "class_names") if each in there}
         except Exception as error:  # of many kinds: cut short, a pickle inside
-            raise ValueError(f"{path} cannot be read as plain arrays ({' '.join(str(error).split())}): make it again "
-                             "with np.savez.") from error
+            raise ValueError(
+                f"{path} cannot be read as plain arrays ({' '.join(str(error).split())}): make it again with np.savez."
+            ) from error
         pixels = held.pop(name)
         labels, class_names = classes(held, shape[0], path)
         super().__init__(self.path.name, resolution or width, channels or depth, limit)
@@ -76,14 +83,18 @@ def classes(held, count, path):
         return np.zeros(count, np.int64), []
     labels = held[name]
     if labels.shape != (count,) or labels.dtype.kind not in "iu" or 0 < (labels < 0).sum() < count:
-        raise ValueError(f"{name} in {path} is {labels.dtype} of shape {labels.shape}: give a whole number, 0 or more, "
-                         f"for each of the {count:,} images, or leave it out.")
+        raise ValueError(
+            f"{name} in {path} is {labels.dtype} of shape {labels.shape}: give a whole number, 0 or more, "
+            f"for each of the {count:,} images, or leave it out."
+        )
     if labels[0] < 0:
         return np.zeros(count, np.int64), []
     most = int(labels.max()) + 1
     if most > MOST:
-        raise ValueError(f"{name} in {path} goes up to {most - 1:,}, and there can be {MOST:,} classes; number them "
-                         "from 0 on, or leave it out.")
+        raise ValueError(
+            f"{name} in {path} goes up to {most - 1:,}, and there can be {MOST:,} classes; number them "
+            "from 0 on, or leave it out."
+        )
     names = [str(each) for each in held["class_names"]] if "class_names" in held else [str(k) for k in range(most)]
     if len(names) < most:
         raise ValueError(f"class_names in {path} are {len(names)}, and its labels go up to {most - 1}.")

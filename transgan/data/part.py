@@ -57,8 +57,10 @@ def hold_out(dataset, share):
         members = (dataset.labels == label).nonzero().flatten()
         out[members[torch.randperm(len(members), generator=generator)[: int(counts[label])]]] = True
     if min(int(out.sum()), int((~out).sum())) < 2:
-        raise ValueError(f"holdout={share:g} of {len(dataset):,} images leaves fewer than two images on one side: "
-                         "give a share that leaves two on both, or more images.")
+        raise ValueError(
+            f"holdout={share:g} of {len(dataset):,} images leaves fewer than two images on one side: "
+            "give a share that leaves two on both, or more images."
+        )
     kept, left = (~out).nonzero().flatten(), out.nonzero().flatten()
     train, heldout = Part(dataset, kept, dataset.name), Part(dataset, left, f"{dataset.name} held out")
     if dataset.num_classes:
@@ -91,9 +93,13 @@ def unequal(sizes, counts, share):
     said = []
     if none.any():
         largest = int(sizes[none].max())
-        said.append(f"holdout={share:g} keeps no image out of {int(none.sum()):,} of {len(sizes):,} classes, those "
-                    f"of up to {largest} image{'s' if largest > 1 else ''}.")
+        said.append(
+            f"holdout={share:g} keeps no image out of {int(none.sum()):,} of {len(sizes):,} classes, those "
+            f"of up to {largest} image{'s' if largest > 1 else ''}."
+        )
     if every.any():
-        said.append(f"holdout={share:g} leaves no image to train on of {int(every.sum()):,} class"
-                    f"{'es' if every.sum() > 1 else ''}.")
+        said.append(
+            f"holdout={share:g} leaves no image to train on of {int(every.sum()):,} class"
+            f"{'es' if every.sum() > 1 else ''}."
+        )
     return said

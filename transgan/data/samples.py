@@ -18,10 +18,10 @@ class Samples(NamedTuple):
 
     values: np.ndarray
     bands: str
-    white: int | None = None        # what the file says; None where that may be more than the numbers use
-    most: int = 65535               # what white is where they use all there is
-    inverted: bool = False          # zero is white
-    bits: int = 0                   # significant ones, of a PNG that names them
+    white: int | None = None  # what the file says; None where that may be more than the numbers use
+    most: int = 65535  # what white is where they use all there is
+    inverted: bool = False  # zero is white
+    bits: int = 0  # significant ones, of a PNG that names them
     transparent: int | tuple | None = None
     orientation: int = 1
 
@@ -43,7 +43,7 @@ def samples(image: Image.Image, data: bytes) -> Samples | None:
         return None
     values, white = np.asarray(image), None
     if image.format == "JPEG2000" and (bits := jpeg2000_bits(data)) < 16:
-        values, white = values >> (16 - bits), 2**bits - 1              # Pillow moves them up to 16 bits
+        values, white = values >> (16 - bits), 2**bits - 1  # Pillow moves them up to 16 bits
     return Samples(values, "L", white, orientation=turn)
 
 
@@ -52,7 +52,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def png_samples(image: Image.Image, data: bytes, turn: int) -> Samples | None:
-    depth, colour = data[24], data[25]                  # the first chunk is the head
+    depth, colour = data[24], data[25]  # the first chunk is the head
     transparent = image.info.get("transparency")
     if depth < 16:
         if depth in (2, 4) and colour == 0 and isinstance(transparent, int):
@@ -63,7 +63,7 @@ def png_samples(image: Image.Image, data: bytes, turn: int) -> Samples | None:
     found = {"bits": bits if bits < 16 else 0, "transparent": transparent, "orientation": turn}
     if colour == 0:
         return Samples(np.asarray(image).astype(np.int64), "L", **found)
-    if colour == 4:                                     # no reading of the lower half: as four samples of 8 bits
+    if colour == 4:  # no reading of the lower half: as four samples of 8 bits
         four = np.asarray(read_as(data, "RGBA")).astype(np.uint16)
         return Samples(four[..., 0::2] << 8 | four[..., 1::2], "LA", **found)
     return Samples(two_bytes(data), image.mode, **found)
@@ -112,13 +112,13 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
     if inverted:
         directory.set(tiff.PHOTOMETRIC, 1)
     found = {"inverted": inverted, "orientation": turn}
-    if form == 2 and bits[0] <= 16:                     # signed
+    if form == 2 and bits[0] <= 16:  # signed
         found["most"] = 2 ** (bits[0] - 1) - 1
     if one_byte:
         return Samples(np.asarray(image).view(np.int8).astype(np.int64), "L", **found | {"orientation": 1})
     same = len(set(bits)) == 1
     if directory.values(tiff.PLANAR, (1,))[0] == 2 and len(bits) in (3, 4) and same:
-        count = 3 if directory.values(tiff.EXTRA) == (0,) else len(bits)       # a fourth of no known meaning
+        count = 3 if directory.values(tiff.EXTRA) == (0,) else len(bits)  # a fourth of no known meaning
         planes = [tiff_samples(None, directory.plane(i, len(bits)).written()) for i in range(count)]
         if any(each is None for each in planes) or 1 in directory.values(tiff.EXTRA):
             raise ValueError(f"a TIFF of {bits[0]} bits in planes that cannot be read")
@@ -133,14 +133,14 @@ def tiff_samples(image: Image.Image | None, data: bytes) -> Samples | None:
     read = Image.open(io.BytesIO(plain))
     if read.mode in ("RGB", "RGBA"):
         if not raw_mode(plain).startswith(("RGB;16", "RGBA;16", "RGBX;16")):
-            return None                     # premultiplied: the upper byte will do
+            return None  # premultiplied: the upper byte will do
         return Samples(two_bytes(plain), read.mode, **found)
     codec, swapped = read.tile[0][0], raw_mode(plain) in ("I;16BS", "I;32BS", "F;32BF")
     read.load()
     if not is_deep(read):
         return None
     values = np.asarray(read)
-    if codec == "libtiff" and swapped and sys.byteorder == "little":    # by libtiff, and again by Pillow
+    if codec == "libtiff" and swapped and sys.byteorder == "little":  # by libtiff, and again by Pillow
         if bits[0] == 16:
             values = values.astype(np.int16).byteswap().astype(np.int64)
         else:
@@ -172,7 +172,7 @@ def unpacked(directory: tiff.Directory, bits: int, kind: str | None = None) -> t
         values = np.ascontiguousarray(stream).view(kind)
         values = values.astype(np.float64 if "f" in kind else np.int64)
     values = values.reshape((height, width) if per_pixel == 1 else (height, width, per_pixel))
-    if extra == (0,):                                   # a fourth sample of no known meaning
+    if extra == (0,):  # a fourth sample of no known meaning
         values, bands = (values[..., 0], "L") if bands == "LA" else (values[..., :3], "RGB")
     return values, bands
 

@@ -12,7 +12,7 @@ NEEDED = {
     512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532,
 }  # fmt: skip
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8, 17: 8, 18: 8}
-LETTERS = {1: "B", 3: "H", 4: "L", 16: "Q"}         # the types that tags of pixels have
+LETTERS = {1: "B", 3: "H", 4: "L", 16: "Q"}  # the types that tags of pixels have
 
 
 class Entry(NamedTuple):
@@ -57,7 +57,7 @@ class Directory:
         """The directory of one of several planes that lie one behind the other, as if it were all there is."""
         other = copy.copy(self)
         other.entries = dict(self.entries)
-        for tag in (273, 279, 324, 325):                # where strips and tiles lie, and how long they are
+        for tag in (273, 279, 324, 325):  # where strips and tiles lie, and how long they are
             if places := self.values(tag):
                 each = len(places) // of
                 other.set(tag, *places[number * each : (number + 1) * each])

@@ -27,7 +27,7 @@ class Zip(Files):
         result, locked = [], []
         try:
             members = self._open().NameToInfo
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:      # names that are no UTF-8, versions
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # names that are no UTF-8, versions
             raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
         names = separated(  # a program of Windows or DOS knows no backslash as a letter
             member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename

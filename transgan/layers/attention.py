@@ -19,7 +19,7 @@ class Full(nn.Module):
     def fold(self, x: Tensor) -> Tensor:
         return x
 
-    def unfold(self, x: Tensor) -> Tensor:                                         # (N, T, C) or (N, T, H, D)
+    def unfold(self, x: Tensor) -> Tensor:  # (N, T, C) or (N, T, H, D)
         return x.flatten(2)
 
 
@@ -38,15 +38,15 @@ class Windowed(Full):
             raise ValueError(f"window_size {window_size} does not divide the token grid {grid_size[0]}x{grid_size[1]}")
         self.grid_size, self.window_size = tuple(grid_size), window_size
 
-    def fold(self, x: Tensor) -> Tensor:                                           # (N, T, C)
+    def fold(self, x: Tensor) -> Tensor:  # (N, T, C)
         (h, w), s = self.grid_size, self.window_size
-        x = x.reshape(-1, h // s, s, w // s, s, x.shape[-1]).transpose(2, 3)       # (N, h/s, w/s, s, s, C)
+        x = x.reshape(-1, h // s, s, w // s, s, x.shape[-1]).transpose(2, 3)  # (N, h/s, w/s, s, s, C)
         return x.reshape(-1, s * s, x.shape[-1])
 
-    def unfold(self, x: Tensor) -> Tensor:                                         # (N h/s w/s, s s, C or H, D)
+    def unfold(self, x: Tensor) -> Tensor:  # (N h/s w/s, s s, C or H, D)
         (h, w), s = self.grid_size, self.window_size
         x = x.reshape(-1, h // s, w // s, s, s, *x.shape[2:]).transpose(2, 3)
-        return x.reshape(-1, h * w, x.shape[5:].numel())                           # joins windows and heads in one copy
+        return x.reshape(-1, h * w, x.shape[5:].numel())  # joins windows and heads in one copy
 
     def extra_repr(self) -> str:
         return f"grid_size={self.grid_size}, window_size={self.window_size}"
@@ -60,7 +60,7 @@ class Cache:
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
 
-    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:               # (N, H, T, D)
+    def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:  # (N, H, T, D)
         """Those of all tokens so far, with T new ones."""
         if self.keys is None:
             self.keys, self.values = (x.new_empty(*x.shape[:2], self.capacity, x.shape[3]) for x in (k, v))
@@ -106,33 +106,33 @@ class Attention(nn.Module):
         self.bias = bias
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:            # (N, T, C)
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:  # (N, T, C)
         """With a cache, x are the tokens that follow those in it."""
         if cache is not None:
-            return self.follow(x, cache)
+            return self.decode(x, cache)
         x = self.pattern.fold(x)
         n, t, c = x.shape
-        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)   # (N, H, T, D) each
+        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # (N, H, T, D) each
         q, k = self.rotary(self.q_norm(q)).to(v.dtype), self.rotary(self.k_norm(k)).to(v.dtype)
         mask = self.bias().to(v.dtype) if self.bias is not None else None
-        if mask is not None and self.pattern.is_causal:     # the kernel takes a mask or the causal flag, not both
+        if mask is not None and self.pattern.is_causal:  # the kernel takes a mask or the causal flag, not both
             mask = mask.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
         if wanted(q, mask):
-            x = TiledAttention.apply(q, k, v, mask)                                # (N, H, T, D)
+            x = TiledAttention.apply(q, k, v, mask)  # (N, H, T, D)
         else:
             causal = self.pattern.is_causal and mask is None
             x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         return self.proj(self.pattern.unfold(x.transpose(1, 2)))
 
-    def follow(self, x: Tensor, cache: Cache) -> Tensor:                           # (N, T, C)
+    def decode(self, x: Tensor, cache: Cache) -> Tensor:  # (N, T, C)
         assert self.pattern.is_causal, "tokens that see what comes after them cannot be made one by one"
         n, t, c = x.shape
         new = slice(cache.length, cache.length + t)
-        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)   # (N, H, T, D) each
+        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # (N, H, T, D) each
         q, k = self.q_norm(q), self.k_norm(k)
         if not isinstance(self.rotary, nn.Identity):
             q, k = self.rotary(q, new), self.rotary(k, new)
-        k, v = cache.extend(k.to(v.dtype), v)                                      # (N, H, P + T, D)
+        k, v = cache.extend(k.to(v.dtype), v)  # (N, H, P + T, D)
         seen = torch.ones(t, new.stop, dtype=torch.bool, device=x.device).tril(new.start)
         if self.bias is not None:
             mask = self.bias()[..., new, : new.stop].to(v.dtype).masked_fill(~seen, float("-inf"))
@@ -158,9 +158,9 @@ class CrossAttention(nn.Module):
         self.v = nn.Linear(context_dim, dim, bias=False)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:                       # (N, T, C), (N, M, C')
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:  # (N, T, C), (N, M, C')
         q, k, v = (
-            layer(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)      # (N, H, T or M, D)
+            layer(source).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (N, H, T or M, D)
             for layer, source in ((self.q, x), (self.k, context), (self.v, context))
         )
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))

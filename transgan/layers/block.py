@@ -37,7 +37,8 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """x + gate * attn(norm(x)), then x + gate * mlp(norm(x)).
 
-    `norm1` and `norm2` answer (normalised x, gate) to (x, style): ScaledNorm in a judge, StyleNorm in a generator.
+    `norm1` and `norm2` answer (normalised x, gate) to (x, style): ScaledNorm in a discriminator, StyleNorm in
+    a generator.
     `cross_attn` is added in front, with the style for its context; `noise` goes on what attn sees. None leaves out.
     """
 
@@ -153,21 +154,21 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Tensor:
         """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
-        for after in self.each(x, style, seeds):
+        for after in self.intermediates(x, style, seeds):
             x = after
         return x
 
     def caches(self) -> list[Cache]:
-        """An empty cache for each block of a causal stack, for `follow`."""
+        """An empty cache for each block of a causal stack, for `decode`."""
         return [Cache(self.num_tokens) for _ in self.blocks]
 
-    def follow(self, x: Tensor, caches: list[Cache], style: Tensor | None = None) -> Tensor:
+    def decode(self, x: Tensor, caches: list[Cache], style: Tensor | None = None) -> Tensor:
         """What `forward` makes of tokens (N, T, C) that follow those in the caches, which grow by them."""
         for block, cache in zip(self.blocks, caches, strict=True):
             x = block(x, style, cache=cache)
         return x
 
-    def each(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Iterator[Tensor]:
+    def intermediates(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Iterator[Tensor]:
         """The tokens (N, T, C) after each block in turn, for the arguments of `forward`. Calls no hook of the stack."""
         again = self.checkpointing and torch.is_grad_enabled() and not torch.compiler.is_compiling()
         again = again and fused_allowed()

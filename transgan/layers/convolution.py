@@ -43,7 +43,7 @@ class ClassNorm(nn.Module):
         if self.label_embed is not None:
             nn.init.zeros_(self.label_embed.weight)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:          # (N, C, H, W), (N,)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, C, H, W), (N,)
         x = self.norm(x)
         if self.label_embed is None:
             return x
@@ -64,9 +64,9 @@ class ResidualUp(nn.Module):
         self.shortcut = nn.Conv2d(dim, out_dim, 1)
         initialise_residual(self)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:          # (N, C, H, W), (N,)
-        h = F.interpolate(F.relu(self.norm1(x, labels)), scale_factor=2)           # (N, C, 2 H, 2 W)
-        h = self.conv2(F.relu(self.norm2(self.conv1(h), labels)))                  # (N, C', 2 H, 2 W)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, C, H, W), (N,)
+        h = F.interpolate(F.relu(self.norm1(x, labels)), scale_factor=2)  # (N, C, 2 H, 2 W)
+        h = self.conv2(F.relu(self.norm2(self.conv1(h), labels)))  # (N, C', 2 H, 2 W)
         return h + F.interpolate(self.shortcut(x), scale_factor=2)
 
 
@@ -84,10 +84,10 @@ class ResidualDown(nn.Module):
         self.shortcut = nn.Conv2d(dim, out_dim, 1) if down or dim != out_dim else nn.Identity()
         initialise_residual(self)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, C, H, W)
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
         h = self.conv2(F.leaky_relu(self.conv1(F.leaky_relu(x, 0.2)), 0.2))
         h, x = (F.avg_pool2d(h, 2), self.shortcut(F.avg_pool2d(x, 2))) if self.down else (h, self.shortcut(x))
-        return h + x                                                               # (N, C', H / 2, W / 2)
+        return h + x  # (N, C', H / 2, W / 2)
 
 
 def initialise_residual(block: nn.Module) -> None:

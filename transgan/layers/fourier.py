@@ -13,7 +13,7 @@ from transgan.layers.norm import SelfModulatedNorm
 from transgan.layers.patch import unpatchify
 
 
-def places(patch_size: int) -> Tensor:
+def positions(patch_size: int) -> Tensor:
     """The centres of a patch's pixels (P, 2), row by row, as (y, x) in (-1, 1)."""
     line = (2 * torch.arange(patch_size) + 1) / patch_size - 1
     return torch.cartesian_prod(line, line)
@@ -48,7 +48,7 @@ class FourierPatch(nn.Module):
         self.fourier = nn.Linear(2, hidden_dim)
         self.fc1 = nn.Linear(hidden_dim, hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, in_chans)
-        self.register_buffer("places", places(patch_size), persistent=False)
+        self.register_buffer("positions", positions(patch_size), persistent=False)
         self.initialise()
 
     def initialise(self) -> None:
@@ -57,16 +57,16 @@ class FourierPatch(nn.Module):
         nn.init.uniform_(self.fourier.bias, -torch.pi, torch.pi)
         nn.init.xavier_uniform_(self.modulation.weight)
         for layer in (self.fc1, self.fc2):
-            bound = (6 / layer.in_features) ** 0.5                                 # SIREN, section 3.2
+            bound = (6 / layer.in_features) ** 0.5  # SIREN, section 3.2
             nn.init.uniform_(layer.weight, -bound, bound)
         for layer in (self.modulation, self.fc1, self.fc2):
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:                         # (N, T, C), (N, S)
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
         x, _ = self.norm(x, style)
-        first, second = (1 + self.modulation(x)).unsqueeze(2).chunk(2, dim=-1)     # (N, T, 1, D) each
-        h = torch.sin(self.fourier(self.places))                                   # (P, D)
-        size = F.linear(first.square(), self.fc1.weight.square())                  # (N, T, 1, D)
-        h = F.linear(h * first, self.fc1.weight) * torch.rsqrt(size + 1e-8)        # (N, T, P, D)
-        h = self.fc2(torch.sin(h + self.fc1.bias) * second)                        # (N, T, P, in_chans)
-        return unpatchify(h.transpose(2, 3).flatten(2), self.grid_size, self.patch_size)       # (N, in_chans, H, W)
+        first, second = (1 + self.modulation(x)).unsqueeze(2).chunk(2, dim=-1)  # (N, T, 1, D) each
+        h = torch.sin(self.fourier(self.positions))  # (P, D)
+        size = F.linear(first.square(), self.fc1.weight.square())  # (N, T, 1, D)
+        h = F.linear(h * first, self.fc1.weight) * torch.rsqrt(size + 1e-8)  # (N, T, P, D)
+        h = self.fc2(torch.sin(h + self.fc1.bias) * second)  # (N, T, P, in_chans)
+        return unpatchify(h.transpose(2, 3).flatten(2), self.grid_size, self.patch_size)  # (N, in_chans, H, W)

@@ -46,7 +46,7 @@ class L2Attention(nn.Module):
         self.bias = bias
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, C)
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, C)
         x = self.pattern.fold(x)
         n, t, c = x.shape
         q, v = (layer(x).view(n, t, self.num_heads, -1).transpose(1, 2) for layer in (self.qk, self.v))  # (N, H, T, D)
@@ -54,9 +54,9 @@ class L2Attention(nn.Module):
         with without_autocast(x):
             q, v = wide(q), wide(v)
             q = q - q.mean(2, keepdim=True)
-            mask = -q.square().sum(-1).unsqueeze(2) / q.shape[-1] ** 0.5           # (N, H, 1, T)
+            mask = -q.square().sum(-1).unsqueeze(2) / q.shape[-1] ** 0.5  # (N, H, 1, T)
             if self.bias is not None:
-                mask = mask + self.bias().to(q.dtype)                              # (N, H, T, T)
+                mask = mask + self.bias().to(q.dtype)  # (N, H, T, T)
             if self.pattern.is_causal:
                 mask = mask.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
             # all T rows, though they may be alike: the kernels of a GPU do not broadcast a mask's rows

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 def mix(x: Tensor) -> Tensor:
     """int64 numbers to well-mixed ones, any shape (the finaliser of splitmix64, Steele et al., 2014)."""
 
-    def shift(x: Tensor, by: int) -> Tensor:                    # torch's >> repeats the sign
+    def shift(x: Tensor, by: int) -> Tensor:  # torch's >> repeats the sign
         return (x >> by) & ((1 << (64 - by)) - 1)
 
     x = x + (0x9E3779B97F4A7C15 - 2**64)
@@ -19,17 +19,17 @@ def mix(x: Tensor) -> Tensor:
     return x ^ shift(x, 31)
 
 
-def sample_seeds(x: Tensor) -> Tensor:                                             # (N, ...)
+def sample_seeds(x: Tensor) -> Tensor:  # (N, ...)
     """A seed (N,), int64, per sample: a function of the bits of its own float32 numbers, whatever stands beside it."""
-    bits = x.detach().float().flatten(1).contiguous().view(torch.int32).long()     # (N, M)
-    places = mix(torch.arange(bits.shape[1], device=x.device))
-    return mix((bits * (places | 1)).sum(1))                    # whole numbers: no order of summing matters
+    bits = x.detach().float().flatten(1).contiguous().view(torch.int32).long()  # (N, M)
+    positions = mix(torch.arange(bits.shape[1], device=x.device))
+    return mix((bits * (positions | 1)).sum(1))  # whole numbers: no order of summing matters
 
 
-def seeded_tokens(seeds: Tensor, tokens: int) -> Tensor:                           # (N,)
+def seeded_tokens(seeds: Tensor, tokens: int) -> Tensor:  # (N,)
     """Standard normal numbers (N, tokens), float32; number t of sample i is a function of seeds[i] and t."""
     state = mix(seeds[:, None] + mix(torch.arange(tokens, device=seeds.device)))
-    uniform = ((state >> 41) & 0x7FFFFF).float()                                   # 0 ... 2^23 - 1, exact
+    uniform = ((state >> 41) & 0x7FFFFF).float()  # 0 ... 2^23 - 1, exact
     return torch.erfinv((2 * uniform + 1) / 2**23 - 1) * 2**0.5
 
 
@@ -44,9 +44,9 @@ class TokenNoise(nn.Module):
         super().__init__()
         self.strength = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:           # (N, T, C), (N,)
+    def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # (N, T, C), (N,)
         if seeds is None:
             noise = torch.randn(*x.shape[:2], device=x.device, dtype=x.dtype)
         else:
             noise = seeded_tokens(seeds, x.shape[1]).to(x.dtype)
-        return x + self.strength * noise.unsqueeze(-1)                             # (N, T, C)
+        return x + self.strength * noise.unsqueeze(-1)  # (N, T, C)

@@ -62,7 +62,8 @@ class StyleNorm(nn.Module):
     """A norm without parameters whose scale, and the gate of the branch behind it, follow a style.
 
     norm(x) * (1 + s(w)) before the branch and g(w) after it, without a shift; s and g come from one linear layer
-    (Peebles and Xie, 2023, use the same places and add a shift). `init_gain` scales how far styles differ at the start.
+    (Peebles and Xie, 2023, use the same positions and add a shift). `init_gain` scales how far styles differ
+    at the start.
     """
 
     def __init__(self, dim: int, style_dim: int, norm_layer: type[nn.Module] = PixelNorm, init_gain: float = 1.0):
@@ -74,7 +75,7 @@ class StyleNorm(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         """x (N, T, C), style (N, S) -> modulated x (N, T, C), gate (N, 1, C)."""
-        scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)         # (N, 1, C) each
+        scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, C) each
         return self.norm(x) * (1 + scale), gate
 
     @torch.no_grad()
@@ -95,7 +96,7 @@ class SelfModulatedNorm(StyleNorm):
 
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, float]:
         """x (N, T, C), style (N, S) -> modulated x (N, T, C), 1."""
-        scale, shift = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)        # (N, 1, C) each
+        scale, shift = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, C) each
         return self.norm(x) * (1 + scale) + shift, 1.0
 
     @torch.no_grad()

@@ -53,8 +53,8 @@ class PatchEmbed(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(in_chans, dim, patch_size + 2 * overlap, patch_size, overlap)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, C, H, W)
-        return to_tokens(self.proj(x)).contiguous()                                # (N, T, dim)
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        return to_tokens(self.proj(x)).contiguous()  # (N, T, dim)
 
 
 def to_map(x: Tensor, grid_size: tuple[int, int]) -> Tensor:
@@ -92,8 +92,8 @@ class PixelShuffleUp(nn.Module):
         self.smooth.weight.data.copy_((line[:, None] * line[None]).expand_as(self.smooth.weight))
         nn.init.zeros_(self.smooth.bias)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, dim)
-        return to_tokens(self.smooth(unpatchify(self.expand(x), self.grid_size, 2)))   # (N, 4 T, out_dim)
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, dim)
+        return to_tokens(self.smooth(unpatchify(self.expand(x), self.grid_size, 2)))  # (N, 4 T, out_dim)
 
 
 class PixelShuffle(nn.Module):
@@ -103,13 +103,13 @@ class PixelShuffle(nn.Module):
     is a filter of five by five taps over a map that repeats its edge, and is computed as one.
     """
 
-    shrink = 4                                                  # channels go down by this
+    shrink = 4  # channels go down by this
 
     def __init__(self, smooth: bool = False):
         super().__init__()
         self.smooth = smooth
 
-    def soften(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:             # (N, T, C)
+    def soften(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:  # (N, T, C)
         # the cubic convolution kernel (Keys, 1981, with a = -0.75) at the four samples of a pixel, averaged
         line = x.new_tensor([-0.01904296875, 0.08984375, 0.8583984375, 0.08984375, -0.01904296875])
         n, _, c = x.shape
@@ -117,12 +117,12 @@ class PixelShuffle(nn.Module):
         x = F.conv2d(x, line.view(1, 1, 5, 1).expand(c, 1, 5, 1), groups=c)
         return to_tokens(F.conv2d(x, line.view(1, 1, 1, 5).expand(c, 1, 1, 5), groups=c))
 
-    def forward(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:            # (N, T, C)
+    def forward(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:  # (N, T, C)
         if self.smooth:
             x = self.soften(x, grid_size)
         (h, w), c = grid_size, x.shape[-1] // 4
-        x = x.reshape(-1, h, w, c, 2, 2).permute(0, 1, 4, 2, 5, 3)                 # (N, h, 2, w, 2, C / 4)
-        return x.reshape(-1, 4 * h * w, c)                                         # (N, 4 T, C / 4)
+        x = x.reshape(-1, h, w, c, 2, 2).permute(0, 1, 4, 2, 5, 3)  # (N, h, 2, w, 2, C / 4)
+        return x.reshape(-1, 4 * h * w, c)  # (N, 4 T, C / 4)
 
 
 class Bicubic(nn.Module):
@@ -130,8 +130,8 @@ class Bicubic(nn.Module):
 
     shrink = 1
 
-    def forward(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:            # (N, T, C)
-        return to_tokens(F.interpolate(to_map(x, grid_size), scale_factor=2, mode="bicubic"))      # (N, 4 T, C)
+    def forward(self, x: Tensor, grid_size: tuple[int, int]) -> Tensor:  # (N, T, C)
+        return to_tokens(F.interpolate(to_map(x, grid_size), scale_factor=2, mode="bicubic"))  # (N, 4 T, C)
 
 
 def average(x: Tensor, grid_size: tuple[int, int]) -> Tensor:
@@ -150,5 +150,5 @@ class PoolDown(nn.Module):
         self.grid_size = tuple(grid_size)
         self.reduce = nn.Linear(dim, out_dim)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, dim)
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, dim)
         return self.reduce(to_tokens(F.avg_pool2d(to_map(x, self.grid_size), 2)))  # (N, T / 4, out_dim)

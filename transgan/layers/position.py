@@ -13,7 +13,7 @@ def sincos_table(dim: int, grid_size: tuple[int, int]) -> Tensor:
         raise ValueError(f"a sin-cos position table needs dim divisible by 4, not {dim}")
     frequency = 10000.0 ** (-torch.arange(dim // 4) / (dim // 4))
     y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
-    angles = [place.reshape(-1, 1) * frequency for place in (y, x)]                # (T, dim/4) each
+    angles = [place.reshape(-1, 1) * frequency for place in (y, x)]  # (T, dim/4) each
     return torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], dim=1)
 
 
@@ -30,18 +30,18 @@ class Rotary(nn.Module):
         self.num_prefix_tokens = num_prefix_tokens
         frequency = theta ** (-torch.arange(head_dim // 4) / (head_dim // 4))
         y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
-        angle = torch.cat([place.reshape(-1, 1) * frequency for place in (y, x)], dim=1)          # (T, D/2)
-        angle = torch.cat([angle.new_zeros(num_prefix_tokens, angle.shape[1]), angle])            # (P + T, D/2)
+        angle = torch.cat([place.reshape(-1, 1) * frequency for place in (y, x)], dim=1)  # (T, D/2)
+        angle = torch.cat([angle.new_zeros(num_prefix_tokens, angle.shape[1]), angle])  # (P + T, D/2)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
-    def forward(self, x: Tensor, places: slice = slice(None)) -> Tensor:
+    def forward(self, x: Tensor, positions: slice = slice(None)) -> Tensor:
         """(N, heads, P + T, D) -> the same, channel i and channel i + D/2 turned together by angle i.
 
-        `places`: which of the P + T tokens these are, where they are not all.
+        `positions`: which of the P + T tokens these are, where they are not all.
         """
         a, b = x.chunk(2, dim=-1)
-        cos, sin = self.cos[places].to(x.dtype), self.sin[places].to(x.dtype)
+        cos, sin = self.cos[positions].to(x.dtype), self.sin[positions].to(x.dtype)
         return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
@@ -59,7 +59,7 @@ class RelativePositionBias(nn.Module):
         nn.init.trunc_normal_(self.table, std=0.02)
         y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
         y, x = y.flatten(), x.flatten()
-        index = (y[:, None] - y[None] + h - 1) * (2 * w - 1) + (x[:, None] - x[None] + w - 1)     # (T, T)
+        index = (y[:, None] - y[None] + h - 1) * (2 * w - 1) + (x[:, None] - x[None] + w - 1)  # (T, T)
         self.register_buffer("index", index, persistent=False)
 
     def forward(self) -> Tensor:

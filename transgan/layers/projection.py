@@ -17,13 +17,13 @@ class ProjectionHead(nn.Module):
         self.linear = nn.Linear(dim, 1, bias=False)
         self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
         nn.init.xavier_uniform_(self.linear.weight)
-        if self.label_embed is not None:                                # <f, e> then starts with the variance of f
+        if self.label_embed is not None:  # <f, e> then starts with the variance of f
             nn.init.normal_(self.label_embed.weight, std=dim**-0.5)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:          # (N, C), (N,)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, C), (N,)
         with without_autocast(x):
             x = wide(x)
-            logits = self.linear(x).squeeze(1)                                     # (N,)
+            logits = self.linear(x).squeeze(1)  # (N,)
             if self.label_embed is not None:
                 logits = logits + (x * self.label_embed(labels)).sum(1)
         return logits

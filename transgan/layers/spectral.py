@@ -17,7 +17,7 @@ def largest_singular_value(weight: Tensor, squarings: int = 8) -> Tensor:
     Power iteration on W W^T, squared `squarings` times over: 2^8 iterations in eight products, at most 0.04 % too small
     whatever the spectrum. Its derivative is u v^T, that of sigma where the largest singular value is a single one.
     torch's own parametrization makes one iteration per forward from where the last one ended; this one keeps no state,
-    so that a judge answers the same however often it is asked, and is exact from the first step on.
+    so that a discriminator answers the same however often it is asked, and is exact from the first step on.
     """
     with without_autocast(weight):
         matrix = wide(weight).flatten(1)
@@ -30,7 +30,7 @@ def largest_singular_value(weight: Tensor, squarings: int = 8) -> Tensor:
                 power = power / power.trace().clamp_min(tiny)
                 power = power @ power
             v = nn.functional.normalize(low.T @ power.index_select(1, power.diagonal().argmax().view(1)), dim=0)
-            u = nn.functional.normalize(low @ v, dim=0)                            # (rows, 1), v (columns, 1)
+            u = nn.functional.normalize(low @ v, dim=0)  # (rows, 1), v (columns, 1)
             if matrix.shape[0] > matrix.shape[1]:
                 u, v = v, u
         return (u.T @ matrix @ v).squeeze()
@@ -62,7 +62,7 @@ class SpectralNorm:
         return weight.new_ones(())
 
     def __call__(self, network: nn.Module) -> None:
-        for module in list(network.modules()):      # a list, because parametrizations are modules, too
+        for module in list(network.modules()):  # a list, because parametrizations are modules, too
             if isinstance(module, (nn.Linear, nn.Conv2d, nn.Embedding)):
                 scale = self.scale(module.weight.detach())
                 parametrize.register_parametrization(module, "weight", Normalised(scale))

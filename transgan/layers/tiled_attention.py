@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-TILE = 2**18        # numbers in a tile: 1 MiB in float32, half of a core's second-level cache
+TILE = 2**18  # numbers in a tile: 1 MiB in float32, half of a core's second-level cache
 
 
 def fused_allowed() -> bool:
     """False under `sdpa_kernel(SDPBackend.MATH)`, the way to say that a second derivative is wanted."""
-    return torch.backends.cuda.flash_sdp_enabled()      # the CPU's kernel follows this switch too
+    return torch.backends.cuda.flash_sdp_enabled()  # the CPU's kernel follows this switch too
 
 
 def wanted(q: Tensor, bias: Tensor | None) -> bool:
@@ -47,9 +47,9 @@ class TiledAttention(torch.autograd.Function):
 def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradients by q, k, v and bias, differentiable."""
     scale = q.shape[-1] ** -0.5
-    weights = (scale * (q @ k.mT) + bias).softmax(-1)                              # (N, H, T, T)
+    weights = (scale * (q @ k.mT) + bias).softmax(-1)  # (N, H, T, T)
     slope = grad @ v.mT
-    slope = weights * (slope - (weights * slope).sum(-1, keepdim=True))            # by the logits
+    slope = weights * (slope - (weights * slope).sum(-1, keepdim=True))  # by the logits
     return scale * (slope @ k), scale * (slope.mT @ q), weights.mT @ grad, slope.sum(0, keepdim=True)
 
 
@@ -65,13 +65,13 @@ def tiled(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, grad: Tensor) -> tuple[
     for j in range(heads):
         for i in range(0, n, samples):
             some = slice(i, i + samples)
-            key, value = k[some, j].contiguous(), v[some, j].contiguous()                        # (s, T, D)
+            key, value = k[some, j].contiguous(), v[some, j].contiguous()  # (s, T, D)
             dkey, dvalue = (torch.zeros(len(key), d, t, dtype=q.dtype) for _ in range(2))
             for row in range(0, t, rows):
                 part = slice(row, row + rows)
-                query, upper = q[some, j, part].contiguous(), grad[some, j, part].contiguous()   # (s, r, D)
+                query, upper = q[some, j, part].contiguous(), grad[some, j, part].contiguous()  # (s, r, D)
                 logits = torch.baddbmm(bias[0, j, part].expand(len(key), -1, -1), query, key.mT, alpha=scale)
-                weights = logits.softmax(-1)                                                     # (s, r, T)
+                weights = logits.softmax(-1)  # (s, r, T)
                 dvalue.baddbmm_(upper.mT, weights)
                 slope = torch._softmax_backward_data(upper @ value.mT, weights, -1, weights.dtype)
                 dkey.baddbmm_(query.mT, slope, alpha=scale)

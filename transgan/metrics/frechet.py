@@ -8,7 +8,7 @@ from torch import Tensor
 
 from transgan.metrics.rows import RowMetric, checked
 
-BLOCK = 1000         # rows summed up at a time
+BLOCK = 1000  # rows summed up at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,8 @@ class MomentSums:
             self.pending.append(part.to(self.table.device, torch.float64, copy=True))
             if sum(map(len, self.pending)) >= self.block:
                 rows = torch.cat(self.pending)
-                self.table = merged(self.table, table_of(rows[:self.block]))
-                self.pending = [rows[self.block:].clone()]
+                self.table = merged(self.table, table_of(rows[: self.block]))
+                self.pending = [rows[self.block :].clone()]
 
     def fold(self) -> None:
         """Folds in what is pending, though it is no whole block."""
@@ -88,7 +88,7 @@ class MomentSums:
 def table_of(rows: Tensor) -> Tensor:
     """The table of one block of rows (n, D) float64, n > 0."""
     table = rows.new_empty(rows.shape[1] + 2, rows.shape[1])
-    centred = rows - rows[0]                  # before the mean is taken: exact where the offset is large
+    centred = rows - rows[0]  # before the mean is taken: exact where the offset is large
     mean = centred.mean(0)
     centred -= mean
     torch.mm(centred.T, centred, out=table[:-2])
@@ -168,8 +168,10 @@ def frechet_infinity(
     """
     total = len(checked(fake_rows, "generated"))
     if total < max(minimum, smallest + points - 1) or points < 3:
-        raise ValueError(f"extrapolating needs {max(minimum, smallest + points - 1):,} generated rows or more and 3 "
-                         f"points or more; there are {total:,} and {points}")
+        raise ValueError(
+            f"extrapolating needs {max(minimum, smallest + points - 1):,} generated rows or more and 3 "
+            f"points or more; there are {total:,} and {points}"
+        )
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).to(fake_rows.device)
     sizes = [smallest + i * (total - smallest) // (points - 1) for i in range(points)]
     root = square_root(real.covariance) if root is None else root
@@ -230,5 +232,5 @@ class FrechetDistance(RowMetric):
         sums = MomentSums(0)
         sums.table = getattr(self, side)
         pending = getattr(self, f"{side}_pending")
-        sums.pending = [pending] if isinstance(pending, Tensor) else list(pending)      # gathered, or not
+        sums.pending = [pending] if isinstance(pending, Tensor) else list(pending)  # gathered, or not
         return sums

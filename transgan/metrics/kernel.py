@@ -22,8 +22,10 @@ def kernel_distance(
     """
     fake, real = both(fake, real)
     if not 2 <= subset_size <= min(len(fake), len(real)) or subsets < 1:
-        raise ValueError(f"{subsets} subsets of {subset_size} rows need 2 rows or more each, and as many on either "
-                         f"side: there are {len(fake)} generated and {len(real)} real rows")
+        raise ValueError(
+            f"{subsets} subsets of {subset_size} rows need 2 rows or more each, and as many on either "
+            f"side: there are {len(fake)} generated and {len(real)} real rows"
+        )
     rng, values = np.random.RandomState(seed), []
     for _ in range(subsets):
         chosen = [rng.choice(len(rows), subset_size, replace=False) for rows in (fake, real)]
@@ -42,8 +44,9 @@ def kernel_distance_full(
     fake, real = both(fake, real)
     n, m = len(fake), len(real)
     if min(n, m) < 2:
-        raise ValueError(f"a kernel distance needs 2 rows or more on either side: there are {n} generated and {m} real "
-                         "rows")
+        raise ValueError(
+            f"a kernel distance needs 2 rows or more on either side: there are {n} generated and {m} real rows"
+        )
     kernel = degree, 1 / fake.shape[1] if gamma is None else gamma, coef
     within = others(fake, *kernel) / (n * (n - 1)) + others(real, *kernel) / (m * (m - 1))
     return within - 2 * total(fake, real, *kernel) / (n * m)
@@ -53,7 +56,7 @@ def others(rows: Tensor, degree: int, gamma: float, coef: float, block: int = 25
     """The sum of the kernel over all pairs of different rows: twice what lies above the diagonal."""
     value = 0.0
     for first in range(0, len(rows), block):
-        x, rest = rows[first:first + block], rows[first + block:]
+        x, rest = rows[first : first + block], rows[first + block :]
         values = powers(x, x, degree, gamma, coef)
         value += (values.sum() - values.diagonal().sum()).item() + 2 * total(x, rest, degree, gamma, coef)
     return value

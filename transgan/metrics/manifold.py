@@ -7,9 +7,9 @@ from transgan.metrics.exact import exact
 from transgan.metrics.kernel import both
 from transgan.metrics.rows import RowMetric
 
-CHUNK = 512          # rows compared with all others at a time
-SPARE = 4            # candidates beyond k that are measured exactly
-ROUNDING = 1e-5      # of |x|^2 + |y|^2: more than float32 ever loses of |x - y|^2 = |x|^2 + |y|^2 - 2 x.y
+CHUNK = 512  # rows compared with all others at a time
+SPARE = 4  # candidates beyond k that are measured exactly
+ROUNDING = 1e-5  # of |x|^2 + |y|^2: more than float32 ever loses of |x - y|^2 = |x|^2 + |y|^2 - 2 x.y
 
 
 def precision_recall(fake: Tensor, real: Tensor, k: int = 3) -> dict[str, float]:
@@ -44,22 +44,28 @@ def neighbourhoods(fake: Tensor, real: Tensor, k: int, closer) -> tuple[dict[str
     """
     fake, real = both(fake, real)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < min(len(fake), len(real)):
-        raise ValueError(f"{k} nearest neighbours need k of 1 or more and more than k rows on either side: there are "
-                         f"{len(fake)} generated and {len(real)} real rows")
+        raise ValueError(
+            f"{k} nearest neighbours need k of 1 or more and more than k rows on either side: there are "
+            f"{len(fake)} generated and {len(real)} real rows"
+        )
     near_real, near_fake = radii(real, k), radii(fake, k)
-    in_real, covered, recalled = 0, 0, 0      # real rows around each generated one; real rows reached; recalled
+    in_real, covered, recalled = 0, 0, 0  # real rows around each generated one; real rows reached; recalled
     precise = torch.zeros(len(fake), dtype=torch.bool, device=real.device)
     distances = SquaredDistances(real, fake)
     for first in range(0, len(real), CHUNK):
         chunk = slice(first, min(first + CHUNK, len(real)))
-        squares, slack = distances[chunk]                                               # C x M
+        squares, slack = distances[chunk]  # C x M
         hits = distances.within(squares, slack, near_real[chunk, None], first, closer)  # C x M
         in_real += int(hits.sum())
         covered += int(hits.any(1).sum())
         precise |= hits.any(0)
         recalled += int(distances.within(squares, slack, near_fake[None], first, closer).any(1).sum())
-    numbers = {"precision": precise.double().mean().item(), "recall": recalled / len(real),
-               "density": in_real / (k * len(fake)), "coverage": covered / len(real)}
+    numbers = {
+        "precision": precise.double().mean().item(),
+        "recall": recalled / len(real),
+        "density": in_real / (k * len(fake)),
+        "coverage": covered / len(real),
+    }
     return numbers, (int((near_fake == 0).sum()), int((near_real == 0).sum()))
 
 
@@ -73,7 +79,7 @@ class SquaredDistances:
 
     def __init__(self, x: Tensor, y: Tensor):
         self.x, self.y = x, y
-        centre = y.mean(0)                    # far from the origin the matmul would leave nothing of a small distance
+        centre = y.mean(0)  # far from the origin the matmul would leave nothing of a small distance
         self.a, self.b = x - centre, y - centre
         self.norms_a, self.norms_b = self.a.square().sum(1), self.b.square().sum(1)
 
@@ -107,13 +113,13 @@ def nearest(x: Tensor, y: Tensor, k: int, own: Tensor | None = None) -> tuple[Te
     distances, squares, indices = SquaredDistances(x, y), [], []
     count = min(k + SPARE, len(y))
     for first in range(0, len(x), CHUNK):
-        rough, slack = distances[first:first + CHUNK]                                   # C x M
+        rough, slack = distances[first : first + CHUNK]  # C x M
         here = torch.arange(len(rough), device=x.device)
-        mine = None if own is None else own[first:first + CHUNK]
+        mine = None if own is None else own[first : first + CHUNK]
         if mine is not None:
             rough[here, mine] = torch.inf
         candidates = rough.topk(count, largest=False, sorted=False)
-        j = candidates.indices.sort(1).values                                           # C x (k + SPARE)
+        j = candidates.indices.sort(1).values  # C x (k + SPARE)
         i = (first + here)[:, None].expand_as(j)
         exactly = distances.measured(i.flatten(), j.flatten()).view_as(rough[:, :count])
         if mine is not None:

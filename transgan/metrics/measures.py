@@ -1,21 +1,21 @@
-"""What is computed from features: one small object per family of numbers, handed to the Judge by configuration.
+"""What is computed from features: one small object per family of numbers, handed to the Evaluator by configuration.
 
 A measure is called with the features of generated images, the Reference they are compared with, and the Reference of
-held-out real images or None; it returns numbers by bare names. The Judge adds the extractor's name (see `named`).
+held-out real images or None; it returns numbers by bare names. The Evaluator adds the extractor's name (see `named`).
 `facts()` are the settings that the protocol must state. `needs_features` says that moments alone are not enough.
 """
 
 from dataclasses import asdict, dataclass, field
 
+from transgan.metrics import memorisation
 from transgan.metrics.frechet import Moments, frechet_distance, frechet_infinity, is_rank_deficient
 from transgan.metrics.kernel import KernelDistance
-from transgan.metrics.memorisation import Memorisation
 from transgan.metrics.reference import Features, Reference
 from transgan.metrics.score import InceptionScore
 
-FEWEST_HELDOUT = 200                                # half of them are the yardstick, whose 1 % must be an image
-ALONE = {"sync_on_compute": False}                  # one process has all rows; the others would never answer
-STANDARD = {"fd": "fid", "kd": "kid", "cs": "is"}   # names reserved for the standard Inception
+FEWEST_HELDOUT = 200  # half of them are the yardstick, whose 1 % must be an image
+ALONE = {"sync_on_compute": False}  # one process has all rows; the others would never answer
+STANDARD = {"fd": "fid", "kd": "kid", "cs": "is"}  # names reserved for the standard Inception
 
 
 def named(name: str, extractor) -> str:
@@ -34,8 +34,10 @@ def refuse_twice(measures: dict) -> None:
     for key, measure in measures.items():
         for name in getattr(measure, "names", {}).values():
             if name in owner:
-                raise ValueError(f"metrics.measures.{owner[name]} and metrics.measures.{key} both give {name}, and do "
-                                 "not count it alike; give one of them another k")
+                raise ValueError(
+                    f"metrics.measures.{owner[name]} and metrics.measures.{key} both give {name}, and do "
+                    "not count it alike; give one of them another k"
+                )
             owner[name] = key
 
 
@@ -43,8 +45,10 @@ def refuse_too_few(measures: dict, count: int) -> None:
     """Raises ValueError where `count` images have too few neighbours for a measure, before any is looked at."""
     for name, measure in measures.items():
         if count <= (k := getattr(measure, "k", 0)):
-            raise ValueError(f"metrics.measures.{name}.k={k}: {count:,} images on one side have no {k} neighbours; "
-                             f"give more images, or metrics.measures.{name}.k={count - 1} or less")
+            raise ValueError(
+                f"metrics.measures.{name}.k={k}: {count:,} images on one side have no {k} neighbours; "
+                f"give more images, or metrics.measures.{name}.k={count - 1} or less"
+            )
 
 
 @dataclass
@@ -158,7 +162,7 @@ class Score:
 
 
 @dataclass
-class Copies:
+class Memorisation:
     """copy_rate, auth_pct and c_t of the generated images, and of held-out real ones beside them."""
 
     max_samples: int = 10_000
@@ -169,11 +173,16 @@ class Copies:
 
     def __call__(self, fake: Features, real: Reference, heldout: Reference | None) -> Outcome:
         if heldout is None or len(heldout.features) < FEWEST_HELDOUT:
-            return Outcome({}, flags={"no_memorisation": (
-                f"memorisation is not measured: it needs {FEWEST_HELDOUT} real images kept out: train "
-                "with holdout=0.1, or give transgan evaluate heldout=PATH"
-            )})
-        metric = Memorisation(max_samples=self.max_samples, **ALONE)
+            return Outcome(
+                {},
+                flags={
+                    "no_memorisation": (
+                        f"memorisation is not measured: it needs {FEWEST_HELDOUT} real images kept out: train "
+                        "with holdout=0.1, or give transgan evaluate heldout=PATH"
+                    )
+                },
+            )
+        metric = memorisation.Memorisation(max_samples=self.max_samples, **ALONE)
         metric.update(real.features.rows, "train")
         metric.update(heldout.features.rows, "heldout")
         metric.update(fake.rows, "generated")

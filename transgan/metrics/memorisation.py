@@ -52,10 +52,10 @@ class Memorisation(RowMetric):
     def compute(self) -> dict[str, float]:
         train, heldout, generated = map(self.rows, SIDES)
         for rows in (heldout, generated):
-            both(rows, train)                                                           # of one width
+            both(rows, train)  # of one width
         kept = sampled(generated, self.max_samples, self.seed)
         order = torch.randperm(len(heldout), generator=torch.Generator().manual_seed(self.seed)).to(heldout.device)
-        yard, stand_in = order[:self.max_samples].tensor_split([min(len(order), self.max_samples) // 2])
+        yard, stand_in = order[: self.max_samples].tensor_split([min(len(order), self.max_samples) // 2])
         rank = round(self.quantile * (len(yard) + 1))
         if rank < 1 or len(train) < 2 or len(generated) < 1:
             raise ValueError(
@@ -64,7 +64,7 @@ class Memorisation(RowMetric):
             )
         yardstick = nearest(heldout[yard], train, 1)[0][:, 0].sort().values
         limit = yardstick[rank - 1]
-        rank = int((yardstick <= limit).sum())                                          # equal ones count
+        rank = int((yardstick <= limit).sum())  # equal ones count
         self.calibrated_rate = rank / (len(yard) + 1)
 
         numbers = {}
@@ -90,7 +90,7 @@ def auth_pct(squares: Tensor, neighbour: Tensor, train: Tensor) -> float:
 def mann_whitney(x: Tensor, y: Tensor) -> float:
     """z of the number of pairs with x (N,) > y (M,), y ascending; ties count half, and narrow it a little."""
     n, m = len(x), len(y)
-    larger = torch.searchsorted(y, x).double() + torch.searchsorted(y, x, right=True)   # twice the pairs
+    larger = torch.searchsorted(y, x).double() + torch.searchsorted(y, x, right=True)  # twice the pairs
     return ((larger.sum() / 2 - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5).item()
 
 

@@ -15,7 +15,7 @@ from transgan.metrics.reference import Features, Reference
 class Neighbours:
     """What PrecisionRecall and Manifold share: numbers by k-th nearest neighbours, with k in their names.
 
-    `device` is where they are computed, the Judge's own; the numbers are the same everywhere. 50,000 images on either
+    `device` is where they are computed, the evaluator's own; numbers are the same on each. 50,000 images on either
     side and 2048 features take some ten minutes of a CPU core.
     """
 

@@ -21,6 +21,7 @@ def ranking(results: list[tuple[str, dict, dict]], primary: str) -> list[str]:
     measured by one protocol."""
     for name, _, protocol in results[1:]:
         if found := incomparable(results[0][2], protocol):
-            raise ValueError(f"{results[0][0]} and {name} were not measured alike ({'; '.join(found)}); measure both "
-                             "by one protocol")
+            raise ValueError(
+                f"{results[0][0]} and {name} were not measured alike ({'; '.join(found)}); measure both by one protocol"
+            )
     return [name for name, numbers, _ in sorted(results, key=lambda each: each[1][primary])]

@@ -23,7 +23,7 @@ from torch import Tensor
 from transgan import files
 from transgan.metrics.frechet import Moments, square_root
 
-SCHEMA = 1           # of an entry and of the code that makes features: counts up when either changes
+SCHEMA = 1  # of an entry and of the code that makes features: counts up when either changes
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def load(entry: Path, key: str, extractor) -> tuple[Features, Moments] | None:
             raise ValueError("its statistics have another shape")
         if not (np.isfinite(kept).all() and moments.covariance.isfinite().all() and moments.mean.isfinite().all()):
             raise ValueError("its numbers are not finite")
-    except Exception as error:                # of many kinds: zip, JSON, missing files and keys
+    except Exception as error:  # of many kinds: zip, JSON, missing files and keys
         log.warning("the cached reference %s is not valid (%s) and is made again", entry, error)
         discard(entry)
         return None
@@ -155,8 +155,8 @@ def save(entry: Path, key: str, facts: dict, extractor, reference: Reference) ->
             "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
         }  # fmt: skip
         (beside / "about.json").write_text(json.dumps(about, indent=1))
-        os.chmod(beside, 0o755)               # mkdtemp makes folders that only their owner can read
-        os.rename(beside, entry)              # fails where another writer was faster: theirs is as good
+        os.chmod(beside, 0o755)  # mkdtemp makes folders that only their owner can read
+        os.rename(beside, entry)  # fails where another writer was faster: theirs is as good
     except OSError as error:
         if not entry.is_dir():
             log.warning("the features of real images could not be kept in %s: %s", entry, error)
@@ -171,5 +171,5 @@ def discard(entry: Path) -> None:
         aside = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}-"))
         os.rename(entry, aside / "broken")
         shutil.rmtree(aside, ignore_errors=True)
-    except OSError:                           # another process was faster, or may not write here
+    except OSError:  # another process was faster, or may not write here
         pass

@@ -15,8 +15,10 @@ def checked(rows: Tensor, name: str, first: int = 0) -> Tensor:
         raise ValueError(f"{name} rows must be a float matrix (N, D), not {rows.dtype} of shape {tuple(rows.shape)}")
     bad = (~rows.isfinite().all(1)).nonzero().flatten()
     if len(bad):
-        raise ValueError(f"{name} row {first + int(bad[0])} holds a number that is not finite, and so do {len(bad)} of "
-                         f"these {len(rows)} rows: nothing can be computed from them")
+        raise ValueError(
+            f"{name} row {first + int(bad[0])} holds a number that is not finite, and so do {len(bad)} of "
+            f"these {len(rows)} rows: nothing can be computed from them"
+        )
     return rows.detach()
 
 
@@ -65,8 +67,8 @@ class RowMetric(Metric):
     def rows(self, side: str) -> Tensor:
         """All rows of a side (N, D); (0, 0) when there are none."""
         held = getattr(self, side)
-        if isinstance(held, Tensor):          # gathered
+        if isinstance(held, Tensor):  # gathered
             return held
         if len(held) > 1:
-            held[:] = [torch.cat(held)]       # in its place, or 50,000 rows would be held twice
+            held[:] = [torch.cat(held)]  # in its place, or 50,000 rows would be held twice
         return held[0] if held else torch.empty(0, 0, dtype=self.rows_dtype, device=self.device)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-LANE = 8             # images at a time, or a multiple: fewer take another path through matrix products
+LANE = 8  # images at a time, or a multiple: fewer take another path through matrix products
 
 
 def filled(items):
@@ -46,5 +46,7 @@ def quotas(labels: Tensor, num_classes: int, num_samples: int, seed: int) -> Ten
 def refuse_non_finite(rows: Tensor, name) -> None:
     bad = (~rows.isfinite().all(1)).nonzero()
     if len(bad):
-        raise ValueError(f"The features of {name(int(bad[0]))} are not finite (and so for {len(bad)} of {len(rows)} "
-                         f"images): no distance can be computed from them.")
+        raise ValueError(
+            f"The features of {name(int(bad[0]))} are not finite (and so for {len(bad)} of {len(rows)} "
+            f"images): no distance can be computed from them."
+        )

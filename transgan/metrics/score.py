@@ -17,12 +17,14 @@ def inception_score(logits: Tensor, splits: int = 10, seed: int = 2020) -> tuple
     """
     logits = checked(logits, "logits")
     if not 1 <= splits <= len(logits):
-        raise ValueError(f"a score over {splits} splits needs 1 split or more and a row for each: "
-                         f"there are {len(logits)} rows of logits")
+        raise ValueError(
+            f"a score over {splits} splits needs 1 split or more and a row for each: "
+            f"there are {len(logits)} rows of logits"
+        )
     order = torch.from_numpy(np.random.RandomState(seed).permutation(len(logits))).to(logits.device)
     scores = []
     for i in range(splits):
-        part = logits[order[i * len(order) // splits:(i + 1) * len(order) // splits]].double()
+        part = logits[order[i * len(order) // splits : (i + 1) * len(order) // splits]].double()
         log_p = part.log_softmax(1)
         p = log_p.exp()
         q = p.mean(0)

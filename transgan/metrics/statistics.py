@@ -16,7 +16,7 @@ from transgan.metrics.frechet import Moments
 from transgan.metrics.reference import Reference
 
 NAMES = (("mu", "sigma"), ("mean", "cov"))
-TOLERANCE = 1e-5     # of the largest eigenvalue: more than float32 ever leaves below 0 (measured: 6e-6), or above
+TOLERANCE = 1e-5  # of the largest eigenvalue: more than float32 ever leaves below 0 (measured: 6e-6), or above
 TEXTS = ("extractor", "extractor_sha256", "preprocessing", "dataset", "preparation", "split")
 
 
@@ -47,25 +47,32 @@ def read_statistics(path: str | Path, extractor, num_real: int | None = None, re
             held, there = {name: file[name] for name in file.files if name in wanted}, list(file.files)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:                # of many kinds: no zip, cut short, a pickle inside
-        raise ValueError(f"{path} is not an npz file of plain arrays; write one with np.savez(PATH, mu=mu, sigma=sigma)"
-                         ) from error
+    except Exception as error:  # of many kinds: no zip, cut short, a pickle inside
+        raise ValueError(
+            f"{path} is not an npz file of plain arrays; write one with np.savez(PATH, mu=mu, sigma=sigma)"
+        ) from error
     pairs = [pair for pair in NAMES if set(pair) <= set(held)]
     if len(pairs) == 2 and not all(np.array_equal(held[a], held[b]) for a, b in zip(*pairs, strict=True)):
         raise ValueError(f"{path} holds mu and sigma, and mean and cov, and they differ; leave one pair out")
     if not pairs:
-        raise ValueError(f"{path} has no arrays mu and sigma, or mean and cov; it holds {', '.join(there) or 'nothing'}"
-                         "; where that is images, leave num_real= out")
+        raise ValueError(
+            f"{path} has no arrays mu and sigma, or mean and cov; it holds {', '.join(there) or 'nothing'}"
+            "; where that is images, leave num_real= out"
+        )
     pair = pairs[0]
     mean, covariance = moments_in(held, pair, path, extractor)
     texts = {name: str(held[name]) for name in TEXTS if name in held}
     if texts.get("extractor_sha256", extractor.hash) != extractor.hash:
-        raise ValueError(f"{path} was made with other weights of {texts.get('extractor')} "
-                         f"({texts['extractor_sha256'][:8]}, and here are {extractor.hash[:8]}); use the same weights")
+        raise ValueError(
+            f"{path} was made with other weights of {texts.get('extractor')} "
+            f"({texts['extractor_sha256'][:8]}, and here are {extractor.hash[:8]}); use the same weights"
+        )
     made = whole(held["resolution"], f"resolution in {path} is ", least=1) if "resolution" in held else None
     if None not in (made, resolution) and made != resolution:
-        raise ValueError(f"{path} was made of images of {made} px and the generated ones have {resolution} px: "
-                         "a distance between them measures the resizing; give statistics of the same resolution")
+        raise ValueError(
+            f"{path} was made of images of {made} px and the generated ones have {resolution} px: "
+            "a distance between them measures the resizing; give statistics of the same resolution"
+        )
     n = number_of(held, num_real, path)
     facts = {
         "split": texts.get("split", "not stated"), "num_real": n, "file": path.name,
@@ -85,9 +92,11 @@ def moments_in(held: dict, pair: tuple[str, str], path: Path, extractor) -> tupl
     mean, covariance = (torch.from_numpy(np.asarray(array, dtype=np.float64)) for array in given)
     width = extractor.num_features
     if mean.shape != (width,) or covariance.shape != (width, width):
-        raise ValueError(f"{path} holds {pair[0]} {tuple(mean.shape)} and {pair[1]} {tuple(covariance.shape)}, and "
-                         f"{extractor.name} has {width} features: the statistics are of another extractor; give "
-                         "extractor=")
+        raise ValueError(
+            f"{path} holds {pair[0]} {tuple(mean.shape)} and {pair[1]} {tuple(covariance.shape)}, and "
+            f"{extractor.name} has {width} features: the statistics are of another extractor; give "
+            "extractor="
+        )
     if not (mean.isfinite().all() and covariance.isfinite().all()):
         raise ValueError(f"{path} holds numbers that are not finite; make the statistics again")
     return mean, covariance
@@ -128,12 +137,16 @@ def possible(covariance: torch.Tensor, n: int, what: str) -> torch.Tensor:
     values = torch.linalg.eigvalsh(covariance)
     largest = values[-1].clamp_min(0)
     if values[0] < -TOLERANCE * largest or values[-1] < 0:
-        raise ValueError(f"{what} is not positive semi-definite (its eigenvalues are {values[0]:.3g} to "
-                         f"{values[-1]:.3g}), so it is no covariance; make the statistics again")
+        raise ValueError(
+            f"{what} is not positive semi-definite (its eigenvalues are {values[0]:.3g} to "
+            f"{values[-1]:.3g}), so it is no covariance; make the statistics again"
+        )
     rank = int((values > TOLERANCE * largest).sum())
     if rank > n - 1:
-        raise ValueError(f"{what} has a rank of {rank:,} or more, and that of {n:,} images is {n - 1:,} at most: they "
-                         "were more images")
+        raise ValueError(
+            f"{what} has a rank of {rank:,} or more, and that of {n:,} images is {n - 1:,} at most: they "
+            "were more images"
+        )
     if values[0] >= -1e-12 * largest:
         return covariance
     values, vectors = torch.linalg.eigh(covariance)

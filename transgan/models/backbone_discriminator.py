@@ -1,4 +1,4 @@
-"""A judge that looks with the eyes of a network somebody else has trained: any timm backbone, a small head per depth.
+"""A discriminator on the features of a pretrained network: any timm backbone, and a small head per depth.
 
 The idea of Projected GAN (Sauer et al., 2021) and StyleGAN-T (2023), without their random projections. It learns fast,
 because it already sees; but features of an ImageNet classifier are also what FID is computed from, and a generator that
@@ -25,7 +25,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 class Head(nn.Module):
-    """A map of features to a logit: RMSNorm, 1x1, 3x3, the mean over places, and the class by projection."""
+    """A map of features to a logit: RMSNorm, 1x1, 3x3, the mean over positions, and the class by projection."""
 
     def __init__(self, in_dim: int, dim: int, num_classes: int):
         super().__init__()
@@ -34,10 +34,10 @@ class Head(nn.Module):
         self.conv2 = nn.Conv2d(dim, dim, 3, padding=1)
         self.head = ProjectionHead(dim, num_classes)
 
-    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:                 # (N, C, h, w), (N,)
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:  # (N, C, h, w), (N,)
         x = to_map(self.norm(to_tokens(x)), x.shape[2:])
-        x = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(x), 0.2)), 0.2)        # (N, dim, h, w)
-        return self.head(x.mean((2, 3)), labels)                                   # (N,)
+        x = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(x), 0.2)), 0.2)  # (N, dim, h, w)
+        return self.head(x.mean((2, 3)), labels)  # (N,)
 
 
 class BackboneDiscriminator(nn.Module):
@@ -91,7 +91,7 @@ class BackboneDiscriminator(nn.Module):
         self.train()
 
     def requires_grad_(self, requires_grad: bool = True) -> "BackboneDiscriminator":
-        """As of any module, but a frozen backbone stays frozen: training switches a judge off and on in every step."""
+        """As of any module, but a frozen backbone stays frozen: training switches it off and on in every step."""
         super().requires_grad_(requires_grad)
         if not self.trainable:
             self.backbone.requires_grad_(False)
@@ -99,10 +99,10 @@ class BackboneDiscriminator(nn.Module):
 
     def train(self, mode: bool = True) -> "BackboneDiscriminator":
         super().train(mode)
-        self.backbone.eval()                    # no batch statistics, dropout or drop path, also when it is fine-tuned
+        self.backbone.eval()  # no batch statistics, dropout or drop path, also when it is fine-tuned
         return self
 
-    def normalised(self, images: Tensor) -> Tensor:                                # (N, in_chans, H, W) in [-1, 1]
+    def normalised(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W) in [-1, 1]
         """What the backbone was trained on (N, 3, *size)."""
         x = (images + 1) / 2
         x = x.expand(-1, len(self.mean[0]), -1, -1) if x.shape[1] == 1 else x
@@ -120,7 +120,7 @@ class BackboneDiscriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         logits = [head(each, labels) for head, each in zip(self.heads, self.features(images), strict=True)]
-        return torch.stack(logits).sum(0)                                          # (N,)
+        return torch.stack(logits).sum(0)  # (N,)
 
 
 def published_facts(model_name: str):
@@ -128,7 +128,7 @@ def published_facts(model_name: str):
     try:
         if timm.is_model(model_name):
             return timm.models.get_pretrained_cfg(model_name)
-    except RuntimeError:                        # the model exists, but not with these weights (the part after the dot)
+    except RuntimeError:  # the model exists, but not with these weights (the part after the dot)
         pass
     near = difflib.get_close_matches(model_name, timm.list_models() + timm.list_pretrained(), 3)
     raise ValueError(
@@ -169,7 +169,7 @@ def find_weights(model_name: str, published, weights: str | None, download: bool
         raise missing("its weights are not on this machine, and download is off")
     try:
         return Path(hf_hub_download(*place, etag_timeout=10))
-    except OSError as error:                    # no network, no such host, a time-out, a full disk
+    except OSError as error:  # no network, no such host, a time-out, a full disk
         raise missing(f"its weights could not be downloaded ({' '.join(str(error).split())[:200]})") from error
 
 
@@ -196,9 +196,9 @@ def features_of(model_name: str, out_indices: Sequence[int], path: Path | None) 
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(seed)
             try:
-                timm.models.load_state_dict(str(path), weights_only=True)   # earlier versions of timm run what is in it
+                timm.models.load_state_dict(str(path), weights_only=True)  # earlier versions of timm run what is in it
                 twins.append(create(pretrained=True, pretrained_cfg_overlay={"file": str(path), "custom_load": False}))
-            except Exception as error:          # of many kinds: zip, pickle, safetensors, shapes
+            except Exception as error:  # of many kinds: zip, pickle, safetensors, shapes
                 raise ValueError(
                     f"{path} does not hold weights of {model_name} ({type(error).__name__}: "
                     f"{' '.join(str(error).split())[:200]})"

@@ -45,7 +45,7 @@ class DCGANGenerator(nn.Module):
         self.latent_dim, self.num_classes = latent_dim, num_classes
         first = coarsest("generator", img_size, len(dim))
         self.label_embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
-        self.enter = nn.Linear(latent_dim * (2 if num_classes else 1), dim[0] * first**2)
+        self.embed = nn.Linear(latent_dim * (2 if num_classes else 1), dim[0] * first**2)
         self.norms = nn.ModuleList(ClassNorm(width) for width in dim)
         widths = [*dim, in_chans]
         self.ups = nn.ModuleList(
@@ -56,19 +56,19 @@ class DCGANGenerator(nn.Module):
 
     def initialise(self) -> None:
         """Normal with standard deviation 0.02 (DCGAN, section 4); the linear layer, which sees few inputs, Xavier."""
-        nn.init.xavier_uniform_(self.enter.weight)
-        nn.init.zeros_(self.enter.bias)
+        nn.init.xavier_uniform_(self.embed.weight)
+        nn.init.zeros_(self.embed.bias)
         for up in self.ups:
             nn.init.normal_(up.weight, std=0.02)
             nn.init.zeros_(up.bias)
 
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         if self.label_embed is not None:
             latent = torch.cat([latent, self.label_embed(labels)], dim=1)
-        x = self.enter(latent).unflatten(1, self.shape)                            # (N, C0, h, h)
+        x = self.embed(latent).unflatten(1, self.shape)  # (N, C0, h, h)
         for norm, up in zip(self.norms, self.ups, strict=True):
-            x = up(F.relu(norm(x)))                                                # (N, C', 2 h, 2 h)
-        return torch.tanh(x)                                                       # (N, in_chans, H, W)
+            x = up(F.relu(norm(x)))  # (N, C', 2 h, 2 h)
+        return torch.tanh(x)  # (N, in_chans, H, W)
 
 
 class DCGANDiscriminator(nn.Module):
@@ -102,11 +102,11 @@ class DCGANDiscriminator(nn.Module):
         if weight_norm is not None:
             weight_norm(self)
 
-    def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
+    def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
         """The last map, flat: (N, C)."""
         x = images
         for down, norm in zip(self.downs, self.norms, strict=True):
-            x = F.leaky_relu(norm(down(x)), 0.2)                                   # (N, C', h / 2, w / 2)
+            x = F.leaky_relu(norm(down(x)), 0.2)  # (N, C', h / 2, w / 2)
         return x.flatten(1)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -131,26 +131,26 @@ class ResNetGenerator(nn.Module):
         self.latent_dim, self.num_classes = latent_dim, num_classes
         first = coarsest("generator", img_size, len(dim) - 1)
         self.shape = (dim[0], first, first)
-        self.enter = nn.Linear(latent_dim, dim[0] * first**2)
+        self.embed = nn.Linear(latent_dim, dim[0] * first**2)
         self.ups = nn.ModuleList(ResidualUp(a, b, num_classes) for a, b in zip(dim[:-1], dim[1:], strict=True))
         self.norm = ClassNorm(dim[-1], num_classes)
         self.head = nn.Conv2d(dim[-1], in_chans, 3, padding=1)
-        for layer in (self.enter, self.head):
+        for layer in (self.embed, self.head):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
-        x = self.enter(latent).unflatten(1, self.shape)                            # (N, C0, h, h)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
+        x = self.embed(latent).unflatten(1, self.shape)  # (N, C0, h, h)
         for up in self.ups:
-            x = up(x, labels)                                                      # (N, C', 2 h, 2 h)
-        return torch.tanh(self.head(F.relu(self.norm(x, labels))))                 # (N, in_chans, H, W)
+            x = up(x, labels)  # (N, C', 2 h, 2 h)
+        return torch.tanh(self.head(F.relu(self.norm(x, labels))))  # (N, in_chans, H, W)
 
 
 class ResNetDiscriminator(nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     A 3x3 convolution, `depth` residual blocks per map, of which the last halves it, except in the last map; then the
-    activation, the sum over places and a linear layer with the class by projection. No norms.
+    activation, the sum over positions and a linear layer with the class by projection. No norms.
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
@@ -176,21 +176,21 @@ class ResNetDiscriminator(nn.Module):
             )
         self.num_classes = num_classes
         coarsest("discriminator", img_size, len(dim) - 1)
-        self.enter = nn.Conv2d(in_chans, dim[0], 3, padding=1)
+        self.embed = nn.Conv2d(in_chans, dim[0], 3, padding=1)
         self.blocks = nn.Sequential()
         for i, (width, count) in enumerate(zip(dim, depth, strict=True)):
             for j in range(count):
                 down = j + 1 == count and i + 1 < len(dim)
                 self.blocks.append(ResidualDown(width, dim[i + 1] if down else width, down))
         self.head = ProjectionHead(dim[-1], num_classes)
-        nn.init.xavier_uniform_(self.enter.weight)
-        nn.init.zeros_(self.enter.bias)
+        nn.init.xavier_uniform_(self.embed.weight)
+        nn.init.zeros_(self.embed.bias)
         if weight_norm is not None:
             weight_norm(self)
 
-    def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
-        """What was seen, summed over places: (N, C)."""
-        return F.leaky_relu(self.blocks(self.enter(images)), 0.2).sum((2, 3))
+    def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
+        """What was seen, summed over positions: (N, C)."""
+        return F.leaky_relu(self.blocks(self.embed(images)), 0.2).sum((2, 3))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.head(self.features(images), labels)

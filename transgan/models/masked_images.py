@@ -70,7 +70,7 @@ class MaskedImages(TokenImages):
         if self.label_embed is not None:
             nn.init.normal_(self.label_embed.weight, std=0.5)
 
-    def features(self, tokens: Tensor, hidden: Tensor, labels: Tensor | None) -> Tensor:     # (N, T, ...), (N, T), (N,)
+    def features(self, tokens: Tensor, hidden: Tensor, labels: Tensor | None) -> Tensor:  # (N, T, ...), (N, T), (N,)
         """What is known in each place (N, T, D), from the tokens that are not hidden."""
         x = torch.where(hidden.unsqueeze(-1), self.mask, self.tokens.embed(tokens).to(self.mask.dtype)) + self.pos_embed
         x = x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
@@ -80,8 +80,8 @@ class MaskedImages(TokenImages):
         tokens = self.tokens.tokens(images)
         if hidden is None:
             hidden = torch.ones(tokens.shape[:2], dtype=torch.bool, device=images.device)
-        nats = self.tokens.nats(self.features(tokens, hidden, labels), tokens)     # (N, T)
-        return (nats * hidden).sum(1) * (hidden.shape[1] / hidden.sum(1))          # (N,)
+        nats = self.tokens.nats(self.features(tokens, hidden, labels), tokens)  # (N, T)
+        return (nats * hidden).sum(1) * (hidden.shape[1] / hidden.sum(1))  # (N,)
 
     def exact(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """-log p of each image (N,), in nats, if its tokens are made in the order that `sample` has."""
@@ -89,7 +89,7 @@ class MaskedImages(TokenImages):
         hidden = torch.ones(tokens.shape[:2], dtype=torch.bool, device=images.device)
         total = 0
         for t in self.order:
-            x = self.features(tokens, hidden, labels)[:, t : t + 1]                # (N, 1, D)
+            x = self.features(tokens, hidden, labels)[:, t : t + 1]  # (N, 1, D)
             total = total + self.tokens.nats(x, tokens[:, t : t + 1])[:, 0]
             hidden[:, t] = False
         return total
@@ -111,7 +111,7 @@ class MaskedImages(TokenImages):
             tokens[:, :first], hidden[:, :first] = given, False
         broken = torch.zeros(len(uniform), dtype=torch.bool, device=uniform.device)
         for t in (place for place in self.order if place >= first):
-            x = self.features(tokens, hidden, labels)[:, t]                        # (N, D)
+            x = self.features(tokens, hidden, labels)[:, t]  # (N, D)
             broken |= x.isnan().any(1)
             tokens[:, t] = self.tokens.draw(x, uniform[:, t], temperature, top_k)
             hidden[:, t] = False

@@ -30,7 +30,7 @@ class Logistics(Levels):
             raise ValueError(f"{self.group}.components={components}: a mixture has at least one")
         self.components, self.channels = components, in_chans * (3 * components - 1)
 
-    def mixture(self, said: Tensor) -> tuple[Tensor, Tensor, Tensor]:              # (N, channels, H, W)
+    def mixture(self, said: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (N, channels, H, W)
         """log pi, means and log scales (N, K, C, H, W)."""
         k = self.components
         means, scales, odds = said.unflatten(1, (3 * k - 1, -1)).split((k, k, k - 1), dim=1)
@@ -38,14 +38,14 @@ class Logistics(Levels):
         log_pi = torch.cat([torch.zeros_like(means[:, :1]), odds], 1).log_softmax(1)
         return log_pi, first + means, (scales - 1.4).clamp(min=-7.0)
 
-    def nats(self, said: Tensor, images: Tensor) -> Tensor:                        # ..., (N, C, H, W)
+    def nats(self, said: Tensor, images: Tensor) -> Tensor:  # ..., (N, C, H, W)
         """-log p of each image (N,), given what a decoder said."""
         with without_autocast(said):
             log_pi, means, scales = self.mixture(wide(said))
             mass = log_mass(self.value(self.nearest(images)).unsqueeze(1), means, scales, self.levels)
             return -(log_pi + mass).logsumexp(1).flatten(1).sum(1)
 
-    def draw(self, said: Tensor, uniform: Tensor) -> Tensor:                       # (N, 2, C, H, W)
+    def draw(self, said: Tensor, uniform: Tensor) -> Tensor:  # (N, 2, C, H, W)
         """Images (N, C, H, W), each value drawn by two uniform numbers."""
         log_pi, means, scales = self.mixture(said)
         k = choose(log_pi.exp().movedim(1, -1), uniform[:, 0]).unsqueeze(1)

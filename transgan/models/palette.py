@@ -29,7 +29,7 @@ class Palette(Categorical):
             raise ValueError(f"tokens.colours={colours}: a palette has 2 to 4096")
         self.img_size, self.in_chans, self.quantise = img_size, in_chans, quantise
         self.num_values, self.grid_size = in_chans * img_size**2, (img_size, img_size)
-        self.register_buffer("palette", torch.full((colours, in_chans), float("nan")))     # 0 to 255; NaN: none yet
+        self.register_buffer("palette", torch.full((colours, in_chans), float("nan")))  # 0 to 255; NaN: none yet
         self.choose_from(colours, dim)
 
     def prepare(self, images: Tensor) -> None:
@@ -47,18 +47,18 @@ class Palette(Categorical):
                 "more, or tokens.quantise=true to train on the nearest"
             )
 
-    def tokens(self, images: Tensor) -> Tensor:                                    # (N, C, H, W)
+    def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
         """Numbers of the nearest colours (N, T)."""
-        pixels = to_tokens((wide(images) + 1) * 127.5)                             # (N, T, C)
+        pixels = to_tokens((wide(images) + 1) * 127.5)  # (N, T, C)
         palette = self.palette.to(pixels.dtype).expand(len(pixels), -1, -1)
         return torch.cdist(pixels, palette, compute_mode="donot_use_mm_for_euclid_dist").argmin(2)
 
-    def images(self, tokens: Tensor) -> Tensor:                                    # (N, T)
+    def images(self, tokens: Tensor) -> Tensor:  # (N, T)
         """Images (N, C, H, W) in [-1, 1]."""
         return unpatchify(self.palette[tokens] / 127.5 - 1, self.grid_size, 1)
 
 
-def codes_of(images: Tensor) -> tuple[Tensor, Tensor]:                             # uint8 (N, C, H, W)
+def codes_of(images: Tensor) -> tuple[Tensor, Tensor]:  # uint8 (N, C, H, W)
     """The colours of images as one number each, ascending (M,), and how often each is there."""
     codes = torch.zeros_like(images[:, 0], dtype=torch.long)
     for channel in images.unbind(1):

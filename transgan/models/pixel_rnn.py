@@ -1,6 +1,6 @@
 """PixelRNN: recurrent layers predict an image token by token (after van den Oord et al., 2016); the older rival.
 
-Tokens, places, likelihood and sampling are those of the image GPT; a stack of LSTMs stands where its Transformer does.
+Tokens, positions, likelihood and sampling are those of the image GPT, with LSTMs in place of its Transformer.
 
 N batch, T tokens, D width, h w token grid.
 """
@@ -46,26 +46,24 @@ class PixelRNN(TokenByToken):
 class Recurrent(nn.Module):
     """x + layer(norm(x)), `depth` times."""
 
-    def __init__(
-        self, dim: int, depth: int, layer: Callable[[int], nn.Module], norm_layer: Callable[[int], nn.Module]
-    ):
+    def __init__(self, dim: int, depth: int, layer: Callable[[int], nn.Module], norm_layer: Callable[[int], nn.Module]):
         super().__init__()
         self.norms = nn.ModuleList(norm_layer(dim) for _ in range(depth))
         self.layers = nn.ModuleList(layer(dim) for _ in range(depth))
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, D)
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, D)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = x + layer(norm(x))
         return x
 
     def caches(self) -> list["State"]:
-        """What each layer remembers before the first token, for `follow`."""
+        """What each layer remembers before the first token, for `decode`."""
         return [State() for _ in self.layers]
 
-    def follow(self, x: Tensor, caches: list["State"]) -> Tensor:
+    def decode(self, x: Tensor, caches: list["State"]) -> Tensor:
         """What `forward` makes of tokens (N, t, D) that follow those the caches have seen."""
         for norm, layer, cache in zip(self.norms, self.layers, caches, strict=True):
-            x = x + layer.follow(norm(x), cache)
+            x = x + layer.decode(norm(x), cache)
         return x
 
 
@@ -87,10 +85,10 @@ class LSTM(nn.Module):
         open_forget_gate(self.lstm.bias_ih_l0)
         nn.init.zeros_(self.lstm.bias_hh_l0)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, D)
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, D)
         return self.lstm(x)[0]
 
-    def follow(self, x: Tensor, state: State) -> Tensor:
+    def decode(self, x: Tensor, state: State) -> Tensor:
         x, state.value = self.lstm(x, state.value)
         return x
 
@@ -105,26 +103,26 @@ class RowLSTM(nn.Module):
     def __init__(self, dim: int, grid_size: tuple[int, int]):
         super().__init__()
         self.grid_size = grid_size
-        self.row = nn.Conv1d(dim, 4 * dim, 3)                  # with two zeros in front: causal
+        self.row = nn.Conv1d(dim, 4 * dim, 3)  # with two zeros in front: causal
         self.above = nn.Conv1d(dim, 4 * dim, 3, padding=1, bias=False)
         for part in (self.row, self.above):
             nn.init.xavier_uniform_(part.weight)
         open_forget_gate(self.row.bias)
 
-    def forward(self, x: Tensor) -> Tensor:                                        # (N, T, D)
-        x = x.unflatten(1, self.grid_size).transpose(2, 3)                         # (N, h, D, w)
-        gates = self.row(F.pad(x.flatten(0, 1), (2, 0))).unflatten(0, x.shape[:2])             # (N, h, 4 D, w)
-        hidden = cell = torch.zeros_like(x[:, 0])                                  # (N, D, w)
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, D)
+        x = x.unflatten(1, self.grid_size).transpose(2, 3)  # (N, h, D, w)
+        gates = self.row(F.pad(x.flatten(0, 1), (2, 0))).unflatten(0, x.shape[:2])  # (N, h, 4 D, w)
+        hidden = cell = torch.zeros_like(x[:, 0])  # (N, D, w)
         rows = []
         for each in gates.unbind(1):
             hidden, cell = turn(each + self.above(hidden), cell)
             rows.append(hidden)
         return torch.stack(rows, 1).transpose(2, 3).flatten(1, 2)
 
-    def follow(self, x: Tensor, state: State) -> Tensor:
+    def decode(self, x: Tensor, state: State) -> Tensor:
         return torch.stack([self.step(each, state) for each in x.unbind(1)], 1)
 
-    def step(self, x: Tensor, state: State) -> Tensor:                             # (N, D)
+    def step(self, x: Tensor, state: State) -> Tensor:  # (N, D)
         """The next place; the state is (tokens of this row, its hidden states and cells, those of the row above)."""
         width = self.grid_size[1]
         if state.value is None:
@@ -133,7 +131,7 @@ class RowLSTM(nn.Module):
         tokens, hidden, cells, above, cell_above = state.value
         place = len(tokens)
         tokens.append(x)
-        window = torch.stack(([torch.zeros_like(x)] * 2 + tokens)[-3:], 2)         # (N, D, 3)
+        window = torch.stack(([torch.zeros_like(x)] * 2 + tokens)[-3:], 2)  # (N, D, 3)
         gates = self.row(window) + F.conv1d(F.pad(above, (1, 1))[..., place : place + 3], self.above.weight)
         h, c = (each.squeeze(2) for each in turn(gates, cell_above[..., place : place + 1]))
         hidden.append(h)
@@ -143,10 +141,10 @@ class RowLSTM(nn.Module):
         return h
 
 
-def turn(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:                    # (N, 4 D, w), (N, D, w)
+def turn(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:  # (N, 4 D, w), (N, D, w)
     """One step of LSTM cells: the new hidden states and cells."""
-    enter, forget, new, out = gates.chunk(4, 1)
-    cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
+    input_gate, forget, new, out = gates.chunk(4, 1)
+    cell = forget.sigmoid() * cell + input_gate.sigmoid() * new.tanh()
     return out.sigmoid() * cell.tanh(), cell
 
 

@@ -43,9 +43,9 @@ class ImageHead(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight, gain=0.1)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:                         # (N, T, C), (N, S)
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
         x, _ = self.norm(x, style)
-        return wide(unpatchify(self.linear(x), self.grid_size, self.patch_size))   # (N, in_chans, h p, w p)
+        return wide(unpatchify(self.linear(x), self.grid_size, self.patch_size))  # (N, in_chans, h p, w p)
 
 
 def head_blocks(depth: Sequence[int], image_heads: int) -> list[list[int]]:
@@ -76,7 +76,7 @@ class StyleTransformer(nn.Module):
         window_size: per stage, attention within square windows, or None for everywhere; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim.
         latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network.
-        enter: whether the first tokens see the style, or are their positions alone and the norms bring it in.
+        embed_style: whether the first tokens see the style, or are their positions alone and the norms bring it in.
         norm: makes the norm of every branch from (dim, style_dim=S): StyleNorm or SelfModulatedNorm.
         transformer: makes a stage's stack of blocks, Transformer or a partial of it.
         output: makes the way from tokens and style to pixels from (C, S, grid, patch_size, in_chans), such as a partial
@@ -102,7 +102,7 @@ class StyleTransformer(nn.Module):
         latent_dim: int,
         style_dim: int,
         mapping_depth: int,
-        enter: bool = True,
+        embed_style: bool = True,
         norm: Callable[..., nn.Module] = StyleNorm,
         transformer: Callable[..., nn.Module] = Transformer,
         output: Callable[..., nn.Module] | None = None,
@@ -122,7 +122,7 @@ class StyleTransformer(nn.Module):
         self.map = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
 
         self.tokens = nn.Parameter(sincos_table(dim[0], (first, first)).unsqueeze(0))
-        self.enter = nn.Linear(style_dim, first**2 * dim[0]) if enter else None
+        self.embed = nn.Linear(style_dim, first**2 * dim[0]) if embed_style else None
         self.stages, self.ups = nn.ModuleList(), nn.ModuleList()
         for i in range(stages):
             grid = (first * 2**i, first * 2**i)
@@ -144,14 +144,14 @@ class StyleTransformer(nn.Module):
             pixel_dim = max(in_chans, dim[-1] // patch_size**2)
             self.norm = RMSNorm(dim[-1])
             self.head = nn.Linear(dim[-1], patch_size**2 * pixel_dim)
-            self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)     # sees across patch borders
+            self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)  # sees across patch borders
         self.initialise()
         self.output = None if output is None else output(dim[-1], style_dim, self.grid_size, patch_size, in_chans)
 
         grids = [(first * 2**i, first * 2**i) for i, blocks in enumerate(self.head_blocks) for _ in blocks]
         widths = [dim[i] for i, blocks in enumerate(self.head_blocks) for _ in blocks]
         self.level_sizes = [grid[0] * patch_size for grid in [*grids, self.grid_size]]
-        self.image_heads = nn.ModuleList(                      # last, so that all else starts as it does without them
+        self.image_heads = nn.ModuleList(  # last, so that all else starts as it does without them
             ImageHead(width, grid, patch_size, in_chans, partial(norm, style_dim=style_dim))
             for width, grid in zip(widths, grids, strict=True)
         )
@@ -160,7 +160,7 @@ class StyleTransformer(nn.Module):
         """Xavier for every linear layer; StyleNorm starts its own modulation, and an output handed in itself."""
         xavier(self, leave={module.modulation for module in self.modules() if isinstance(module, StyleNorm)})
 
-    def mapping(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
+    def mapping(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         """The style (N, S)."""
         style = self.latent_norm(latent)
         if self.label_embed is not None:
@@ -169,37 +169,37 @@ class StyleTransformer(nn.Module):
             style = F.silu(layer(style))
         return style
 
-    def images(self, style: Tensor) -> list[Tensor]:                               # (N, S)
+    def images(self, style: Tensor) -> list[Tensor]:  # (N, S)
         """The image (N, in_chans, s, s) of every level, s of `level_sizes`."""
         images: list[Tensor] = []
-        x = self.tokens.expand(len(style), -1, -1)                                 # (N, T0, C0)
-        if self.enter is not None:
-            x = x + self.enter(style).float().unflatten(1, self.tokens.shape[1:])
+        x = self.tokens.expand(len(style), -1, -1)  # (N, T0, C0)
+        if self.embed is not None:
+            x = x + self.embed(style).float().unflatten(1, self.tokens.shape[1:])
         for i, (stage, blocks) in enumerate(zip(self.stages, self.head_blocks, strict=True)):
             if i > 0:
-                x = self.ups[i - 1](x).float()                                     # (N, 4 T, C'); sums in float32
+                x = self.ups[i - 1](x).float()  # (N, 4 T, C'); sums in float32
             if not blocks:
-                x = stage(x, style)                                                # (N, T, C)
+                x = stage(x, style)  # (N, T, C)
                 continue
-            for n, after in enumerate(stage.each(x, style), 1):
-                x = after                                                          # (N, T, C)
+            for n, after in enumerate(stage.intermediates(x, style), 1):
+                x = after  # (N, T, C)
                 if n in blocks:
                     images.append(added(self.image_heads[len(images)](x, style), images))
         return [*images, added(self.finish(x, style), images)]
 
-    def finish(self, x: Tensor, style: Tensor) -> Tensor:                          # (N, T, C), (N, S)
+    def finish(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
         """What the last tokens add to the image (N, in_chans, H, W); without image heads, all of it."""
         if self.output is not None:
-            return self.output(x, style)                                           # (N, in_chans, H, W)
-        x = self.head(self.norm(x))                                                # (N, T, p*p*c)
-        x = F.silu(unpatchify(x, self.grid_size, self.patch_size))                 # (N, c, H, W)
-        return self.refine(x)                                                      # (N, in_chans, H, W)
+            return self.output(x, style)  # (N, in_chans, H, W)
+        x = self.head(self.norm(x))  # (N, T, p*p*c)
+        x = F.silu(unpatchify(x, self.grid_size, self.patch_size))  # (N, c, H, W)
+        return self.refine(x)  # (N, in_chans, H, W)
 
     def levels(self, latent: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The images of all levels, coarse to fine; the last is what `forward` makes."""
         return self.images(self.mapping(latent, labels))
 
-    def synthesis(self, style: Tensor) -> Tensor:                                  # (N, S)
+    def synthesis(self, style: Tensor) -> Tensor:  # (N, S)
         """The images (N, in_chans, H, W)."""
         return self.images(style)[-1]
 

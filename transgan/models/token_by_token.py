@@ -1,7 +1,7 @@
 """Images made token by token: what networks share that say of each token, from those before it, how likely it is.
 
-What stands in place t is the token before it, and what comes out there is the distribution of token t. So places, and
-with them positions and rotary angles, mean what they mean in the generator: out of place t comes part t of the image.
+What stands in place t is the token before it, and what comes out there is the distribution of token t. So positions
+and rotary angles mean what they mean in the generator: out of place t comes part t of the image.
 
 N batch, T tokens, D width, K classes.
 """
@@ -58,7 +58,7 @@ class TokenByToken(TokenImages):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to -log p of each image, in nats (N,).
 
     Subclasses add `stages`, a list of one stack, and `norm`, which follows it. The stack answers `forward(x)` for all
-    places and, with its `caches()`, `follow(x, caches)` for those that come next.
+    positions and, with its `caches()`, `decode(x, caches)` for those that come next.
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional model.
@@ -82,20 +82,20 @@ class TokenByToken(TokenImages):
         self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
         self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
 
-    def enter(self, before: Tensor, places: slice, labels: Tensor | None) -> Tensor:   # (N, t, D)
-        """What the stack sees in these places, given what is before them."""
-        x = before + self.pos_embed[:, places]
+    def embed(self, before: Tensor, positions: slice, labels: Tensor | None) -> Tensor:  # (N, t, D)
+        """What the stack sees in these positions, given what is before them."""
+        x = before + self.pos_embed[:, positions]
         return x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
 
-    def features(self, tokens: Tensor, labels: Tensor | None = None) -> Tensor:    # (N, T) or (N, T, ...), (N,)
+    def features(self, tokens: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, T) or (N, T, ...), (N,)
         """What is known in each place (N, T, D) of its token, from those before it."""
         start = self.start.expand(len(tokens), -1, -1)
         before = torch.cat([start, self.tokens.embed(tokens[:, :-1]).to(start.dtype)], 1)
-        return self.norm(self.stages[0](self.enter(before, slice(None), labels)))
+        return self.norm(self.stages[0](self.embed(before, slice(None), labels)))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         tokens = self.tokens.tokens(images)
-        return self.tokens.nats(self.features(tokens, labels), tokens).sum(1)      # (N,)
+        return self.tokens.nats(self.features(tokens, labels), tokens).sum(1)  # (N,)
 
     def sample(
         self,
@@ -114,13 +114,13 @@ class TokenByToken(TokenImages):
         stack, start = self.stages[0], self.start.expand(len(uniform), -1, -1)
         first = 0 if given is None else given.shape[1]
         before = start if given is None else torch.cat([start, self.tokens.embed(given)], 1)
-        places, caches, drawn = slice(0, first + 1), stack.caches(), []
+        positions, caches, drawn = slice(0, first + 1), stack.caches(), []
         broken = torch.zeros(len(uniform), dtype=torch.bool, device=uniform.device)
         for t in range(first, uniform.shape[1]):
-            x = self.norm(stack.follow(self.enter(before, places, labels), caches)[:, -1])     # (N, D)
+            x = self.norm(stack.decode(self.embed(before, positions, labels), caches)[:, -1])  # (N, D)
             broken |= x.isnan().any(1)
             drawn.append(self.tokens.draw(x, uniform[:, t], temperature, top_k))
-            before, places = self.tokens.embed(drawn[-1]).unsqueeze(1), slice(t + 1, t + 2)
+            before, positions = self.tokens.embed(drawn[-1]).unsqueeze(1), slice(t + 1, t + 2)
         tokens = torch.stack(drawn, 1)
         tokens = tokens if given is None else torch.cat([given, tokens], 1)
         return self.tokens.images(tokens).masked_fill(broken.view(-1, 1, 1, 1), float("nan"))

@@ -4,7 +4,7 @@ Both count probability over images of whole pixel values, so that nats and bits 
 those of the one may be set beside those of the other, given the same `levels`. `levels` values are spread evenly over
 0 to 255; at 256 they are all there are.
 
-N batch, T tokens, C channels of the image, D width of the network, U `num_draws`.
+N batch, T tokens, C channels of the image, D width of the network, U `num_random`.
 """
 
 import torch
@@ -15,7 +15,7 @@ from transgan.layers.patch import patchify, token_grid, unpatchify
 from transgan.layers.precision import wide, without_autocast
 
 
-def chances(logits: Tensor, temperature: float, top_k: int | None) -> Tensor:
+def probabilities(logits: Tensor, temperature: float, top_k: int | None) -> Tensor:
     """softmax(logits / temperature) over the last axis, of the `top_k` largest alone (None: of all)."""
     if top_k is not None and top_k < logits.shape[-1]:
         kept = logits.topk(top_k, dim=-1)
@@ -23,10 +23,10 @@ def chances(logits: Tensor, temperature: float, top_k: int | None) -> Tensor:
     return (logits / temperature).softmax(-1)
 
 
-def choose(chances: Tensor, uniform: Tensor) -> Tensor:
-    """The place (N,) at which the sum of chances (N, K) passes a uniform number (N,)."""
-    sums = chances.cumsum(-1)
-    return (sums <= uniform.unsqueeze(-1) * sums[..., -1:]).sum(-1).clamp(max=chances.shape[-1] - 1)
+def choose(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """The place (N,) at which the sum of probabilities (N, K) passes a uniform number (N,)."""
+    sums = probabilities.cumsum(-1)
+    return (sums <= uniform.unsqueeze(-1) * sums[..., -1:]).sum(-1).clamp(max=probabilities.shape[-1] - 1)
 
 
 class Levels(nn.Module):
@@ -36,14 +36,14 @@ class Levels(nn.Module):
         levels: how many, 2 to 256. quantise: take the nearest for any other value, instead of refusing it in `prepare`.
     """
 
-    group = "tokens"                                                    # of the configuration, for what is refused
+    group = "tokens"  # of the configuration, for what is refused
 
     def __init__(self, img_size: int, in_chans: int, levels: int, quantise: bool):
         super().__init__()
         if not 2 <= levels <= 256:
             raise ValueError(f"{self.group}.levels={levels}: a pixel has 2 to 256 values")
         self.img_size, self.in_chans, self.levels, self.quantise = img_size, in_chans, levels, quantise
-        self.num_values = in_chans * img_size**2                        # the dimensions of "bits per dimension"
+        self.num_values = in_chans * img_size**2  # the dimensions of "bits per dimension"
 
     def nearest(self, images: Tensor) -> Tensor:
         """Images in [-1, 1] to the number of the nearest level, 0 to levels - 1, as float."""
@@ -66,23 +66,23 @@ class Levels(nn.Module):
 class Categorical(nn.Module):
     """Tokens that are a choice of `count`, each with a learned vector; any distribution over them."""
 
-    num_draws = 1
+    num_random = 1
 
     def choose_from(self, count: int, dim: int) -> None:
         self.embed = nn.Embedding(count, dim)
         self.head = nn.Linear(dim, count)
-        nn.init.normal_(self.embed.weight, std=0.5)         # beside positions, whose mean square is a half
-        nn.init.zeros_(self.head.weight)                    # at the start all are equally likely
+        nn.init.normal_(self.embed.weight, std=0.5)  # beside positions, whose mean square is a half
+        nn.init.zeros_(self.head.weight)  # at the start all are equally likely
         nn.init.zeros_(self.head.bias)
 
-    def nats(self, x: Tensor, tokens: Tensor) -> Tensor:                           # (N, T, D), (N, T)
+    def nats(self, x: Tensor, tokens: Tensor) -> Tensor:  # (N, T, D), (N, T)
         """-log p of each token (N, T), given what the network says in its place."""
         with without_autocast(x):
             return F.cross_entropy(self.head(wide(x)).transpose(1, 2), tokens, reduction="none")
 
     def draw(self, x: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
         """A token (N,) for each x (N, D) and its uniform numbers (N, U)."""
-        return choose(chances(self.head(x), temperature, top_k), uniform[:, 0])
+        return choose(probabilities(self.head(x), temperature, top_k), uniform[:, 0])
 
 
 class Pixels(Categorical, Levels):
@@ -96,11 +96,11 @@ class Pixels(Categorical, Levels):
         self.grid_size = (img_size, img_size * in_chans)
         self.choose_from(levels, dim)
 
-    def tokens(self, images: Tensor) -> Tensor:                                    # (N, C, H, W)
+    def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
         """Level numbers (N, T)."""
         return self.nearest(images).long().permute(0, 2, 3, 1).flatten(1)
 
-    def images(self, tokens: Tensor) -> Tensor:                                    # (N, T)
+    def images(self, tokens: Tensor) -> Tensor:  # (N, T)
         """Images (N, C, H, W) in [-1, 1]."""
         values = self.value(tokens.to(self.head.weight.dtype))
         return values.unflatten(1, (self.img_size, self.img_size, self.in_chans)).permute(0, 3, 1, 2)
@@ -132,36 +132,36 @@ class Patches(Levels):
         self.patch_size, self.components = patch_size, components
         self.grid_size = token_grid(img_size, patch_size)
         width = in_chans * patch_size**2
-        self.num_draws = 1 + width                          # of the component, and of each pixel
+        self.num_random = 1 + width  # of the component, and of each pixel
         self.embed = nn.Linear(width, dim)
         self.head = nn.Linear(dim, components * (1 + 2 * width))
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.xavier_uniform_(self.head.weight, gain=0.1)
-        with torch.no_grad():                               # at the start components of a quarter's width, everywhere
+        with torch.no_grad():  # at the start components of a quarter's width, everywhere
             logits, means, scales = self.head.bias.split((components, components * width, components * width))
             logits.zero_()
             means.uniform_(-1, 1)
             scales.fill_(-1.4)
 
-    def tokens(self, images: Tensor) -> Tensor:                                    # (N, C, H, W)
+    def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
         """Patches (N, T, p*p*C) of whole levels."""
         return patchify(self.value(self.nearest(images)), self.patch_size)
 
-    def images(self, tokens: Tensor) -> Tensor:                                    # (N, T, p*p*C)
+    def images(self, tokens: Tensor) -> Tensor:  # (N, T, p*p*C)
         """Images (N, C, H, W) in [-1, 1]."""
         return unpatchify(tokens, self.grid_size, self.patch_size)
 
-    def mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:                 # (..., D)
+    def mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (..., D)
         """log pi (..., K), means and log scales (..., K, p*p*C)."""
-        k, d = self.components, self.num_draws - 1
+        k, d = self.components, self.num_random - 1
         logits, means, scales = self.head(x).split((k, k * d, k * d), dim=-1)
         return logits.log_softmax(-1), means.unflatten(-1, (k, d)), scales.unflatten(-1, (k, d)).clamp(min=-7.0)
 
-    def nats(self, x: Tensor, tokens: Tensor) -> Tensor:                           # (N, T, D), (N, T, p*p*C)
+    def nats(self, x: Tensor, tokens: Tensor) -> Tensor:  # (N, T, D), (N, T, p*p*C)
         """-log p of each token (N, T), given what the network says in its place."""
         with without_autocast(x):
             log_pi, means, scales = self.mixture(wide(x))
-            mass = log_mass(tokens.unsqueeze(2), means, scales, self.levels)       # (N, T, K, p*p*C)
+            mass = log_mass(tokens.unsqueeze(2), means, scales, self.levels)  # (N, T, K, p*p*C)
             return -(log_pi + mass.sum(-1)).logsumexp(-1)
 
     def draw(self, x: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
@@ -170,7 +170,7 @@ class Patches(Levels):
         Temperature sharpens the choice of the component and narrows its logistics; top_k is of the components.
         """
         log_pi, means, scales = self.mixture(x)
-        k = choose(chances(log_pi, temperature, top_k), uniform[:, 0])
+        k = choose(probabilities(log_pi, temperature, top_k), uniform[:, 0])
         own = torch.arange(len(x), device=x.device)
         return self.value(self.nearest(means[own, k] + temperature * scales[own, k].exp() * uniform[:, 1:].logit()))
 
@@ -185,7 +185,7 @@ def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
     level, half = number * (2 / (levels - 1)) - 1, 1 / (levels - 1)
     inverse = torch.exp(-log_scale)
     upper, lower = (level + half - mean) * inverse, (level - half - mean) * inverse
-    log_upper = F.logsigmoid(upper)                                     # log P(at most this level)
-    log_lower = F.logsigmoid(-lower)                                    # log P(at least this level)
+    log_upper = F.logsigmoid(upper)  # log P(at most this level)
+    log_lower = F.logsigmoid(-lower)  # log P(at least this level)
     between = log_upper + log_lower + torch.log(-torch.expm1(-2 * half * inverse))
     return torch.where(number == 0, log_upper, torch.where(number == levels - 1, log_lower, between))

@@ -22,12 +22,12 @@ from transgan.layers.precision import wide, without_autocast
 
 
 def stack(norm_layer: Callable[[int], nn.Module], **settings) -> Callable[..., Transformer]:
-    """Makes the stages of both networks: pre-norm, GELU, no bias in q, k and v, places learned and not rotated."""
+    """Makes the stages of both networks: pre-norm, GELU, no bias in q, k and v, positions learned and not rotated."""
     norm = partial(ScaledNorm, norm_layer=norm_layer)
     return partial(Transformer, norm=norm, mlp_layer=Mlp, qkv_bias=False, qk_norm=False, rotary=False, **settings)
 
 
-def places(grid_size: tuple[int, int], dim: int) -> nn.Parameter:
+def positions(grid_size: tuple[int, int], dim: int) -> nn.Parameter:
     """Learned positions (1, T, dim)."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, grid_size[0] * grid_size[1], dim), std=0.02))
 
@@ -89,10 +89,10 @@ class Generator(nn.Module):
             checkpointing=checkpointing,
         )
         self.label_embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
-        self.enter = nn.Linear(latent_dim, first**2 * dim[0])
+        self.embed = nn.Linear(latent_dim, first**2 * dim[0])
         self.context = nn.Linear(latent_dim, first**2 * dim[0]) if cross_attention else None
-        self.context_pos = places(self.grids[0], dim[0]) if cross_attention else None
-        self.pos_embed = nn.ParameterList(places(grid, width) for grid, width in zip(self.grids, dim, strict=True))
+        self.context_pos = positions(self.grids[0], dim[0]) if cross_attention else None
+        self.pos_embed = nn.ParameterList(positions(grid, width) for grid, width in zip(self.grids, dim, strict=True))
         self.stages = nn.ModuleList(
             make(*numbers, window_size=window)
             for *numbers, window in zip(dim, depth, num_heads, self.grids, window_size, strict=True)
@@ -102,22 +102,22 @@ class Generator(nn.Module):
         # The original declares a noise strength in each cross-attention and never reads it.
         unread = sum(depth) if cross_attention and noise else 0
         self.unread = nn.ParameterList(nn.Parameter(torch.zeros(()), requires_grad=False) for _ in range(unread))
-        nn.init.xavier_uniform_(self.to_rgb.weight)             # everything else starts as torch starts it
+        nn.init.xavier_uniform_(self.to_rgb.weight)  # everything else starts as torch starts it
 
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         seeds = sample_seeds(latent) if self.noise and not self.training else None
         if self.label_embed is not None:
             latent = latent + self.label_embed(labels)
         context = None
         if self.context is not None:
             context = self.context(latent).unflatten(1, self.context_pos.shape[1:]) + self.context_pos
-        x = wide(self.enter(latent)).unflatten(1, self.pos_embed[0].shape[1:])     # (N, T0, C0)
+        x = wide(self.embed(latent)).unflatten(1, self.pos_embed[0].shape[1:])  # (N, T0, C0)
         for i, stage in enumerate(self.stages):
             if i > 0:
-                x = self.upsample[i - 1](x, self.grids[i - 1])                     # (N, 4 T, C or C / 4)
+                x = self.upsample[i - 1](x, self.grids[i - 1])  # (N, 4 T, C or C / 4)
             own = None if seeds is None else mix(seeds + i)
-            x = wide(stage(x + self.pos_embed[i], context, own))                   # sums in float32
-        return self.to_rgb(to_map(x, self.grids[-1]))                              # (N, in_chans, H, W)
+            x = wide(stage(x + self.pos_embed[i], context, own))  # sums in float32
+        return self.to_rgb(to_map(x, self.grids[-1]))  # (N, in_chans, H, W)
 
 
 def check_widths(dim: Sequence[int], upsample: Sequence[nn.Module]) -> None:
@@ -132,20 +132,20 @@ def check_widths(dim: Sequence[int], upsample: Sequence[nn.Module]) -> None:
             )
 
 
-class Enter(nn.Module):
+class Embed(nn.Module):
     """The tokens of a new scale: those of the scale before, averaged, beside patches of the image; plus positions."""
 
     def __init__(self, in_chans: int, before: int, dim: int, grid: tuple[int, int], patch_size: int, overlap: int):
         super().__init__()
         self.grid = grid
         self.embed = PatchEmbed(in_chans, dim - before, patch_size, overlap)
-        self.pos_embed = places(grid, dim)
+        self.pos_embed = positions(grid, dim)
 
-    def forward(self, x: Tensor | None, images: Tensor) -> Tensor:                 # (N, 4 T, C), (N, in_chans, H, W)
+    def forward(self, x: Tensor | None, images: Tensor) -> Tensor:  # (N, 4 T, C), (N, in_chans, H, W)
         new = wide(self.embed(images))
         if x is not None:
             new = torch.cat([average(x, (2 * self.grid[0], 2 * self.grid[1])), new], dim=-1)
-        return new + self.pos_embed                                                # (N, T, C')
+        return new + self.pos_embed  # (N, T, C')
 
 
 class Stay(nn.Module):
@@ -193,14 +193,14 @@ class Discriminator(nn.Module):
         windows = check_scales(patch_size, dim, depth, num_heads, window_size)
         self.num_classes, self.noise = num_classes, noise
         make = stack(norm_layer, mlp_ratio=mlp_ratio, noise=noise, checkpointing=checkpointing)
-        self.enters, self.stages = nn.ModuleList(), nn.ModuleList()
+        self.embeds, self.stages = nn.ModuleList(), nn.ModuleList()
         for i, size in enumerate(patch_size):
             grid = token_grid(img_size, size)
             if i > 0 and size == patch_size[i - 1]:
-                self.enters.append(Stay())
+                self.embeds.append(Stay())
             else:
                 before, seen = (dim[i - 1], 0) if i > 0 else (0, overlap)
-                self.enters.append(Enter(in_chans, before, dim[i], grid, size, seen))
+                self.embeds.append(Embed(in_chans, before, dim[i], grid, size, seen))
             self.stages.append(
                 make(
                     dim[i],
@@ -226,24 +226,24 @@ class Discriminator(nn.Module):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)
-        if self.label_embed is not None:                                # <f, e> then starts with the variance of f
+        if self.label_embed is not None:  # <f, e> then starts with the variance of f
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 
-    def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
+    def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
         """What the class token has seen (N, C), float32."""
         seeds = sample_seeds(images) if self.noise and not self.training else None
         x = None
-        for i, (enter, stage) in enumerate(zip(self.enters, self.stages, strict=True)):
+        for i, (embed, stage) in enumerate(zip(self.embeds, self.stages, strict=True)):
             own = None if seeds is None else mix(seeds + i)
-            x = wide(stage(enter(x, images), None, own))                           # (N, T, C)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)           # (N, 1 + T, C)
+            x = wide(stage(embed(x, images), None, own))  # (N, T, C)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (N, 1 + T, C)
         own = None if seeds is None else mix(seeds + len(self.stages))
-        return self.norm(wide(self.last(x, None, own)[:, 0]))                      # (N, C)
+        return self.norm(wide(self.last(x, None, own)[:, 0]))  # (N, C)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.features(images)
         with without_autocast(x):
-            logits = self.head(x).squeeze(1)                                       # (N,)
+            logits = self.head(x).squeeze(1)  # (N,)
             if self.label_embed is not None:
                 logits = logits + (x * self.label_embed(labels)).sum(1)
         return logits

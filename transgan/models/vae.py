@@ -71,13 +71,13 @@ class VAE(nn.Module):
             divergence = (mean.square() + log_var.exp() - 1 - log_var) / 2
         return self.observation.nats(self.decoder(latent, labels), images), divergence
 
-    def bound(self, images: Tensor, labels: Tensor | None, noise: Tensor) -> Tensor:         # (N, S, Z)
+    def bound(self, images: Tensor, labels: Tensor | None, noise: Tensor) -> Tensor:  # (N, S, Z)
         """At least -log p(image) on average (N,), in nats: the evidence bound, tightened by S draws (Burda, 2016)."""
         mean, log_var = self.posterior(images, labels)
         weights = []
         for each in noise.unbind(1):
             latent = mean + (log_var / 2).exp() * each
-            ratio = ((each.square() - latent.square() + log_var) / 2).sum(1)       # log p(latent) - log q(latent)
+            ratio = ((each.square() - latent.square() + log_var) / 2).sum(1)  # log p(latent) - log q(latent)
             weights.append(ratio - self.observation.nats(self.decoder(latent, labels), images))
         return math.log(len(weights)) - torch.stack(weights, 1).logsumexp(1)
 
@@ -95,19 +95,19 @@ class ConvEncoder(nn.Module):
         super().__init__()
         last = coarsest("autoencoder.encoder", img_size, len(dim) - 1)
         self.label_embed = nn.Embedding(num_classes, dim[0]) if num_classes else None
-        self.enter = nn.Conv2d(in_chans, dim[0], 3, padding=1)
+        self.embed = nn.Conv2d(in_chans, dim[0], 3, padding=1)
         self.downs = nn.ModuleList(ResidualDown(a, b) for a, b in zip(dim[:-1], dim[1:], strict=True))
         self.head = nn.Linear(dim[-1] * last**2, out_dim)
-        nn.init.xavier_uniform_(self.enter.weight)
-        nn.init.zeros_(self.enter.bias)
-        start_small(self.head)                                  # near the prior
+        nn.init.xavier_uniform_(self.embed.weight)
+        nn.init.zeros_(self.embed.bias)
+        start_small(self.head)  # near the prior
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.enter(images)                                                     # (N, C0, H, W)
+        x = self.embed(images)  # (N, C0, H, W)
         if self.label_embed is not None:
             x = x + self.label_embed(labels)[:, :, None, None]
         for down in self.downs:
-            x = down(x)                                                            # (N, C', h / 2, w / 2)
+            x = down(x)  # (N, C', h / 2, w / 2)
         return self.head(F.leaky_relu(x, 0.2).flatten(1))
 
 
@@ -121,19 +121,19 @@ class ConvDecoder(nn.Module):
         super().__init__()
         first = coarsest("autoencoder.decoder", img_size, len(dim) - 1)
         self.shape = (dim[0], first, first)
-        self.enter = nn.Linear(latent_dim, dim[0] * first**2)
+        self.embed = nn.Linear(latent_dim, dim[0] * first**2)
         self.ups = nn.ModuleList(ResidualUp(a, b, num_classes) for a, b in zip(dim[:-1], dim[1:], strict=True))
         self.norm = ClassNorm(dim[-1], num_classes)
         self.head = nn.Conv2d(dim[-1], out_chans, 3, padding=1)
-        nn.init.xavier_uniform_(self.enter.weight)
-        nn.init.zeros_(self.enter.bias)
+        nn.init.xavier_uniform_(self.embed.weight)
+        nn.init.zeros_(self.embed.bias)
         start_small(self.head)
 
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
-        x = self.enter(latent).unflatten(1, self.shape)                            # (N, C0, h, h)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
+        x = self.embed(latent).unflatten(1, self.shape)  # (N, C0, h, h)
         for up in self.ups:
-            x = up(x, labels)                                                      # (N, C', 2 h, 2 h)
-        return self.head(F.relu(self.norm(x, labels)))                             # (N, M, H, W)
+            x = up(x, labels)  # (N, C', 2 h, 2 h)
+        return self.head(F.relu(self.norm(x, labels)))  # (N, M, H, W)
 
 
 def start_small(layer: nn.Module) -> None:

@@ -99,23 +99,23 @@ class ViTDiscriminator(nn.Module):
 
     def initialise(self) -> None:
         xavier(self)
-        if self.label_embed is not None:                                # <f, e> then starts with the variance of f
+        if self.label_embed is not None:  # <f, e> then starts with the variance of f
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 
-    def features(self, images: Tensor) -> Tensor:                                  # (N, in_chans, H, W)
+    def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
         """What the class token has seen (N, C), float32."""
-        x = self.patch_embed(self.stem(images))                                    # (N, T, C)
-        x = x.float() + self.pos_embed                                             # the residual sums are float32
+        x = self.patch_embed(self.stem(images))  # (N, T, C)
+        x = x.float() + self.pos_embed  # the residual sums are float32
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
-            x = down(stage(x)).float()                                             # (N, T / 4, C')
-        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)       # (N, 1 + T, C)
-        return self.norm(self.stages[-1](x)[:, 0])                                 # (N, C)
+            x = down(stage(x)).float()  # (N, T / 4, C')
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # (N, 1 + T, C)
+        return self.norm(self.stages[-1](x)[:, 0])  # (N, C)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.features(images)
         with without_autocast(x):
             x = x.float()
-            logits = self.head(x).squeeze(1)                                       # (N,)
+            logits = self.head(x).squeeze(1)  # (N,)
             if self.label_embed is not None:
                 logits = logits + (x * self.label_embed(labels)).sum(1)
         return logits

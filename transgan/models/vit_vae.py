@@ -52,7 +52,7 @@ class ViTEncoder(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = wide(self.patch_embed(images)) + self.pos_embed                        # (N, T, D)
+        x = wide(self.patch_embed(images)) + self.pos_embed  # (N, T, D)
         if self.label_embed is not None:
             x = x + self.label_embed(labels).unsqueeze(1)
         return self.head(self.norm(self.stages[0](x)).flatten(1))
@@ -83,21 +83,21 @@ class ViTDecoder(nn.Module):
         super().__init__()
         self.grid_size, self.patch_size = token_grid(img_size, patch_size), patch_size
         self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
-        self.enter = nn.Linear(latent_dim, self.pos_embed.shape[1] * dim)
+        self.embed = nn.Linear(latent_dim, self.pos_embed.shape[1] * dim)
         self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
         norm = partial(ScaledNorm, norm_layer=norm_layer, init_values=init_values)
         self.stages = nn.ModuleList([transformer(dim, depth, num_heads, self.grid_size, mlp_ratio, norm=norm)])
         self.norm = norm_layer(dim)
         self.head = nn.Linear(dim, out_chans * patch_size**2)
         initialise(self)
-        nn.init.normal_(self.enter.weight, std=latent_dim**-0.5)                   # as loud as the positions
+        nn.init.normal_(self.embed.weight, std=latent_dim**-0.5)  # as loud as the positions
 
-    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:     # (N, Z), (N,)
-        x = wide(self.enter(latent)).unflatten(1, (-1, self.pos_embed.shape[2])) + self.pos_embed      # (N, T, D)
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
+        x = wide(self.embed(latent)).unflatten(1, (-1, self.pos_embed.shape[2])) + self.pos_embed  # (N, T, D)
         if self.label_embed is not None:
             x = x + self.label_embed(labels).unsqueeze(1)
-        x = self.head(self.norm(self.stages[0](x)))                                # (N, T, p*p*M)
-        return unpatchify(x, self.grid_size, self.patch_size)                      # (N, M, H, W)
+        x = self.head(self.norm(self.stages[0](x)))  # (N, T, p*p*M)
+        return unpatchify(x, self.grid_size, self.patch_size)  # (N, M, H, W)
 
 
 def initialise(network: nn.Module) -> None:

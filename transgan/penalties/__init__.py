@@ -11,7 +11,7 @@ N batch, C channels, H W image.
 from .critic import Critic, NoPenalty, Penalty
 from .directional import CentralDifference, FiniteDifference, JacobianVector
 from .exact import AtImages, Interpolated, ZeroCentered, slope
-from .sparse import Lazily, OnPart
+from .sparse import Lazy, Subsampled
 
 __all__ = [
     "AtImages",
@@ -20,9 +20,9 @@ __all__ = [
     "FiniteDifference",
     "Interpolated",
     "JacobianVector",
-    "Lazily",
+    "Lazy",
     "NoPenalty",
-    "OnPart",
+    "Subsampled",
     "Penalty",
     "ZeroCentered",
     "slope",

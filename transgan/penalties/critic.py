@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Judge = Callable[[Tensor], Tensor]                          # images (n, C, H, W) to logits (n,)
+Discriminate = Callable[[Tensor], Tensor]  # images (n, C, H, W) to logits (n,)
 Judged = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
@@ -20,7 +20,7 @@ class Critic:
     Args:
         discriminator: (images, labels) -> logits (N,), each a function of its own image and label alone.
         augment, strength: as in augmentation.py. labels: (N,) of the pairs, or None.
-        draws: (2, N, augment.num_draws) uniform numbers, for the real and the fake image of each pair.
+        draws: (2, N, augment.num_random) uniform numbers, for the real and the fake image of each pair.
     """
 
     def __init__(self, discriminator, augment, strength: Tensor | float, labels: Tensor | None, draws: Tensor):
@@ -57,7 +57,7 @@ class Penalty:
         """Raises ValueError if nothing of a batch of this size would be penalised, or not what is meant."""
 
     def draw(self, draws, shape: torch.Size) -> Tensor:
-        """Its random numbers (N, ...) out of training.randomness.Draws, for images of `shape` (C, H, W)."""
+        """Its random numbers (N, ...) out of training.randomness.StepRNG, for images of `shape` (C, H, W)."""
         return draws.uniform(0)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .critic import Judge
+from .critic import Discriminate
 from .exact import AtImages
 
 
@@ -16,7 +16,7 @@ class JacobianVector(AtImages):
 
     directed = True
 
-    def measure(self, judge: Judge, images: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, judge: Discriminate, images: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         with sdpa_kernel(SDPBackend.MATH):
             logits, along = torch.func.jvp(judge, (images,), (directions,))
         return logits, along.square()
@@ -46,7 +46,7 @@ class FiniteDifference(AtImages):
                 "use discriminator.noise=false, or a penalty that needs one pass, such as r1_r2"
             )
 
-    def measure(self, judge: Judge, images: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, judge: Discriminate, images: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(images.device.type, enabled=False):
             logits, moved = judge(images), judge(images + self.sigma * directions)
         return logits, ((moved - logits) / self.sigma).square()
@@ -58,7 +58,7 @@ class CentralDifference(FiniteDifference):
     The logits are the means of the two, D(x) but for the curvature, so that it costs no more than FiniteDifference.
     """
 
-    def measure(self, judge: Judge, images: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, judge: Discriminate, images: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(images.device.type, enabled=False):
             ahead, behind = judge(images + self.sigma * directions), judge(images - self.sigma * directions)
         return (ahead + behind) / 2, ((ahead - behind) / (2 * self.sigma)).square()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .critic import Critic, Judge, Judged, Penalty
+from .critic import Critic, Discriminate, Judged, Penalty
 
 
 class AtImages(Penalty):
@@ -14,7 +14,7 @@ class AtImages(Penalty):
     estimate of it, summed over the pixels and not averaged.
     """
 
-    directed = False            # whether `measure` needs directions, standard normal of the images' shape
+    directed = False  # whether `measure` needs directions, standard normal of the images' shape
 
     def __init__(self, real: bool, fake: bool):
         if not real and not fake:
@@ -37,7 +37,7 @@ class AtImages(Penalty):
         logits, penalty = self.measure(critic.fake, fake, directions)
         return critic.real(real), logits, {"r2": penalty}
 
-    def measure(self, judge: Judge, images: Tensor, directions: Tensor | None) -> tuple[Tensor, Tensor]:
+    def measure(self, judge: Discriminate, images: Tensor, directions: Tensor | None) -> tuple[Tensor, Tensor]:
         raise NotImplementedError  # for subclasses
 
 
@@ -48,7 +48,7 @@ class ZeroCentered(AtImages):
     pairing loss converge (R3GAN, 2024, section 2).
     """
 
-    def measure(self, judge: Judge, images: Tensor, directions: None) -> tuple[Tensor, Tensor]:
+    def measure(self, judge: Discriminate, images: Tensor, directions: None) -> tuple[Tensor, Tensor]:
         gradient, logits = slope(judge, images)
         return logits, gradient.float().square().sum((1, 2, 3))
 
@@ -72,11 +72,11 @@ class Interpolated(Penalty):
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:
         gradient, _ = slope(critic.real, real + numbers * (fake - real))
-        norm = torch.linalg.vector_norm(gradient.float(), dim=(1, 2, 3))           # unlike sqrt, it has a slope at 0
+        norm = torch.linalg.vector_norm(gradient.float(), dim=(1, 2, 3))  # unlike sqrt, it has a slope at 0
         return *critic.both(torch.cat([real, fake])).chunk(2), {"gp": (norm / self.target - 1).square()}
 
 
-def slope(judge: Judge, images: Tensor) -> tuple[Tensor, Tensor]:
+def slope(judge: Discriminate, images: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient of each logit by its own image (n, C, H, W), differentiable, and the logits (n,).
 
     A logit depends on its own image alone, so the gradient of their sum holds each one's own. torch.func.grad, because

@@ -8,7 +8,7 @@ from torch import Tensor
 from .critic import Critic, Judged, NoPenalty, Penalty
 
 
-class Lazily(Penalty):
+class Lazy(Penalty):
     """A penalty on every `every`-th discriminator step, times `every` (StyleGAN2, 2020, section 3.1).
 
     In between it is logged as 0, so that its mean is the penalty's. Adam's settings stay as they are.
@@ -20,7 +20,7 @@ class Lazily(Penalty):
         self.penalty, self.every, self.names = penalty, every, penalty.names
 
     def at(self, step: int) -> Penalty:
-        return Resting(self.names) if step % self.every else Weighted(self.penalty.at(step), self.every)
+        return Skipped(self.names) if step % self.every else Weighted(self.penalty.at(step), self.every)
 
     def check(self, batch_size: int, discriminator) -> None:
         self.penalty.check(batch_size, discriminator)
@@ -40,7 +40,7 @@ class Weighted(Penalty):
         return logits_real, logits_fake, {name: self.weight * each for name, each in found.items()}
 
 
-class Resting(NoPenalty):
+class Skipped(NoPenalty):
     """Only the logits, and zeros under the names of a penalty that rests."""
 
     def __init__(self, names: tuple[str, ...]):
@@ -51,7 +51,7 @@ class Resting(NoPenalty):
         return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
 
 
-class OnPart(Penalty):
+class Subsampled(Penalty):
     """A penalty on a share of the pairs of a batch, spread evenly over it (a quarter in Adversarial Flow Models, 2025).
 
     The pairs come in random order, so any of them will do. Two processes penalise what one would where the share of
@@ -64,7 +64,7 @@ class OnPart(Penalty):
         self.penalty, self.share, self.names = penalty, share, penalty.names
 
     def at(self, step: int) -> Penalty:
-        return OnPart(self.penalty.at(step), self.share)
+        return Subsampled(self.penalty.at(step), self.share)
 
     def check(self, batch_size: int, discriminator) -> None:
         if not self.places(batch_size)[0]:
@@ -76,7 +76,7 @@ class OnPart(Penalty):
 
     def places(self, n: int) -> tuple[list[int], list[int]]:
         """Which of n pairs are penalised, and which are not."""
-        upto = [floor(i * self.share + 1e-9) for i in range(n + 1)]                # 100 * 0.29 is 28.999...
+        upto = [floor(i * self.share + 1e-9) for i in range(n + 1)]  # 100 * 0.29 is 28.999...
         chosen = [upto[i + 1] > upto[i] for i in range(n)]
         return [i for i in range(n) if chosen[i]], [i for i in range(n) if not chosen[i]]
 
@@ -85,7 +85,7 @@ class OnPart(Penalty):
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:
         places = self.places(len(real))
-        if not places[0]:                                                          # a last batch of few images
+        if not places[0]:  # a last batch of few images
             logits_real, logits_fake = critic.both(torch.cat([real, fake])).chunk(2)
             return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
         some, rest = (torch.tensor(each, dtype=torch.long, device=real.device) for each in places)

@@ -16,11 +16,11 @@ from transgan.losses import Relativistic
 from transgan.penalties import Critic, Penalty
 from transgan.schedules import Schedule, schedule
 from transgan.supervision import FinalImage
-from transgan.training.copied import Copied, Fresh
 from transgan.training.generative import Generative, to_float, to_uint8
 from transgan.training.leak import GradientLeak
 from transgan.training.objectives import discriminator_objective, fakes_per_image, generator_objective
-from transgan.training.randomness import Draws, mix, seeded_normal
+from transgan.training.pretrained import FromScratch, Pretrained
+from transgan.training.randomness import StepRNG, mix, seeded_normal
 
 
 class Adversarial(Generative):
@@ -38,7 +38,7 @@ class Adversarial(Generative):
         n_critic: discriminator steps per generator step.
         generator_batch_size: fakes in a generator step over all processes, a multiple of batch_size, which None means.
         leak: what the generator's step leaves in the discriminator's gradient, as in leak.py.
-        generator_start, discriminator_start: how copied weights are trained, as in copied.py; None: there are none.
+        generator_pretrained, discriminator_pretrained: how pretrained weights are trained (pretrained.py).
         compile: None for eager, or a torch.compile backend such as "inductor".
         mirror, clip, max_nonfinite and the rest: as in generative.py.
 
@@ -75,8 +75,8 @@ class Adversarial(Generative):
         batch_size: int,
         seed: int,
         num_classes: int,
-        generator_start: Copied | None = None,
-        discriminator_start: Copied | None = None,
+        generator_pretrained: Pretrained | None = None,
+        discriminator_pretrained: Pretrained | None = None,
     ):
         super().__init__(batch_size, seed, num_classes, mirror, clip, max_nonfinite)
         self.generator, self.discriminator = generator, discriminator
@@ -86,9 +86,12 @@ class Adversarial(Generative):
         self.augment = supervision.augmentation(augmentation)
         self.heldout = None
         self.optimizer, self.leak = optimizer, leak
-        self.starts = {"generator": generator_start or Fresh(), "discriminator": discriminator_start or Fresh()}
+        self.starts = {
+            "generator": generator_pretrained or FromScratch(),
+            "discriminator": discriminator_pretrained or FromScratch(),
+        }
         for name, start in self.starts.items():
-            start.copied(getattr(self, name))               # raises ValueError for more blocks than there are
+            start.copied(getattr(self, name))  # raises ValueError for more blocks than there are
         self.schedules = {
             name: schedule(value)
             for name, value in {
@@ -104,25 +107,27 @@ class Adversarial(Generative):
         if n_critic < 1:
             raise ValueError(f"algorithm.n_critic must be at least 1, not {n_critic}")
         penalty.check(batch_size, discriminator)
-        consistency.check(augmentation.num_draws)
-        adaptive.check(loss, augmentation.num_draws)
+        consistency.check(augmentation.num_random)
+        adaptive.check(loss, augmentation.num_random)
         supervision.check(generator)
-        self.fakes_per_image = fakes_per_image(generator_batch_size, batch_size, loss)      # in a generator step
+        self.fakes_per_image = fakes_per_image(generator_batch_size, batch_size, loss)  # in a generator step
         self.n_critic = n_critic
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
         if compile:
             self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
             self.generator_objective = torch.compile(generator_objective, backend=compile)
-        self.images_before = 0                                         # in the steps since the generator's last one
-        self.leaked: dict[str, Tensor] = {}                            # of a checkpoint, until training starts
+        self.images_before = 0  # in the steps since the generator's last one
+        self.leaked: dict[str, Tensor] = {}  # of a checkpoint, until training starts
 
     def attach(self, dataset, heldout) -> None:
         super().attach(dataset, heldout)
         if not self.adaptive.needs_heldout:
             return
         if heldout is None:
-            raise ValueError("this adaptive strength compares with images that are not trained on, and none are "
-                             "kept out: give holdout=0.1, or adaptive=pair_signs, which needs none")
+            raise ValueError(
+                "this adaptive strength compares with images that are not trained on, and none are "
+                "kept out: give holdout=0.1, or adaptive=pair_signs, which needs none"
+            )
         self.heldout = heldout
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -132,7 +137,7 @@ class Adversarial(Generative):
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch                                                     # uint8 (n, C, H, W), (n,)
+        images, labels = batch  # uint8 (n, C, H, W), (n,)
         labels = labels if self.num_classes else None
         n = len(images)
         draws = self.draws(n)
@@ -143,7 +148,7 @@ class Adversarial(Generative):
             start.at(getattr(self, name), self.images_seen)
         # as tensors: a compiled graph would be rebuilt for every new Python number
         strength, gamma = (torch.tensor(now[name], device=self.device) for name in ("augment", "gamma"))
-        logits_heldout = self.judge_heldout(n, strength) if self.adaptive.needs_heldout else None
+        logits_heldout = self.heldout_logits(n, strength) if self.adaptive.needs_heldout else None
 
         real = self.mirrored(to_float(images), draws)
         generator_optimizer, discriminator_optimizer = self.optimizers()
@@ -152,18 +157,18 @@ class Adversarial(Generative):
             levels = supervision.generate(self.generator, draws.normal(self.generator.latent_dim), labels)
             noise = supervision.draw(draws, real.shape[1:])
             fake, judged = supervision.fake(levels, noise).float(), supervision.real(real, noise)
-        augmentation_draws = supervision.spread(self.augmentation_draws(draws, 2 + self.consistency.views), 1)
+        augmentation_numbers = supervision.spread(self.augmentation_numbers(draws, 2 + self.consistency.views), 1)
         penalty = self.penalty.at(self.step)
         value, self.log_values, logits = self.discriminator_objective(
             self.discriminator, loss, penalty, self.consistency, self.augment, judged, fake, supervision.labels(labels),
-            augmentation_draws, supervision.spread(penalty.draw(draws, judged.shape[1:])), strength, gamma,
+            augmentation_numbers, supervision.spread(penalty.draw(draws, judged.shape[1:])), strength, gamma,
         )  # fmt: skip
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         raw = discriminator_optimizer.optimizer
         rates = self.starts["discriminator"].rates(now["discriminator_lr"])
-        self.descend("discriminator", raw, value, rates, now.get("beta2"))
+        self.step_optimizer("discriminator", raw, value, rates, now.get("beta2"))
         logits = map(supervision.finished, logits)
-        self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.add_up)
+        self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.all_reduce)
 
         if (self.step + 1) % self.n_critic == 0:
             each = self.fakes_per_image
@@ -173,11 +178,11 @@ class Adversarial(Generative):
             with self.leak(self.discriminator):
                 value = self.generator_objective(
                     self.generator, self.discriminator, loss, supervision, self.augment,
-                    real, latent, labels, self.augmentation_draws(draws, 2, each), noise, strength,
+                    real, latent, labels, self.augmentation_numbers(draws, 2, each), noise, strength,
                 )  # fmt: skip
                 self.log_values["loss_g"] = value.detach()
                 rates = self.starts["generator"].rates(now["generator_lr"])
-                stepped = self.descend("generator", generator_optimizer, value, rates, now.get("beta2"))
+                stepped = self.step_optimizer("generator", generator_optimizer, value, rates, now.get("beta2"))
             if stepped:
                 shown = self.images_before + self.images_in_step
                 update_ema(self.generator_ema, self.generator, decay(shown, 1000 * now["ema_halflife"]))
@@ -189,25 +194,25 @@ class Adversarial(Generative):
         self.end_step()
 
     @torch.no_grad()
-    def judge_heldout(self, n: int, strength: Tensor) -> Tensor:
+    def heldout_logits(self, n: int, strength: Tensor) -> Tensor:
         """The logits of n held-out images, prepared as training images are; other random numbers than the step's."""
-        draws = Draws(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
-        places = (draws.uniform().double() * len(self.heldout)).long().tolist()
-        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(places))
+        draws = StepRNG(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
+        positions = (draws.uniform().double() * len(self.heldout)).long().tolist()
+        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(positions))
         real = self.mirrored(to_float(images), draws)
         supervision = self.supervision
-        numbers = supervision.spread(self.augmentation_draws(draws, 2), 1)
+        numbers = supervision.spread(self.augmentation_numbers(draws, 2), 1)
         labels = supervision.labels(labels) if self.num_classes else None
         critic = Critic(self.discriminator, self.augment, strength, labels, numbers)
         return supervision.finished(critic.real(supervision.real(real, supervision.draw(draws, real.shape[1:]))))
 
-    def add_up(self, sums: Tensor) -> Tensor:
+    def all_reduce(self, sums: Tensor) -> Tensor:
         """The sums over all processes."""
         return self.trainer.strategy.reduce(sums, reduce_op="sum")
 
-    def augmentation_draws(self, draws: Draws, views: int, each: int = 1) -> Tensor:
-        """(views, n * each, num_draws) uniform numbers, for the reals and then for the fakes of `each` per real."""
-        numbers = (draws.uniform(each, self.augmentation.num_draws).flatten(0, 1) for _ in range(views))
+    def augmentation_numbers(self, draws: StepRNG, views: int, each: int = 1) -> Tensor:
+        """(views, n * each, num_random) uniform numbers, for the reals and then for the fakes of `each` per real."""
+        numbers = (draws.uniform(each, self.augmentation.num_random).flatten(0, 1) for _ in range(views))
         return torch.stack(list(numbers))
 
     @torch.no_grad()
@@ -247,10 +252,10 @@ class Adversarial(Generative):
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         super().on_load_checkpoint(checkpoint)
         self.adaptive.load_state_dict(checkpoint["adaptive"])
-        self.leaked = dict(checkpoint.get("leaked", {}))                # earlier versions wrote none, and whole batches
+        self.leaked = dict(checkpoint.get("leaked", {}))  # earlier versions wrote none, and whole batches
         self.images_before = checkpoint.get("images_before", self.step % self.n_critic * self.batch_size)
 
     def on_train_start(self) -> None:
-        for name, value in self.leaked.items():         # here, because Lightning clears gradients before it trains
+        for name, value in self.leaked.items():  # here, because Lightning clears gradients before it trains
             self.discriminator.get_parameter(name).grad = value.to(self.device, copy=True)
         self.leaked = {}

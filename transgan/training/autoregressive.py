@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transgan.schedules import Schedule
 from transgan.training.generative import to_float, to_uint8
 from transgan.training.likelihood import LikelihoodModule
-from transgan.training.randomness import Draws, seeded_uniform
+from transgan.training.randomness import StepRNG, seeded_uniform
 
 
 class Autoregressive(LikelihoodModule):
@@ -46,12 +46,12 @@ class Autoregressive(LikelihoodModule):
         self.objective = torch.compile(objective, backend=compile) if compile else objective
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch                                                     # uint8 (n, C, H, W), (n,)
+        images, labels = batch  # uint8 (n, C, H, W), (n,)
         draws = self.draws(len(images))
         value = self.loss(self.mirrored(to_float(images), draws), self.known(labels), draws)
         self.learn(value, {"bits_per_dim": value.detach()}, self.now())
 
-    def loss(self, images: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
+    def loss(self, images: Tensor, labels: Tensor | None, draws: StepRNG) -> Tensor:
         """The mean bits per dimension, to be made small."""
         return self.objective(self.network, images, labels)
 
@@ -68,8 +68,9 @@ class Autoregressive(LikelihoodModule):
         `truncation` is the temperature: below 1, images are more typical and less varied, as with a GAN.
         """
         if not truncation > 0:
-            raise ValueError(f"psi {truncation:g}: it is the temperature here and must be more than 0; 1 is what was "
-                             "learned")
+            raise ValueError(
+                f"psi {truncation:g}: it is the temperature here and must be more than 0; 1 is what was learned"
+            )
         network, uniform, labels = self.prepared(seeds, labels)
         return to_uint8(network.sample(uniform, labels, truncation, self.top_k))
 
@@ -87,7 +88,7 @@ class Autoregressive(LikelihoodModule):
         network = self.precise()
         labels = self.labels_of(seeds) if labels is None else labels
         tokens = network.grid_size[0] * network.grid_size[1]
-        uniform = seeded_uniform(seeds, tokens, network.tokens.num_draws)
+        uniform = seeded_uniform(seeds, tokens, network.tokens.num_random)
         return network, uniform.to(self.device), self.known(labels)
 
 

@@ -6,15 +6,17 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from transgan.training.randomness import Draws, mix
+from transgan.training.randomness import StepRNG, mix
 
 
 def checked(images: Tensor) -> Tensor:
     """Images as they are. Raises ValueError unless they are uint8: floats have no agreed range, and a guess would be
     some other images."""
     if images.dtype != torch.uint8:
-        raise ValueError(f"images are uint8, N x C x H x W with values 0 to 255, and these are {images.dtype}: round "
-                         "them to that, such as (255 * images).round().to(torch.uint8) where they are 0 to 1")
+        raise ValueError(
+            f"images are uint8, N x C x H x W with values 0 to 255, and these are {images.dtype}: round "
+            "them to that, such as (255 * images).round().to(torch.uint8) where they are 0 to 1"
+        )
     return images
 
 
@@ -34,8 +36,9 @@ def to_uint8(images: Tensor) -> Tensor:
         raise ValueError(f"a network's images are floats in [-1, 1], and these are {images.dtype}")
     if images.isnan().any():
         broken = int(images.isnan().reshape(len(images), -1).any(1).sum())
-        raise ValueError(f"{broken} of {len(images)} generated images hold NaN: the weights are broken; use an earlier "
-                         "checkpoint")
+        raise ValueError(
+            f"{broken} of {len(images)} generated images hold NaN: the weights are broken; use an earlier checkpoint"
+        )
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
@@ -60,7 +63,7 @@ class Generative(LightningModule):
     """
 
     networks: tuple[str, ...] = ()
-    remedy = ""                             # settings to try where gradients are not finite
+    remedy = ""  # settings to try where gradients are not finite
 
     def __init__(
         self,
@@ -77,8 +80,8 @@ class Generative(LightningModule):
         self.mirror, self.clip, self.max_nonfinite = mirror, clip, max_nonfinite
         self.images_seen = 0
         self.images_in_step = batch_size
-        self.lacking = 0                    # images that the batches so far had fewer than batch_size
-        self.nonfinite = dict.fromkeys(self.networks, 0)               # steps skipped since the run began
+        self.lacking = 0  # images that the batches so far had fewer than batch_size
+        self.nonfinite = dict.fromkeys(self.networks, 0)  # steps skipped since the run began
         self.in_a_row = dict.fromkeys(self.networks, 0)
         self.log_values: dict[str, Tensor | float] = {}
 
@@ -88,7 +91,7 @@ class Generative(LightningModule):
         return max(self.in_a_row.values())
 
     @property
-    def average(self) -> nn.Module:
+    def ema(self) -> nn.Module:
         """The averaged weights of the network that makes images."""
         return getattr(self, f"{self.networks[0]}_ema")
 
@@ -111,19 +114,19 @@ class Generative(LightningModule):
         """The class each seed shows when nobody asks for one: a function of the seed, uniform over the classes."""
         return torch.tensor([mix(seed, 1) % self.num_classes for seed in seeds]) if self.num_classes else None
 
-    def draws(self, batch: int) -> Draws:
+    def draws(self, batch: int) -> StepRNG:
         """The random numbers of this step, of `batch` images in each process, which begins here.
 
         torch's own generator is set too, for layers that draw by themselves.
         """
         self.images_in_step = batch * self.trainer.world_size
         torch.manual_seed(mix(self.seed, self.step, self.global_rank))
-        return Draws(self.seed, self.step, batch, self.global_rank, self.trainer.world_size, self.device)
+        return StepRNG(self.seed, self.step, batch, self.global_rank, self.trainer.world_size, self.device)
 
-    def mirrored(self, images: Tensor, draws: Draws) -> Tensor:
+    def mirrored(self, images: Tensor, draws: StepRNG) -> Tensor:
         return torch.where(draws.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
 
-    def descend(
+    def step_optimizer(
         self, name: str, optimizer, value: Tensor, rates: Sequence[float], beta2: float | None = None
     ) -> bool:
         """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
@@ -141,7 +144,7 @@ class Generative(LightningModule):
         if finite := bool(norm.isfinite()):
             self.in_a_row[name] = 0
             optimizer.step()
-        optimizer.zero_grad()               # not before the next backward pass: see leak.py
+        optimizer.zero_grad()  # not before the next backward pass: see leak.py
         if not finite:
             self.nonfinite[name] += 1
             self.in_a_row[name] += 1
@@ -167,4 +170,4 @@ class Generative(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)
         self.nonfinite = dict(checkpoint["nonfinite"])
-        self.in_a_row = dict(checkpoint.get("in_a_row", self.in_a_row))         # earlier versions saved none
+        self.in_a_row = dict(checkpoint.get("in_a_row", self.in_a_row))  # earlier versions saved none

@@ -56,8 +56,8 @@ class LikelihoodModule(Generative):
         if dataset.in_memory:
             images = dataset.images
         else:
-            places = torch.linspace(0, len(dataset) - 1, min(1024, len(dataset))).long().tolist()
-            images = dataset.__getitems__(places)[0]
+            positions = torch.linspace(0, len(dataset) - 1, min(1024, len(dataset))).long().tolist()
+            images = dataset.__getitems__(positions)[0]
         self.network.prepare(checked(images))
         for ours, theirs in zip(self.network_ema.buffers(), self.network.buffers(), strict=True):
             ours.copy_(theirs)
@@ -81,7 +81,7 @@ class LikelihoodModule(Generative):
     def learn(self, value: Tensor, log: dict[str, Tensor], now: dict[str, float]) -> None:
         """The rest of a training step: one step of the optimizer on `value`, and of the average."""
         self.log_values = log
-        if self.descend("network", self.optimizers(), value, [now["lr"]] * 2):
+        if self.step_optimizer("network", self.optimizers(), value, [now["lr"]] * 2):
             update_ema(self.network_ema, self.network, decay(self.images_in_step, 1000 * now["ema_halflife"]))
         self.log_values |= now
         self.end_step()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transgan.schedules import Schedule
 from transgan.training.autoregressive import Autoregressive
 from transgan.training.generative import to_float
-from transgan.training.randomness import Draws
+from transgan.training.randomness import StepRNG
 
 
 class Masked(Autoregressive):
@@ -45,16 +45,16 @@ class Masked(Autoregressive):
             raise ValueError(f"algorithm.mask_ratio={mask_ratio:g}: it takes a share above 0, at most 1, or null")
         self.mask_ratio = mask_ratio
 
-    def loss(self, images: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
+    def loss(self, images: Tensor, labels: Tensor | None, draws: StepRNG) -> Tensor:
         return self.objective(self.network, images, labels, self.hidden(draws))
 
-    def hidden(self, draws: Draws) -> Tensor:
+    def hidden(self, draws: StepRNG) -> Tensor:
         """Which tokens (n, T) of each image are hidden, one at least."""
         count = self.network.grid_size[0] * self.network.grid_size[1]
-        places = draws.uniform(count).argsort(1).argsort(1)                        # of each token in a random order
+        positions = draws.uniform(count).argsort(1).argsort(1)  # of each token in a random order
         if self.mask_ratio is not None:
-            return places < max(1, round(self.mask_ratio * count))
-        return places <= (draws.uniform(1) * count).floor()
+            return positions < max(1, round(self.mask_ratio * count))
+        return positions <= (draws.uniform(1) * count).floor()
 
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

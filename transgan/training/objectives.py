@@ -29,7 +29,7 @@ def discriminator_objective(
 ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor]]:
     """mean(loss) + gamma / 2 * mean(penalty) + the weighted consistencies over N pairs, what to log, and the logits.
 
-    `draws` (2 + consistency.views, N, augment.num_draws) are augmentation's, `numbers` (N, ...) the penalty's.
+    `draws` (2 + consistency.views, N, augment.num_random) are augmentation's, `numbers` (N, ...) the penalty's.
     """
     critic = Critic(discriminator, augment, strength, labels, draws[:2])
     logits_real, logits_fake, penalties = penalty(critic, real, fake, numbers)
@@ -61,7 +61,7 @@ def generator_objective(
 ) -> Tensor:
     """The generator's mean loss over M fakes, each against a real one if the loss is relativistic.
 
-    `draws` (2, M, augment.num_draws), `noise` (M, ...) is supervision's.
+    `draws` (2, M, augment.num_random), `noise` (M, ...) is supervision's.
     """
     levels = supervision.generate(generator, latent, labels)
     critic = Critic(discriminator, augment, strength, supervision.labels(labels), supervision.spread(draws, 1))

@@ -19,7 +19,7 @@ def mix(*numbers: int) -> int:
     return state >> 1
 
 
-class Draws:
+class StepRNG:
     """The random numbers of one training step, for the `batch` samples of process `rank` out of `world_size`.
 
     Every process draws the numbers of the whole batch and keeps its own part. They are drawn on `device`; another
@@ -42,9 +42,9 @@ class Draws:
 
 def seeded_uniform(seeds: list[int], *shape: int) -> Tensor:
     """(N, *shape) in [0, 1) in float64, each row a function of its own seed alone, drawn on the CPU."""
-    return torch.stack([
-        torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) for seed in seeds
-    ])
+    return torch.stack(
+        [torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) for seed in seeds]
+    )
 
 
 def seeded_normal(seeds: list[int], *shape: int) -> Tensor:

@@ -24,8 +24,8 @@ class Variational(LikelihoodModule):
         beta: weight of the divergence, a number or a schedule: one that rises from 0 is the usual annealing, and at 1
             it is the evidence bound (Higgins et al., 2017; Bowman et al., 2016).
         free_bits: of divergence that each latent has for nothing, on average over a batch (Kingma et al., 2016).
-        bound_draws: of latents, for the likelihood of images not trained on; 1 is the evidence bound, more is tighter.
-        draw_pixels: draw each pixel of a generated image from its distribution, or take its mean.
+        bound_samples: of latents, for the likelihood of held-out images; 1 is the evidence bound, more is tighter.
+        sample_pixels: draw each pixel of a generated image from its distribution, or take its mean.
         compile: None for eager, or a torch.compile backend such as "inductor".
         optimizer, lr, ema_halflife and the rest: as in likelihood.py and generative.py.
     """
@@ -39,8 +39,8 @@ class Variational(LikelihoodModule):
         free_bits: float,
         ema_halflife: float | Schedule,
         clip: float | None,
-        bound_draws: int,
-        draw_pixels: bool,
+        bound_samples: int,
+        sample_pixels: bool,
         mirror: bool,
         max_nonfinite: int,
         compile: str | None,
@@ -50,17 +50,17 @@ class Variational(LikelihoodModule):
     ):
         if free_bits < 0:
             raise ValueError(f"algorithm.free_bits={free_bits:g}: it takes 0 or more")
-        if bound_draws < 1:
-            raise ValueError(f"algorithm.bound_draws={bound_draws}: it takes a whole number, 1 or more")
+        if bound_samples < 1:
+            raise ValueError(f"algorithm.bound_samples={bound_samples}: it takes a whole number, 1 or more")
         super().__init__(
             network, optimizer, lr, ema_halflife, clip, mirror, max_nonfinite, batch_size, seed, num_classes, beta=beta
         )
-        self.free_bits, self.bound_draws, self.draw_pixels = free_bits, bound_draws, draw_pixels
-        self.likelihood = f"bound, {bound_draws} draw{'s' * (bound_draws > 1)}"
+        self.free_bits, self.bound_samples, self.sample_pixels = free_bits, bound_samples, sample_pixels
+        self.likelihood = f"bound, {bound_samples} draw{'s' * (bound_samples > 1)}"
         self.objective = torch.compile(objective, backend=compile) if compile else objective
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch                                                     # uint8 (n, C, H, W), (n,)
+        images, labels = batch  # uint8 (n, C, H, W), (n,)
         draws, now = self.draws(len(images)), self.now()
         images = self.mirrored(to_float(images), draws)
         noise, beta = draws.normal(self.network.num_latents), torch.tensor(now["beta"], device=self.device)
@@ -72,7 +72,7 @@ class Variational(LikelihoodModule):
         """The bound for each uint8 image (N,), by the averaged network; its latents are a function of the image."""
         network = self.network_ema
         seeds = [crc32(image.numpy().tobytes()) for image in checked(images).cpu()]
-        noise = seeded_normal(seeds, self.bound_draws, network.num_latents).to(self.device)
+        noise = seeded_normal(seeds, self.bound_samples, network.num_latents).to(self.device)
         return network.bits_per_dim(network.bound(to_float(images.to(self.device)), self.known(labels), noise))
 
     @torch.no_grad()
@@ -85,7 +85,7 @@ class Variational(LikelihoodModule):
         labels = self.known(self.labels_of(seeds) if labels is None else labels)
         latent = truncation * seeded_normal(seeds, network.num_latents).double()
         said = network.decoder(latent.to(self.device), labels)
-        if not self.draw_pixels:
+        if not self.sample_pixels:
             return to_uint8(network.observation.middle(said))
         own = network.observation
         uniform = seeded_uniform([mix(seed, 2) for seed in seeds], 2, own.in_chans, own.img_size, own.img_size)
@@ -104,7 +104,7 @@ def objective(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """-> (the value to lower, {the bound, reconstruction, divergence: in bits per dimension; latents in use})."""
     nats, divergence = network(images, labels, noise)
-    nats, divergence = nats.mean(), divergence.mean(0)                             # (), (Z,)
+    nats, divergence = nats.mean(), divergence.mean(0)  # (), (Z,)
     paid = divergence.clamp(min=free_bits * math.log(2)).sum()
     log = {"bits_per_dim": nats + divergence.sum(), "reconstruction": nats, "divergence": divergence.sum()}
     log = {name: network.bits_per_dim(each) for name, each in log.items()}

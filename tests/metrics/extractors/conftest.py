@@ -14,6 +14,7 @@ def sockets(monkeypatch, tmp_path):
     def refuse(*arguments, **_):
         tried.append(arguments)
         raise OSError("no network")
+
     monkeypatch.setattr(socket.socket, "__init__", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -23,10 +24,12 @@ def sockets(monkeypatch, tmp_path):
 @pytest.fixture
 def smooth():
     """`smooth(n, ...)`: the same n random uint8 images every time, with structure of a quarter of their size."""
+
     def make(n, channels=3, size=32, seed=0):
         generator = torch.Generator().manual_seed(seed)
         grains = torch.rand((n, channels, 4, 4), generator=generator) * 255
         return torch.nn.functional.interpolate(grains, size=size, mode="bilinear").byte()
+
     return make
 
 
@@ -51,6 +54,7 @@ def save_backbone(tmp_path_factory):
         save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
         network.reset_classifier(0)
         return network, path
+
     return save
 
 

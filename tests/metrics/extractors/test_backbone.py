@@ -28,18 +28,22 @@ def test_features_are_timms(save_backbone, dataset, smooth, name, sockets):
     assert sockets == []
 
 
-@pytest.mark.parametrize("suffix, arguments", [(".pth", {}), (".pt", {"num_classes": 3}), (".safetensors", {"num_classes": 0})])
+@pytest.mark.parametrize(
+    "suffix, arguments", [(".pth", {}), (".pt", {"num_classes": 3}), (".safetensors", {"num_classes": 0})]
+)
 def test_any_format_and_any_head(save_backbone, resnet10t, dataset, smooth, suffix, arguments):
     network, path = save_backbone("resnet10t", suffix=suffix, **arguments)
-    assert torch.equal(prepared(dataset, "resnet10t", weights=path)(smooth(2))[0],
-                       network(prepared(dataset, "resnet10t", weights=resnet10t[1]).resize(smooth(2))))
+    assert torch.equal(
+        prepared(dataset, "resnet10t", weights=path)(smooth(2))[0],
+        network(prepared(dataset, "resnet10t", weights=resnet10t[1]).resize(smooth(2))),
+    )
 
 
 def test_weights_lie_in_a_folder_or_in_the_cache(resnet10t, dataset, smooth, tmp_path, monkeypatch, sockets):
     expected = prepared(dataset, "resnet10t", weights=resnet10t[1])
     monkeypatch.setenv("TRANSGAN_WEIGHTS", str(resnet10t[1].parent))
     folder = prepared(dataset, "resnet10t")
-    monkeypatch.setenv("TRANSGAN_WEIGHTS", str(tmp_path))    # there, but without this file
+    monkeypatch.setenv("TRANSGAN_WEIGHTS", str(tmp_path))  # there, but without this file
     snapshot = tmp_path / "hub" / "models--timm--resnet10t.c3_in1k" / "snapshots" / "0123"
     snapshot.mkdir(parents=True)
     (snapshot.parents[1] / "refs").mkdir()
@@ -66,8 +70,9 @@ def test_T14_missing_weights_are_said_and_no_socket_is_opened(dataset, tmp_path,
         prepared(dataset, "resnet10t", download=True)
     assert sockets == []
     import timm
+
     monkeypatch.setattr("time.sleep", lambda *_: None)
-    with pytest.raises(Exception, match="no network|locate the file|connection"):   # timm goes out at once
+    with pytest.raises(Exception, match="no network|locate the file|connection"):  # timm goes out at once
         timm.create_model("resnet10t", pretrained=True)
     assert sockets != []
 
@@ -76,11 +81,13 @@ def test_download_only_when_asked(resnet10t, dataset, monkeypatch):
     def answer(repository, name):
         assert (repository, name) == ("timm/resnet10t.c3_in1k", "model.safetensors")
         return str(resnet10t[1])
+
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", answer)
     assert prepared(dataset, "resnet10t", download=True).num_features == 512
 
     def fail(*_):
         raise huggingface_hub.errors.LocalEntryNotFoundError("no\nnetwork")
+
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
     with pytest.raises(ValueError, match="could not be downloaded: no network; looked for"):
         prepared(dataset, "resnet10t", download=True)
@@ -88,7 +95,9 @@ def test_download_only_when_asked(resnet10t, dataset, monkeypatch):
         prepared(dataset, "legacy_seresnet18", download=True)
 
 
-@pytest.mark.parametrize("name, near", [("resnet5O", "resnet50"), ("resnet10t.c3_in2k", r"resnet10t\.c3_in1k"), ("zzzzzz", "list_models")])
+@pytest.mark.parametrize(
+    "name, near", [("resnet5O", "resnet50"), ("resnet10t.c3_in2k", r"resnet10t\.c3_in1k"), ("zzzzzz", "list_models")]
+)
 def test_unknown_model_gets_near_names(dataset, name, near):
     with pytest.raises(ValueError, match=f"extractor.model_name={name}: timm .* knows no such model; .*{near}"):
         prepared(dataset, name)
@@ -98,6 +107,7 @@ def test_unknown_model_gets_near_names(dataset, name, near):
 def test_what_is_missing_in_the_file_is_never_random(save_backbone, dataset, name):
     """timm fills a part of DLA that is not in the file with random numbers, and says so only in its log."""
     import timm
+
     lost = {"resnet10t": "layer2.0.conv1.weight", "dla46_c": "level2.project.0.weight"}[name]
     path = save_backbone(name, change=lambda state: state.pop(lost))[1]
     if name == "dla46_c":
@@ -112,6 +122,7 @@ def test_other_networks_broken_files_and_code_are_refused(save_backbone, dataset
     class Malicious:
         def __reduce__(self):
             return open, (str(tmp_path / "was here"), "w")
+
     torch.save(Malicious(), tmp_path / "code.pth")
     (tmp_path / "half.safetensors").write_bytes(b"half a file")
     for path in (save_backbone("resnet14t")[1], tmp_path / "code.pth", tmp_path / "half.safetensors"):

@@ -58,7 +58,7 @@ def test_same_weights_with_any_number_of_threads(few, monkeypatch, tmp_path):
 
 
 def test_random_numbers_outside_are_untouched(few):
-    torch.manual_seed(4711)                                  # not a state that a training leaves behind
+    torch.manual_seed(4711)  # not a state that a training leaves behind
     before = torch.get_rng_state()
     trained(few, steps=3)
     assert torch.equal(before, torch.get_rng_state())
@@ -76,17 +76,17 @@ def test_trains_the_same_inside_inference_mode_and_autocast(few, monkeypatch, tm
 
 def test_cache_is_used_and_a_broken_one_is_not(few, own_cache, monkeypatch, caplog):
     first = trained(few, steps=20)
-    path, = own_cache.iterdir()                              # one file, and no temporary one
+    (path,) = own_cache.iterdir()  # one file, and no temporary one
     with monkeypatch.context() as patch:
         patch.setattr(Classifier, "_train", lambda *_: pytest.fail("trained although cached"))
         second = trained(few, steps=20)
     assert (second.hash, second.accuracy) == (first.hash, first.accuracy)
     whole = path.read_bytes()
-    path.write_bytes(whole[:len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     assert trained(few, steps=20).hash == first.hash
     assert "trained again" in caplog.text
     kept = torch.load(path, weights_only=True)
-    kept["weights"]["head.bias"] += 1                        # a whole file with other weights
+    kept["weights"]["head.bias"] += 1  # a whole file with other weights
     torch.save(kept, path)
     assert trained(few, steps=20).hash == first.hash
 

@@ -19,7 +19,7 @@ def facebooks(state):
     """Random weights made into a file like Facebook's: blocks that matter, smooth positions, a mask token."""
     for key in state:
         if key.endswith("gamma"):
-            state[key].fill_(1.0)             # 1e-5 at first, and the class token would not see the image
+            state[key].fill_(1.0)  # 1e-5 at first, and the class token would not see the image
     grid = torch.randn(1, 384, 6, 6)
     grid = torch.nn.functional.interpolate(grid, size=37, mode="bilinear").flatten(2).transpose(1, 2)
     state["pos_embed"] = torch.cat([torch.randn(1, 1, 384), grid], 1)
@@ -29,9 +29,11 @@ def facebooks(state):
 @pytest.fixture(scope="module")
 def weights(save_backbone):
     """(path of Facebook's file, path of timm's) with the same random numbers"""
+
     def timms(state):
         facebooks(state)
         del state["mask_token"]
+
     return save_backbone(NAME, facebooks, suffix=".pth")[1], save_backbone(NAME, timms)[1]
 
 
@@ -63,15 +65,17 @@ def naive_positions(embedding):
 
 def test_position_embedding_is_the_authors(weights):
     from timm.layers import resample_abs_pos_embed
+
     embedding = torch.load(weights[0], weights_only=True)["pos_embed"]
     expected = naive_positions(embedding)
     assert torch.allclose(resampled(embedding, 16), expected, atol=1e-4)
     timms = resample_abs_pos_embed(embedding, [16, 16], [37, 37], num_prefix_tokens=1)
-    assert (timms - expected).norm() > 0.01 * expected.norm()     # timm's is another network
+    assert (timms - expected).norm() > 0.01 * expected.norm()  # timm's is another network
 
 
 def test_features_are_the_normed_class_token(weights, dataset, smooth):
     import timm
+
     extractor = prepared(dataset, weights=weights[0])
     state = torch.load(weights[0], weights_only=True)
     network = timm.create_model(NAME, img_size=224, num_classes=0).eval()
@@ -123,10 +127,11 @@ def test_download_only_when_asked(weights, dataset, monkeypatch):
     def answer(address, timeout):
         asked.append(address)
         return io.BytesIO(weights[0].read_bytes())
+
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     extractor = prepared(dataset, download=True)
     assert asked == ["https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth"]
-    assert prepared(dataset).hash == extractor.hash and len(asked) == 1      # kept in torch hub's cache
+    assert prepared(dataset).hash == extractor.hash and len(asked) == 1  # kept in torch hub's cache
 
 
 def test_sizes():

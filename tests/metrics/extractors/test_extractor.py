@@ -42,7 +42,9 @@ def extractor(request, dataset, resnet10t, random_inception, tmp_path):
 def test_contract(extractor, dataset, smooth):
     features, logits = extractor(smooth(3))
     assert isinstance(extractor, Extractor) and not isinstance(extractor, nn.Module)
-    assert features.shape == (3, extractor.num_features) and features.dtype == torch.float32 and features.isfinite().all()
+    assert (
+        features.shape == (3, extractor.num_features) and features.dtype == torch.float32 and features.isfinite().all()
+    )
     assert logits is None or (logits.shape[0] == 3 and logits.dtype == torch.float32)
     assert re.fullmatch("[0-9a-f]{64}", extractor.hash) and extractor.name.isidentifier() and extractor.preprocessing
     assert extractor.class_names is None or len(extractor.class_names) == logits.shape[1]
@@ -83,13 +85,14 @@ def test_T11_only_uint8_images_give_numbers(extractor, smooth):
 
 def test_T11_torchmetrics_makes_a_number_of_two_ranges(smooth):
     from torchmetrics.image.fid import FrechetInceptionDistance
+
     pixels = nn.Flatten()
     pixels.num_features = 3 * 8 * 8
     naive = FrechetInceptionDistance(pixels, normalize=True)
     unit = smooth(3, size=8) / 255
     naive.update(unit, real=True)
     naive.update(unit * 2 - 1, real=False)
-    assert naive.compute() > 1                               # the same pictures, and yet a distance
+    assert naive.compute() > 1  # the same pictures, and yet a distance
 
 
 def test_data_of_other_channels_are_refused(images_dataset, noise):
@@ -100,8 +103,11 @@ def test_data_of_other_channels_are_refused(images_dataset, noise):
 def test_T12_grey_is_repeated_for_networks_that_want_colour_only(images_dataset, resnet10t, smooth):
     grey = images_dataset(smooth(4, channels=1), torch.arange(4) % 2)
     backbone, module, pixels, classifier = made = (
-        Backbone("resnet10t", weights=resnet10t[1]), FromModule(Net(channels=1), "grey_net"), Pixels(),
-        Classifier(steps=1))
+        Backbone("resnet10t", weights=resnet10t[1]),
+        FromModule(Net(channels=1), "grey_net"),
+        Pixels(),
+        Classifier(steps=1),
+    )
     for extractor in made:
         extractor.prepare(grey)
         assert extractor(grey.images)[0].shape == (4, extractor.num_features)
@@ -109,7 +115,7 @@ def test_T12_grey_is_repeated_for_networks_that_want_colour_only(images_dataset,
     assert torch.equal(backbone(grey.images)[0], backbone(grey.images.repeat(1, 3, 1, 1))[0])
     assert pixels.num_features == 32 * 32
     assert module.network.conv.in_channels == classifier.network.body[0].in_channels == 1
-    with pytest.raises(RuntimeError, match="channels"):      # timm's network alone does not take grey
+    with pytest.raises(RuntimeError, match="channels"):  # timm's network alone does not take grey
         backbone.network(grey.images / 255)
 
 
@@ -135,12 +141,17 @@ def test_T16_an_extractor_stays_frozen_and_outside_its_owner(dataset, tmp_path):
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert not any(module.training for module in owner.extractor.network.modules())
     assert not mine.requires_grad and not any(p.requires_grad for p in owner.extractor.network.parameters())
-    assert owner.naive.training and naive.requires_grad      # the naive one follows, and its BatchNorm drifts
+    assert owner.naive.training and naive.requires_grad  # the naive one follows, and its BatchNorm drifts
     assert (owner.naive.norm.running_mean - before["norm.running_mean"]).abs().sum() > 0.01
 
     trainer = pytorch_lightning.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False,
-        enable_progress_bar=False, default_root_dir=tmp_path)
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        default_root_dir=tmp_path,
+    )
     trainer.strategy.connect(owner)
     trainer.save_checkpoint(tmp_path / "owner.ckpt")
     saved = torch.load(tmp_path / "owner.ckpt", weights_only=True)["state_dict"]
@@ -150,8 +161,13 @@ def test_T16_an_extractor_stays_frozen_and_outside_its_owner(dataset, tmp_path):
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     for path in Path(extractors.__file__).parent.glob("*.py"):
-        for node in ast.parse(path.read_text()).body:        # not inside functions
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
-                [node.module] if isinstance(node, ast.ImportFrom) else []
+        for node in ast.parse(path.read_text()).body:  # not inside functions
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             heavy = {"timm", "torchvision", "torch_fidelity", "huggingface_hub", "torchmetrics", "safetensors"}
             assert not {name.split(".")[0] for name in names} & heavy, path.name

@@ -23,6 +23,7 @@ def asked(monkeypatch):
     def refuse(address, **_):
         asked.append(address)
         raise urllib.error.URLError("no network")
+
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     return asked
 
@@ -44,11 +45,13 @@ def unchecked(random_inception, dataset):
 def reference(path=None):
     """torch-fidelity's own network, which this one must equal."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
     return FeatureExtractorInceptionV3("inception-v3-compat", HEADS, feature_extractor_weights_path=path)
 
 
 def torchmetrics_network(path, antialias):
     from torchmetrics.image.fid import NoTrainInceptionV3
+
     network = NoTrainInceptionV3("inception-v3-compat", HEADS, str(path), antialias=antialias)
     return lambda images: network._torch_fidelity_forward(images)
 
@@ -66,7 +69,7 @@ def test_T13_features_are_torch_fidelitys_to_the_last_bit(unchecked, random_ince
     images = smooth(2, size=size)
     for mine, theirs in zip(unchecked(images), reference(random_inception)(images), strict=True):
         assert torch.equal(mine, theirs) and mine.dtype == torch.float32 and mine.std() > 0.01
-    if size != 299:          # what torchmetrics does unless told otherwise: another network for all but 299 px
+    if size != 299:  # what torchmetrics does unless told otherwise: another network for all but 299 px
         theirs = torchmetrics_network(random_inception, antialias=True)(images)[0]
         mine = unchecked(images)[0]
         assert (theirs - mine).norm() > 1e-3 * mine.norm()
@@ -75,13 +78,22 @@ def test_T13_features_are_torch_fidelitys_to_the_last_bit(unchecked, random_ince
 
 def test_T13_distance_is_torch_fidelitys(unchecked, random_inception, smooth):
     import torch_fidelity
+
     one, two = smooth(10), smooth(12, seed=1).flip(1) // 2
     theirs = torch_fidelity.calculate_metrics(
-        input1=_Tensors(one), input2=_Tensors(two), fid=True, cuda=False, batch_size=8, verbose=False, cache=False,
-        save_cpu_ram=True, feature_extractor_weights_path=str(random_inception))["frechet_inception_distance"]
+        input1=_Tensors(one),
+        input2=_Tensors(two),
+        fid=True,
+        cuda=False,
+        batch_size=8,
+        verbose=False,
+        cache=False,
+        save_cpu_ram=True,
+        feature_extractor_weights_path=str(random_inception),
+    )["frechet_inception_distance"]
     a, b = (unchecked(images)[0].double() for images in (one, two))
     x, y = ((rows - rows.mean(0)) / (len(rows) - 1) ** 0.5 for rows in (a, b))
-    overlap = torch.linalg.svdvals(x @ y.T).sum()            # trace of the root of the covariances' product
+    overlap = torch.linalg.svdvals(x @ y.T).sum()  # trace of the root of the covariances' product
     mine = (a.mean(0) - b.mean(0)).square().sum() + x.square().sum() + y.square().sum() - 2 * overlap
     assert mine.item() == pytest.approx(theirs, rel=1e-6)
 
@@ -91,14 +103,14 @@ def test_T14_missing_without_download_opens_no_socket(dataset, asked, sockets):
         Inception().prepare(dataset)
     says_the_way_out(error)
     assert asked == [] and sockets == []
-    with pytest.raises(OSError, match="no network"):         # torch-fidelity goes out without being asked
+    with pytest.raises(OSError, match="no network"):  # torch-fidelity goes out without being asked
         reference()
     assert asked or sockets
 
 
 def test_T14_a_corrupt_file_in_the_cache_is_not_accepted(dataset, random_inception, cached, asked, sockets):
     shutil.copy(random_inception, cached)
-    assert reference().fc.weight.std() > 0                   # torch-fidelity takes any file of that name, here random
+    assert reference().fc.weight.std() > 0  # torch-fidelity takes any file of that name, here random
     for extractor in (Inception(), Inception(download=True)):
         with pytest.raises(ValueError, match="not the standard Inception.*SHA-256"):
             extractor.prepare(dataset)
@@ -116,7 +128,7 @@ def test_T14_truncated_file_names_file_and_both_hashes(dataset, tmp_path, monkey
     digest = inception.hashlib.sha256(b"PK half a file").hexdigest()
     assert str(path) in str(error.value) and digest in str(error.value) and inception.SHA256 in str(error.value)
     assert asked == []
-    with pytest.raises(Exception) as naive:                  # torch-fidelity's error does not say which file it is about
+    with pytest.raises(Exception) as naive:  # torch-fidelity's error does not say which file it is about
         reference(str(path))
     assert str(path) not in str(naive.value) and digest not in str(naive.value)
 
@@ -130,7 +142,7 @@ def test_T14_a_named_file_that_is_missing_is_not_replaced(dataset, tmp_path, mon
         Inception(weights=path if source == "extractor.weights" else None, download=True).prepare(dataset)
     says_the_way_out(error)
     assert asked == []
-    naive = next(place for place in (Path(path), cached) if place.exists())     # the first file there is
+    naive = next(place for place in (Path(path), cached) if place.exists())  # the first file there is
     assert naive == cached
 
 
@@ -153,21 +165,22 @@ def test_right_download_is_kept_and_used(dataset, monkeypatch):
     content = b"stands for the weights"
     monkeypatch.setattr(inception, "SHA256", inception.hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(content))
-    with pytest.raises(ValueError, match="does not hold weights"):      # right hash, but no network in it
+    with pytest.raises(ValueError, match="does not hold weights"):  # right hash, but no network in it
         Inception(download=True).prepare(dataset)
-    kept, = (Path(torch.hub.get_dir()) / "checkpoints").iterdir()
+    (kept,) = (Path(torch.hub.get_dir()) / "checkpoints").iterdir()
     assert kept.name == inception.FILE and kept.read_bytes() == content
 
 
 def test_T15_random_weights_are_never_the_standard(unchecked, random_inception, dataset):
     from torchmetrics.image.fid import FrechetInceptionDistance
+
     assert unchecked.standard is False and unchecked.name == "inception_unchecked"
     assert unchecked.hash == inception.hashlib.sha256(random_inception.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match="not the standard Inception"):
         Inception(weights=random_inception).prepare(dataset)
-    with pytest.raises(ValueError, match="weights=PATH"):    # nor can the check be switched off for unknown weights
+    with pytest.raises(ValueError, match="weights=PATH"):  # nor can the check be switched off for unknown weights
         Inception(check=False)
-    FrechetInceptionDistance(feature_extractor_weights_path=str(random_inception))   # calls the same file FID
+    FrechetInceptionDistance(feature_extractor_weights_path=str(random_inception))  # calls the same file FID
 
 
 def test_T12_grey_is_repeated(unchecked, smooth):
@@ -175,7 +188,7 @@ def test_T12_grey_is_repeated(unchecked, smooth):
     assert "grey repeated to RGB" in unchecked.preprocessing
     for mine, theirs in zip(unchecked(grey), unchecked.network(grey.repeat(1, 3, 1, 1)), strict=True):
         assert torch.equal(mine, theirs)
-    with pytest.raises(Exception, match="Bx3xHxW"):          # torch-fidelity does not
+    with pytest.raises(Exception, match="Bx3xHxW"):  # torch-fidelity does not
         unchecked.network(grey)
 
 
@@ -183,6 +196,7 @@ def test_unchecked_files_are_not_unpickled_blindly(dataset, tmp_path):
     class Malicious:
         def __reduce__(self):
             return open, (str(tmp_path / "was here"), "w")
+
     torch.save(Malicious(), tmp_path / "bad.pth")
     with pytest.raises(ValueError, match="does not hold weights"):
         Inception(weights=tmp_path / "bad.pth", check=False).prepare(dataset)

@@ -40,11 +40,17 @@ def test_features_with_and_without_logits(dataset):
     features, logits = prepared(dataset, Means())(dataset.images)
     assert torch.equal(features, dataset.images.float().mean((2, 3))) and logits is None
     extractor = prepared(dataset, Means(head=True))
-    assert extractor(dataset.images)[1].shape == (12, 2) and extractor.num_features == 3 and extractor.class_names is None
+    assert (
+        extractor(dataset.images)[1].shape == (12, 2) and extractor.num_features == 3 and extractor.class_names is None
+    )
 
 
 def test_given_by_configuration(dataset):
-    node = {"_target_": "transgan.metrics.extractors.FromModule", "name": "flat", "module": {"_target_": "torch.nn.Flatten"}}
+    node = {
+        "_target_": "transgan.metrics.extractors.FromModule",
+        "name": "flat",
+        "module": {"_target_": "torch.nn.Flatten"},
+    }
     extractor = instantiate(node)
     extractor.prepare(dataset)
     assert extractor.name == "flat" and extractor.num_features == 3 * 32 * 32
@@ -86,6 +92,6 @@ def test_what_is_no_module_is_refused():
 ])  # fmt: skip
 def test_other_answers_are_refused(dataset, make, said):
     extractor = FromModule(Returns(make), "wrong")
-    for _ in range(2):                                       # also when it is asked again
+    for _ in range(2):  # also when it is asked again
         with pytest.raises(ValueError, match=f"extractor=wrong must return features N x D.*returned {said}"):
             extractor.prepare(dataset)

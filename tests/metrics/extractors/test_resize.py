@@ -31,6 +31,7 @@ def test_equals_pillow_up_to_rounding(noise, interpolation, size, monkeypatch):
 
     def as_on_cuda(images, size, interpolation, antialias):
         return actual(images.float(), size, interpolation, antialias=antialias).round().clamp(0, 255).byte()
+
     monkeypatch.setattr(functional, "resize", as_on_cuda)
     assert (levels(resize, images)[0] - expected).abs().max() <= 2
     at_once = as_on_cuda(images, [224, 224], InterpolationMode(interpolation), True)[0].float()
@@ -43,4 +44,6 @@ def test_normalises_and_says_what_it_did(noise):
     resize = Resize((16, 16), "bilinear", (0.5, 0.4, 0.3), (0.5, 0.25, 0.125))
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in ((0.5, 0.4, 0.3), (0.5, 0.25, 0.125)))
     assert torch.allclose(resize(images), (images / 255 - mean) / std, atol=1e-6)
-    assert str(resize) == "bilinear with antialias to 16x16 px, mean 0.5 0.4 0.3, std 0.5 0.25 0.125, grey repeated to RGB"
+    assert (
+        str(resize) == "bilinear with antialias to 16x16 px, mean 0.5 0.4 0.3, std 0.5 0.25 0.125, grey repeated to RGB"
+    )

@@ -36,7 +36,7 @@ def test_resnet_has_56_layers_and_shortcuts_without_parameters():
     layers = [name for name, tensor in network.named_parameters() if tensor.ndim > 1]
     assert len(layers) == 56 and sum(p.numel() for p in network.parameters()) == 853_018
     block = Block(4, 8, 2).eval()
-    torch.nn.init.zeros_(block.conv2.weight)                 # what is left is the shortcut
+    torch.nn.init.zeros_(block.conv2.weight)  # what is left is the shortcut
     x = torch.rand(1, 4, 6, 6)
     made = block(x)
     assert torch.equal(made[:, 2:6], x[:, :, ::2, ::2]) and not made[:, :2].any() and not made[:, 6:].any()
@@ -52,6 +52,7 @@ def test_resnet_takes_other_sizes_and_grey(dataset, smooth, tmp_path, size, chan
 
 def test_mobilenet_in_half_precision(dataset, smooth, tmp_path):
     import timm
+
     network = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=1001).eval()
     torch.save(network.half().state_dict(), tmp_path / "half.pt")
     extractor = prepared(MobileNetV2(tmp_path / "half.pt"), dataset)
@@ -65,7 +66,9 @@ def test_mobilenet_in_half_precision(dataset, smooth, tmp_path):
 @pytest.mark.parametrize("kind", [MobileNetV2, ResNet56Cifar10])
 def test_missing_and_wrong_files_are_said(dataset, tmp_path, kind):
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "wrong.pt")
-    with pytest.raises(ValueError, match="extractor.weights names /nowhere, where there is no file; give extractor.weights"):
+    with pytest.raises(
+        ValueError, match="extractor.weights names /nowhere, where there is no file; give extractor.weights"
+    ):
         prepared(kind("/nowhere"), dataset)
     with pytest.raises(ValueError, match="wrong.pt does not hold weights of .*RuntimeError") as error:
         prepared(kind(tmp_path / "wrong.pt"), dataset)

@@ -28,6 +28,7 @@ class Backbone(Extractor):
 
     def load(self, dataset):
         import timm
+
         published = self._published()
         path = self._find(published)
         self.hash = sources.file_hash(path)
@@ -44,15 +45,18 @@ class Backbone(Extractor):
     def _published(self):
         """What timm notes about the model and its weights; ValueError with near names if it knows no such model."""
         import timm
+
         try:
             published = timm.models.get_pretrained_cfg(self.model_name) if timm.is_model(self.model_name) else None
-        except RuntimeError:                  # the model exists, but not with these weights (the part after the dot)
+        except RuntimeError:  # the model exists, but not with these weights (the part after the dot)
             published = None
         if published is None:
             known = timm.list_models() + timm.list_pretrained()
             near = difflib.get_close_matches(self.model_name, known, 3) or ["timm.list_models() lists them"]
-            raise ValueError(f"extractor.model_name={self.model_name}: timm {timm.__version__} knows no such model; "
-                             f"the nearest: {', '.join(near)}.")
+            raise ValueError(
+                f"extractor.model_name={self.model_name}: timm {timm.__version__} knows no such model; "
+                f"the nearest: {', '.join(near)}."
+            )
         return published
 
     def _find(self, published):
@@ -69,12 +73,16 @@ class Backbone(Extractor):
             if not repository:
                 raise OSError("timm names no place on the Hugging Face hub")
             from huggingface_hub import hf_hub_download
+
             return hf_hub_download(repository, file)
 
         def missing(what):
-            return (f"Backbone {self.model_name}: {what}; looked for {', '.join(files)} in $TRANSGAN_WEIGHTS and for "
-                    f"{hub} in the Hugging Face cache: name a file with extractor=timm:{self.model_name} "
-                    f"extractor.weights=PATH, or let it be fetched with extractor.download=true there.")
+            return (
+                f"Backbone {self.model_name}: {what}; looked for {', '.join(files)} in $TRANSGAN_WEIGHTS and for "
+                f"{hub} in the Hugging Face cache: name a file with extractor=timm:{self.model_name} "
+                f"extractor.weights=PATH, or let it be fetched with extractor.download=true there."
+            )
+
         return sources.find([("extractor.weights", self.weights)], cached(), self.download, fetch, missing)
 
     def _network(self, path, published):
@@ -84,6 +92,7 @@ class Backbone(Extractor):
         head under its own name means that it was cut off, or that the format is another one.
         """
         import timm
+
         state = timm.models.load_state_dict(path, weights_only=True)
         heads = [published.classifier] if isinstance(published.classifier, str) else published.classifier or []
         rows = [len(state[f"{head}.weight"]) for head in heads if f"{head}.weight" in state]
@@ -95,6 +104,7 @@ class Backbone(Extractor):
     def _loaded(self, path, classes):
         """A few families, such as DLA, are never loaded strictly; but what is not in the file differs between seeds."""
         import timm
+
         overlay = {"file": str(path), "custom_load": False, "num_classes": classes}
         twins = []
         for seed in (0, 1):

@@ -14,9 +14,9 @@ from torch import nn
 from transgan import files
 from transgan.metrics.extractors.extractor import Extractor, state_hash
 
-VERSION = 1          # of the network and its training: counts up with every change, so that old caches are left alone
-LARGEST = 32         # pixels; larger images are averaged down to it
-GRADED = 10_000      # training images at most that `accuracy` is measured on
+VERSION = 1  # of the network and its training: counts up with every change, so that old caches are left alone
+LARGEST = 32  # pixels; larger images are averaged down to it
+GRADED = 10_000  # training images at most that `accuracy` is measured on
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +27,21 @@ class Network(nn.Module):
     def __init__(self, channels, num_classes, num_features=64):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(channels, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.SiLU(),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.GroupNorm(4, 32), nn.SiLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.GroupNorm(4, 64), nn.SiLU(),
-            nn.AdaptiveAvgPool2d(2), nn.Flatten(),
-            nn.Linear(4 * 64, num_features), nn.LayerNorm(num_features), nn.SiLU())
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.GroupNorm(4, 16),
+            nn.SiLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.GroupNorm(4, 32),
+            nn.SiLU(),
+            nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            nn.GroupNorm(4, 64),
+            nn.SiLU(),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(4 * 64, num_features),
+            nn.LayerNorm(num_features),
+            nn.SiLU(),
+        )
         self.head = nn.Linear(num_features, num_classes)
 
     def forward(self, x):
@@ -57,19 +67,22 @@ class Classifier(Extractor):
 
     def __init__(self, seed=0, steps=500, batch_size=128):
         self.seed, self.steps, self.batch_size = seed, steps, batch_size
-        self.accuracy = self.key = None       # known after prepare()
+        self.accuracy = self.key = None  # known after prepare()
 
     def prepare(self, dataset):
         """Train on the `dataset`, or take the weights of an earlier, equal training from the cache."""
         if dataset.num_classes < 2 or len(dataset.labels.unique()) < 2:
             what = "The classifier learns from labels and these images have none (or a single class): "
-            ways = {"": "put every class in a sub-folder of its own", "extractor": "use extractor=inception",
-                    "evaluate_every": "train with metrics=none"}
+            ways = {
+                "": "put every class in a sub-folder of its own",
+                "extractor": "use extractor=inception",
+                "evaluate_every": "train with metrics=none",
+            }
             error = ValueError(what + ", or ".join(ways.values()))
             error.what, error.ways = what, ways
             raise error
         if self.key != self._key(dataset):
-            self.network = None               # other images, another network
+            self.network = None  # other images, another network
         super().prepare(dataset)
         self.class_names = list(dataset.class_names)
 
@@ -80,7 +93,7 @@ class Classifier(Extractor):
             network = _new_network(dataset, self.seed)
             accuracy = _load(path, network)
             if accuracy is None:
-                network = _new_network(dataset, self.seed)   # a broken file may have left its weights behind
+                network = _new_network(dataset, self.seed)  # a broken file may have left its weights behind
                 with torch.enable_grad():
                     self._train(network, dataset)
                 accuracy = _grade(network, dataset)
@@ -93,8 +106,17 @@ class Classifier(Extractor):
 
     def _key(self, dataset):
         labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()
-        facts = [VERSION, dataset.fingerprint, labels, len(dataset), dataset.channels, dataset.num_classes,
-                 self.seed, self.steps, self.batch_size]
+        facts = [
+            VERSION,
+            dataset.fingerprint,
+            labels,
+            len(dataset),
+            dataset.channels,
+            dataset.num_classes,
+            self.seed,
+            self.steps,
+            self.batch_size,
+        ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _train(self, network, dataset):
@@ -104,7 +126,7 @@ class Classifier(Extractor):
         order = torch.cat([torch.randperm(len(dataset), generator=generator) for _ in range(epochs)])
         optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3, weight_decay=0.05)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=self.steps)
-        for indices in order[:self.steps * self.batch_size].view(self.steps, self.batch_size):
+        for indices in order[: self.steps * self.batch_size].view(self.steps, self.batch_size):
             images, labels = dataset.__getitems__(indices.tolist())
             _, logits = network(_shifted(_scaled(images), generator))
             loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
@@ -115,7 +137,7 @@ class Classifier(Extractor):
 
 
 def _new_network(dataset, seed):
-    torch.random.default_generator.manual_seed(seed)         # initialisation knows only this one
+    torch.random.default_generator.manual_seed(seed)  # initialisation knows only this one
     return Network(dataset.channels, dataset.num_classes).to("cpu", torch.float32)
 
 
@@ -137,7 +159,7 @@ def _shifted(x, generator):
 
 def _grade(network, dataset):
     """The fraction of training images that get their own label."""
-    indices = torch.arange(len(dataset))[::-(-len(dataset) // GRADED)]
+    indices = torch.arange(len(dataset))[:: -(-len(dataset) // GRADED)]
     hits = 0
     for chunk in indices.split(500):
         images, labels = dataset.__getitems__(chunk.tolist())
@@ -159,7 +181,7 @@ def _load(path, network):
         if state_hash(network) == kept["hash"]:
             return kept["accuracy"]
         reason = "its hash does not match its weights"
-    except Exception as error:                # of many kinds: zip, pickle, missing keys, shapes
+    except Exception as error:  # of many kinds: zip, pickle, missing keys, shapes
         reason = f"{type(error).__name__}"
     log.warning("the cached classifier %s is broken (%s) and is trained again", path, reason)
     return None

@@ -14,7 +14,7 @@ MODELS = {  # name: timm's name, num_features
     "vitb14": ("vit_base_patch14_dinov2.lvd142m", 768),
     "vitl14": ("vit_large_patch14_dinov2.lvd142m", 1024),
 }
-GRID = 16            # patches along a side of 224 px; the published position embeddings have 37
+GRID = 16  # patches along a side of 224 px; the published position embeddings have 37
 
 
 class DINOv2(Extractor):
@@ -40,6 +40,7 @@ class DINOv2(Extractor):
 
     def load(self, dataset):
         import timm
+
         cache = sources.torch_hub(self.file)
 
         def cached():
@@ -47,13 +48,18 @@ class DINOv2(Extractor):
             yield cache
             yield from sources.hugging_face(f"timm/{self.architecture}", "model.safetensors")
 
-        path = sources.find([("extractor.weights", self.weights)], cached(), self.download,
-                            lambda: sources.fetch(self.address, cache), self._missing)
+        path = sources.find(
+            [("extractor.weights", self.weights)],
+            cached(),
+            self.download,
+            lambda: sources.fetch(self.address, cache),
+            self._missing,
+        )
         self.hash = sources.file_hash(path)
         network = timm.create_model(self.architecture, img_size=224, num_classes=0)
         with sources.loading(path, self.name):
             state = timm.models.load_state_dict(path, weights_only=True)
-            state.pop("mask_token", None)     # of the pre-training; timm leaves it out
+            state.pop("mask_token", None)  # of the pre-training; timm leaves it out
             state["pos_embed"] = resampled(state["pos_embed"], GRID)
             network.load_state_dict(state)
         return network
@@ -62,9 +68,11 @@ class DINOv2(Extractor):
         return self.network.forward_features(self.resize(images))[:, 0], None
 
     def _missing(self, what):
-        return (f"{self.name}: {what}; get {self.file} from {self.address} and put it into the folder "
-                f"$TRANSGAN_WEIGHTS or at {sources.torch_hub(self.file)}, or name another place with "
-                f"extractor=dinov2 extractor.weights=PATH, or let it be fetched with extractor.download=true there.")
+        return (
+            f"{self.name}: {what}; get {self.file} from {self.address} and put it into the folder "
+            f"$TRANSGAN_WEIGHTS or at {sources.torch_hub(self.file)}, or name another place with "
+            f"extractor=dinov2 extractor.weights=PATH, or let it be fetched with extractor.download=true there."
+        )
 
 
 def resampled(embedding, grid):

@@ -46,10 +46,12 @@ class Extractor:
     def prepare(self, dataset):
         """Load the network for images like those of `dataset`. Twice is the same as once; no random state moves."""
         if dataset.channels not in (1, 3):
-            raise ValueError(f"The extractor {self.name} looks at grey or RGB images, and these have "
-                             f"{dataset.channels} channels: give data with channels=1 or channels=3.")
+            raise ValueError(
+                f"The extractor {self.name} looks at grey or RGB images, and these have "
+                f"{dataset.channels} channels: give data with channels=1 or channels=3."
+            )
         if self.network is None:
-            with torch.random.fork_rng(devices=[]), exact("cpu"):   # a network begins with random weights
+            with torch.random.fork_rng(devices=[]), exact("cpu"):  # a network begins with random weights
                 network = self.load(dataset)
             self.network = network.eval().requires_grad_(False).to(self.device)
         if self.num_features is None:
@@ -68,8 +70,10 @@ class Extractor:
         """
         assert self.network is not None, "prepare() comes first"
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise ValueError(f"The extractor {self.name} takes uint8 images N x C x H x W with 1 or 3 channels, and "
-                             f"got {images.dtype} of shape {tuple(images.shape)}: round them to 0..255 first.")
+            raise ValueError(
+                f"The extractor {self.name} takes uint8 images N x C x H x W with 1 or 3 channels, and "
+                f"got {images.dtype} of shape {tuple(images.shape)}: round them to 0..255 first."
+            )
         with exact(self.device):
             images = images.to(self.device)
             images = images.expand(-1, 3, -1, -1) if self.rgb else images

@@ -36,30 +36,36 @@ class Inception(Extractor):
 
     def load(self, dataset):
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
         named = [("extractor.weights", self.weights), ("TRANSGAN_INCEPTION", os.environ.get("TRANSGAN_INCEPTION"))]
         cache = sources.torch_hub(FILE)
         path = sources.find(named, [cache], self.download, lambda: sources.fetch(ADDRESS, cache, _verify), _missing)
-        content = path.read_bytes()           # read once, so that what was hashed is what is loaded
+        content = path.read_bytes()  # read once, so that what was hashed is what is loaded
         self.hash = hashlib.sha256(content).hexdigest()
         if self.check:
             _verify(path, len(content), self.hash)
         with sources.loading(path, "torch-fidelity's inception-v3-compat network"):
             if not self.check:
-                torch.load(io.BytesIO(content), weights_only=True)   # torch-fidelity itself would unpickle anything
+                torch.load(io.BytesIO(content), weights_only=True)  # torch-fidelity itself would unpickle anything
             return FeatureExtractorInceptionV3(
-                "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content))
+                "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content)
+            )
 
     def extract(self, images):
-        return self.network(images)           # features N x 2048, logits N x 1008
+        return self.network(images)  # features N x 2048, logits N x 1008
 
 
 def _missing(what):
-    return (f"Inception: {what}; get {FILE} (SHA-256 {SHA256}) from {ADDRESS} and put it at {sources.torch_hub(FILE)}, "
-            f"or name another place with extractor=inception extractor.weights=PATH, or let it be fetched with "
-            f"extractor=inception extractor.download=true; extractor=classifier needs no download.")
+    return (
+        f"Inception: {what}; get {FILE} (SHA-256 {SHA256}) from {ADDRESS} and put it at {sources.torch_hub(FILE)}, "
+        f"or name another place with extractor=inception extractor.weights=PATH, or let it be fetched with "
+        f"extractor=inception extractor.download=true; extractor=classifier needs no download."
+    )
 
 
 def _verify(path, size, digest):
     if digest != SHA256:
-        raise ValueError(f"{path} is not the standard Inception: it has {size:,} bytes and SHA-256 {digest}, expected "
-                         f"are {BYTES:,} bytes and {SHA256}; replace it from {ADDRESS}, or use extractor=classifier.")
+        raise ValueError(
+            f"{path} is not the standard Inception: it has {size:,} bytes and SHA-256 {digest}, expected "
+            f"are {BYTES:,} bytes and {SHA256}; replace it from {ADDRESS}, or use extractor=classifier."
+        )

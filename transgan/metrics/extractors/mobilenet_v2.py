@@ -15,7 +15,7 @@ class MobileNetV2(Extractor):
 
     name = "mobilenet_v2"
     num_features = 1280
-    resize = Resize((224, 224), "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))       # RGB in [-1, 1]
+    resize = Resize((224, 224), "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # RGB in [-1, 1]
     preprocessing = str(resize)
     cpu_chunk = 8
 
@@ -24,9 +24,10 @@ class MobileNetV2(Extractor):
 
     def load(self, dataset):
         import timm
-        network = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=1001)     # float32 in any case
+
+        network = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=1001)  # float32 in any case
         self.hash = sources.load_own(network, self.weights, "timm's mobilenetv2_100 with 1001 classes")
-        return network.to(memory_format=torch.channels_last)        # a third less time on a CPU
+        return network.to(memory_format=torch.channels_last)  # a third less time on a CPU
 
     def extract(self, images):
         features = self.network.forward_features(self.resize(images)).mean((2, 3))

@@ -22,11 +22,15 @@ class FromModule(Extractor):
 
     def __init__(self, module, name):
         if not isinstance(module, nn.Module):
-            raise ValueError(f"extractor.module is {type(module).__name__}, not a torch module: name its class in "
-                             f"extractor.module._target_.")
+            raise ValueError(
+                f"extractor.module is {type(module).__name__}, not a torch module: name its class in "
+                f"extractor.module._target_."
+            )
         if not str(name).isidentifier() or str(name).lower() in RESERVED:
-            raise ValueError(f"extractor.name={name} cannot be used: give letters, digits and underscores, but not "
-                             f"{', '.join(sorted(RESERVED))}, which mean the standard Inception.")
+            raise ValueError(
+                f"extractor.name={name} cannot be used: give letters, digits and underscores, but not "
+                f"{', '.join(sorted(RESERVED))}, which mean the standard Inception."
+            )
         self.module, self.name = module, name
 
     def load(self, dataset):
@@ -40,6 +44,8 @@ class FromModule(Extractor):
         for tensor in (features, *(() if logits is None else (logits,))):
             if not isinstance(tensor, torch.Tensor) or tensor.ndim != 2 or len(tensor) != len(images):
                 shape = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-                raise ValueError(f"The module of extractor={self.name} must return features N x D, or these and logits "
-                                 f"N x K; for {len(images)} images it returned {shape}.")
+                raise ValueError(
+                    f"The module of extractor={self.name} must return features N x D, or these and logits "
+                    f"N x K; for {len(images)} images it returned {shape}."
+                )
         return features, logits

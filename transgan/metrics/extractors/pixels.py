@@ -11,12 +11,12 @@ class Pixels(Extractor):
     """All pixels in [0, 1], channel by channel; no logits."""
 
     name = "pixels"
-    hash = hashlib.sha256().hexdigest()       # of nothing
+    hash = hashlib.sha256().hexdigest()  # of nothing
     preprocessing = "pixels in [0, 1]"
     rgb = False
 
     def prepare(self, dataset):
-        self.num_features = dataset.channels * dataset.resolution ** 2
+        self.num_features = dataset.channels * dataset.resolution**2
         super().prepare(dataset)
 
     def load(self, dataset):

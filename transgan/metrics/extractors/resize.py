@@ -16,6 +16,7 @@ class Resize:
 
     def __call__(self, images):
         from torchvision.transforms.v2 import InterpolationMode, functional
+
         for size in ((images.shape[2], self.size[1]), self.size):
             images = functional.resize(images, list(size), InterpolationMode(self.interpolation), antialias=True)
         return functional.normalize(functional.to_dtype(images, torch.float32, scale=True), self.mean, self.std)

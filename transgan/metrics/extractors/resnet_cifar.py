@@ -22,8 +22,8 @@ class Block(nn.Module):
     def forward(self, x):
         """N x C x H x W -> N x dim x H / stride x W / stride"""
         inside = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        shortcut = x[:, :, ::self.stride, ::self.stride]
-        shortcut = F.pad(shortcut, (0, 0, 0, 0, self.new // 2, self.new // 2))      # half of them on either side
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, self.new // 2, self.new // 2))  # half of them on either side
         return F.relu(inside + shortcut)
 
 

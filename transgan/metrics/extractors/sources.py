@@ -33,7 +33,7 @@ def find(named, cached, download, fetch, missing):
         raise ValueError(missing("the weights are not on this machine, and download is off"))
     try:
         return fetch()
-    except OSError as error:                  # no network, no such host, a time-out, a full or read-only disk
+    except OSError as error:  # no network, no such host, a time-out, a full or read-only disk
         raise ValueError(missing(f"the weights could not be downloaded: {one_line(error)}")) from error
 
 
@@ -57,8 +57,9 @@ def torch_hub(name):
 def hugging_face(repository, name):
     """Where the cache of the Hugging Face hub has a file, as a list: empty if it has not. Opens no connection."""
     from huggingface_hub import try_to_load_from_cache
+
     path = try_to_load_from_cache(repository, name)
-    return [Path(path)] if isinstance(path, str) else []    # it also answers that there is no such file
+    return [Path(path)] if isinstance(path, str) else []  # it also answers that there is no such file
 
 
 def fetch(address, path, verify=lambda place, size, digest: None):
@@ -73,7 +74,7 @@ def fetch(address, path, verify=lambda place, size, digest: None):
                 digest.update(block)
                 size += len(block)
         verify(f"What came from {address}", size, digest.hexdigest())
-        os.chmod(part, 0o644)                 # mkstemp makes files that only their owner can read
+        os.chmod(part, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(part, path)
     finally:
         if os.path.exists(part):
@@ -92,15 +93,18 @@ def loading(path, network):
     """Whatever goes wrong inside is one sentence: `path` does not hold weights of `network`."""
     try:
         yield
-    except Exception as error:                # of many kinds: zip, pickle, safetensors, missing keys, shapes
-        raise ValueError(f"{path} does not hold weights of {network} "
-                         f"({type(error).__name__}: {one_line(error)}).") from error
+    except Exception as error:  # of many kinds: zip, pickle, safetensors, missing keys, shapes
+        raise ValueError(
+            f"{path} does not hold weights of {network} ({type(error).__name__}: {one_line(error)})."
+        ) from error
 
 
 def load_own(network, path, what):
     """Fill `network` with the state dict in a torch file that only a person can provide; returns the file's hash."""
+
     def missing(wrong):
         return f"{what[0].upper()}{what[1:]}: {wrong}; give extractor.weights=PATH."
+
     path = find([("extractor.weights", path)], [], False, None, missing)
     with loading(path, what):
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

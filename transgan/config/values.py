@@ -6,17 +6,15 @@ from collections.abc import Iterable, Iterator
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transgan.keys import declared
-from transgan.kinds import REFERENCE, Free, Kind, Part
-from transgan.no_effect import instead
-from transgan.texts import Location, Text
+from transgan.config.keys import declared
+from transgan.config.no_effect import instead
+from transgan.config.texts import Location, Text
+from transgan.config.types import REFERENCE, Free, Kind, Part
 
-OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")   # for more
+OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")  # for more
 
 
-def assign(
-    command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]
-) -> None:
+def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
     """Sets one key, if it exists, has an effect, and takes this word; else there is one finding more."""
     keys = flat(OmegaConf.to_container(config, resolve=False))
     try:
@@ -26,12 +24,12 @@ def assign(
         return
     key = key.lstrip("+")
     if several(command, key):
-        value = [*keys[key], value]             # as they were written: a path may hold a ${
+        value = [*keys[key], value]  # as they were written: a path may hold a ${
     # a schedule gives way to a number or to another schedule: merging would keep its parts
     merge = isinstance(value, dict) and not ("_target_" in value and is_schedule(keys.get(key)))
     try:
         OmegaConf.update(config, key, value, merge=merge, force_add=True)
-    except OmegaConfBaseException as error:                 # of half a reference
+    except OmegaConfBaseException as error:  # of half a reference
         findings.append(f"{key}={word}: {str(error).splitlines()[0]}")
 
 
@@ -112,8 +110,9 @@ def flat(node, prefix: str = "") -> dict:
 def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
     """The sentence for a key that does not exist, with the nearest one that does."""
     if key == "data.path":
-        return ("data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train "
-                "PATH`")
+        return (
+            "data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train PATH`"
+        )
     every = [*keys, *groups]
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 from transgan import files
-from transgan.commands.run_folder import prepare
 from transgan.errors import UserError
+from transgan.runs.folder import prepare
 
 try:
     import fcntl
-except ImportError:                     # Windows
+except ImportError:  # Windows
     fcntl = None
 
 NAME = ".lock"
@@ -37,7 +37,7 @@ class Lock:
         self.file = None
         self.unable: str | None = None
         self.unwritable: OSError | None = None
-        self.made: list[Path] = []          # folders that were not there before
+        self.made: list[Path] = []  # folders that were not there before
 
     def acquire(self) -> None:
         """Makes the folder if need be. Raises UserError if another process has it, or if it cannot be made.
@@ -62,7 +62,7 @@ class Lock:
         self.file.write(json.dumps(me()).encode())
         self.file.flush()
         for place in (folder, folder / "checkpoints", folder / "samples"):
-            for left in place.glob(f"[!g]*{files.SUFFIX}"):     # of a run that was killed; not of generated.png
+            for left in place.glob(f"[!g]*{files.SUFFIX}"):  # of a run that was killed; not of generated.png
                 with contextlib.suppress(OSError):
                     left.unlink()
 
@@ -88,7 +88,7 @@ class Lock:
     def close(self) -> None:
         """Others may have the folder now. Where nothing was written to it, it is gone again."""
         if self.file is not None:
-            with contextlib.suppress(OSError):      # the disk may be gone
+            with contextlib.suppress(OSError):  # the disk may be gone
                 self.path.unlink()
             with contextlib.suppress(OSError):
                 self.file.close()
@@ -112,7 +112,7 @@ def take(file) -> None:
     if fcntl is None:
         import msvcrt
 
-        file.seek(1 << 30)                          # a byte that nobody reads: Windows locks are for readers, too
+        file.seek(1 << 30)  # a byte that nobody reads: Windows locks are for readers, too
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

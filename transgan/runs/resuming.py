@@ -3,7 +3,7 @@
 from transgan.instantiation import make
 from transgan.schedules import schedule
 
-LEAST = 0.03        # of a schedule's range, or of the value: less than that is no jump
+LEAST = 0.03  # of a schedule's range, or of the value: less than that is no jump
 
 
 def jumps(previous: dict, config: dict) -> str | None:
@@ -12,7 +12,7 @@ def jumps(previous: dict, config: dict) -> str | None:
     previous: the checkpoint, with "config" and "images_seen". config: the resolved configuration it goes on with.
     """
     images, before = previous["images_seen"], previous["config"]
-    last = max(0, images - before["batch_size"])        # what the last step was taken at
+    last = max(0, images - before["batch_size"])  # what the last step was taken at
     old, new = (dict(schedules(each["algorithm"], "algorithm")) for each in (before, config))
     found, words = [], []
     for key in [key for key in new if key in old and dict in (type(old[key]), type(new[key]))]:

@@ -24,7 +24,7 @@ class Output:
     def attempt(self, act, *arguments):
         try:
             return act(*arguments)
-        except (OSError, ValueError) as error:      # a closed file is a ValueError
+        except (OSError, ValueError) as error:  # a closed file is a ValueError
             if isinstance(error, UnicodeError):
                 raise
             self.gone = error

@@ -41,11 +41,14 @@ def pictures(path: str | Path, resolution: int | None = None, channels: int | No
         raise UserError(f"{said}{path} is neither a folder nor a zip of images")
     try:
         return (Zip if path.is_file() else Folder)(path, resolution, channels, white=getattr(like, "levels", None))
-    except ValueError as error:             # data.* says nothing about these
+    except ValueError as error:  # data.* says nothing about these
         if "data.white=" in str(error):
             kind = "zip" if path.is_file() else "folder"
-            way = f"give data={kind} data.path={path} with it in the place of against=" if key == "against" else (
-                f"data.white= is for images that are named by data.path=, so save those in {path} with 8 bits")
+            way = (
+                f"give data={kind} data.path={path} with it in the place of against="
+                if key == "against"
+                else (f"data.white= is for images that are named by data.path=, so save those in {path} with 8 bits")
+            )
             raise UserError(f"{said}{error}; {way}") from error
         error.ways = {key: way for key, way in getattr(error, "ways", {"": ""}).items() if not key.startswith("data.")}
         error.what = getattr(error, "what", str(error))

@@ -1,6 +1,6 @@
 """Where a network's weights come from, and how they are trained: all alike, or those copied later or slower.
 
-An object for each network of an algorithm: Fresh, or Copied where transgan/warm_start.py has copied weights.
+An object for each network of an algorithm: FromScratch, or Pretrained where transgan/warm_start.py has copied weights.
 """
 
 import re
@@ -10,7 +10,7 @@ from torch import nn
 LAYERS = {"all": ("attn", "mlp"), "attention": ("attn",), "feedforward": ("mlp",)}
 
 
-class Fresh:
+class FromScratch:
     """All weights start by chance and are trained alike."""
 
     def copied(self, network: nn.Module) -> dict[str, nn.Parameter]:
@@ -28,7 +28,7 @@ class Fresh:
         """Sets what is trained after so many images."""
 
 
-class Copied(Fresh):
+class Pretrained(FromScratch):
     """Attention and feed-forward weights of the stack that came from an image GPT.
 
     Args:

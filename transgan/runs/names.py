@@ -38,6 +38,7 @@ def wrong_folder(key: str, path: str | Path | None, *suffixes: str) -> list[str]
     if named.exists() and not named.is_dir():
         return [f"{key}={path}: it is a file, and this is for a folder; give another name"]
     if not named.is_dir() and named.suffix.lower() in suffixes:
-        return [f"{key}={path}: this is for a folder of files, and the name is that of a file; leave "
-                f"{named.suffix} out"]
+        return [
+            f"{key}={path}: this is for a folder of files, and the name is that of a file; leave {named.suffix} out"
+        ]
     return []

@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append, plain
-from transgan.commands.names import evaluation_file
-from transgan.commands.sources import is_run, pictures, training_data
 from transgan.data.npz import holds_images
 from transgan.errors import UserError
 from transgan.instantiation import make
 from transgan.metrics.statistics import read_statistics
+from transgan.runs.images import is_run, pictures, training_data
+from transgan.runs.names import evaluation_file
 
 
 class Run:
@@ -30,7 +30,7 @@ class Run:
         self.module, self.saved = checkpoint.load(self.path)
         self.config, self.device, self.trained = config, device, self.saved["config"]
         if not config.ema:
-            self.module.average.load_state_dict(getattr(self.module, self.module.networks[0]).state_dict())
+            self.module.ema.load_state_dict(getattr(self.module, self.module.networks[0]).state_dict())
         self.module.to(device)
         self.weights = "ema" if config.ema else "raw"
         self.kimg = self.saved["images_seen"] / 1000
@@ -39,12 +39,14 @@ class Run:
         self.description = f"{self.path}, {self.kimg:g} kimg"
         self.notes: list[str] = []
 
-    def reals(self, config, judge):
+    def reals(self, config, evaluator):
         """-> (real images, held-out ones or None, a maker of a Reference or None)"""
         resolution, channels = self.trained["resolution"], self.trained["channels"]
         if config.resolution not in (None, resolution) or config.channels not in (None, channels):
-            raise UserError(f"this run makes images of {resolution} px and {channels} channel(s); leave resolution= "
-                            "and channels= out")
+            raise UserError(
+                f"this run makes images of {resolution} px and {channels} channel(s); leave resolution= "
+                "and channels= out"
+            )
         others = config.against is not None or config.get("data")
         try:
             real, kept = training_data(self.trained)
@@ -55,7 +57,7 @@ class Run:
             self.notes.append("the images the run was trained on are not here any more")
         if not others and not real.is_same(self.saved["data"]):
             self.notes.append("these are not the images the run was trained on")
-        heldout = heldout_of(config, judge, real, kept, resolution, channels)
+        heldout = heldout_of(config, evaluator, real, kept, resolution, channels)
         self.unseen = kept if heldout is None else heldout
         if self.unseen is not None and not self.takes_classes_of(self.unseen) and self.module.num_classes:
             self.unseen = None
@@ -64,11 +66,11 @@ class Run:
         other, statistics = compared_with(config, resolution, channels)
         return (real if other is None else other), heldout, statistics
 
-    def size(self, judge) -> None:
-        """A run makes as many images as the judge wants."""
+    def size(self, evaluator) -> None:
+        """A run makes as many images as the evaluator wants."""
 
-    def label(self, judge) -> None:
-        """Classes come from the judge's quotas."""
+    def label(self, evaluator) -> None:
+        """Classes come from the evaluator's quotas."""
 
     def takes_classes_of(self, real) -> bool:
         return self.module.num_classes > 0 and list(real.class_names) == list(self.saved.get("class_names", []))
@@ -93,8 +95,13 @@ class Run:
         default = evaluation_file(self.folder, self.kimg, self.path, protocol)
         everything = everything | {"checkpoint_sha256": files.sha256(self.path)}
         out = write_json(files.expanded(config.out) if config.out else default, everything)
-        append(self.folder / "metrics.jsonl", self.kimg, seconds, result.numbers,
-               protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)})
+        append(
+            self.folder / "metrics.jsonl",
+            self.kimg,
+            seconds,
+            result.numbers,
+            protocol | {"checkpoint": self.path.name, "flags": sorted(result.flags)},
+        )
         return f"{out} and, as a line, to {self.folder / 'metrics.jsonl'}"
 
 
@@ -106,41 +113,48 @@ class Pictures:
 
     def __init__(self, config, device):
         self.path = files.expanded(config.run)
-        if self.path.name in ("", ".."):        # the current folder and those above have a name, too
+        if self.path.name in ("", ".."):  # the current folder and those above have a name, too
             self.path = Path(os.path.abspath(self.path))
         self.images = pictures(self.path, None, config.channels)
         self.name, self.description = self.path.stem, self.images.describe(hints=False)
         self.notes: list[str] = []
-        ignored = [f"{key}=" for key, none in (("psi", 1.0), ("ema", True), ("checkpoint", "best"), ("seed", None))
-                   if config[key] != none]
+        ignored = [
+            f"{key}="
+            for key, none in (("psi", 1.0), ("ema", True), ("checkpoint", "best"), ("seed", None))
+            if config[key] != none
+        ]
         if ignored:
             raise UserError(f"{', '.join(ignored)} are for runs; {self.path} holds images, leave them out")
         if config.against is None and not config.get("data"):
-            raise UserError(f"{self.path} holds images; say what to compare them with: against=FOLDER, "
-                            "against=FILE.zip, against=FILE.npz, or data=cifar10")
+            raise UserError(
+                f"{self.path} holds images; say what to compare them with: against=FOLDER, "
+                "against=FILE.zip, against=FILE.npz, or data=cifar10"
+            )
 
-    def reals(self, config, judge):
+    def reals(self, config, evaluator):
         resolution, channels = self.images.resolution, self.images.channels
         if config.resolution not in (None, resolution):
-            raise UserError(f"resolution={config.resolution}: the generated images have {resolution} px and are "
-                            f"measured as they are; give resolution={resolution} to bring the real ones to it")
+            raise UserError(
+                f"resolution={config.resolution}: the generated images have {resolution} px and are "
+                f"measured as they are; give resolution={resolution} to bring the real ones to it"
+            )
         real, statistics = compared_with(config, resolution, channels, as_they_are=config.resolution is None)
-        heldout = heldout_of(config, judge, real, None, resolution, channels)
+        heldout = heldout_of(config, evaluator, real, None, resolution, channels)
         return (self.images if real is None else real), heldout, statistics
 
-    def size(self, judge) -> None:
+    def size(self, evaluator) -> None:
         """All images, or as many as were asked for, spread over all of them."""
-        count = judge.num_samples = min(judge.num_samples or len(self.images), len(self.images))
-        judge.blocks = 1
+        count = evaluator.num_samples = min(evaluator.num_samples or len(self.images), len(self.images))
+        evaluator.blocks = 1
         self.chosen = torch.arange(len(self.images))
         if count < len(self.images):
             order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(0))
             self.chosen = order[:count].sort().values
 
-    def label(self, judge) -> None:
+    def label(self, evaluator) -> None:
         """The images' own sub-folders are their classes, where they are those of the real images."""
-        self.first = judge.seeds()[0]
-        judge.labels = None if judge.labels is None else self.images.labels[self.chosen]
+        self.first = evaluator.seeds()[0]
+        evaluator.labels = None if evaluator.labels is None else self.images.labels[self.chosen]
 
     def takes_classes_of(self, real) -> bool:
         return self.images.num_classes > 0 and self.images.class_names == real.class_names
@@ -195,15 +209,15 @@ def compared_with(config, resolution: int, channels: int, as_they_are: bool = Fa
     return None, None
 
 
-def heldout_of(config, judge, real, kept, resolution: int, channels: int):
-    """The held-out images: those of heldout=PATH, else where the judge wants some, what the run or data set keeps."""
+def heldout_of(config, evaluator, real, kept, resolution: int, channels: int):
+    """The held-out images: those of heldout=PATH, else what the run or data set keeps, where wanted."""
     if config.heldout is not None:
         as_they_are = config.resolution is None and kept is None and not is_run(config.run)
         size = (None, None) if as_they_are else (resolution, channels)
         heldout = pictures(config.heldout, *size, key="heldout", like=real)
         same_kind(heldout, resolution, channels, f"the held-out images in {config.heldout}")
         return heldout
-    if not judge.with_heldout:
+    if not evaluator.with_heldout:
         return None
     return kept if kept is not None or real is None else real.heldout()
 
@@ -212,13 +226,17 @@ def same_kind(images, resolution: int, channels: int, what: str) -> None:
     """Raises UserError where real images are not of the generated ones' size and colour."""
     found = []
     if images.resolution != resolution:
-        found.append(f"{what} have {images.resolution} px and the generated ones {resolution} px: a distance between "
-                     f"them measures the resizing; give resolution={resolution} to bring the real ones to it, as "
-                     "training does")
+        found.append(
+            f"{what} have {images.resolution} px and the generated ones {resolution} px: a distance between "
+            f"them measures the resizing; give resolution={resolution} to bring the real ones to it, as "
+            "training does"
+        )
     if images.channels != channels:
         kinds = {1: "grey", 3: "in colour"}
-        found.append(f"{what} are {kinds[images.channels]} and the generated ones are {kinds[channels]}; give "
-                     "channels=3 to repeat grey in all three, or channels=1 to take the colour away, on both sides")
+        found.append(
+            f"{what} are {kinds[images.channels]} and the generated ones are {kinds[channels]}; give "
+            "channels=3 to repeat grey in all three, or channels=1 to take the colour away, on both sides"
+        )
     if found:
         raise UserError(*found)
 

@@ -30,10 +30,12 @@ def strange_arguments(node, place: str = "", given: tuple[str, ...] = ()) -> Ite
 def of_class(target: str, node: dict, place: str, given: tuple[str, ...]) -> Iterator[str]:
     try:
         made = get_object(target)
-    except Exception as error:              # whatever a module raises that is imported
+    except Exception as error:  # whatever a module raises that is imported
         cause = error.__cause__ or error
-        yield (f"{place}._target_={target}: there is no such class here ({one_line(cause)[:200]}); give one as "
-               "package.module.Class")
+        yield (
+            f"{place}._target_={target}: there is no such class here ({one_line(cause)[:200]}); give one as "
+            "package.module.Class"
+        )
         return
     if not callable(made):
         yield f"{place}._target_={target}: it is no class; give one as package.module.Class"
@@ -41,7 +43,7 @@ def of_class(target: str, node: dict, place: str, given: tuple[str, ...]) -> Ite
     name = target.split(".")[-1]
     try:
         takes = inspect.signature(made).parameters.values()
-    except (ValueError, TypeError):         # some of C
+    except (ValueError, TypeError):  # some of C
         return
     names = [each.name for each in takes if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
     if not any(each.kind is each.VAR_KEYWORD for each in takes):

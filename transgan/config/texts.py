@@ -6,8 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import ClassVar
 
+from transgan.config.types import NOTHING, Kind
 from transgan.instantiation import literal
-from transgan.kinds import NOTHING, Kind
 
 
 @dataclass(frozen=True, kw_only=True)

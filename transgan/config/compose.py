@@ -15,12 +15,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from transgan import saved, trust
+from transgan import trust
+from transgan.config import from_file as saved_file
+from transgan.config.command_line import CONF, groups, split, typed_targets
+from transgan.config.values import assign, flat, mistaken
 from transgan.errors import UserError, one_line
-from transgan.values import assign, flat, mistaken
-from transgan.words import CONF, groups, split, typed_targets
 
-OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)      # ${product:3,4} is 12
+OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)  # ${product:3,4} is 12
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
@@ -43,7 +44,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         with trust.also(*typed_targets(arguments)):
             settle(command, config, values, findings, base)
         if base is not None:
-            saved.require_parts(base, OmegaConf.to_container(config, resolve=True))
+            saved_file.require_parts(base, OmegaConf.to_container(config, resolve=True))
         return config
     except trust.Untrusted as error:
         raise UserError(str(error)) from error
@@ -66,7 +67,7 @@ def settle(
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
-            continue                                           # it needs neither data nor features
+            continue  # it needs neither data nor features
         findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
     if findings:
         raise UserError(*findings)
@@ -77,7 +78,7 @@ def settle(
         trust.require(resolved, f"config={base}: the file")
     if wrong := list(mistaken(command, resolved, words)):
         own = [sentence for sentence in wrong if sentence.partition("=")[0] in words]
-        raise UserError(*(own or wrong))                       # and not all those that refer to them
+        raise UserError(*(own or wrong))  # and not all those that refer to them
 
 
 @contextmanager
@@ -113,8 +114,8 @@ def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:
 
 def from_file(path: str) -> DictConfig:
     """A run's own config.yaml. What it says twice is said once again, so that a key given anew changes both."""
-    config = OmegaConf.to_container(saved.load(path))
-    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))     # keys that came after the run
+    config = OmegaConf.to_container(saved_file.load(path))
+    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))  # keys that came after the run
     config = {key: value for key, value in new.items() if key not in (*PARTS, "defaults")} | config
     for key, value in config["algorithm"].items():
         source = "autoencoder" if key == "network" else key
@@ -131,9 +132,15 @@ def link(node, config: dict, place: str) -> None:
     """Writes ${...} for values that follow a key of the run, where they are the same."""
     for key, value in node.items() if isinstance(node, dict) else ():
         top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
-        follows = top in ("resolution", "channels", "num_classes") or place == "algorithm" and key in (
-            "batch_size", "seed", "mirror", "compile"
-        ) or place.startswith("algorithm.") and key == "kimg" or place == "metrics" and key == "extractor"
+        follows = (
+            top in ("resolution", "channels", "num_classes")
+            or place == "algorithm"
+            and key in ("batch_size", "seed", "mirror", "compile")
+            or place.startswith("algorithm.")
+            and key == "kimg"
+            or place == "metrics"
+            and key == "extractor"
+        )
         if follows and top in config and value == config[top]:
             node[key] = f"${{{top}}}"
         else:
@@ -163,8 +170,10 @@ def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> 
         del config[key]
         if key in choices:
             kind = str(config.algorithm.get("_target_", "")).split(".")[-1]
-            findings.append(f"{key}={choices[key]}: this algorithm ({kind}) has no {key}; leave it out, or choose "
-                            "another algorithm=")
+            findings.append(
+                f"{key}={choices[key]}: this algorithm ({kind}) has no {key}; leave it out, or choose "
+                "another algorithm="
+            )
     OmegaConf.set_struct(config, True)
 
 

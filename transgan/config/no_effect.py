@@ -48,7 +48,7 @@ def instead(command: str, key: str, word: str, default) -> str | None:
         return f"it must be what {origin(default)} says; give {origin(default)}="
     if follows and parts[-1] in (origin(default), "network") and origin(default) != "kimg":
         return f"it is what {origin(default)}= says; choose there, or give a key below it, {origin(default)}.KEY="
-    if follows and key.endswith(("generator_start", "discriminator_start")):
+    if follows and key.endswith(("generator_pretrained", "discriminator_pretrained")):
         return f"it is what {origin(default)} says; give a key below that"
     return None
 

@@ -12,7 +12,7 @@ from omegaconf.grammar_parser import parse
 from transgan import files
 from transgan.errors import UserError
 
-NEEDED = ("algorithm", "data", "trainer")       # parts without which there is no run
+NEEDED = ("algorithm", "data", "trainer")  # parts without which there is no run
 OPTIONAL = ("extractor", "logger", "metrics")
 
 
@@ -33,7 +33,7 @@ def load(path: str) -> DictConfig:
         f"config={path}: {key} asks for ${{{name}:...}}; write the value itself there"
         for key, text in texts(plain)
         for name in (functions(parse(text)) if "${" in text else ())
-        if name != "product"                # ours; of OmegaConf's, oc.env and others read what is on this machine
+        if name != "product"  # ours; of OmegaConf's, oc.env and others read what is on this machine
     ]
     if found:
         raise UserError(*found)
@@ -46,7 +46,7 @@ def require_parts(path: str, config: dict) -> None:
     found = [
         f"config={path}: {key} is not a group of keys with a _target_ there; copy it from the config.yaml of a run"
         for key in (*NEEDED, *OPTIONAL)
-        if (part := config.get(key)) not in (None, {}) or key in NEEDED        # {}: none was chosen
+        if (part := config.get(key)) not in (None, {}) or key in NEEDED  # {}: none was chosen
         if not isinstance(part, dict) or "_target_" not in part
     ]
     if found:

@@ -1,4 +1,4 @@
-"""The judge: closed forms, and independence of batch size, processes and everybody else's random numbers."""
+"""The evaluator: closed forms, and independence of batch size, processes and everybody else's random numbers."""
 
 import inspect
 import json
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from transgan.metrics import Accuracy, Frechet, Judge, Kernel, Score, incomparable, ranking
+from transgan.metrics import Accuracy, Evaluator, Frechet, Kernel, Score, incomparable, ranking
 from transgan.metrics.extractors import Inception
 from transgan.metrics.measures import named
 
@@ -27,16 +27,20 @@ def identity(num_features):
     return network
 
 
-def judge_of(dataset, extractor, **arguments):
-    judge = unprepared(extractor, **arguments)
-    judge.prepare(dataset)
-    return judge
+def evaluator_of(dataset, extractor, **arguments):
+    evaluator = unprepared(extractor, **arguments)
+    evaluator.prepare(dataset)
+    return evaluator
 
 
 def unprepared(extractor, splits=3, subset_size=50, num_samples=None, batch_size=256, seed=0, blocks=1):
-    measures = {"frechet": Frechet(), "kernel": Kernel(subsets=3, subset_size=subset_size), "score": Score(splits),
-                "accuracy": Accuracy()}
-    return Judge(extractor, measures, num_samples, batch_size, seed, blocks, with_heldout=False)
+    measures = {
+        "frechet": Frechet(),
+        "kernel": Kernel(subsets=3, subset_size=subset_size),
+        "score": Score(splits),
+        "accuracy": Accuracy(),
+    }
+    return Evaluator(extractor, measures, num_samples, batch_size, seed, blocks, with_heldout=False)
 
 
 def frechet(a, b):
@@ -47,36 +51,37 @@ def frechet(a, b):
 
 
 def test_frechet_distance_is_the_closed_form(dataset, pixels, generate):
-    judge = judge_of(dataset, pixels(), num_samples=301)
-    fakes = generate(list(judge.seeds()), judge.labels)
+    evaluator = evaluator_of(dataset, pixels(), num_samples=301)
+    fakes = generate(list(evaluator.seeds()), evaluator.labels)
     expected = frechet(dataset.images.flatten(1) / 255, fakes.flatten(1) / 255)
-    assert judge(generate).numbers["fd_pixels"] == pytest.approx(expected, rel=1e-6)
+    assert evaluator(generate).numbers["fd_pixels"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_no_logits_no_score(dataset, pixels, generate):
-    numbers = judge_of(dataset, pixels(logits=False), num_samples=50)(generate).numbers
+    numbers = evaluator_of(dataset, pixels(logits=False), num_samples=50)(generate).numbers
     assert set(numbers) == {"fd_pixels", "kd_pixels", "kd_pixels_std"}
 
 
 def test_T24_batch_size_changes_nothing(dataset, pixels, generate):
-    results = [judge_of(dataset, pixels(), num_samples=103, batch_size=size)(generate) for size in (1, 7, 64)]
+    results = [evaluator_of(dataset, pixels(), num_samples=103, batch_size=size)(generate) for size in (1, 7, 64)]
     assert results[0] == results[1] == results[2]
 
-    def untidy(seeds, labels):              # rounds otherwise where fewer than eight go through a matrix product
+    def untidy(seeds, labels):  # rounds otherwise where fewer than eight go through a matrix product
         return (generate(seeds, labels) // 2 * min(len(seeds), 8) / 8).round().byte()
 
-    results = [judge_of(dataset, pixels(), num_samples=103, batch_size=size)(untidy) for size in (1, 7, 64)]
+    results = [evaluator_of(dataset, pixels(), num_samples=103, batch_size=size)(untidy) for size in (1, 7, 64)]
     assert results[0] == results[1] == results[2]
 
     # the naive loop rounds the number of images up to whole batches
     def naive(batch_size):
         return sum(batch_size for _ in range(0, 103, batch_size))
+
     assert [naive(size) for size in (1, 7, 64)] == [103, 105, 128]
 
 
-@pytest.mark.parametrize("world_size, num_samples", [(2, 101), (3, 100), (5, 4)])   # 5 ranks, 4 images: one has none
+@pytest.mark.parametrize("world_size, num_samples", [(2, 101), (3, 100), (5, 4)])  # 5 ranks, 4 images: one has none
 def test_T24_processes_change_nothing(dataset, pixels, generate, world_size, num_samples):
-    judge = judge_of(dataset, pixels(), num_samples=num_samples, batch_size=7)
+    evaluator = evaluator_of(dataset, pixels(), num_samples=num_samples, batch_size=7)
     held, made = [], []
 
     def counting(seeds, labels):
@@ -92,42 +97,44 @@ def test_T24_processes_change_nothing(dataset, pixels, generate, world_size, num
 
     for rank in range(world_size):
         with pytest.raises(Waiting):
-            judge(counting, rank, world_size, hand_in)
-    assert sorted(set(made)) == list(judge.seeds())
-    assert len({rows.shape for rows in held}) == 1          # a plain all_gather will do
-    assert judge(generate, 0, world_size, lambda rows: held) == judge(generate)
-    assert judge(generate, world_size - 1, world_size, lambda rows: held) is None
+            evaluator(counting, rank, world_size, hand_in)
+    assert sorted(set(made)) == list(evaluator.seeds())
+    assert len({rows.shape for rows in held}) == 1  # a plain all_gather will do
+    assert evaluator(generate, 0, world_size, lambda rows: held) == evaluator(generate)
+    assert evaluator(generate, world_size - 1, world_size, lambda rows: held) is None
 
     # Naive: every process seeds itself by its rank and draws its share, as large as all others, which the gather wants.
     def naive(processes):
         share = -(-num_samples // processes)
-        return torch.cat([torch.randn(share, 4, generator=torch.Generator().manual_seed(rank))
-                          for rank in range(processes)])
+        return torch.cat(
+            [torch.randn(share, 4, generator=torch.Generator().manual_seed(rank)) for rank in range(processes)]
+        )
+
     one, several = naive(1), naive(world_size)
     assert len(several) > num_samples or not torch.equal(one, several)
-    assert (several[:, None] == one).all(2).any(1).sum() < len(one)     # other images than one process makes
+    assert (several[:, None] == one).all(2).any(1).sum() < len(one)  # other images than one process makes
 
 
 def test_the_metrics_do_not_wait_for_other_processes(dataset, pixels, generate, monkeypatch):
-    expected = judge_of(dataset, pixels(), num_samples=100)(generate)
-    monkeypatch.setattr("torchmetrics.metric.jit_distributed_available", lambda: True)   # but there is no group
-    assert judge_of(dataset, pixels(), num_samples=100)(generate) == expected
+    expected = evaluator_of(dataset, pixels(), num_samples=100)(generate)
+    monkeypatch.setattr("torchmetrics.metric.jit_distributed_available", lambda: True)  # but there is no group
+    assert evaluator_of(dataset, pixels(), num_samples=100)(generate) == expected
 
 
 def test_T25b_twice_is_the_same_and_the_reals_stay(dataset, pixels, generate):
-    judge = judge_of(dataset, pixels(), num_samples=100)
-    first = judge(generate)
-    assert judge(generate) == first
-    assert judge.reference.moments.n == len(dataset)
+    evaluator = evaluator_of(dataset, pixels(), num_samples=100)
+    first = evaluator(generate)
+    assert evaluator(generate) == first
+    assert evaluator.reference.moments.n == len(dataset)
     # calling torchmetrics' metric, as its interface invites to, counts the real images twice
     naive = FrechetInceptionDistance(identity(16), reset_real_features=False)
-    naive.update(judge.reference.features.rows, real=True)
-    naive(judge.reference.features.rows[:100] * 0.9, real=False)
+    naive.update(evaluator.reference.features.rows, real=True)
+    naive(evaluator.reference.features.rows[:100] * 0.9, real=False)
     assert naive.real_features_num_samples == 2 * len(dataset)
 
 
 def test_a_seed_is_another_sample(dataset, pixels, generate):
-    one, two = (judge_of(dataset, pixels(), num_samples=100, seed=seed) for seed in (0, 1))
+    one, two = (evaluator_of(dataset, pixels(), num_samples=100, seed=seed) for seed in (0, 1))
     assert not set(one.seeds()) & set(two.seeds())
     assert one(generate) != two(generate)
 
@@ -135,50 +142,51 @@ def test_a_seed_is_another_sample(dataset, pixels, generate):
 def test_labels_are_the_proportions_of_the_data(images_dataset, noise, pixels):
     labels = torch.tensor([0] * 70 + [1] * 20 + [2] * 10)
     dataset = images_dataset(noise(100), labels)
-    assert judge_of(dataset, pixels()).labels.bincount().tolist() == [70, 20, 10]
-    judge = judge_of(dataset, pixels(), num_samples=33)     # shares 23.1, 6.6, 3.3
-    assert judge.labels.bincount().tolist() == [23, 7, 3]
-    assert judge.labels.dtype == torch.int64 and judge.labels.tolist() != sorted(judge.labels.tolist())
-    assert torch.equal(judge.labels, judge_of(dataset, pixels(), num_samples=33).labels)
-    assert judge_of(images_dataset(noise(10)), pixels()).labels is None
+    assert evaluator_of(dataset, pixels()).labels.bincount().tolist() == [70, 20, 10]
+    evaluator = evaluator_of(dataset, pixels(), num_samples=33)  # shares 23.1, 6.6, 3.3
+    assert evaluator.labels.bincount().tolist() == [23, 7, 3]
+    assert evaluator.labels.dtype == torch.int64 and evaluator.labels.tolist() != sorted(evaluator.labels.tolist())
+    assert torch.equal(evaluator.labels, evaluator_of(dataset, pixels(), num_samples=33).labels)
+    assert evaluator_of(images_dataset(noise(10)), pixels()).labels is None
 
 
 def test_T23_random_numbers_outside_are_untouched(dataset, pixels, generate):
     before = torch.get_rng_state()
-    judge = judge_of(dataset, pixels(), num_samples=100)
-    judge(lambda seeds, labels: generate(seeds, labels) + torch.rand(1).byte())   # draws from the global generator
+    evaluator = evaluator_of(dataset, pixels(), num_samples=100)
+    evaluator(lambda seeds, labels: generate(seeds, labels) + torch.rand(1).byte())  # draws from the global generator
     with pytest.raises(ZeroDivisionError):
-        judge(lambda seeds, labels: torch.rand(3) / (1 // 0))
+        evaluator(lambda seeds, labels: torch.rand(3) / (1 // 0))
     assert torch.equal(before, torch.get_rng_state())
 
-    def naive():                            # puts the state back, but only where nothing fails
+    def naive():  # puts the state back, but only where nothing fails
         torch.manual_seed(12345)
-        generate(list(judge.seeds()), judge.labels / (1 // 0))
+        generate(list(evaluator.seeds()), evaluator.labels / (1 // 0))
         torch.set_rng_state(before)
+
     with pytest.raises(ZeroDivisionError):
         naive()
     assert not torch.equal(before, torch.get_rng_state())
 
 
 def test_the_score_ignores_random_numbers_outside(dataset, pixels, generate):
-    judge = judge_of(dataset, pixels(), num_samples=100)
+    evaluator = evaluator_of(dataset, pixels(), num_samples=100)
     torch.manual_seed(1)
-    first = judge(generate)
+    first = evaluator(generate)
     torch.manual_seed(2)
-    assert judge(generate) == first
+    assert evaluator(generate) == first
 
 
 def test_T29_works_across_inference_mode_and_leaves_no_gradients(dataset, pixels, generate):
-    judge = unprepared(pixels(), num_samples=100)
+    evaluator = unprepared(pixels(), num_samples=100)
     with torch.inference_mode():
-        judge.prepare(dataset)
-        inside = judge(generate)
-    assert judge(generate) == inside
+        evaluator.prepare(dataset)
+        inside = evaluator(generate)
+    assert evaluator(generate) == inside
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
-    with torch.inference_mode():            # naive: sums begun in validation, where Lightning is in inference mode
-        naive = judge.reference.features.rows.sum(0)
+    with torch.inference_mode():  # naive: sums begun in validation, where Lightning is in inference mode
+        naive = evaluator.reference.features.rows.sum(0)
     with pytest.raises(RuntimeError, match="[Ii]nference"):
-        naive += judge.reference.features.rows[0]
+        naive += evaluator.reference.features.rows[0]
 
 
 def test_non_finite_features_name_the_image(dataset, pixels, generate):
@@ -191,30 +199,33 @@ def test_non_finite_features_name_the_image(dataset, pixels, generate):
             return features, logits
 
     with pytest.raises(ValueError, match=r"real image \d+ are not finite"):
-        judge_of(dataset, Broken())
+        evaluator_of(dataset, Broken())
     extractor = pixels()
-    judge = judge_of(dataset, extractor, num_samples=50)
-    judge.extractor = Broken()
-    judge.extractor.prepare(dataset)
-    judge.extractor.broken = generate([judge.seeds()[17]], judge.labels[17:18])[0, 0, 0, 0]
-    first = next(i for i in range(50) if generate([judge.seeds()[i]], judge.labels[i:i + 1])[0, 0, 0, 0]
-                 == judge.extractor.broken)
+    evaluator = evaluator_of(dataset, extractor, num_samples=50)
+    evaluator.extractor = Broken()
+    evaluator.extractor.prepare(dataset)
+    evaluator.extractor.broken = generate([evaluator.seeds()[17]], evaluator.labels[17:18])[0, 0, 0, 0]
+    first = next(
+        i
+        for i in range(50)
+        if generate([evaluator.seeds()[i]], evaluator.labels[i : i + 1])[0, 0, 0, 0] == evaluator.extractor.broken
+    )
     with pytest.raises(ValueError, match=f"generated image {first} "):
-        judge(generate)
-    judge.extractor = extractor
-    assert np.isfinite(judge(generate).numbers["fd_pixels"])        # the failure left nothing behind
+        evaluator(generate)
+    evaluator.extractor = extractor
+    assert np.isfinite(evaluator(generate).numbers["fd_pixels"])  # the failure left nothing behind
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x / 255, lambda x: x[1:]])
 def test_generators_must_return_uint8_and_all_of_them(dataset, pixels, generate, wrong):
-    judge = judge_of(dataset, pixels(), num_samples=50, batch_size=20)
+    evaluator = evaluator_of(dataset, pixels(), num_samples=50, batch_size=20)
     with pytest.raises(ValueError, match="Generated image 0 .*expected 24 uint8"):
-        judge(lambda seeds, labels: wrong(generate(seeds, labels)))
+        evaluator(lambda seeds, labels: wrong(generate(seeds, labels)))
 
 
 def test_too_few_images(images_dataset, noise, pixels):
     with pytest.raises(ValueError, match="at least two images"):
-        judge_of(images_dataset(noise(1)), pixels())
+        evaluator_of(images_dataset(noise(1)), pixels())
 
 
 def test_T31_only_the_standard_inception_is_called_fid(pixels):
@@ -228,20 +239,28 @@ def test_T31_only_the_standard_inception_is_called_fid(pixels):
     assert naive.compute() > 0 and type(naive).__name__ == "FrechetInceptionDistance"
     assert names == {
         "inception": ["fid", "kid", "is", "fid_heldout", "recall"],
-        "inception_unchecked": ["fd_inception_unchecked", "kd_inception_unchecked", "cs_inception_unchecked",
-                                "fd_inception_unchecked_heldout", "recall_inception_unchecked"],
-        "pixels": ["fd_pixels", "kd_pixels", "cs_pixels", "fd_pixels_heldout", "recall_pixels"]}
+        "inception_unchecked": [
+            "fd_inception_unchecked",
+            "kd_inception_unchecked",
+            "cs_inception_unchecked",
+            "fd_inception_unchecked_heldout",
+            "recall_inception_unchecked",
+        ],
+        "pixels": ["fd_pixels", "kd_pixels", "cs_pixels", "fd_pixels_heldout", "recall_pixels"],
+    }
 
 
 def test_T31_numbers_of_different_protocols_are_not_ranked(dataset, pixels):
     class Other(pixels):
         hash = "01"
 
-    few, many, other = (judge_of(dataset, extractor, num_samples=n).protocol()
-                        for extractor, n in ((pixels(), 60), (pixels(), 100), (Other(), 60)))
+    few, many, other = (
+        evaluator_of(dataset, extractor, num_samples=n).protocol()
+        for extractor, n in ((pixels(), 60), (pixels(), 100), (Other(), 60))
+    )
     values = ({"fd_pixels": 2.0}, {"fd_pixels": 1.0})
     assert ranking([("a", values[0], few), ("b", values[1], few | {"seed": 3})], "fd_pixels") == ["b", "a"]
-    assert sorted(values, key=lambda each: each["fd_pixels"])[0] is values[1]       # what one would do without asking
+    assert sorted(values, key=lambda each: each["fd_pixels"])[0] is values[1]  # what one would do without asking
     for wrong, word in ((many, "num_generated: 60 and 100"), (other, "extractor_sha256: 00 and 01")):
         with pytest.raises(ValueError, match=word):
             ranking([("a", values[0], few), ("b", values[1], wrong)], "fd_pixels")
@@ -250,7 +269,7 @@ def test_T31_numbers_of_different_protocols_are_not_ranked(dataset, pixels):
 
 
 def test_protocol_is_complete_and_plain(dataset, pixels):
-    protocol = judge_of(dataset, pixels(), num_samples=60, seed=2).protocol(weights="raw", truncation=0.7)
+    protocol = evaluator_of(dataset, pixels(), num_samples=60, seed=2).protocol(weights="raw", truncation=0.7)
     assert json.loads(json.dumps(protocol)) == protocol
     assert protocol["num_generated"] == 60 and protocol["num_real"] == 1234 and protocol["split"] == "train"
     assert protocol["extractor"] == "pixels" and protocol["extractor_sha256"] == "00"
@@ -263,15 +282,15 @@ def test_protocol_is_complete_and_plain(dataset, pixels):
 
 
 def test_T32_small_samples_are_called_small(dataset, pixels, generate, images_dataset, noise):
-    flags = judge_of(dataset, pixels(), num_samples=100)(generate).flags
+    flags = evaluator_of(dataset, pixels(), num_samples=100)(generate).flags
     assert set(flags) == {"small_sample"} and "100 images are few" in flags["small_sample"]
-    flags = judge_of(dataset, pixels(), num_samples=10, subset_size=20)(generate).flags
+    flags = evaluator_of(dataset, pixels(), num_samples=10, subset_size=20)(generate).flags
     assert set(flags) == {"small_sample", "rank_deficient", "small_kernel_subsets"}
     many = images_dataset(noise(2100), torch.arange(2100) % 3)
-    assert not judge_of(many, pixels(), num_samples=2048)(generate).flags
+    assert not evaluator_of(many, pixels(), num_samples=2048)(generate).flags
     naive = FrechetInceptionDistance(identity(16))
     with warnings.catch_warnings():
-        warnings.simplefilter("error")      # ten images, and not a word
+        warnings.simplefilter("error")  # ten images, and not a word
         naive.update(many.images[:10].flatten(1) / 255, real=True)
         naive.update(many.images[10:20].flatten(1) / 255, real=False)
         assert naive.compute() > 0.1
@@ -286,20 +305,21 @@ def test_T32_a_bootstrap_is_not_offered():
     real = Moments.of(torch.randn(20_000, 16, generator=generator))
     fake = torch.randn(100, 16, generator=generator)
     value = frechet_distance(Moments.of(fake), real)
-    again = [frechet_distance(Moments.of(fake[torch.randint(100, (100,), generator=generator)]), real)
-             for _ in range(200)]
+    again = [
+        frechet_distance(Moments.of(fake[torch.randint(100, (100,), generator=generator)]), real) for _ in range(200)
+    ]
     assert np.quantile(again, 0.025) > value > 0.1
-    assert not any("bootstrap" in name for name in inspect.signature(Judge).parameters)
+    assert not any("bootstrap" in name for name in inspect.signature(Evaluator).parameters)
 
 
 def test_blocks_are_disjoint_and_give_mean_and_spread(dataset, pixels, generate):
-    judge = judge_of(dataset, pixels(), num_samples=100, seed=1, blocks=3)
+    evaluator = evaluator_of(dataset, pixels(), num_samples=100, seed=1, blocks=3)
     seen = []
-    result = judge(lambda seeds, labels: seen.extend(seeds) or generate(seeds, labels))
+    result = evaluator(lambda seeds, labels: seen.extend(seeds) or generate(seeds, labels))
     assert len(set(seen)) == 300 and min(seen) >= 1_000_003
-    single = [judge_of(dataset, pixels(), num_samples=100, seed=s) for s in (1, 2, 3)]
+    single = [evaluator_of(dataset, pixels(), num_samples=100, seed=s) for s in (1, 2, 3)]
     for each in single:
-        each.labels = judge.labels
+        each.labels = evaluator.labels
     values = [each(generate).numbers["fd_pixels"] for each in single]
     assert result.numbers["fd_pixels"] == pytest.approx(np.mean(values), rel=1e-12)
     spread = result.spread["fd_pixels"]
@@ -308,36 +328,38 @@ def test_blocks_are_disjoint_and_give_mean_and_spread(dataset, pixels, generate)
 
 
 def test_floor_and_ceiling(dataset, pixels, generate, images_dataset, noise):
-    judge = judge_of(dataset, pixels(), num_samples=300)
-    bounds = judge.bounds(lambda seeds, labels: torch.zeros(len(seeds), 1, 4, 4, dtype=torch.uint8))
+    evaluator = evaluator_of(dataset, pixels(), num_samples=300)
+    bounds = evaluator.bounds(lambda seeds, labels: torch.zeros(len(seeds), 1, 4, 4, dtype=torch.uint8))
     assert bounds["floor_of"] == "two halves of the real images" and bounds["floor_num"] == 300
-    assert 0 < bounds["floor"] < judge(generate).numbers["fd_pixels"] < bounds["ceiling"]
-    judge.prepare(dataset, images_dataset(noise(200, seed=5), torch.arange(200) % 3))
-    with_heldout = judge.bounds(generate)
+    assert 0 < bounds["floor"] < evaluator(generate).numbers["fd_pixels"] < bounds["ceiling"]
+    evaluator.prepare(dataset, images_dataset(noise(200, seed=5), torch.arange(200) % 3))
+    with_heldout = evaluator.bounds(generate)
     assert with_heldout["floor_of"] == "held-out real images" and with_heldout["floor_num"] == 200
 
 
 def test_numbers_against_held_out_images(dataset, pixels, generate, images_dataset, noise):
     heldout = images_dataset(noise(200, seed=5), torch.arange(200) % 3)
-    judge = unprepared(pixels(), num_samples=300)
-    judge.prepare(dataset, heldout)
-    other = judge_of(heldout, pixels(), num_samples=300)
-    other.labels = judge.labels
-    assert judge(generate).numbers["fd_pixels_heldout"] == pytest.approx(other(generate).numbers["fd_pixels"], rel=1e-9)
-    assert judge.protocol()["num_heldout"] == 200
+    evaluator = unprepared(pixels(), num_samples=300)
+    evaluator.prepare(dataset, heldout)
+    other = evaluator_of(heldout, pixels(), num_samples=300)
+    other.labels = evaluator.labels
+    assert evaluator(generate).numbers["fd_pixels_heldout"] == pytest.approx(
+        other(generate).numbers["fd_pixels"], rel=1e-9
+    )
+    assert evaluator.protocol()["num_heldout"] == 200
 
 
 def test_an_unconditional_generator_is_asked_for_no_class(dataset, pixels, generate):
-    judge = unprepared(pixels(), num_samples=60)
-    judge.prepare(dataset, conditional=False)
+    evaluator = unprepared(pixels(), num_samples=60)
+    evaluator.prepare(dataset, conditional=False)
     asked = []
-    judge(lambda seeds, labels: asked.append(labels) or generate(seeds, labels))
+    evaluator(lambda seeds, labels: asked.append(labels) or generate(seeds, labels))
     assert asked == [None]
 
 
 def test_num_samples_defaults_to_the_data_up_to_ten_thousand(images_dataset, noise, pixels):
-    assert judge_of(images_dataset(noise(20)), pixels()).num_samples == 20
-    assert judge_of(images_dataset(noise(10_020, size=1)), pixels(logits=False)).num_samples == 10_000
+    assert evaluator_of(images_dataset(noise(20)), pixels()).num_samples == 20
+    assert evaluator_of(images_dataset(noise(10_020, size=1)), pixels(logits=False)).num_samples == 10_000
 
 
 def test_progress_is_told(dataset, pixels):

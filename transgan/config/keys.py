@@ -4,11 +4,11 @@ A line is found by the whole key, else by the class the key is an argument of (`
 key's end as there is a line for (`gamma.start` before `start`). A key that a command has of its own is in COMMANDS.
 """
 
-from transgan.kinds import Choice, Either, Free, Items, Kind, Number, Part, Scheduled, Switch, Whole
-from transgan.texts import Label, Location, Name, Text
+from transgan.config.texts import Label, Location, Name, Text
+from transgan.config.types import Choice, Either, Free, Items, Kind, Number, Part, Scheduled, Switch, Whole
 
 SEED = Whole(least=0, most=2**63 - 1)
-BLOCK_SEED = Whole(least=0, most=10**12)        # of blocks of a million seeds each
+BLOCK_SEED = Whole(least=0, most=10**12)  # of blocks of a million seeds each
 WIDTH = Whole(most=2**16)
 DEPTH = Whole(most=1000)
 WIDTHS = Items(of=WIDTH)
@@ -16,8 +16,8 @@ HEADS = Items(of=Whole(most=4096), example="[4]")
 SIZE = Whole(most=4096)
 CHANNELS = Choice(of=(1, 3))
 SHARE = Number(most=1)
-PART = Number(most=1, above=0)                  # a share of something, and not nothing
-WEIGHT = Number(most=1e38)                      # as float32 holds
+PART = Number(most=1, above=0)  # a share of something, and not nothing
+WEIGHT = Number(most=1e38)  # as float32 holds
 KIMG = Number(above=0)
 EVERY = Number(above=0, hint=" kimg; one larger than the run switches it off")
 RATE = Scheduled(of=WEIGHT)
@@ -25,7 +25,7 @@ SWITCH = Switch()
 OBJECT = Part(optional=True, made=True)
 PATH = Location(optional=True)
 WINDOWS = Items(of=Whole(most=4096, optional=True), example="[null,8]", optional=True)
-NUM_SAMPLES = Whole(least=2, most=1_000_003, optional=True)         # as metrics/judge.py takes
+NUM_SAMPLES = Whole(least=2, most=1_000_003, optional=True)  # as metrics/evaluator.py takes
 BLOCKS = Whole(most=1000)
 DEVICE = Text(what="auto, cpu or cuda", pattern=r"auto|cpu|cuda(:\d{1,4})?")
 DEVICES = Either(
@@ -66,7 +66,8 @@ KEYS: dict[str, Kind] = {
     "patch_size": Whole(most=4096), "window_size": WINDOWS, "mlp_ratio": Number(most=1000, above=0),
     "init_values": Number(most=1000, optional=True),
     "upsample": Items(of=Part(made=True), least=0, example="[{_target_: ...}]"),
-    "enter": SWITCH, "checkpointing": SWITCH, "relative_position": SWITCH, "noise": SWITCH, "cross_attention": SWITCH,
+    "embed_style": SWITCH,
+    "checkpointing": SWITCH, "relative_position": SWITCH, "noise": SWITCH, "cross_attention": SWITCH,
     "qk_norm": SWITCH, "qkv_bias": SWITCH, "rotary": SWITCH, "trainable": SWITCH, "pretrained": SWITCH,
     "drop_path": Number(most=1, below=1), "output": OBJECT, "weight_norm": OBJECT,
     "overlap": Whole(least=0, most=4096), "halvings": Whole(least=0, most=13),
@@ -97,9 +98,9 @@ KEYS: dict[str, Kind] = {
     "start": WEIGHT, "end": WEIGHT, "warmup": Number(), "Cosine.kimg": WEIGHT, "Linear.kimg": WEIGHT,
     "n_critic": Whole(most=1000), "clip": Number(above=0, optional=True),
     "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": Part(),
-    "generator_start": OBJECT, "discriminator_start": OBJECT,
+    "generator_pretrained": OBJECT, "discriminator_pretrained": OBJECT,
     "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),
-    "free_bits": WEIGHT, "bound_draws": Whole(most=10**6), "draw_pixels": SWITCH,
+    "free_bits": WEIGHT, "bound_samples": Whole(most=10**6), "sample_pixels": SWITCH,
     "optimizer.betas": Items(of=Number(most=1, below=1), count=2, example="[0.0,0.99]"),
     "optimizer.eps": Number(most=1), "optimizer.weight_decay": Number(most=1000),
     "layers": Choice(of=("all", "attention", "feedforward")), "blocks": Whole(most=1000, optional=True),

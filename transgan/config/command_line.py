@@ -11,7 +11,8 @@ from hydra.errors import HydraException
 
 from transgan import trust
 
-CONF = next(path for path in (Path(__file__).parent / "conf", Path(__file__).parents[1] / "conf") if path.is_dir())
+PACKAGE = Path(__file__).parents[1]
+CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # a wheel, a checkout
 
 # Keys of paths and names, in which somebody else may have written anything.
 LITERAL = {
@@ -42,14 +43,14 @@ def split(command: str, arguments: list[str], findings: list[str]):
             base = value
         elif key in known:
             value, colon, argument = value.partition(":")
-            if colon:                           # extractor=timm:resnet50
+            if colon:  # extractor=timm:resnet50
                 values.append((f"{key}.model_name", argument))
             if value in known[key]:
                 choices[key] = value
             else:
                 near = difflib.get_close_matches(value, known[key], 1)
                 if near:
-                    choices[key] = near[0]      # so that the other words are judged as they were meant
+                    choices[key] = near[0]  # so that the other words are judged as they were meant
                 hint = f"did you mean {near[0]}? " if near else ""
                 findings.append(f"{key}={value}: there is no such {key}; {hint}There are: {', '.join(known[key])}")
         else:
@@ -96,14 +97,16 @@ def one_place(command: str, words: list[str]) -> str:
         folders = {os.path.dirname(word) or "." for word in words}
         if all(is_picture(word) for word in words):
             return f"{named}: train takes a folder or a zip, not single files; give the folder that holds them" + (
-                f": transgan train {folders.pop()}" if len(folders) == 1 else "")
-        return (f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
-                "give one of them")
+                f": transgan train {folders.pop()}" if len(folders) == 1 else ""
+            )
+        return (
+            f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
+            "give one of them"
+        )
     if command == "import-transgan":
         return f"{named}: import-transgan takes one checkpoint; give one at a time"
     other = ", or `transgan compare` with all of them" if command in ("evaluate", "sample") else ""
     return f"{named}: {command} takes one at a time; give one of them{other}"
-
 
 
 def typed_targets(arguments: list[str]) -> set[str]:

@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from transgan import __version__, files
-from transgan.commands.output import bearing
 from transgan.errors import UserError
 from transgan.instantiation import escaped
+from transgan.runs.output import bearing
 
 # What may change when a run is continued: how it is watched, where it runs and how far it goes.
 FREE = (
@@ -34,7 +34,8 @@ ARCHITECTURE = (
 )  # fmt: skip
 # What the algorithm refers to, which has been compared where it stands.
 REPEATED = (
-    "algorithm.generator.", "algorithm.discriminator.", "algorithm.generator_start", "algorithm.discriminator_start",
+    "algorithm.generator.", "algorithm.discriminator.", "algorithm.generator_pretrained",
+    "algorithm.discriminator_pretrained",
     "algorithm.network.tokens.",
 )  # fmt: skip
 
@@ -68,7 +69,7 @@ def open_console(speaks: bool = True) -> Console:
         width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
         highlight=False,
-        markup=False,       # a path may hold [brackets]
+        markup=False,  # a path may hold [brackets]
         emoji=False,
     )
 
@@ -101,8 +102,10 @@ def logger_findings(config) -> list[str]:
     folder = str(logger.get("save_dir", ""))
     if files.is_utf8(folder) or not str(logger.get("_target_")).endswith("TensorBoardLogger"):
         return []
-    return [f"logger=tensorboard: TensorBoard writes only to folders whose names are UTF-8, and {folder} is not here; "
-            "give another name= or runs=, or logger=none"]
+    return [
+        f"logger=tensorboard: TensorBoard writes only to folders whose names are UTF-8, and {folder} is not here; "
+        "give another name= or runs=, or logger=none"
+    ]
 
 
 def require_space(folder: Path, state_bytes: int) -> None:
@@ -148,7 +151,7 @@ def differences(old: dict, new: dict) -> list[str]:
     keys = [
         key
         for key in a | b
-        if a.get(key) != b.get(key)                 # earlier versions had fewer keys: null is as if there were none
+        if a.get(key) != b.get(key)  # earlier versions had fewer keys: null is as if there were none
         and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
         and key not in FREE
         and not key.startswith(REPEATED)

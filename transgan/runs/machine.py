@@ -32,8 +32,10 @@ def impossible_here(config) -> list[str]:
         found.append(f"trainer.devices={devices}: a CPU's processes have no numbers; give how many of them, such as 1")
     nodes = config.trainer.get("num_nodes", 1)
     if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
-        found.append(f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
-                     "wait for them; start it by srun or torchrun on every machine, or leave it out")
+        found.append(
+            f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
+            "wait for them; start it by srun or torchrun on every machine, or leave it out"
+        )
     if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
         known = ", ".join(torch.compiler.list_backends())
         found.append(f"compile={config.compile}: torch has no such backend here; there are {known}")
@@ -47,8 +49,10 @@ def batch_memory(config) -> str | None:
     size = 4 * config.batch_size * config.channels * config.resolution**2
     if size <= memory():
         return None
-    return (f"batch_size={config.batch_size} with resolution={config.resolution}: the pixels of one batch take "
-            f"{size / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f} GiB of memory; give a smaller one")
+    return (
+        f"batch_size={config.batch_size} with resolution={config.resolution}: the pixels of one batch take "
+        f"{size / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f} GiB of memory; give a smaller one"
+    )
 
 
 def require_memory(config: dict, copies: int) -> None:
@@ -60,18 +64,20 @@ def require_memory(config: dict, copies: int) -> None:
     try:
         with torch.device("meta"):
             sizes = {name: held(make(algorithm[name])) for name in get_class(algorithm["_target_"]).networks}
-    except (RuntimeError, OverflowError) as error:      # numbers that no tensor can have
+    except (RuntimeError, OverflowError) as error:  # numbers that no tensor can have
         if isinstance(error, RuntimeError) and "overflow" not in str(error):
-            return                                      # making it for real says better what is wrong
+            return  # making it for real says better what is wrong
         raise UserError("the networks are larger than any memory; give a smaller dim, depth or resolution") from error
     except Exception:
         return
     need, there = copies * sum(sizes.values()), memory()
     if need > there:
         listed = ", ".join(f"{name} {size / 2**30:,.1f} GiB" for name, size in sizes.items())
-        raise UserError(f"training these networks takes {need / 2**30:,.0f} GiB of memory at least ({listed}, "
-                        f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
-                        "resolution")
+        raise UserError(
+            f"training these networks takes {need / 2**30:,.0f} GiB of memory at least ({listed}, "
+            f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
+            "resolution"
+        )
 
 
 def held(network) -> int:
@@ -83,5 +89,5 @@ def memory() -> int:
     """Bytes of this machine's memory."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):       # not every system says
+    except (AttributeError, ValueError, OSError):  # not every system says
         return 2**63

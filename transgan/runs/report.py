@@ -50,7 +50,8 @@ def protocol_line(protocol: dict) -> str:
     return (
         f"{protocol['id']}: {made} against {of}, {protocol['resolution']} px; "
         f"{protocol['extractor']} {protocol['extractor_sha256'][:8]} "
-        f"({protocol['preprocessing']})" + (f"; {neighbours}" if neighbours else "")
+        f"({protocol['preprocessing']})"
+        + (f"; {neighbours}" if neighbours else "")
         + ("" if protocol["comparable_to_published"] else "; not comparable to published FIDs")
     )
 

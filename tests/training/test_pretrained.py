@@ -1,4 +1,4 @@
-"""Copied weights: still for so many kimg, slower than the others, and which ones, in the training step itself."""
+"""Pretrained weights: still for so many kimg, slower than the others, and which ones, in the training step itself."""
 
 from functools import partial
 
@@ -7,8 +7,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
 
-from transgan.training.copied import Copied, Fresh
 from transgan.training.leak import GradientLeak
+from transgan.training.pretrained import FromScratch, Pretrained
 
 
 class Watch(Callback):
@@ -56,7 +56,7 @@ NAMES = ("generator", "discriminator")
 def test_frozen_for_some_images_and_then_not(adversarial, name, optimizer, leak):
     """8 images of 4 a step: the third step is the first to move what was copied. Nor does weight decay move it."""
     more = {} if leak is None else {"leak": leak}
-    start = Copied(frozen=0.008)
+    start = Pretrained(frozen=0.008)
     module = adversarial(optimizer=optimizer, **{f"{name}_start": start}, **more)
     own = copied(module, name, start)
     assert len(own) == 10
@@ -65,15 +65,17 @@ def test_frozen_for_some_images_and_then_not(adversarial, name, optimizer, leak)
     assert watch.moved(1) and watch.moved(2)
     assert own <= watch.moved(3) | {each for each in own if "qkv.bias" in each} and own & watch.moved(4)
     for key in own:
-        if name == "generator":                     # nor does the average, not by a bit of rounding
+        if name == "generator":  # nor does the average, not by a bit of rounding
             twin = key.replace("generator.", "generator_ema.")
             assert torch.equal(watch.seen[2][twin], watch.seen[0][twin])
 
 
 def test_the_first_step_of_others_is_the_same_with_and_without(adversarial):
     """A frozen layer passes on the gradients."""
-    plain, still = (watched(adversarial(**SGD, generator_start=start), 1) for start in (None, Copied(frozen=1)))
-    own = copied(adversarial(), "generator", Copied())
+    plain, still = (
+        watched(adversarial(**SGD, generator_pretrained=start), 1) for start in (None, Pretrained(frozen=1))
+    )
+    own = copied(adversarial(), "generator", Pretrained())
     for key in plain.moved(1) - own:
         torch.testing.assert_close(plain.seen[1][key], still.seen[1][key], rtol=0, atol=1e-7)
 
@@ -81,18 +83,20 @@ def test_the_first_step_of_others_is_the_same_with_and_without(adversarial):
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_rate_factor(adversarial, name):
     """By gradient descent a step is the gradient times the rate: a quarter of it, in what was copied alone."""
-    full, part = (watched(adversarial(**SGD, **{f"{name}_start": Copied(lr_factor=f)}), 1) for f in (1.0, 0.25))
-    own = copied(adversarial(), name, Copied())
+    full, part = (watched(adversarial(**SGD, **{f"{name}_start": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25))
+    own = copied(adversarial(), name, Pretrained())
     for key in full.moved(1):
         if key.startswith(NAMES[1 - NAMES.index(name)]) and name == "discriminator":
-            continue                                # the generator follows another discriminator
+            continue  # the generator follows another discriminator
         one, other = (watch.seen[1][key] - watch.seen[0][key] for watch in (full, part))
         factor = 0.25 if key in own else 1.0
         torch.testing.assert_close(other, factor * one, rtol=1e-3, atol=2e-7)
 
 
 def test_the_factor_goes_with_the_schedule(adversarial):
-    module = adversarial(generator_lr=lambda images: 1e-3 * (1 + images), generator_start=Copied(lr_factor=0.5))
+    module = adversarial(
+        generator_lr=lambda images: 1e-3 * (1 + images), generator_pretrained=Pretrained(lr_factor=0.5)
+    )
     watched(module, 3)
     assert [group["lr"] for group in module.trainer.optimizers[0].param_groups] == pytest.approx([9e-3, 4.5e-3])
     assert [group["lr"] for group in module.trainer.optimizers[1].param_groups] == [1e-3]
@@ -101,13 +105,13 @@ def test_the_factor_goes_with_the_schedule(adversarial):
 def test_frozen_gradients_count_for_no_clipping(adversarial):
     """With clip so small that every step is a clipped one, what is left moves by all of it."""
     clip = 1e-3
-    watch = watched(adversarial(**SGD, clip=clip, generator_start=Copied(frozen=1)), 1)
+    watch = watched(adversarial(**SGD, clip=clip, generator_pretrained=Pretrained(frozen=1)), 1)
     step = [watch.seen[1][key] - watch.seen[0][key] for key in watch.moved(1) if key.startswith("generator.")]
     assert nn.utils.get_total_norm(step) == pytest.approx(clip, rel=1e-2)
 
 
 def test_all_trainable_is_as_if_nothing_had_been_copied(adversarial):
-    plain, start = (watched(adversarial(generator_start=each), 3).seen[-1] for each in (None, Copied()))
+    plain, start = (watched(adversarial(generator_pretrained=each), 3).seen[-1] for each in (None, Pretrained()))
     for name, value in plain.items():
         assert torch.equal(value, start[name]), name
 
@@ -120,7 +124,7 @@ def test_all_trainable_is_as_if_nothing_had_been_copied(adversarial):
     ],
 )  # fmt: skip
 def test_which_layers(generator, options, count):
-    network, start = generator(depth=[2]), Copied(**options)
+    network, start = generator(depth=[2]), Pretrained(**options)
     names = start.copied(network)
     assert len(names) == count
     assert all(name.startswith("stages.0.blocks.0.") for name in names) or options.get("blocks") != 1
@@ -131,8 +135,8 @@ def test_which_layers(generator, options, count):
 
 def test_fresh_is_one_group_of_all(generator):
     network = generator()
-    assert not Fresh().copied(network) and Fresh().rates(0.5) == [0.5]
-    assert [len(group["params"]) for group in Fresh().groups(network)] == [len(list(network.parameters()))]
+    assert not FromScratch().copied(network) and FromScratch().rates(0.5) == [0.5]
+    assert [len(group["params"]) for group in FromScratch().groups(network)] == [len(list(network.parameters()))]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +151,9 @@ def test_fresh_is_one_group_of_all(generator):
 )
 def test_numbers_out_of_range(options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        Copied(**options)
+        Pretrained(**options)
 
 
 def test_more_blocks_than_there_are(adversarial):
     with pytest.raises(ValueError, match="blocks=3: the stack has 1; give at most that many"):
-        adversarial(generator_start=Copied(blocks=3))
+        adversarial(generator_pretrained=Pretrained(blocks=3))

@@ -13,9 +13,10 @@ from transgan.metrics.protocol import protocol_id
 from transgan.metrics.reference import Features, Reference, reference_of
 from transgan.metrics.samples import filled, isolated, quotas, refuse_non_finite, shuffled
 
-VERSION = 1          # of the way numbers are made: counts up when the same images would give others
-STRIDE = 1_000_003   # between the first seeds of two blocks
-SMALL = 2048         # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
+VERSION = 1  # of the way numbers are made: counts up when the same images would give others
+STRIDE = 1_000_003  # between the first seeds of two blocks
+SMALL = 2048  # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
+
 
 @dataclass
 class Result:
@@ -28,7 +29,7 @@ class Result:
     flags: dict[str, str]
 
 
-class Judge:
+class Evaluator:
     """Compares generated images with all images of a data set, and with held-out ones where there are any.
 
     Generated image i of block b comes from seed `(seed + b) * 1_000_003 + i` and from label i of `labels`, whoever
@@ -59,7 +60,7 @@ class Judge:
         refuse_twice(measures)
         self.extractor, self.measures, self.num_samples = extractor, measures, num_samples
         self.batch_size, self.seed, self.blocks, self.with_heldout = batch_size, seed, blocks, with_heldout
-        self.labels: Tensor | None = None     # int64 (num_samples,) after prepare(), or None without classes
+        self.labels: Tensor | None = None  # int64 (num_samples,) after prepare(), or None without classes
         self.reference: Reference | None = None
         self.heldout: Reference | None = None
 
@@ -90,13 +91,15 @@ class Judge:
         if self.num_samples is None:
             self.num_samples = min(10_000, len(dataset))
         if min(self.num_samples, len(dataset)) < 2:
-            raise ValueError(f"A Frechet distance needs at least two images on either side, and there are "
-                             f"{len(dataset)} real and {self.num_samples} generated ones.")
+            raise ValueError(
+                f"A Frechet distance needs at least two images on either side, and there are "
+                f"{len(dataset)} real and {self.num_samples} generated ones."
+            )
         if reference is None:
             refuse_too_few(self.measures, min(self.num_samples, len(dataset)))
         self.device = torch.device(device)
         for measure in self.measures.values():
-            if hasattr(measure, "device"):    # it has much to compute
+            if hasattr(measure, "device"):  # it has much to compute
                 measure.device = self.device
         num_classes = dataset.num_classes if conditional else 0
         self.labels = quotas(dataset.labels, num_classes, self.num_samples, self.seed)
@@ -108,8 +111,9 @@ class Judge:
             # columns known also to a process that generates nothing
             self.columns = self.join(self.extract(dataset.__getitems__([0, 1])[0])).shape[1]
             if main:
-                self.reference = (self.features_of(dataset, "train", progress) if reference is None
-                                  else reference(self.extractor))
+                self.reference = (
+                    self.features_of(dataset, "train", progress) if reference is None else reference(self.extractor)
+                )
                 self.heldout = None if heldout is None else self.features_of(heldout, "heldout", progress)
 
     def __call__(
@@ -184,8 +188,10 @@ class Judge:
                 continue
             outcome = measure(fake, self.reference, self.heldout)
             numbers |= {named(key, self.extractor): value for key, value in outcome.numbers.items()}
-            details |= {named(key, self.extractor) if key.startswith("fd") else key: value
-                        for key, value in outcome.details.items()}
+            details |= {
+                named(key, self.extractor) if key.startswith("fd") else key: value
+                for key, value in outcome.details.items()
+            }
             flags |= outcome.flags
         return Result(numbers, {}, details, flags)
 
@@ -223,22 +229,26 @@ class Judge:
         if rank != 0:
             return None
         width = self.extractor.num_features
-        return Features(rows[:, :width], rows[:, width:] if self.columns > width else None,
-                        self.labels, self.names_classes)
+        return Features(
+            rows[:, :width], rows[:, width:] if self.columns > width else None, self.labels, self.names_classes
+        )
 
     def generated(self, generate, part: range, seeds: range) -> Features:
         labels = None if self.labels is None else self.labels[part.start : part.stop : part.step]
         wanted = [seeds[index] for index in part]
         images = generate(filled(wanted), None if labels is None else filled(labels))
         if images.dtype != torch.uint8 or len(images) != len(filled(wanted)):
-            raise ValueError(f"Generated image {part[0]} (seed {seeds[part[0]]}) and those after it: expected "
-                             f"{len(filled(wanted))} uint8 images, got {images.dtype} of shape {tuple(images.shape)}.")
-        return self.extract(images[:len(part)])
+            raise ValueError(
+                f"Generated image {part[0]} (seed {seeds[part[0]]}) and those after it: expected "
+                f"{len(filled(wanted))} uint8 images, got {images.dtype} of shape {tuple(images.shape)}."
+            )
+        return self.extract(images[: len(part)])
 
     def features_of(self, dataset, split: str, progress=None) -> Reference:
         def extract(block: range) -> Features:
-            rows = torch.cat([self.join(self.extract(dataset.__getitems__(list(part))[0]))
-                              for part in self.batches(block)])
+            rows = torch.cat(
+                [self.join(self.extract(dataset.__getitems__(list(part))[0])) for part in self.batches(block)]
+            )
             refuse_non_finite(rows, lambda i: f"real image {block[i]}")
             width = self.extractor.num_features
             return Features(rows[:, :width], rows[:, width:] if self.columns > width else None)
@@ -247,7 +257,7 @@ class Judge:
 
     def extract(self, images: Tensor) -> Features:
         features, logits = self.extractor(filled(images).to(self.device))
-        return Features(features[:len(images)], None if logits is None else logits[:len(images)])
+        return Features(features[: len(images)], None if logits is None else logits[: len(images)])
 
     def join(self, features: Features) -> Tensor:
         """Features, and logits beside them if there are any: float32 N x (D + K), on the CPU."""

@@ -79,7 +79,7 @@ def trainer_of(settings: dict, arguments: list[str], compile: str | None = None,
             )
         count = processes.local_world_size
         settings |= {"devices": count, "num_nodes": processes.num_nodes}
-    if count is None:                                       # as many as the machine has
+    if count is None:  # as many as the machine has
         only = {key: settings[key] for key in ("_target_", "accelerator", "devices") if key in settings}
         count = make(only, logger=False, enable_checkpointing=False, enable_progress_bar=False).num_devices
     several = count > 1 or settings.get("num_nodes", 1) > 1

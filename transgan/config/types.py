@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 NOTHING = ("null", "None", "none", "NULL", "Null")
-REFERENCE = re.compile(r"\$\{[^{}]+(\{[^{}]*\}[^{}]*)*\}")         # ${kimg}, ${product:${channels},2}
+REFERENCE = re.compile(r"\$\{[^{}]+(\{[^{}]*\}[^{}]*)*\}")  # ${kimg}, ${product:${channels},2}
 
 
 @lru_cache(4096)
@@ -22,7 +22,7 @@ def parsed(word: str):
     try:
         override = OverridesParser.create().parse_override(f"key={word}")
         return word if override.is_sweep_override() else override.value()
-    except (HydraException, ValueError, RecursionError):            # a number of 5,000 digits, ten thousand brackets
+    except (HydraException, ValueError, RecursionError):  # a number of 5,000 digits, ten thousand brackets
         return word
 
 
@@ -119,7 +119,7 @@ class Choice(Kind):
     of: tuple
 
     def read(self, word: str):
-        return word if word in self.of else super().read(word)          # one of them may be none
+        return word if word in self.of else super().read(word)  # one of them may be none
 
     def take(self, value):
         for each in self.of:
@@ -207,7 +207,7 @@ class Scheduled(Kind):
         return value if isinstance(value, dict) else self.of.take(value)
 
     def check(self, value):
-        if isinstance(value, dict) and not isinstance(value.get("_target_"), str):      # keys that no schedule is given
+        if isinstance(value, dict) and not isinstance(value.get("_target_"), str):  # keys that no schedule is given
             raise self.refusal()
         return super().check(value)
 

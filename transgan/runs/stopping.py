@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from transgan import checkpoint
 from transgan.callbacks.stats import memory_mib
 from transgan.callbacks.stopping import READER_GONE, TIME_IS_UP
-from transgan.commands.output import complain
-from transgan.commands.run_folder import flat
 from transgan.errors import UserError, describe, is_out_of_memory
+from transgan.runs.folder import flat
+from transgan.runs.output import complain
 
 
 def kept(folder: Path) -> str:
@@ -90,6 +90,4 @@ def raise_as_users(error: Exception, config, module, folder: Path) -> None:
     sentence = failure(error, config)
     if sentence is None:
         raise error
-    raise UserError(
-        f"training stopped at {module.images_seen / 1000:g} kimg: {sentence}; {kept(folder)}"
-    ) from error
+    raise UserError(f"training stopped at {module.images_seen / 1000:g} kimg: {sentence}; {kept(folder)}") from error

@@ -20,17 +20,17 @@ import torch.distributed as dist
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from transgan.commands.output import complain
 from transgan.errors import UserError, describe
+from transgan.runs.output import complain
 
-MEETING = timedelta(minutes=5)          # for all processes to come
-WAITING = timedelta(hours=12)           # for one that measures, or reads images; of dead ones the watch knows sooner
-BEAT = 2.0                              # seconds between looks at the others
-SILENCE = 120.0                         # seconds without a sign of life, after which a process counts as lost
-GRACE = 10.0                            # seconds to end by oneself once another process has failed
+MEETING = timedelta(minutes=5)  # for all processes to come
+WAITING = timedelta(hours=12)  # for one that measures, or reads images; of dead ones the watch knows sooner
+BEAT = 2.0  # seconds between looks at the others
+SILENCE = 120.0  # seconds without a sign of life, after which a process counts as lost
+GRACE = 10.0  # seconds to end by oneself once another process has failed
 
 
-class Team:
+class DistributedContext:
     """The processes of a command, as a context: connected inside of it, and gone after it, whatever happens.
 
     Args:
@@ -51,7 +51,7 @@ class Team:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def __enter__(self) -> "Team":
+    def __enter__(self) -> "DistributedContext":
         if self.world_size > 1:
             try:
                 self.meet()
@@ -119,14 +119,14 @@ class Team:
                     if self.rank and user:
                         error.said = True
                     self.linger()
-            elif other["rank"] != self.rank:    # this one only noticed that the other was gone
+            elif other["rank"] != self.rank:  # this one only noticed that the other was gone
                 self.tell(other)
                 self.closing.set()
                 self.end_children(0)
                 raise SystemExit(1) from error
         self.closing.set()
         if error is None and dist.is_initialized():
-            with suppress(RuntimeError):            # one that was done is gone
+            with suppress(RuntimeError):  # one that was done is gone
                 dist.barrier()
             dist.destroy_process_group()
         self.end_children(GRACE if error is None or not failed else 0)
@@ -196,7 +196,7 @@ class Team:
                     seen[rank] = (last, since) if beat == last else (beat, time.monotonic())
                     if time.monotonic() - seen[rank][1] > SILENCE:
                         lost = {"rank": rank, "says": [f"it has given no sign of life for {SILENCE:g} seconds"]}
-            except (RuntimeError, ValueError):          # the store lived in a process that is gone
+            except (RuntimeError, ValueError):  # the store lived in a process that is gone
                 lost = {"rank": 0, "says": ["it is gone"], "gone": True}
             if lost is not None:
                 break
