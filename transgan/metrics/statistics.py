@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from transgan import files
-from transgan.metrics.frechet import Moments
+from transgan.metrics.moments import Moments
 from transgan.metrics.reference import Reference
 
 NAMES = (("mu", "sigma"), ("mean", "cov"))
