@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser as Grammar
 from omegaconf.grammar_parser import parse
 
-from transgan import files
+from transgan import files, migration
 from transgan.errors import UserError
 
 NEEDED = ("algorithm", "data", "trainer")  # parts without which there is no run
@@ -37,6 +37,7 @@ def load(path: str) -> DictConfig:
     ]
     if found:
         raise UserError(*found)
+    config = OmegaConf.create(migration.config(plain))
     OmegaConf.set_struct(config, True)
     return config
 
