@@ -16,6 +16,8 @@ class ClassAccuracy(FeatureMetric):
 
     higher_is_better = True
     needs_features = False
+    heldout_seen: Tensor
+    fake_total: Tensor
 
     def __init__(
         self,
@@ -32,10 +34,10 @@ class ClassAccuracy(FeatureMetric):
     def update(
         self, class_logits: Tensor | None, labels: Tensor | None, real: bool = False, heldout: bool = False
     ) -> None:
-        """class_logits (N, K), whose columns are the classes of labels (N,) int64, or images; None counts for nothing"""
+        """class_logits (N, K), whose columns are the classes of labels (N,) int64, or images; None: nothing to count"""
         name = side(real, heldout)
         if heldout:
-            self.heldout_seen = torch.ones_like(self.heldout_seen)
+            self.heldout_seen = torch.tensor(1, device=self.device)
         if class_logits is None or labels is None:
             return
         if self.extractor is not None:

@@ -1,4 +1,4 @@
-"""One pass of an extractor over real or generated images, a batch at a time, whoever of several processes makes them."""
+"""One pass of an extractor over real or generated images, a batch at a time, by one process or several."""
 
 from collections.abc import Callable
 

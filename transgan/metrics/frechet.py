@@ -38,7 +38,7 @@ def frechet_distance(a: Moments, b: Moments, root: Tensor | None = None) -> floa
 
 
 def is_rank_deficient(a: Moments, b: Moments) -> bool:
-    """Whether the images of either were too few to span their features (n - 1 < D): the distance is then mostly bias."""
+    """Whether the images of either were too few to span their features (n - 1 < D): the distance is mostly bias."""
     return any(moments.n is not None and moments.n - 1 < len(moments.mean) for moments in (a, b))
 
 
@@ -48,8 +48,8 @@ def frechet_infinity(
 ) -> tuple[float, float]:  # fmt: skip
     """The Frechet distance that infinitely many generated images would have (Chong and Forsyth, 2020), and R^2.
 
-    Distances of the first n of the features (N, D), in an order drawn from `seed`, at `points` sizes n from `smallest` to
-    N, are extrapolated by a line in 1/n to its intercept. That may be negative: then n was too small, and it stays so.
+    Distances of the first n of N images, in an order drawn from `seed`, at `points` sizes n from `smallest` to N, are
+    extrapolated by a line in 1/n to its intercept. That may be negative: then n was too small, and it stays so.
     `root` is square_root(real.covariance), if it is at hand. 45 CPU-seconds for 50,000 images and D = 2048.
     Raises ValueError for fewer images than `minimum`.
     """

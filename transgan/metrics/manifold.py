@@ -21,9 +21,10 @@ from transgan.metrics.report import Report
 def precision_recall(fake: Tensor, real: Tensor, k: int = 3) -> dict[str, float]:
     """Improved precision and recall (Kynkaanniemi et al., 2019), as torch-fidelity and StyleGAN count them.
 
-    With r(x) the distance of the features x (N, D) of an image to those of its k-th nearest other image on its own side:
-    precision: share of generated images no further than r(x) from some real x; recall: the same with the sides exchanged.
-    No further is `<=`: of a set against itself both are 1, also if its images are repeated. Raises ValueError as `prdc`.
+    With r(x) the distance of the features x of an image to those of its k-th nearest other image on its own side:
+    precision: share of generated images no further than r(x) from some real x; recall: the same with the sides
+    exchanged. No further is `<=`: of a set against itself both are 1, also if its images are repeated. Raises
+    ValueError as `prdc` does.
     """
     found = neighbourhoods(fake, real, k, Tensor.le)[0]
     return {name: found[name] for name in ("precision", "recall")}
@@ -33,8 +34,8 @@ def prdc(fake: Tensor, real: Tensor, k: int = 5) -> dict[str, float]:
     """Precision, recall, density and coverage as Naeem et al. (2020) and their package prdc count them.
 
     With r(x) as above: precision: share of generated images closer than r(x) to some real x; recall: the same with the
-    sides exchanged; density: how many real x a generated image is closer than r(x) to, over k, on average (may exceed 1);
-    coverage: share of real x that have a generated image closer than r(x).
+    sides exchanged; density: how many real x a generated image is closer than r(x) to, over k, on average (may exceed
+    1); coverage: share of real x that have a generated image closer than r(x).
     Closer is `<`: an image with k twins has r(x) = 0, and nothing is closer than that.
 
     All comparisons are those of distances in float64: what float32 cannot decide is measured again.
@@ -147,7 +148,7 @@ class NeighbourMetric(FeatureMetric):
 
 
 class PrecisionRecall(NeighbourMetric):
-    """`precision_recall` of generated and real images, as torch-fidelity counts; reported as precision_k3, recall_k3."""
+    """`precision_recall` of generated and real images, as in torch-fidelity; reported as precision_k3, recall_k3."""
 
     closer = "<="
     reported = {"precision": "precision", "recall": "recall"}

@@ -116,7 +116,7 @@ class Memorisation(FeatureMetric):
 
 
 def auth_pct(squares: Tensor, neighbour: Tensor, train: Tensor) -> float:
-    """Percentage of images that are further from their nearest training image, `neighbour` (N,), than another one is."""
+    """Percentage of images further from their nearest training image, `neighbour` (N,), than another one is from it."""
     hit, back = neighbour.unique(return_inverse=True)
     to_other = nearest(train[hit], train, 1, own=hit)[0][:, 0]
     return 100 * (to_other[back] < squares).double().mean().item()

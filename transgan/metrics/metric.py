@@ -1,4 +1,4 @@
-"""FeatureMetric, the base class of the metrics here: a torchmetrics Metric of features, or of images by an extractor."""
+"""FeatureMetric, the base class of the metrics: a torchmetrics Metric of features, or of images by an extractor."""
 
 import inspect
 from typing import Any, ClassVar
@@ -47,8 +47,9 @@ class FeatureMetric(Metric):
         **kwargs: Any,
     ):
         super().__init__(**{"dist_sync_fn": gather} | kwargs)
-        module = isinstance(extractor, nn.Module)
-        self.extractor: FeatureExtractor | None = FromModule(extractor, "module") if module else extractor
+        if isinstance(extractor, nn.Module):
+            extractor = FromModule(extractor, "module")
+        self.extractor: FeatureExtractor | None = extractor
         self.reset_real_features = reset_real_features
         for state in states:
             self.add_state(state, [], dist_reduce_fx="cat")

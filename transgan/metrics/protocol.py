@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from torchmetrics import Metric
+
 if TYPE_CHECKING:
     from transgan.metrics.evaluator import Evaluator
 
@@ -15,10 +17,7 @@ def protocol_of(evaluator: "Evaluator", weights: str, truncation: float | None) 
     """How the numbers of a prepared evaluator are measured, as plain values. `id` is short for all but the seed."""
     assert evaluator.reference is not None, "prepare() comes first"
     extractor, stated, heldout = evaluator.extractor, evaluator.reference.facts, evaluator.heldout
-    measures = {
-        EARLIER.get(name, name): metric.facts() if hasattr(metric, "facts") else {"metric": type(metric).__name__}
-        for name, metric in evaluator.metrics.items()
-    }
+    measures = {EARLIER.get(name, name): facts_of(metric) for name, metric in evaluator.metrics.items()}
     protocol = {
         "extractor": extractor.name, "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
         "comparable_to_published": extractor.standard, "num_generated": evaluator.num_samples,
@@ -28,6 +27,12 @@ def protocol_of(evaluator: "Evaluator", weights: str, truncation: float | None) 
         "truncation": truncation, "measures": measures, "version": VERSION,
     }  # fmt: skip
     return protocol | {"seed": evaluator.seed, "id": protocol_id(protocol)}
+
+
+def facts_of(metric: Metric) -> dict[str, Any]:
+    """The settings of a metric; of one that does not state them, its class."""
+    facts = getattr(metric, "facts", None)
+    return {"metric": type(metric).__name__} if facts is None else facts()
 
 
 def protocol_id(protocol: dict[str, Any]) -> str:

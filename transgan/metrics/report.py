@@ -23,8 +23,9 @@ class Report:
 def report_of(name: str, metric: Metric) -> Report:
     """What a metric reports. One that has no `report` is called by the name it has in the configuration: a value, a
     pair of mean and deviation, or values by name."""
-    if hasattr(metric, "report"):
-        return metric.report()
+    report = getattr(metric, "report", None)
+    if report is not None:
+        return report()
     value = metric.compute()
     if isinstance(value, dict):
         return Report({str(key): float(each) for key, each in value.items()})

@@ -15,8 +15,9 @@ from transgan.metrics.report import Report
 def inception_score(logits: Tensor, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
     """exp of the mutual information between image and class, 1 to K: mean and deviation (ddof 0) over `splits`.
 
-    logits (N, K). The images are permuted by numpy's RandomState(seed) and cut at i * N // splits, as in torch-fidelity,
-    whose numbers these are. Entropies in float64: no gap between logits, however large, makes it infinite or NaN.
+    logits (N, K). The images are permuted by numpy's RandomState(seed) and cut at i * N // splits, as in
+    torch-fidelity, whose numbers these are. Entropies in float64: no gap between logits, however large, makes it
+    infinite or NaN.
 
     Raises ValueError when there are fewer images than splits.
     """
