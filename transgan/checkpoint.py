@@ -82,8 +82,22 @@ def read(path: str | Path, given: Collection[str] = (), cls: type | None = None)
         del algorithm["_target_"]
     if algorithm != config["algorithm"]:
         config = checkpoint["config"] = {"algorithm": algorithm}
-    require_trusted(config, f"{path}: the checkpoint")
+    try:
+        require_trusted(config, f"{path}: the checkpoint")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}, or use {call_that_loads(algorithm)}") from error
     return checkpoint
+
+
+def call_that_loads(algorithm: dict) -> str:
+    """The call that loads a checkpoint without the classes in it that are not trusted."""
+    parts = []
+    for key, value in algorithm.items():
+        try:
+            trust.require({key: value} if key != "_target_" else None, "")
+        except trust.Untrusted:
+            parts.append(f", {key}=...")
+    return f"{str(algorithm.get('_target_', 'cls')).split('.')[-1]}.load_from_checkpoint(path{''.join(parts)})"
 
 
 def opened(path: str | Path) -> Any:
