@@ -168,13 +168,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(unknown_command(command))
+        from transgan.config import flags as command_flags
         from transgan.config.compose import compose, groups, keys_of, typed_targets
 
-        if {"-h", "--help"} & set(rest):
+        flags, rest = command_flags.separate(rest)
+        if flags.help:
             print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
             return 0
-        show = "--cfg" in rest
-        rest = [word for word in rest if word != "--cfg"]
+        if flags.multirun:
+            return importlib.import_module("transgan.sweep").main(command, rest, flags)
+        show = flags.cfg is not None
         with trust.also(*typed_targets(rest)):  # what a person types, that person trusts
             config = compose(command, rest)
             OFFERED.set(frozenset(keys_of(config)))
