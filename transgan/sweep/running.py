@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
@@ -35,30 +36,32 @@ class Sweep:
         self.launcher = settings.launcher_of(hydra)
         self.jobs = product(words.swept.values()) if self.is_basic else None
         tried = self.jobs if self.jobs is not None else corners(words.swept.values())
-        self.first = self.checked(tried)
+        self.checked(tried, self.loader.job)
+        self.first = self.loader.job(tried[0])
         self.config = self.with_job(master)
         named = any(word.startswith("name=") for word in words.common)
         self.folder = settings.place_of(self.config, named)
+        done = {tuple(job.overrides) for job in records.every(self.folder) if job.status == "done"}
+        if self.launcher != "submitit_slurm":  # else they run on another machine than this one
+            self.checked([job for job in tried if tuple(map(as_typed, job)) not in done], self.require)
 
-    def checked(self, jobs: list[tuple[str, ...]]) -> DictConfig:
-        """The first job's configuration. Raises UserError with what is wrong with any of them."""
+    def checked(self, jobs: list[tuple[str, ...]], look: Callable[[tuple[str, ...]], object]) -> None:
+        """Raises UserError with what `look` finds wrong with any of the jobs."""
         wrong: dict[str, list[str]] = {}
         for overrides in jobs:
             try:
-                self.require(self.loader.job(overrides))
+                look(overrides)
             except UserError as error:
                 for finding in error.findings:
                     wrong.setdefault(str(finding), []).append(" ".join(map(as_typed, overrides)))
         if wrong:
             raise UserError(*(self.said(finding, found, len(jobs)) for finding, found in wrong.items()))
-        return self.loader.job(jobs[0])
 
-    def require(self, config: DictConfig) -> None:
-        """Looks at what `transgan train` looks at first, where the jobs run on this machine."""
-        if self.launcher != "submitit_slurm":
-            from transgan.commands.train import check
+    def require(self, overrides: tuple[str, ...]) -> None:
+        """What `transgan train` looks at before all else. Imports torch."""
+        from transgan.commands.train import check
 
-            check(config)
+        check(self.loader.job(overrides))
 
     def said(self, finding: str, jobs: list[str], total: int) -> str:
         if len(jobs) == total:
