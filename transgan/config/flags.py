@@ -30,6 +30,11 @@ class Flags:
     multirun: bool = False
     run: bool = False
 
+    @property
+    def shows(self) -> bool:
+        """Whether something is printed in the place of running the command."""
+        return bool(self.hydra_help or self.cfg or self.info)
+
 
 def separate(arguments: Iterable[str]) -> tuple[Flags, list[str]]:
     """The flags among the arguments, and the overrides in their order. Raises UserError for a flag without its value.
