@@ -1,6 +1,6 @@
 """Plays a fault or a signal on one of several processes, then runs the command: playing.py RANK WHAT WORDS ...
 
-Started by tests/commands/test_processes.py as the tasks of an emulated srun.
+Started by tests/runs/test_distributed.py as the tasks of an emulated srun.
 """
 
 import os
