@@ -1,4 +1,4 @@
-"""Transformers that generate images against Transformers that discriminate them.
+"""Transformers that generate images and Transformers that discriminate them.
 
     import transgan
     images = transgan.load("runs/digits").generate([0, 1, 2])       # uint8, N x C x H x W
