@@ -10,7 +10,7 @@ from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
 from transgan.models.style_transformer import StyleTransformer
 from transgan.models.vit_discriminator import ViTDiscriminator
-from transgan.penalties import ZeroCentered
+from transgan.penalties import R1R2
 from transgan.supervision import FinalImage
 from transgan.training.adversarial import Adversarial
 from transgan.training.leak import NoLeak
@@ -56,7 +56,7 @@ def adversarial(generator, discriminator):
         torch.manual_seed(changes.pop("init", 0))
         arguments = dict(
             generator=generator(), discriminator=discriminator(depth=[1]), loss=Relativistic(),
-            penalty=ZeroCentered(real=True, fake=True), consistency=NoConsistency(), augmentation=NoAugmentation(),
+            penalty=R1R2(real=True, fake=True), consistency=NoConsistency(), augmentation=NoAugmentation(),
             adaptive=GivenStrength(), supervision=FinalImage(),
             optimizer=partial(torch.optim.Adam, betas=(0.0, 0.9)), generator_lr=2e-3, discriminator_lr=1e-3,
             beta2=None, gamma=0.1, augment=1.0, ema_halflife=0.01, n_critic=1, clip=None, generator_batch_size=None,

@@ -19,7 +19,7 @@ from transgan.comparison.suite import Suite
 from transgan.config.compose import CONF, compose, groups
 from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
-from transgan.penalties import ZeroCentered
+from transgan.penalties import R1R2
 from transgan.training.objectives import discriminator_objective
 
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
@@ -150,7 +150,7 @@ def test_discriminator(name, channels, classes):
     for gamma in (0.0, 10.0):
         module.zero_grad()
         value, log, _ = discriminator_objective(
-            module, Relativistic(), ZeroCentered(real=True, fake=True), NoConsistency(), NoAugmentation(), real, fake,
+            module, Relativistic(), R1R2(real=True, fake=True), NoConsistency(), NoAugmentation(), real, fake,
             labels, torch.empty(2, 2, 0), torch.empty(2, 0), torch.tensor(1.0), torch.tensor(gamma),
         )  # fmt: skip
         value.backward()

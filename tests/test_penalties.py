@@ -10,15 +10,15 @@ from transgan.augmentation import DiffAugment, NoAugmentation
 from transgan.consistency import BalancedConsistency, NoConsistency
 from transgan.losses import NonSaturating, Relativistic, RelativisticAverage, WassersteinMeanDrift
 from transgan.penalties import (
-    CentralDifference,
+    R1R2CentralDifference,
     Critic,
-    FiniteDifference,
-    Interpolated,
-    JacobianVector,
+    R1R2FiniteDifference,
+    WGANGP,
+    R1R2JVP,
     Lazy,
     NoPenalty,
     Subsampled,
-    ZeroCentered,
+    R1R2,
 )
 from transgan.supervision import FinalImage
 from transgan.training.objectives import discriminator_objective, generator_objective
@@ -28,12 +28,12 @@ SHAPE = (2, 3, 3)
 PIXELS = 18
 BOTH = dict(real=True, fake=True)
 EVERY = {
-    "exact": ZeroCentered(**BOTH), "r1": ZeroCentered(True, False), "r2": ZeroCentered(False, True),
-    "jvp": JacobianVector(**BOTH), "fd": FiniteDifference(0.01, **BOTH), "central": CentralDifference(0.03, **BOTH),
-    "fd_r1": FiniteDifference(0.01, True, False), "gp": Interpolated(1.0), "none": NoPenalty(),
-    "part": Subsampled(ZeroCentered(**BOTH), 0.5), "part_gp": Subsampled(Interpolated(2.0), 0.5),
-    "part_fd": Subsampled(FiniteDifference(0.01, **BOTH), 0.5), "lazy": Lazy(ZeroCentered(**BOTH), 2),
-    "lazy_part": Lazy(Subsampled(JacobianVector(**BOTH), 0.5), 2), "part_lazy": Subsampled(Lazy(Interpolated(1.0), 2), 0.5),
+    "exact": R1R2(**BOTH), "r1": R1R2(True, False), "r2": R1R2(False, True),
+    "jvp": R1R2JVP(**BOTH), "fd": R1R2FiniteDifference(0.01, **BOTH), "central": R1R2CentralDifference(0.03, **BOTH),
+    "fd_r1": R1R2FiniteDifference(0.01, True, False), "gp": WGANGP(1.0), "none": NoPenalty(),
+    "part": Subsampled(R1R2(**BOTH), 0.5), "part_gp": Subsampled(WGANGP(2.0), 0.5),
+    "part_fd": Subsampled(R1R2FiniteDifference(0.01, **BOTH), 0.5), "lazy": Lazy(R1R2(**BOTH), 2),
+    "lazy_part": Lazy(Subsampled(R1R2JVP(**BOTH), 0.5), 2), "part_lazy": Subsampled(Lazy(WGANGP(1.0), 2), 0.5),
 }  # fmt: skip
 each_penalty = pytest.mark.parametrize("penalty", EVERY.values(), ids=EVERY)
 
@@ -67,7 +67,7 @@ def quadratic():
 def test_linear_critic():
     w = torch.randn(PIXELS)
     real, fake = pairs()
-    logits_real, logits_fake, found = judged(ZeroCentered(**BOTH), lambda x: x.flatten(1) @ w, real, fake)
+    logits_real, logits_fake, found = judged(R1R2(**BOTH), lambda x: x.flatten(1) @ w, real, fake)
     torch.testing.assert_close(logits_real, real.flatten(1) @ w)
     torch.testing.assert_close(logits_fake, fake.flatten(1) @ w)
     for name in ("r1", "r2"):
@@ -77,7 +77,7 @@ def test_linear_critic():
 def test_quadratic_critic_per_image():
     a, function = quadratic()
     real, fake = pairs()
-    found = judged(ZeroCentered(**BOTH), function, real, fake)[2]
+    found = judged(R1R2(**BOTH), function, real, fake)[2]
     torch.testing.assert_close(found["r1"], (real.flatten(1) @ a).square().sum(1))
     torch.testing.assert_close(found["r2"], (fake.flatten(1) @ a).square().sum(1))
 
@@ -87,9 +87,9 @@ def test_along_a_direction():
     a, function = quadratic()
     real, fake = pairs()
     for penalty, sigma in (
-        (JacobianVector(**BOTH), 0),
-        (FiniteDifference(0.5, **BOTH), 0.5),
-        (CentralDifference(0.5, **BOTH), 0),
+        (R1R2JVP(**BOTH), 0),
+        (R1R2FiniteDifference(0.5, **BOTH), 0.5),
+        (R1R2CentralDifference(0.5, **BOTH), 0),
     ):
         logits_real, logits_fake, found = judged(penalty, function, real, fake)
         directions = numbers(penalty)
@@ -98,13 +98,13 @@ def test_along_a_direction():
             x, e = images.flatten(1), directions[:, k].flatten(1)
             along, curvature = ((x @ a) * e).sum(1), ((e @ a) * e).sum(1)
             torch.testing.assert_close(found[name], (along + sigma / 2 * curvature).square(), rtol=1e-3, atol=1e-3)
-            mean = 0.25 / 2 * curvature if isinstance(penalty, CentralDifference) else 0
+            mean = 0.25 / 2 * curvature if isinstance(penalty, R1R2CentralDifference) else 0
             torch.testing.assert_close(logits, function(images) + mean, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     "penalty, within",
-    [(JacobianVector(**BOTH), 0.06), (CentralDifference(0.01, **BOTH), 0.06), (FiniteDifference(0.002, **BOTH), 0.06)],
+    [(R1R2JVP(**BOTH), 0.06), (R1R2CentralDifference(0.01, **BOTH), 0.06), (R1R2FiniteDifference(0.002, **BOTH), 0.06)],
     ids=["jvp", "central", "one-sided"],
 )
 def test_directions_give_the_exact_penalty_on_average(discriminator, penalty, within):
@@ -114,7 +114,7 @@ def test_directions_give_the_exact_penalty_on_average(discriminator, penalty, wi
     critic = Critic(network, NoAugmentation(), 1.0, torch.ones(n, dtype=torch.long), torch.empty(2, n, 0))
     with torch.no_grad():
         found = penalty(critic, real, fake, numbers(penalty, n, (1, 8, 8)))[2]
-    exact = ZeroCentered(**BOTH)(critic.of(torch.tensor([0])), image, -image, torch.empty(1, 0))[2]
+    exact = R1R2(**BOTH)(critic.of(torch.tensor([0])), image, -image, torch.empty(1, 0))[2]
     for name in ("r1", "r2"):  # a standard deviation is sqrt(2 / n) = 2.2 %
         assert found[name].mean().item() == pytest.approx(exact[name].item(), rel=within)
         assert found[name].var().sqrt().item() == pytest.approx(math.sqrt(2) * exact[name].item(), rel=0.2)
@@ -124,7 +124,7 @@ def test_the_published_weight_of_differences():
     """lambda E (D(x + sigma e) - D(x))^2 is gamma / 2 times the penalty where gamma = 2 lambda sigma^2 (APT)."""
     _, function = quadratic()
     real, fake = pairs()
-    penalty, weight = FiniteDifference(0.1, True, False), 100.0
+    penalty, weight = R1R2FiniteDifference(0.1, True, False), 100.0
     directions = numbers(penalty)
     found = judged(penalty, function, real, fake)[2]["r1"]
     published = weight * (function(real + 0.1 * directions[:, 0]) - function(real)).square()
@@ -135,21 +135,21 @@ def test_gradient_penalty_on_linear_and_quadratic_critics():
     w = torch.randn(PIXELS)
     real, fake = pairs()
     for target in (1.0, 3.0):
-        logits_real, logits_fake, found = judged(Interpolated(target), lambda x: x.flatten(1) @ w, real, fake)
+        logits_real, logits_fake, found = judged(WGANGP(target), lambda x: x.flatten(1) @ w, real, fake)
         torch.testing.assert_close(found["gp"], ((w.norm() / target - 1).square()).expand(4))
         torch.testing.assert_close(torch.stack([logits_real, logits_fake]), torch.stack([real, fake]).flatten(2) @ w)
     a, function = quadratic()
-    share = numbers(Interpolated(1.0))
+    share = numbers(WGANGP(1.0))
     assert share.shape == (4, 1, 1, 1) and 0 <= share.min() and share.max() < 1
     between = ((1 - share) * real + share * fake).flatten(1)
-    found = judged(Interpolated(1.0), function, real, fake)[2]["gp"]
+    found = judged(WGANGP(1.0), function, real, fake)[2]["gp"]
     torch.testing.assert_close(found, ((between @ a).norm(dim=1) - 1).square())
 
 
 def test_gradient_penalty_of_a_critic_without_slope():
     """Its own slope is 0 there, not NaN: networks may start with a head of zeros."""
     w = torch.zeros(PIXELS, requires_grad=True)
-    found = judged(Interpolated(1.0), lambda x: x.flatten(1) @ w, *pairs())[2]["gp"]
+    found = judged(WGANGP(1.0), lambda x: x.flatten(1) @ w, *pairs())[2]["gp"]
     assert found.tolist() == [1, 1, 1, 1]
     found.sum().backward()
     assert not w.grad.any()
@@ -160,7 +160,7 @@ def test_the_published_weights_of_gradient_penalties():
     w = torch.randn(PIXELS)
     real, fake = pairs()
     for phi in (1.0, 2.5):
-        value, log = whole(lambda x, labels: x.flatten(1) @ w, NonSaturating(), Interpolated(phi), real, fake, 20.0)
+        value, log = whole(lambda x, labels: x.flatten(1) @ w, NonSaturating(), WGANGP(phi), real, fake, 20.0)
         torch.testing.assert_close(value - log["loss_d"], 10 / phi**2 * (w.norm() - phi).square())
 
 
@@ -168,7 +168,7 @@ def test_the_penalty_has_a_gradient_to_the_weights_and_none_to_the_images():
     w = torch.randn(PIXELS, requires_grad=True)
     real, fake = pairs()
     fake.requires_grad_()
-    found = judged(ZeroCentered(**BOTH), lambda x: (x.flatten(1) @ w).square() / 2, real, fake)[2]
+    found = judged(R1R2(**BOTH), lambda x: (x.flatten(1) @ w).square() / 2, real, fake)[2]
     found["r1"].sum().backward()  # D = (w x)^2 / 2: |dD/dx|^2 = (w x)^2 |w|^2
     with torch.no_grad():
         along = real.flatten(1) @ w
@@ -185,7 +185,7 @@ def test_only_the_asked_for():
         seen.append(len(x))
         return x.sum((1, 2, 3))
 
-    for kind in (ZeroCentered, JacobianVector, lambda real, fake: FiniteDifference(0.1, real, fake)):
+    for kind in (R1R2, R1R2JVP, lambda real, fake: R1R2FiniteDifference(0.1, real, fake)):
         for sides in ((True, True), (True, False), (False, True)):
             seen.clear()
             logits_real, logits_fake, found = judged(kind(*sides), linear, real, fake)
@@ -203,11 +203,11 @@ def test_only_the_asked_for():
 
 def test_numbers_that_make_no_sense():
     with pytest.raises(ValueError, match="sigma must be above 0, not 0"):
-        FiniteDifference(0.0, **BOTH)
+        R1R2FiniteDifference(0.0, **BOTH)
     with pytest.raises(ValueError, match="sigma must be above 0, not -1"):
-        CentralDifference(-1.0, **BOTH)
+        R1R2CentralDifference(-1.0, **BOTH)
     with pytest.raises(ValueError, match="target must be above 0, not 0"):
-        Interpolated(0.0)
+        WGANGP(0.0)
     with pytest.raises(ValueError, match="every must be at least 1, not 0"):
         Lazy(NoPenalty(), 0)
     for share in (0.0, 1.0, -0.1):
@@ -218,7 +218,7 @@ def test_numbers_that_make_no_sense():
 def test_lazily():
     w = torch.randn(PIXELS)
     real, fake = pairs()
-    lazy, plain = Lazy(ZeroCentered(**BOTH), 4), ZeroCentered(**BOTH)
+    lazy, plain = Lazy(R1R2(**BOTH), 4), R1R2(**BOTH)
     expected = judged(plain, lambda x: x.flatten(1) @ w, real, fake)
     sums = torch.zeros(())
     for step in range(8):
@@ -291,7 +291,7 @@ def whole(network, loss, penalty, real, fake, gamma, augment=None, draws=None):
 def test_gamma_weighs_the_penalties_by_half(loss):
     w = torch.randn(PIXELS)
     real, fake = pairs()
-    value, log = whole(lambda x, labels: x.flatten(1) @ w, loss, ZeroCentered(**BOTH), real, fake, 0.6)
+    value, log = whole(lambda x, labels: x.flatten(1) @ w, loss, R1R2(**BOTH), real, fake, 0.6)
     plain = loss.discriminator(real.flatten(1) @ w, fake.flatten(1) @ w).mean()
     torch.testing.assert_close(value, plain + 0.3 * 2 * w.square().sum())
     torch.testing.assert_close(log["loss_d"], plain)
@@ -306,7 +306,7 @@ def test_a_penalty_on_a_part_weighs_as_one_on_all():
     real, fake = pairs()
     values = [
         whole(lambda x, labels: x.flatten(1) @ w, Relativistic(), penalty, real, fake, 0.6)[0]
-        for penalty in (ZeroCentered(**BOTH), Subsampled(ZeroCentered(**BOTH), 0.25))
+        for penalty in (R1R2(**BOTH), Subsampled(R1R2(**BOTH), 0.25))
     ]
     torch.testing.assert_close(*values)
 
@@ -315,7 +315,7 @@ def test_the_penalty_is_of_the_image_before_augmentation():
     """A pixel cut out by the augmentation has no gradient: the penalty counts the pixels that are left."""
     cut = DiffAugment(0.0, 0.0, 0.0, 0.0, cutout=0.5)
     images, draws = torch.ones(2, 1, 8, 8), torch.full((2, 2, 10), 0.5)
-    for penalty in (ZeroCentered(**BOTH), Interpolated(1.0)):
+    for penalty in (R1R2(**BOTH), WGANGP(1.0)):
         _, log = whole(lambda x, labels: x.sum((1, 2, 3)), Relativistic(), penalty, images, images, 1.0, cut, draws)
         expected = {"r1": 48, "r2": 48} if penalty.names[0] == "r1" else {"gp": (math.sqrt(48) - 1) ** 2}
         for name, value in expected.items():
@@ -448,7 +448,7 @@ def test_a_lazy_penalty_compiles_to_two_graphs(discriminator):
         graphs.append(graph)
         return graph
 
-    lazy, judge = Lazy(Subsampled(FiniteDifference(0.1, **BOTH), 0.5), 3), discriminator(depth=[1])
+    lazy, judge = Lazy(Subsampled(R1R2FiniteDifference(0.1, **BOTH), 0.5), 3), discriminator(depth=[1])
     compiled = torch.compile(discriminator_objective, backend=backend, fullgraph=True)
     real, fake = torch.rand(2, 4, 1, 8, 8)
     for step in range(7):

@@ -18,7 +18,7 @@ def draws(batch, rank=0, world_size=1):
 
 
 def checked(supervision, generator):
-    network = generator(**TWO_STAGES, image_heads=supervision.levels)
+    network = generator(**TWO_STAGES, image_heads=supervision.num_outputs)
     supervision.check(network)
     return supervision
 
@@ -67,7 +67,7 @@ def test_four_levels_of_noise_are_gats():
 
 @pytest.mark.parametrize("supervision", [NoiseGuidance(4), NoiseGuidance(3, 0.4, 0.05), NoiseGuidance(2, 0.5, 0.0)])
 def test_noise_of_a_level_has_its_standard_deviation(supervision):
-    k = supervision.levels
+    k = supervision.num_outputs
     noise = supervision.draw(draws(2000), (1, 6, 6))
     assert noise.shape == (2000, 2, k, 1, 6, 6)
     nothing = torch.zeros(2000, 1, 6, 6)
@@ -241,7 +241,7 @@ def test_draws_are_a_function_of_the_sample(generator):
 def test_twice_differentiable_and_pure(generator):
     for supervision in every(generator):
         noise = supervision.draw(draws(1), (1, 8, 8)).double()
-        sides = (4, 4, 8, 8)[4 - supervision.levels :]
+        sides = (4, 4, 8, 8)[4 - supervision.num_outputs :]
         inputs = [torch.randn(1, 1, side, side, dtype=torch.float64, requires_grad=True) for side in sides]
         anchor = torch.randn(1, 1, 8, 8, dtype=torch.float64)  # differences would see through a detach
         before = {name: str(value) for name, value in vars(supervision).items()}
@@ -257,7 +257,7 @@ def test_twice_differentiable_and_pure(generator):
 
 def test_a_compiled_graph_holds_it_with_its_gradient(generator, shift):
     for supervision in every(generator):
-        noise, levels = supervision.draw(draws(2), SHAPE), some_levels()[4 - supervision.levels :]
+        noise, levels = supervision.draw(draws(2), SHAPE), some_levels()[4 - supervision.num_outputs :]
         images, numbers = torch.randn(2, *SHAPE), supervision.spread(torch.rand(2, shift.num_random))
         augment = supervision.augmentation(shift)
 
@@ -283,11 +283,11 @@ def test_a_generator_must_make_the_levels(generator):
 
 
 def test_what_makes_no_sense():
-    with pytest.raises(ValueError, match="supervision.levels is 1, not 4; for more use supervision=scale_wise"):
+    with pytest.raises(ValueError, match="supervision.num_outputs is 1, not 4; for more use supervision=scale_wise"):
         FinalImage(4)
     for make in (NoiseGuidance, lambda levels: ScaleWise(levels, 1.0)):
         for levels in (1, 0):
-            with pytest.raises(ValueError, match=f"supervision.levels={levels} must be at least 2"):
+            with pytest.raises(ValueError, match=f"supervision.num_outputs={levels} must be at least 2"):
                 make(levels)
     with pytest.raises(ValueError, match="supervision.weight=-1 must be at least 0"):
         ScaleWise(2, -1)
