@@ -19,6 +19,8 @@ class Stats(Callback):
     pictures and checkpoints. After a resume, lines beyond the checkpoint are taken out: they will be written again.
     """
 
+    reads_log_values = True
+
     def __init__(self, run: Path, interval: Interval):
         self.path, self.interval = Path(run) / "stats.csv", interval
         self.sums: dict[str, torch.Tensor] = {}
