@@ -127,7 +127,7 @@ class Evaluator:
     def __init__(self, *values):
         self.values = list(values)
 
-    def __call__(self, generate, rank, world_size, gather, together):
+    def __call__(self, generate, context):
         value = self.values.pop(0)
         if isinstance(value, Exception):
             raise value
@@ -158,7 +158,7 @@ def test_the_best_is_the_lowest_finite(tmp_path):
     assert written == [9.0, 5.0, None, None, 7.0, 4.0]
 
 
-def test_another_judges_best_is_no_measure(tmp_path):
+def test_the_best_of_another_evaluator_does_not_count(tmp_path):
     callback, other = evaluations(tmp_path, Evaluator()), evaluations(tmp_path, Evaluator())
     callback.best = {"kimg": 0.5, "value": 4.0}
     other.load_state_dict(callback.state_dict())

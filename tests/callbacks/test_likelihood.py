@@ -68,4 +68,4 @@ def test_a_resumed_run_takes_out_what_comes_again(likelihood, tmp_path):
 def test_a_large_set_is_thinned(tmp_path):
     few = Likelihood(tmp_path, Interval(1, 1), Images(), SimpleNamespace(seconds=0), count=3)
     few.measure(TRAINER, module(0))
-    assert few.places == [0, 299, 599] and lines(tmp_path)[0]["protocol"]["num_real"] == 3
+    assert few.indices == [0, 299, 599] and lines(tmp_path)[0]["protocol"]["num_real"] == 3

@@ -1,13 +1,15 @@
-"""metrics.jsonl: the averaged generator's numbers with their protocol, and which moment was the best."""
+"""metrics.jsonl: the numbers of the EMA generator with their protocol, and which moment of training was the best."""
 
 import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Protocol
 
-from pytorch_lightning import Callback
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from transgan.callbacks.interval import Interval
 from transgan.files import append_text, write_text
@@ -15,17 +17,63 @@ from transgan.files import append_text, write_text
 log = logging.getLogger(__name__)
 
 
+class Processes(Protocol):
+    """The processes of a run, as far as this callback uses them; the evaluator uses more (metrics/context.py)."""
+
+    def together(self) -> AbstractContextManager[Any]: ...
+
+
+class Result(Protocol):
+    """What the evaluator returns on rank 0."""
+
+    numbers: dict[str, float]
+    flags: dict[str, str]
+
+
+class Evaluator(Protocol):
+    """`evaluator(generate, context)` measures on all processes and returns a result on rank 0, None on the others.
+    `primary` names the number to choose by, `identity` says what that depends on, `protocol()` how it is measured."""
+
+    @property
+    def primary(self) -> str: ...
+
+    @property
+    def identity(self) -> list[Any]: ...
+
+    def __call__(self, generate: Any, context: Any, /) -> Result | None: ...
+
+    def protocol(self) -> dict[str, Any]: ...
+
+
+class Prepare(Protocol):
+    def __call__(self, *, device: torch.device, main: bool) -> None: ...
+
+
+class Clock(Protocol):
+    """The seconds of training so far, evaluations included."""
+
+    seconds: float
+
+
 class Evaluation(Callback):
     """Runs `evaluator` on the module at every interval; a failure is reported and noted as null, training goes on.
 
     `prepare(device, main)` readies the evaluator where the strategy computes; `context`: the processes that share it.
-    An evaluation is left out, and that is said, while evaluations have taken more than `share` of the run's time; the
-    last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg", "value"};
-    `improved` tells whether the evaluation just made is it.
+    An evaluation is left out, and that is reported, while evaluations have taken more than `share` of the run's time;
+    the last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg",
+    "value"}; `improved` says whether the evaluation just made is it.
     """
 
     def __init__(
-        self, run: Path, interval: Interval, evaluator, prepare: Callable, context, at_start: bool, share: float, stats
+        self,
+        run: Path,
+        interval: Interval,
+        evaluator: Evaluator,
+        prepare: Prepare,
+        context: Processes,
+        at_start: bool,
+        share: float,
+        stats: Clock,
     ):
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
@@ -38,17 +86,17 @@ class Evaluation(Callback):
         self.took = 0.0  # seconds of the latest evaluation
         self.spent = 0.0  # seconds of all evaluations of the run
 
-    def setup(self, trainer, module, stage) -> None:
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         with self.context.together():
             self.prepare(device=trainer.strategy.root_device, main=trainer.is_global_zero)
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
         if self.at_start and module.images_seen == 0:
             self.evaluate(trainer, module)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.improved = False
         if self.interval.due_after(module):
             # one process decides for all: their clocks differ
@@ -60,16 +108,17 @@ class Evaluation(Callback):
                     module.images_seen / 1000, 100 * self.spent / self.stats.seconds, 100 * self.share,
                 )  # fmt: skip
 
-    def affordable(self, module) -> bool:
+    def affordable(self, module: Any) -> bool:
         return self.interval.finished(module.images_seen) or self.spent <= self.share * self.stats.seconds
 
-    def evaluate(self, trainer, module) -> None:
+    def evaluate(self, trainer: Trainer, module: Any) -> None:
         start = time.monotonic()
-        result = None
+        numbers: dict[str, float] = {}
+        flags: list[str] = []
         try:
-            context = self.context
-            result = self.evaluator(module.generate, context.rank, context.world_size, context.gather, context.together)
-            numbers, flags = (result.numbers, sorted(result.flags)) if result is not None else ({}, [])
+            result = self.evaluator(module.generate, self.context)
+            if result is not None:
+                numbers, flags = result.numbers, sorted(result.flags)
         except Exception as error:  # images that are not finite, too little memory, ...: training goes on
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
             numbers, flags = {self.evaluator.primary: float("nan")}, ["failed"]
@@ -87,25 +136,25 @@ class Evaluation(Callback):
         if trainer.logger is not None:
             trainer.logger.log_metrics(numbers, step=module.images_seen)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "evaluator": self.evaluator.identity, "best": self.best, "latest": self.latest, "first": self.first,
             "spent": self.spent,
         }  # fmt: skip
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.spent = state["spent"]
-        if state["evaluator"] == self.evaluator.identity:  # another evaluator's best is no measure
+        if state["evaluator"] == self.evaluator.identity:  # another evaluator's best does not compare
             self.best, self.latest, self.first = state["best"], state["latest"], state["first"]
 
 
-def append(path: Path, kimg: float, seconds: float, numbers: dict, protocol: dict) -> None:
-    """One line of metrics.jsonl, in one write. What is not finite is null: JSON has no word for it."""
+def append(path: Path, kimg: float, seconds: float, numbers: dict[str, float], protocol: dict[str, Any]) -> None:
+    """One line of metrics.jsonl, in one write. What is not finite is null: JSON has no number for it."""
     line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, "protocol": protocol}
     append_text(path, json.dumps(plain(line), allow_nan=False) + "\n")
 
 
-def plain(node):
+def plain(node: Any) -> Any:
     """Nested containers with every number that is not finite as None."""
     if isinstance(node, dict):
         return {str(key): plain(value) for key, value in node.items()}

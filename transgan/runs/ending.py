@@ -23,7 +23,7 @@ def report(config, module, evaluation, likelihood, folder: Path, console, device
     if likelihood is not None:
         last, best = likelihood.latest, likelihood.best
         console.print(
-            f"bits    {last['value']:.4g} per dimension of {len(likelihood.places):,} held-out images, best "
+            f"bits    {last['value']:.4g} per dimension of {len(likelihood.indices):,} held-out images, best "
             f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})"
         )
     grid = folder / "samples" / f"{moment(module.images_seen)}.png"
