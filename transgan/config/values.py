@@ -11,7 +11,14 @@ from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
 from transgan.config.types import REFERENCE, Free, Kind, Part
 
-OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")  # for more
+OPEN = (
+    "callbacks",
+    "metrics.measures",
+    "augmentation.steps",
+    "suite.systems",
+    "suite.pretraining",
+    "suite.claims",
+)  # for more
 
 
 def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
