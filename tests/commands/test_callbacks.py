@@ -151,7 +151,7 @@ def test_the_users_resume_file_says_what_may_change(train, tmp_path):
     train(f"+callbacks.rates={{_target_: {LIGHTNING}.Timer}}")
     _, _, err = train("kimg=0.32", "callbacks.samples=null", "batch_size=16", code=2)
     assert "callbacks.rates._target_: pytorch_lightning.callbacks.Timer -> absent" in err
-    assert "samples" not in err and "batch_size" not in err
+    assert "callbacks.samples" not in err and "batch_size" not in err
     (tmp_path / "conf" / "resume.yaml").write_text("free: batch_size\n")
     _, _, err = train("kimg=0.32", code=2)
     assert "conf/resume.yaml: free is a list of keys, such as [callbacks.mine]" in err

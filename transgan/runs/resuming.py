@@ -3,7 +3,7 @@
 Which settings may change is written in conf/resume.yaml, to which a user's own conf/resume.yaml adds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from transgan import files, warm_start
-from transgan.config.command_line import CONF
+from transgan.config.search import CONF, sources
 from transgan.errors import UserError
 from transgan.instantiation import literal, make
 from transgan.schedules import schedule
@@ -29,10 +29,13 @@ class Rules:
     repeated: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, paths: Iterable[Path] | None = None) -> "Rules":
-        """Of the files there are; later ones override. Raises UserError with everything that makes no sense."""
+    def read(cls, arguments: Sequence[str] = ()) -> "Rules":
+        """Of resume.yaml in every folder of configurations; the user's entries override ours.
+
+        Raises UserError with everything that makes no sense.
+        """
         rules, found = cls(), []
-        for path in (CONF / "resume.yaml", Path("conf", "resume.yaml")) if paths is None else paths:
+        for path in dict.fromkeys(folder / "resume.yaml" for folder in (CONF, *(s.folder for s in sources(arguments)))):
             if path.is_file():
                 found += rules.add(path)
         if found:
@@ -127,12 +130,13 @@ def require_same(
     settle(same_length, dataset)
     warm_start.settle(same_length, arguments, previous["config"])
     before = previous["config"] | {"callbacks": previous.get("watched_by")}
-    found = differences(before, OmegaConf.to_container(same_length, resolve=True))
+    rules = Rules.read(arguments)
+    found = differences(before, OmegaConf.to_container(same_length, resolve=True), rules)
     if dataset.is_same(previous.get("data")):
         found = [each for each in found if not each.startswith("data.")]  # another way to the same images
     else:
         found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
-    refuse_other(folder, found, config.force)
+    refuse_other(folder, found, config.force, rules)
 
 
 def jumps(previous: dict, config: dict) -> str | None:

@@ -1,7 +1,8 @@
-"""What one CIFAR-10 iteration of TransGAN costs on a CPU: `python tests/models/measure_transgan.py [--checkpointing]`.
+"""What one CIFAR-10 iteration of TransGAN costs on a CPU: `python benchmarks/transgan_iteration.py [--checkpointing]`.
 
-Full size: a discriminator step with 32 images and the gradient penalty, then a generator step with 64, both with clipping
-and Adam, and the average. CPU-seconds, with the rate of a float32 matrix product beside them, because machines differ.
+Full size: a discriminator step with 32 images and the gradient penalty, then a generator step with 64, both with
+clipping and Adam, and the average. CPU-seconds, with the rate of a float32 matrix product beside them, because machines
+differ.
 """
 
 import argparse
