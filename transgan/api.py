@@ -128,9 +128,9 @@ def sample(run: "str | os.PathLike[str]", /, **keys: Any) -> "torch.Tensor | Pat
             return drawn.images if config.out is None else write(config, drawn)
 
 
-NOT_THE_FIRST: dict[str, Any] = dict.fromkeys(
-    ("metrics", "protocol", "spread", "bounds", "details", "flags"), {}
-) | {"protocol_line": ""}  # what processes other than the first return
+NOT_THE_FIRST: dict[str, Any] = dict.fromkeys(("metrics", "protocol", "spread", "bounds", "details", "flags"), {}) | {
+    "protocol_line": ""
+}  # what processes other than the first return
 
 
 @contextlib.contextmanager
