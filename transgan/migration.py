@@ -70,7 +70,8 @@ def part(node: Any) -> Any:
     if target is None:
         return None
     names = ARGUMENTS.get(target, {})
-    found: Node | None = {names.get(key, key): value for key, value in (node | {"_target_": target}).items()}
+    named = {names.get(key, key): value for key, value in (node | {"_target_": target}).items()}
+    found: Node | None = named
     for rule in RULES:
         found = None if found is None else rule(found)
     return found

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from transgan.loading import Loadable
+from transgan.migration import FORMAT
 from transgan.training.randomness import StepRNG, mix
 
 
@@ -46,7 +47,7 @@ class NonFiniteTraining(RuntimeError):
     """Too many steps in a row without a finite gradient."""
 
 
-class Generative(LightningModule):
+class Generative(Loadable):
     """Base of the Lightning modules.
 
     `images_seen` counts real images shown, over all processes and resumes; schedules, intervals and the end of
@@ -161,6 +162,9 @@ class Generative(LightningModule):
         self.lacking += self.batch_size - self.images_in_step
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["format"] = FORMAT
+        if "config" not in checkpoint:  # of a user's own Trainer
+            checkpoint["algorithm"] = self.description
         checkpoint["images_seen"] = self.images_seen
         if self.lacking:
             checkpoint["lacking"] = self.lacking
