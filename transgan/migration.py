@@ -14,8 +14,19 @@ FORMAT = 2  # of a checkpoint, under "format"; those of format 1 have no number
 TARGETS: dict[str, str | None] = {
     "transgan.metrics.Judge": "transgan.metrics.Evaluator",
     "transgan.metrics.judge.Judge": "transgan.metrics.evaluator.Evaluator",
+    "transgan.metrics.Accuracy": "transgan.metrics.ClassAccuracy",
     "transgan.metrics.Copies": "transgan.metrics.Memorisation",
-    "transgan.metrics.measures.Copies": "transgan.metrics.measures.Memorisation",
+    "transgan.metrics.Frechet": "transgan.metrics.FrechetDistance",
+    "transgan.metrics.Kernel": "transgan.metrics.KernelDistance",
+    "transgan.metrics.Manifold": "transgan.metrics.PRDC",
+    "transgan.metrics.Score": "transgan.metrics.InceptionScore",
+    "transgan.metrics.measures.Accuracy": "transgan.metrics.ClassAccuracy",
+    "transgan.metrics.measures.Copies": "transgan.metrics.Memorisation",
+    "transgan.metrics.measures.Frechet": "transgan.metrics.FrechetDistance",
+    "transgan.metrics.measures.Kernel": "transgan.metrics.KernelDistance",
+    "transgan.metrics.measures.Score": "transgan.metrics.InceptionScore",
+    "transgan.metrics.neighbours.Manifold": "transgan.metrics.PRDC",
+    "transgan.metrics.neighbours.PrecisionRecall": "transgan.metrics.PrecisionRecall",
     "transgan.penalties.Lazily": "transgan.penalties.Lazy",
     "transgan.penalties.sparse.Lazily": "transgan.penalties.sparse.Lazy",
     "transgan.penalties.OnPart": "transgan.penalties.Subsampled",
@@ -33,7 +44,10 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "transgan.training.variational.Variational": {"bound_draws": "bound_samples", "draw_pixels": "sample_pixels"},
 }
 # Keys of a configuration outside of any class, from its top.
-KEYS: dict[str, str] = {}
+KEYS: dict[str, str] = {
+    "metrics.measures.manifold": "metrics.measures.prdc",
+    "metrics.measures.copies": "metrics.measures.memorisation",
+}
 # Modules inside our networks (transgan.models): parts of the names of weights.
 WEIGHTS: dict[str, str] = {"enter": "embed", "enters": "embeds"}
 # Names of numbers in metrics.jsonl and evaluations.

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -13,6 +13,35 @@ from transgan.callbacks.interval import Interval
 from transgan.callbacks.session import Session
 
 log = logging.getLogger(__name__)
+
+
+class Result(Protocol):
+    """What the evaluator returns on rank 0."""
+
+    numbers: dict[str, float]
+    flags: dict[str, str]
+
+
+class Evaluator(Protocol):
+    """`evaluator(generate, context)` measures on all processes and returns a result on rank 0, None on the others.
+    `primary` names the number to choose by, `identity` says what that depends on, `protocol()` how it is measured."""
+
+    with_heldout: bool
+    num_samples: int | None
+
+    @property
+    def primary(self) -> str: ...
+
+    @property
+    def identity(self) -> list[Any]: ...
+
+    def prepare(self, dataset: Any, heldout: Any, device: Any, *, main: bool, conditional: bool) -> None: ...
+
+    def few(self) -> str | None: ...
+
+    def __call__(self, generate: Any, context: Any, /) -> Result | None: ...
+
+    def protocol(self) -> dict[str, Any]: ...
 
 
 class Evaluation(Callback):
@@ -27,7 +56,9 @@ class Evaluation(Callback):
         evaluator: None for the run's own, which metrics= chooses.
     """
 
-    def __init__(self, every_kimg: float, at_start: bool = False, share: float = 1.0, evaluator: Any = None) -> None:
+    def __init__(
+        self, every_kimg: float, at_start: bool = False, share: float = 1.0, evaluator: Evaluator | None = None
+    ) -> None:
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
         self.interval, self.at_start, self.share, self.evaluator = Interval(every_kimg), at_start, share, evaluator
@@ -87,11 +118,12 @@ class Evaluation(Callback):
 
     def evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         start = time.monotonic()
-        result = None
+        numbers: dict[str, float] = {}
+        flags: list[str] = []
         try:
-            context = self.session.context
-            result = self.evaluator(module.generate, context.rank, context.world_size, context.gather, context.together)
-            numbers, flags = (result.numbers, sorted(result.flags)) if result is not None else ({}, [])
+            result = self.evaluator(module.generate, self.session.context)
+            if result is not None:
+                numbers, flags = result.numbers, sorted(result.flags)
         except Exception as error:  # images that are not finite, too little memory, ...: training goes on
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
             numbers, flags = {self.evaluator.primary: float("nan")}, ["failed"]
