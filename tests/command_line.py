@@ -138,9 +138,9 @@ def pictures():
 
 
 @pytest.fixture(scope="session")
-def judged(transgan_process, tmp_path_factory):
+def digits_run(transgan_process, tmp_path_factory):
     """A digits run with evaluations, made by one real process: (folder, what the process answered)."""
-    cwd = tmp_path_factory.mktemp("judged")
+    cwd = tmp_path_factory.mktemp("digits_run")
     done = transgan_process(
         "train", *TINY, "metrics=fast", "evaluate_share=1", "extractor.steps=50", "metrics.num_samples=128",
         "kimg=1.28", "sample_every=0.64", "evaluate_every=0.64", "checkpoint_every=0.64", "log_every=0.32", cwd=cwd,

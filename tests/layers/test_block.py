@@ -79,12 +79,12 @@ def test_transformer_is_its_blocks_in_a_row():
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_each_is_what_comes_after_every_block(checkpointing):
+def test_intermediates_is_what_comes_after_every_block(checkpointing):
     stack = Transformer(8, 3, 2, (2, 2), norm=partial(StyleNorm, style_dim=4), noise=True, checkpointing=checkpointing)
     for layer in stack.blocks:
         layer.noise.strength.data.fill_(0.5)
     x, style, seeds = torch.randn(2, 4, 8), torch.randn(2, 4), torch.tensor([3, 5])
-    after = list(stack.each(x, style, seeds))
+    after = list(stack.intermediates(x, style, seeds))
     assert len(after) == 3 and torch.equal(after[-1], stack(x, style, seeds))
     for i, (before, found) in enumerate(zip([x, *after], after, strict=False)):
         assert torch.equal(found, stack.blocks[i](before, style, seeds + i))
@@ -94,13 +94,13 @@ def test_each_is_what_comes_after_every_block(checkpointing):
 
 def test_a_stack_of_no_blocks_is_the_identity():
     stack, x = Transformer(8, 0, 2, (2, 2)), torch.randn(2, 4, 8)
-    assert stack(x) is x and list(stack.each(x)) == []
+    assert stack(x) is x and list(stack.intermediates(x)) == []
 
 
-def test_each_block_is_compiled_into_one_graph():
+def test_intermediates_block_is_compiled_into_one_graph():
     stack, x = Transformer(8, 2, 2, (2, 2), checkpointing=True), torch.randn(2, 4, 8)
-    compiled = torch.compile(lambda x: sum(stack.each(x)), backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x), sum(stack.each(x)))
+    compiled = torch.compile(lambda x: sum(stack.intermediates(x)), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), sum(stack.intermediates(x)))
 
 
 def test_a_causal_stack_looks_back_only():
@@ -120,7 +120,7 @@ def test_noise_and_cross_attention_closed_form():
     torch.testing.assert_close(stack(x, context, seeds), middle + layer.mlp(layer.norm2.norm(middle)))
 
 
-def test_each_block_has_noise_of_its_own():
+def test_intermediates_block_has_noise_of_its_own():
     stack, x, seeds = Transformer(8, 2, 2, (1, 4), noise=True), torch.randn(2, 4, 8), torch.tensor([3, 5])
     for layer in stack.blocks:
         layer.noise.strength.data.fill_(0.5)

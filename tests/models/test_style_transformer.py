@@ -193,8 +193,8 @@ def test_levels_add_up(generator, changes):
     x = network.tokens.expand(2, -1, -1)
     if network.embed is not None:
         x = x + network.embed(style).unflatten(1, (16, 16))
-    first = list(network.stages[0].each(x, style))
-    second = list(network.stages[1].each(network.ups[0](first[-1]), style))
+    first = list(network.stages[0].intermediates(x, style))
+    second = list(network.stages[1].intermediates(network.ups[0](first[-1]), style))
 
     def rgb(k, x, grid):
         head = network.image_heads[k]

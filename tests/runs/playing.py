@@ -45,7 +45,7 @@ def play(what: str) -> None:
     if kind == "no images here":
         first(train, "training_data", 1, raising(FileNotFoundError("There is nothing at '/data': give the folder")))
     if kind == "a picture is gone":
-        first(Adversarial, "training_step", 3, raising(OSError("7.png in p cannot be read any more")))
+        first(Adversarial, "training_step", 3, raising(OSError("7.png in p can no longer be read")))
     if kind == "is killed":
         first(Adversarial, "training_step", 3, sending("SIGKILL"))
     if kind == "cannot draw":

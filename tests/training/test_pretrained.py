@@ -57,7 +57,7 @@ def test_frozen_for_some_images_and_then_not(adversarial, name, optimizer, leak)
     """8 images of 4 a step: the third step is the first to move what was copied. Nor does weight decay move it."""
     more = {} if leak is None else {"leak": leak}
     start = Pretrained(frozen=0.008)
-    module = adversarial(optimizer=optimizer, **{f"{name}_start": start}, **more)
+    module = adversarial(optimizer=optimizer, **{f"{name}_pretrained": start}, **more)
     own = copied(module, name, start)
     assert len(own) == 10
     watch = watched(module, 4)
@@ -83,7 +83,9 @@ def test_the_first_step_of_others_is_the_same_with_and_without(adversarial):
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_rate_factor(adversarial, name):
     """By gradient descent a step is the gradient times the rate: a quarter of it, in what was copied alone."""
-    full, part = (watched(adversarial(**SGD, **{f"{name}_start": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25))
+    full, part = (
+        watched(adversarial(**SGD, **{f"{name}_pretrained": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25)
+    )
     own = copied(adversarial(), name, Pretrained())
     for key in full.moved(1):
         if key.startswith(NAMES[1 - NAMES.index(name)]) and name == "discriminator":
