@@ -1,5 +1,6 @@
 """Tiny networks and the module that trains them, for tests of every folder."""
 
+import os
 import pickle
 from collections.abc import Iterator
 from functools import partial
@@ -8,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import DictConfig
+from omegaconf import DictConfig, flag_override
 
 from transgan.augmentation import DiffAugment, GivenStrength, NoAugmentation
-from transgan.config.compose import CONF
 from transgan.consistency import NoConsistency
+from transgan.extensions import CONF
 from transgan.losses import Relativistic
 from transgan.models.style_transformer import StyleTransformer
 from transgan.models.vit_discriminator import ViTDiscriminator
@@ -45,7 +46,11 @@ def compositions_are_remembered() -> Iterator[None]:
         key = repr((arguments, sorted(named.items()), places))
         if key not in known:
             known[key] = pickle.dumps(compose(self, *arguments, **named))
-        return pickle.loads(known[key])
+        config = pickle.loads(known[key])
+        if "hydra" in config:
+            with flag_override(config, ["struct", "readonly"], [False, False]):
+                config.hydra.runtime.cwd = os.getcwd()
+        return config
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfigLoaderImpl, "load_configuration", remembered)
