@@ -6,7 +6,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from transgan.augmentation import Cutout, Compose, NoAugmentation
+from transgan.augmentation import Compose, Cutout, NoAugmentation
 from transgan.config.compose import compose
 
 OFFICIAL = ["transgan_official", "transgan_official_stl10", "transgan_official_church", "transgan_official_celebahq"]

@@ -10,7 +10,7 @@ from torch import nn
 from transgan.augmentation import DiffAugment
 from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, NonSaturating, RelativisticAverage, Wasserstein
-from transgan.penalties import R1R2FiniteDifference, WGANGP, Lazy, NoPenalty, Subsampled, R1R2
+from transgan.penalties import R1R2, WGANGP, Lazy, NoPenalty, R1R2FiniteDifference, Subsampled
 from transgan.schedules import Linear
 from transgan.training.generative import NonFiniteTraining
 from transgan.training.randomness import StepRNG

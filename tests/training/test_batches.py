@@ -13,7 +13,7 @@ from transgan import checkpoint
 from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import Hinge
-from transgan.penalties import Subsampled, R1R2
+from transgan.penalties import R1R2, Subsampled
 
 GREYS = torch.randint(0, 17, (10, 1, 8, 8), generator=torch.Generator().manual_seed(5))  # those of digits
 IMAGES = (GREYS * 255 / 16).round().to(torch.uint8)

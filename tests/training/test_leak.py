@@ -4,13 +4,13 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
+from transgan.training.leak import GradientLeak, NoLeak
 
 from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import WassersteinMeanDrift
 from transgan.penalties import WGANGP
 from transgan.schedules import Share
-from transgan.training.leak import GradientLeak, NoLeak
 
 
 def batch(step):

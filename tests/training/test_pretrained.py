@@ -6,8 +6,8 @@ import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
-
 from transgan.training.leak import GradientLeak
+
 from transgan.training.pretrained import FromScratch, Pretrained
 
 
