@@ -11,6 +11,7 @@ QUICK = {
     "cli",
     "config",
     "errors",
+    "extensions",
     "files",
     "launched",
     "trust",
@@ -22,29 +23,35 @@ QUICK = {
 FUNCTIONS = {"losses", "penalties", "consistency", "supervision", "augmentation", "ema", "schedules"}
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
-    "models": {"models", "layers"},
-    **{name: set() for name in FUNCTIONS},
-    "training": {"training", *FUNCTIONS},
-    **{name: {name} for name in ("augmentation", "penalties")},
+    "describing": set(),  # the standard library alone
+    "models": {"models", "layers", "describing"},
+    "protocols": set(),
+    **{name: {"protocols"} for name in FUNCTIONS},
+    "loading": {"checkpoint", "describing"},
+    "training": {"training", "loading", "migration", "protocols", *FUNCTIONS},
+    **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone
     "errors": set(),
     "launched": set(),  # the standard library alone, too
-    "trust": set(),
+    "extensions": set(),  # the standard library alone
+    "trust": {"extensions"},
     "instantiation": {"trust"},
     "migration": set(),  # the standard library alone, too
-    "config": {"config", "errors", "files", "instantiation", "migration", "trust"},
-    "cli": {"config", "errors", "files", "launched", "runs", "trust"},  # commands by name, through importlib
+    "config": {"config", "errors", "extensions", "files", "instantiation", "migration", "trust", "__init__"},
+    "cli": {"config", "errors", "launched", "runs", "__init__"},  # commands by name, through importlib
     "checkpoint": {"files", "instantiation", "migration", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
     "official": set(),
     "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "launched"},
-    "__init__": set(),
+    "__init__": {"api", "loading"},  # when it is first used
     "__main__": {"cli"},
+    "api": {"checkpoint", "commands", "config", "errors", "files"},
     "runs": {
         "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
+    "sweep": {"sweep", "comparison", "checkpoint", "files", "launched", "errors", "config", "commands", "trust", "__init__"},
     "commands": {
         "commands", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust",

@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint, trust
 from transgan.checkpoint import CheckpointError
-from transgan.config.compose import CONF, compose, typed_targets
+from transgan.config.compose import compose
+from transgan.config.own import typed_targets
 from transgan.errors import UserError
+from transgan.extensions import CONF
 from transgan.instantiation import escaped, make
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from transgan import trust
 from transgan.commands.summary import measure
-from transgan.config.compose import groups
+from transgan.config.search import groups
 
 SIZES = {  # resolution, parameters and GMAC of generator and discriminator, measured on the published code
     "cifar10": (32, 83_312_495, 5.394, 10_210_400, 1.346),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +12,7 @@ from omegaconf.grammar_parser import parse
 
 from transgan import files, migration
 from transgan.errors import UserError
+from transgan.extensions import CONF
 
 NEEDED = ("algorithm", "data", "trainer")  # parts without which there is no run
 OPTIONAL = ("extractor", "logger", "metrics")
@@ -40,6 +42,54 @@ def load(path: str) -> DictConfig:
     config = OmegaConf.create(migration.config(plain))
     OmegaConf.set_struct(config, True)
     return config
+
+
+def run_of(path: str, parts: set[str]) -> DictConfig:
+    """A run's own config.yaml, in which what repeats a key refers to it again, so that a key given anew changes both.
+
+    parts: the groups an algorithm is made of.
+    """
+    config = OmegaConf.to_container(load(path))
+    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))  # keys that came after the run
+    config = {key: value for key, value in new.items() if key not in (*parts, "defaults", "hydra")} | config
+    for key, value in config["algorithm"].items():
+        source = "autoencoder" if key == "network" else key
+        if source in parts & set(config) and value == config[source]:
+            config["algorithm"][key] = f"${{{source}}}"
+    for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
+        link(config.get(part), config, part)
+    usual = OmegaConf.to_container(OmegaConf.load(CONF / "callbacks" / "default.yaml"))
+    config["callbacks"] = relinked(config["callbacks"], usual, config) if "callbacks" in config else usual
+    config = OmegaConf.create(config)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def relinked(node: Any, usual: Any, config: dict[str, Any]) -> Any:
+    """`node` with ${key} wherever `usual` has it and the values are the same."""
+    if isinstance(node, dict) and isinstance(usual, dict):
+        return {key: relinked(value, usual.get(key), config) for key, value in node.items()}
+    key = usual[2:-1] if isinstance(usual, str) and usual.startswith("${") else None
+    return usual if key in config and config[key] == node else node
+
+
+def link(node: object, config: dict, place: str) -> None:
+    """Writes ${...} for values that follow a key of the run, where they are the same."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
+        follows = (
+            top in ("resolution", "channels", "num_classes")
+            or place == "algorithm"
+            and key in ("batch_size", "seed", "mirror", "compile")
+            or place.startswith("algorithm.")
+            and key == "kimg"
+            or place == "metrics"
+            and key == "extractor"
+        )
+        if follows and top in config and value == config[top]:
+            node[key] = f"${{{top}}}"
+        else:
+            link(value, config, f"{place}.{key}")
 
 
 def require_parts(path: str, config: dict) -> None:

@@ -9,10 +9,10 @@ TRAINER = {
     "fast_dev_run": "give a short length, such as kimg=1", "overfit_batches": "give data.limit=N",
     "limit_train_batches": "kimg=N sets the length of a run, and data.limit=N takes so many images",
     "precision": "give precision=bf16-mixed or 32-true", "logger": "give logger=tensorboard or none",
-    "callbacks": "leave it out: evaluate_every=, sample_every=, checkpoint_every= and log_every= say what is done when",
+    "callbacks": "give +callbacks.NAME={_target_: package.Callback}, or callbacks.samples=null to leave one out",
     "gradient_clip_val": "give algorithm.clip=X, the largest gradient norm of a network",
     "gradient_clip_algorithm": "give algorithm.clip=X, the largest gradient norm of a network",
-    "accumulate_grad_batches": "give batch_size=N, or algorithm.generator_batch_size=N for the generator's step alone",
+    "accumulate_grad_batches": "give batch_size=N",
     "limit_val_batches": OWN_LOOP, "limit_test_batches": OWN_LOOP, "limit_predict_batches": OWN_LOOP,
     "val_check_interval": OWN_LOOP, "check_val_every_n_epoch": OWN_LOOP, "num_sanity_val_steps": OWN_LOOP,
     "inference_mode": OWN_LOOP, "log_every_n_steps": "give log_every=KIMG",
@@ -21,6 +21,15 @@ TRAINER = {
     "default_root_dir": "the run is the folder runs/NAME: give runs=FOLDER and name=NAME", "plugins": SHOWN,
     "use_distributed_sampler": "leave it out: the images are one endless stream, which the processes share",
     "reload_dataloaders_every_n_epochs": "leave it out: the images are one endless stream",
+}  # fmt: skip
+# Of Hydra's own keys those that one run has no use for.
+SEVERAL = "it is for several runs; add -m"
+KEPT = "leave it out: a run keeps its configuration and its log itself, in config.yaml and log.txt"
+HYDRA = {
+    "sweep": SEVERAL, "sweeper": SEVERAL, "launcher": SEVERAL, "output_subdir": KEPT, "job_logging": KEPT,
+    "hydra_logging": KEPT, "verbose": "give debug=true",
+    "job.chdir": "leave it out: paths are relative to the folder in which the command was started",
+    "callbacks": "give callbacks=, which are called while training",
 }  # fmt: skip
 RATES = "give algorithm.generator_lr= and algorithm.discriminator_lr=, or algorithm.lr= where there is one network"
 # Keys whose values are references to these, because they must be the same.
@@ -56,3 +65,9 @@ def instead(command: str, key: str, word: str, default) -> str | None:
 def origin(reference: str) -> str:
     """`channels` of ${channels} and of ${product:${channels},2}."""
     return reference.rsplit("${product:", 1)[-1].lstrip("${").partition("}")[0]
+
+
+def of_hydra(key: str) -> str | None:
+    """Why a key under `hydra`, or a choice of hydra/GROUP, has no effect on one run; None if it has one."""
+    parts = key.replace("/", ".").split(".")[1:]
+    return HYDRA.get(".".join(parts[:2])) or HYDRA.get(parts[0] if parts else "")
