@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from torchmetrics import Metric
 
 from transgan import migration
+from transgan.cli import main
 from transgan.config.compose import compose
 from transgan.metrics import Evaluator
 from transgan.metrics.moments import Moments
@@ -101,3 +102,9 @@ def test_a_configuration_of_an_earlier_version_is_the_same_protocol():
     evaluator = instantiate(migration.config({"metrics": old})["metrics"], _convert_="all")
     assert list(evaluator.metrics.keys())[-2:] == ["prdc", "memorisation"]
     assert of_100_images(evaluator)["id"] == protocol("compare")["id"]
+
+
+@pytest.mark.parametrize("old, new", [("manifold.k", "prdc.k"), ("copies.max_samples", "memorisation.max_samples")])
+def test_an_earlier_name_on_the_command_line_is_told_the_new_one(old, new, capsys, tmp_path):
+    assert main(["evaluate", str(tmp_path), "metrics=paper", f"metrics.measures.{old}=7"]) == 2
+    assert f"measures.{old} is not an option any more; it is called metrics.measures.{new}" in capsys.readouterr().err
