@@ -1,6 +1,7 @@
 """The configuration groups: every argument of every class is visible in its YAML, and the protocols are what they say."""
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -85,23 +86,13 @@ def test_the_protocol_says_how_neighbours_are_counted():
 
 
 def test_a_configuration_of_an_earlier_version_is_the_same_protocol():
-    metric = "transgan.metrics."
-    old = {
-        "_target_": f"{metric}Judge", "extractor": {"_target_": "transgan.metrics.extractors.Pixels"},
-        "num_samples": None, "batch_size": 256, "seed": 1, "blocks": 1, "with_heldout": True,
-        "measures": {
-            "frechet": {"_target_": f"{metric}Frechet", "per_class": True, "infinity": False},
-            "kernel": {"_target_": f"{metric}Kernel", "subsets": 100, "subset_size": 1000},
-            "score": {"_target_": f"{metric}Score", "splits": 10},
-            "accuracy": {"_target_": f"{metric}Accuracy"},
-            "precision_recall": {"_target_": f"{metric}PrecisionRecall", "k": 3, "max_samples": 50000},
-            "manifold": {"_target_": f"{metric}Manifold", "k": 5, "max_samples": 10000},
-            "copies": {"_target_": f"{metric}Copies", "max_samples": 10000},
-        },
-    }  # fmt: skip
-    evaluator = instantiate(migration.config({"metrics": old})["metrics"], _convert_="all")
+    old = json.loads((FOLDER.parents[1] / "tests" / "old_runs" / "options.json").read_text())
+    config = OmegaConf.merge(old["metrics/fast"], old["metrics/paper"], {"extractor": old["extractor/pixels"]})
+    del config["defaults"]
+    config = migration.config({"metrics": OmegaConf.to_container(config)})["metrics"]
+    evaluator = instantiate(config, _convert_="all")
     assert list(evaluator.metrics.keys())[-2:] == ["prdc", "memorisation"]
-    assert of_100_images(evaluator)["id"] == protocol("compare")["id"]
+    assert of_100_images(evaluator)["id"] == protocol("paper")["id"]
 
 
 @pytest.mark.parametrize("old, new", [("manifold.k", "prdc.k"), ("copies.max_samples", "memorisation.max_samples")])

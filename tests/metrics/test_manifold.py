@@ -19,7 +19,7 @@ def rows(n, d=16, seed=0, scale=1.0, mean=0.0):
 
 
 def by_definition(fake, real, k):
-    """Whole matrices of differences in float64, numpy alone; sides of unequal numbers as they are."""
+    """Complete matrices of differences in float64, numpy alone; sides of unequal numbers as they are."""
     fake, real = (each.double().numpy() for each in (fake, real))
     between = np.sqrt(((real[:, None] - fake[None]) ** 2).sum(-1))  # real x fake
     radii = []
@@ -85,7 +85,7 @@ def test_precision_and_recall_are_those_of_torch_fidelity(name):
     fake, real = UNEQUAL[name]
     between = torch.cdist(fake.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
     assert ((between == 0).any(1) == torch.tensor([(row == real).all(1).any() for row in fake])).all()
-    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what twins are told by
+    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what twins are recognised by
         exact = metric_prc.torch.cdist
         patch.setattr(torch, "cdist", lambda a, b: exact(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
         theirs = metric_prc.prc_features_to_metric(fake.double(), real.double(), verbose=False)

@@ -1,4 +1,4 @@
-"""The cache of real images' features: by content, whole, shared, and never a pickle."""
+"""The cache of real images' features: by content, complete, shared, and never a pickle."""
 
 import json
 import multiprocessing

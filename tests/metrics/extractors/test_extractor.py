@@ -15,7 +15,7 @@ from transgan.metrics.extractors.resnet_cifar import ResNet
 
 
 class Net(nn.Module):
-    """What a person brings: BatchNorm, uint8 in, features and logits out."""
+    """What a user brings: BatchNorm, uint8 in, features and logits out."""
 
     def __init__(self, channels=3):
         super().__init__()
@@ -92,7 +92,7 @@ def test_torchmetrics_makes_a_number_of_two_ranges(smooth):
     unit = smooth(3, size=8) / 255
     naive.update(unit, real=True)
     naive.update(unit * 2 - 1, real=False)
-    assert naive.compute() > 1  # the same pictures, and yet a distance
+    assert naive.compute() > 1  # the same images, and yet a distance
 
 
 def test_data_of_other_channels_are_refused(images_dataset, noise):
