@@ -22,9 +22,10 @@ FUNCTIONS = {"losses", "penalties", "consistency", "supervision", "augmentation"
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
     "models": {"models", "layers"},
-    **{name: set() for name in FUNCTIONS},
-    "training": {"training", *FUNCTIONS},
-    **{name: {name} for name in ("augmentation", "penalties")},
+    "protocols": set(),
+    **{name: {"protocols"} for name in FUNCTIONS},
+    "training": {"training", "protocols", *FUNCTIONS},
+    **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone
     "errors": set(),
