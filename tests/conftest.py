@@ -10,6 +10,8 @@ from transgan.models.style_transformer import StyleTransformer
 from transgan.models.vit_discriminator import ViTDiscriminator
 from transgan.training.adversarial import Adversarial
 
+pytest_plugins = ["command_line"]  # tests/command_line.py
+
 GENERATOR = dict(
     img_size=8, in_chans=1, num_classes=3, patch_size=2, dim=[16], depth=[1], num_heads=[2], window_size=None,
     mlp_ratio=2.0, latent_dim=6, style_dim=12, mapping_depth=2,

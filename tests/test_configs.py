@@ -16,7 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transgan.augmentation import NoAugmentation
 from transgan.commands import train
 from transgan.comparison.suite import Suite
-from transgan.config.compose import CONF, compose, groups
+from transgan.config.compose import compose
+from transgan.config.search import CONF, groups
 from transgan.losses import Relativistic
 from transgan.penalties import R1R2
 from transgan.training.objectives import DiscriminatorInputs, discriminator_objective

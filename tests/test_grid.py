@@ -12,7 +12,8 @@ import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from transgan.config.compose import compose, groups
+from transgan.config.compose import compose
+from transgan.config.search import groups
 from transgan.errors import UserError, setting_up
 from transgan.training.objectives import (
     DiscriminatorInputs,

@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 
 from transgan import checkpoint, trust
 from transgan.checkpoint import CheckpointError
-from transgan.config.compose import CONF, compose, typed_targets
+from transgan.config.compose import compose
+from transgan.config.own import typed_targets
 from transgan.errors import UserError
+from transgan.extensions import CONF
 from transgan.instantiation import escaped, make
 
 
@@ -219,7 +221,7 @@ def test_all_that_conf_names_may_be_named():
         "torch.optim.adamw.AdamW",
         "transgan.models.pixel_rnn.RowLSTM",
         "transgan.callbacks.samples.Samples",
-        "transgan.training.leak.GradientLeak",
+        "transgan.training.transgan_official.TransGANOfficial",
     ],
 )
 def test_others_of_the_same_kinds_may_be_named(name):

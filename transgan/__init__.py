@@ -1,3 +1,3 @@
-"""Transformers that generate images, judged by Transformers."""
+"""Transformers that generate images and Transformers that discriminate them."""
 
 __version__ = "0.1.0"

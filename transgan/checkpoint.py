@@ -9,7 +9,7 @@ from hydra.errors import InstantiationException
 from pytorch_lightning import LightningModule
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from transgan import files, instantiation, trust
+from transgan import files, instantiation, migration, trust
 
 
 class CheckpointError(ValueError):
@@ -25,7 +25,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path, map_location=lambda storage, place: storage, weights_only=None) -> dict:
         """Runs no code of the file, whatever Lightning's and torch's environment variables say."""
-        return super().load_checkpoint(path, map_location, weights_only=True)
+        return migration.checkpoint(super().load_checkpoint(path, map_location, weights_only=True))
 
 
 def find(run: str | Path, which: str = "best") -> Path:
@@ -61,6 +61,7 @@ def read(path: str | Path) -> dict:
             f"{path} is damaged or not a checkpoint (it has {Path(path).stat().st_size:,} bytes); "
             "restore it from a copy, or remove it and use another"
         ) from error
+    checkpoint = migration.checkpoint(checkpoint)
     missing = {"state_dict", "config", "images_seen"} - set(checkpoint) if isinstance(checkpoint, dict) else {"all"}
     if missing:
         raise CheckpointError(f"{path} is not a checkpoint of transgan: it lacks {', '.join(sorted(missing))}")

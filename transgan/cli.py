@@ -1,198 +1,28 @@
 """`transgan <command> [key=value ...]`. Imports no torch, so that --help and typing errors answer at once."""
 
+import difflib
 import importlib
 import importlib.metadata
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
-from transgan import __version__, trust
+from transgan import __version__
 from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
-HELP = """\
-transgan {version}: Transformers that generate images, judged by Transformers
-
-  transgan train [PICTURES] [key=value ...]     train, or continue the same command
-  transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
-  transgan sample RUN [key=value ...]           draw images
-  transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, pictures, verdicts
-  transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
-  transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
-
-Start here, on any computer, without a download:
-  transgan train                                hand-written digits, a minute or two
-  transgan sample runs/digits to=grid
-  transgan train ~/pictures                     your own images; sub-folders are classes
-
-transgan COMMAND --help says more about a command.
-"""
-
-COMMANDS = {
-    "train": """\
-transgan train [PICTURES] [key=value ...]
-
-Trains a generator against a discriminator, or with algorithm=image_gpt a Transformer that predicts images token by
-token, or one of its rivals, algorithm=pixel_rnn and vae. The same command continues a run that was cut off, exactly.
-
-  transgan train                                                 digits on a CPU, a minute or two
-  transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
-  transgan train experiment=cifar10 trainer=ddp trainer.devices=4
-  transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn and digits_vae too
-
-Most used:
-  name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
-  experiment={experiment}
-  generator={generator}
-  discriminator={discriminator}
-  loss={loss}
-  penalty={penalty}
-  augmentation={augmentation}
-  adaptive={adaptive}
-  consistency={consistency}    supervision={supervision}
-  algorithm={algorithm}
-  tokens={tokens}    autoencoder={autoencoder}
-  data={data}
-  data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
-  metrics={metrics}  extractor={extractor}
-  trainer={trainer}
-  batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
-  algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
-  precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
-  generator=from_gpt discriminator=from_gpt checkpoint=RUN                 begin with the stack of an image GPT
-  config=runs/NAME/config.yaml                  repeat a run from its own configuration
-  --cfg                 print the whole configuration and stop             debug=true     show tracebacks
-
-Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jsonl, env.json, log.txt.
-""",
-    "evaluate": """\
-transgan evaluate RUN|IMAGES [key=value ...]
-
-Measures the averaged generator of a run or checkpoint, or a folder, zip or npz of images that any program made, and
-prints each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
-
-  transgan evaluate runs/digits
-  transgan evaluate runs/cats metrics=paper extractor=inception extractor.download=true
-  transgan evaluate their_samples/ against=real_images/ extractor=timm:vit_small_patch16_224 extractor.weights=PATH
-
-  metrics={metrics}       default: what the run was trained with; paper: 50,000 images, three times, every metric
-  extractor={extractor}
-                           the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
-  against=PATH             real images: a folder, a zip, or an npz of images or of mu and sigma (num_real=N); default:
-                           the run's data
-  heldout=PATH             real images that were not trained on; or train with holdout=0.1
-  export=PATH.npz          mu and sigma of the real images, for other programs
-  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
-  devices=N  device=auto|cpu|cuda  out=PATH
-
-Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
-""",
-    "sample": """\
-transgan sample RUN [key=value ...]
-
-StepRNG images from the averaged generator. Image number s is the same one whenever it is asked for.
-
-  transgan sample runs/digits                              64 PNG files in runs/digits/generated
-  transgan sample runs/digits seeds=0-99 to=grid out=digits.png
-  transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
-
-  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
-  top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
-  to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
-""",
-    "compare": """\
-transgan compare RUN RUN ... [key=value ...]
-transgan compare suite=NAME [key=value ...]
-
-Measures several runs by one protocol and writes tables, pictures, and whether claims hold. Runs that differ in seed and
-name alone are one system, with mean and spread. A suite trains what is missing first, at equal numbers of images and at
-equal seconds of training; the same command goes on where it was stopped, and is quick when the runs are there.
-
-  transgan compare runs/gan runs/gpt runs/vae
-  transgan compare suite=digits                            GPT, PixelRNN, VAEs and GANs on digits, about half an hour
-  transgan compare suite=digits suite.seconds=5 suite.kimg=3 suite.seeds=[0,1] out=comparisons/short
-
-  suite={suite}
-  metrics={metrics}  extractor={extractor}
-  out=PATH  jobs=N  checkpoint=last|best  num_samples=N  seed=N  blocks=N  threads=N  device=auto|cpu|cuda
-
-Leaves in out: comparison.md, comparison.csv (one line a run), figures/, samples/, runs/ and logs/ of a suite.
-""",
-    "summary": """\
-transgan summary [RUN] [key=value ...]
-
-Counts the parameters and the multiply-accumulates per image of both networks and their parts, in seconds and without
-memory for them. Takes every key of `transgan train`.
-
-  transgan summary
-  transgan summary experiment=transgan_cifar10
-  transgan summary generator=transgan_church256 discriminator=vit_64 resolution=256 channels=3 json=true
-  transgan summary runs/cats
-
-  experiment={experiment}
-  generator={generator}
-  discriminator={discriminator}
-  resolution=N  channels=1|3  num_classes=N      json=true  one object: generator.parameters, generator.macs, ...
-""",
-    "import-transgan": """\
-transgan import-transgan PATH [key=value ...]
-
-Makes a run of a checkpoint that TransGAN's published code has written: a training checkpoint, or the weights of a
-generator alone. Every weight must find its place and every place its weight; nothing is left out.
-
-  transgan import-transgan cifar_checkpoint name=transgan_official
-  transgan sample runs/transgan_official to=grid
-  transgan evaluate runs/transgan_official metrics=paper
-
-  name=NAME  runs=FOLDER                                        the run is the folder runs/NAME
-  architecture=cifar10|stl10|church256|celebahq256              default: the one whose weights have these names
-  data.path=PATH           the images it was trained with, to evaluate against         kimg=N  how long, if it is known
-
-To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/NAME name=OTHER
-""",
-}
+COMMANDS = ("train", "evaluate", "sample", "compare", "summary", "import-transgan")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one command. Returns the exit code: 0 done, 2 a person's mistake, 130 and 143 stopped by a signal."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns the exit code: 0 done, 2 the user's mistake, 130 and 143 stopped by a signal."""
     show_anything()
     arguments = sys.argv[1:] if arguments is None else arguments
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a process that is gone a sentence of ours tells
-    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
-    if command in ("-h", "--help", "help"):
-        print(HELP.format(version=__version__), end="")
-        return 0
-    if command == "--version":
-        print(f"transgan {__version__}")
-        return 0
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # when another process is gone, a sentence of ours says so
+    command, rest = (arguments[0], list(arguments[1:])) if arguments else ("--help", [])
     try:
-        if command not in COMMANDS:
-            raise UserError(unknown_command(command))
-        from transgan.config.compose import compose, groups, keys_of, typed_targets
-
-        if {"-h", "--help"} & set(rest):
-            print(COMMANDS[command].format(**{group: listed(names) for group, names in groups().items()}), end="")
-            return 0
-        show = "--cfg" in rest
-        rest = [word for word in rest if word != "--cfg"]
-        with trust.also(*typed_targets(rest)):  # what a person types, that person trusts
-            config = compose(command, rest)
-            OFFERED.set(frozenset(keys_of(config)))
-            if show:
-                from omegaconf import OmegaConf
-
-                print(OmegaConf.to_yaml(config), end="")
-                return 0
-            try:
-                processes = launched()
-            except ValueError as error:
-                raise UserError(str(error)) from error
-            if processes.outside and processes.rank > 0 and command not in ("train", "evaluate"):
-                return 0  # one process does it
-            if command == "train" and not processes.by:
-                torch = importlib.metadata.version("torch")  # importing it, and more, takes seconds
-                print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
-            return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, rest)
+        return start(command, rest)
     except UserError as error:
         if "debug=true" in rest:
             raise
@@ -215,8 +45,53 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def start(command: str, arguments: list[str]) -> int:
+    """Does what the first argument says. Returns the exit code; raises UserError."""
+    if command == "--version":
+        print(f"transgan {__version__}")
+        return 0
+    from transgan.config import flags as command_flags
+    from transgan.config import help, own
+
+    if command in ("-h", "--help", "help"):
+        print(help.overview(), end="")
+        return 0
+    if command not in COMMANDS:
+        raise UserError(unknown_command(command))
+    flags, arguments = command_flags.separate(arguments)
+    with own.allowed(arguments):
+        if flags.help:
+            print(help.of(command, arguments), end="")
+            return 0
+        if flags.multirun:
+            return importlib.import_module("transgan.sweep").main(command, arguments, flags)
+        if flags.shows:
+            from transgan.config import show
+
+            return show.main(command, arguments, flags)
+        return run(command, arguments)
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Composes the configuration of a command and calls it."""
+    from transgan.config.compose import compose, keys_of
+
+    config = compose(command, arguments)
+    OFFERED.set(frozenset(keys_of(config)))
+    try:
+        processes = launched()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if processes.outside and processes.rank > 0 and command not in ("train", "evaluate"):
+        return 0  # one process does it
+    if command == "train" and not processes.by:
+        torch = importlib.metadata.version("torch")  # importing it, and more, takes seconds
+        print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
+    return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, arguments)
+
+
 def show_anything() -> None:
-    """From now on what a terminal, a file or a pipe has no letters for is replaced, as by a question mark; what has
+    """From now on what a terminal, a file or a pipe has no characters for is replaced, as by a question mark; what has
     no stream at all is dropped."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed; a file that is opened must not become it
@@ -243,20 +118,7 @@ def script() -> int:
     return code
 
 
-def listed(names: list[str]) -> str:
-    """a|b|c, in lines of at most 100 letters."""
-    lines = [""]
-    for i, name in enumerate(names):
-        word = name + "|" * (i + 1 < len(names))
-        if len(lines[-1] + word) > 100:
-            lines.append(" " * 6)
-        lines[-1] += word
-    return "\n".join(lines)
-
-
-def unknown_command(word: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, COMMANDS, 1)
+def unknown_command(name: str) -> str:
+    near = difflib.get_close_matches(name, COMMANDS, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
-    return f"{word} is not a command; {hint}"
+    return f"{name} is not a command; {hint}"

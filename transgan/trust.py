@@ -1,9 +1,10 @@
 """Which names in a configuration may be turned into something that runs.
 
 A checkpoint and a `config=FILE` come from anywhere, and a `_target_` can stand anywhere in them. Allowed are classes of
-our own parts, torch's layers and optimizers, what conf/ takes from Lightning, and what a person has said: a package, a
-module or a class in $TRANSGAN_TRUST (a:b:c), or a name typed on the command line. A name is judged before anything of
-it is imported, since importing runs code, and then as what it means: `transgan.data.files.os.system` is none of ours.
+our own parts, torch's layers and optimizers, what conf/ takes from Lightning, and what the user has named: in the files
+of conf/ in the current folder or of --config-dir, on the command line, or in $TRANSGAN_TRUST (a:b:c: packages, modules
+and classes); installed plugins too. A name is checked before anything of it is imported, since importing runs code, and
+then by what it means: `transgan.data.files.os.system` is none of ours.
 """
 
 import os
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
+
+from transgan import extensions
 
 OURS = {
     "augmentation", "callbacks", "consistency", "data", "layers", "losses", "metrics", "models", "penalties",
@@ -32,7 +35,7 @@ typed: ContextVar[frozenset[str]] = ContextVar("typed", default=frozenset())
 
 
 class Untrusted(ValueError):
-    """A configuration that names something to run which nobody has said may run; the message says the way out."""
+    """A configuration that names something to run which the user has not named; the message says the way out."""
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def require(config, source: str) -> None:
     `source` begins the sentence: "x.ckpt: the checkpoint". Raises Untrusted with all of them.
     """
     own = os.environ.get("TRANSGAN_TRUST", "").split(":")
-    said = frozenset(filter(None, map(str.strip, own))) | typed.get()
+    said = frozenset(filter(None, map(str.strip, own))) | typed.get() | extensions.named()
     places: dict[str, list[str]] = {}
     for target, place in targets(config, source):
         places.setdefault(target, []).append(place)
@@ -62,7 +65,7 @@ def require(config, source: str) -> None:
     if reasons:
         raise Untrusted("; ".join(
             f"{source} asks to run {', '.join(f'{target} (at {listed(places[target])})' for target in found)}, {reason}"
-            + (f"; if you trust that code, set TRANSGAN_TRUST={':'.join(found)}" if reason == FOREIGN else "")
+            + (f"; {WAY.format(':'.join(found))}" if reason == FOREIGN else "")
             for reason, found in reasons.items()
         ))  # fmt: skip
 
@@ -97,12 +100,13 @@ def targets(config, source: str) -> Iterator[tuple[str, str]]:
 
 
 FOREIGN = "which is neither a class of transgan nor a layer or optimizer of torch"
+WAY = "if it is yours, start in the folder whose conf/ names it; if you trust that code, set TRANSGAN_TRUST={}"
 NO_NAME = "which is not the name of a class"
 NOT_OURS = "which is no class of this version of transgan; use the version it was written by"
 
 
 def refusal(target: str, said: frozenset[str]) -> str | None:
-    """Why a name may not be turned into something that runs; None if it may. `said`: names a person trusts."""
+    """Why a name may not be turned into something that runs; None if it may. `said`: names the user trusts."""
     if not all(name.isidentifier() for name in target.split(".")) or "." not in target:
         return NO_NAME
     if built_in(target):

@@ -6,7 +6,8 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from transgan.config.compose import compose, groups
+from transgan.config.compose import compose
+from transgan.config.search import groups
 
 NAMES = groups()["augmentation"]
 BATCHWISE = {name for name in NAMES if name.startswith("transgan_official")}

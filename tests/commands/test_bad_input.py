@@ -13,8 +13,8 @@ from transgan import checkpoint
 
 
 @pytest.fixture(scope="module")
-def done(judged):
-    return judged[0]
+def done(digits_run):
+    return digits_run[0]
 
 
 @pytest.fixture
@@ -199,35 +199,35 @@ def test_folder_without_checkpoint(refused, tmp_path):
     assert "runs/young holds no checkpoints/last.ckpt; train it first" in refused("sample", "runs/young")
 
 
-def test_checkpoint_of_another_architecture(refused, run, judged_words):
-    err = refused("train", *judged_words, "generator.dim=[24]", "discriminator.patch_size=4")
+def test_checkpoint_of_another_architecture(refused, run, digits_words):
+    err = refused("train", *digits_words, "generator.dim=[24]", "discriminator.patch_size=4")
     assert "another architecture" in err and "name=" in err
     assert "generator.dim: [16] -> [24]" in err and "discriminator.patch_size: 2 -> 4" in err
     # not even by force
-    assert "another architecture" in refused("train", *judged_words, "generator.dim=[24]", "force=true")
-    err = refused("train", *judged_words, "generator.dim=[24]", "name=other", f"init_from={run}")
+    assert "another architecture" in refused("train", *digits_words, "generator.dim=[24]", "force=true")
+    err = refused("train", *digits_words, "generator.dim=[24]", "name=other", f"init_from={run}")
     assert "of another architecture" in err and " there and " in err and "generator" in err
 
 
-def test_changed_settings_need_force(inside, refused, run, judged_words):
+def test_changed_settings_need_force(inside, refused, run, digits_words):
     before = (run / "config.yaml").read_bytes()
-    err = refused("train", *judged_words, "kimg=1.6", "algorithm.generator_lr.start=7.0e-4", "seed=1")
+    err = refused("train", *digits_words, "kimg=1.6", "algorithm.generator_lr.start=7.0e-4", "seed=1")
     assert "algorithm.generator_lr.start: 0.0015 -> 0.0007" in err and "seed: 0 -> 1" in err and "force=true" in err
     assert (run / "config.yaml").read_bytes() == before
-    words = [*judged_words, "kimg=1.6", "algorithm.generator_lr.start=7.0e-4", "seed=1", "force=true"]
+    words = [*digits_words, "kimg=1.6", "algorithm.generator_lr.start=7.0e-4", "seed=1", "force=true"]
     code, out, err = inside("train", *words)
     assert code == 0, err
     assert "from 1.28" in out
 
 
-def test_other_images_are_refused(refused, run, judged_words, pictures, tmp_path):
+def test_other_images_are_refused(refused, run, digits_words, pictures, tmp_path):
     pictures(tmp_path / "mine", classes="0123456789")
     words = ["data=folder", f"data.path={tmp_path / 'mine'}"]
-    assert "(other images)" in refused("train", *judged_words, *words, "kimg=2.56")
+    assert "(other images)" in refused("train", *digits_words, *words, "kimg=2.56")
 
 
 @pytest.fixture
-def judged_words(tiny):
+def digits_words(tiny):
     """What continues the `judged` run, apart from its length."""
     return [
         *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=50", "metrics.num_samples=128", "kimg=2.56",

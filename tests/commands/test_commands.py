@@ -27,8 +27,8 @@ def strict(text):
 # The run that train leaves.
 
 
-def test_files_of_a_run(measured):
-    run, _ = measured
+def test_files_of_a_run(digits_run):
+    run, _ = digits_run
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     wanted = {
         "config.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt", "metrics.jsonl", "stats.csv",
@@ -38,8 +38,8 @@ def test_files_of_a_run(measured):
     assert not any("=" in name or name.endswith(".tmp") for name in names)
 
 
-def test_metrics_lines(measured):
-    run, _ = measured
+def test_metrics_lines(digits_run):
+    run, _ = digits_run
     lines = strict((run / "metrics.jsonl").read_text())
     assert [line["kimg"] for line in lines][:3] == [0, 0.64, 1.28]
     for line in lines:
@@ -55,8 +55,8 @@ def test_metrics_lines(measured):
         assert protocol["seed"] == ("selection" in protocol) and protocol["comparable_to_published"] is False
 
 
-def test_the_best_is_measured_again_with_fresh_seeds(measured):
-    run, done = measured
+def test_the_best_is_measured_again_with_fresh_seeds(digits_run):
+    run, done = digits_run
     *lines, again = strict((run / "metrics.jsonl").read_text())
     best = min(lines, key=lambda line: line["metrics"]["fd_classifier"])
     assert again["kimg"] == best["kimg"] and again["protocol"]["checkpoint"] == "best.ckpt"
@@ -65,8 +65,8 @@ def test_the_best_is_measured_again_with_fresh_seeds(measured):
     assert f"again   fd_classifier {again['metrics']['fd_classifier']:.4g} with fresh seeds" in done.stdout
 
 
-def test_stats(measured):
-    run, _ = measured
+def test_stats(digits_run):
+    run, _ = digits_run
     with open(run / "stats.csv") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["kimg"]) for row in rows] == [0.32, 0.64, 0.96, 1.28]
@@ -74,16 +74,16 @@ def test_stats(measured):
     assert all(np.isfinite(float(value)) for row in rows for value in row.values())
 
 
-def test_env(measured):
-    run, _ = measured
+def test_env(digits_run):
+    run, _ = digits_run
     env = json.loads((run / "env.json").read_text())
     assert env["command"][:2] == ["transgan", "train"]
     assert torch.__version__.startswith(env["packages"]["torch"])
 
 
-def test_lines_of_train(measured):
+def test_lines_of_train(digits_run):
     """Plain lines where there is no terminal, and the next command at the end."""
-    _, done = measured
+    _, done = digits_run
     assert "\x1b" not in done.stdout + done.stderr and "\r" not in done.stdout + done.stderr
     assert done.stderr == ""
     first = done.stdout.splitlines()[0]
@@ -105,9 +105,9 @@ def test_lines_of_train(measured):
 
 
 @pytest.fixture(scope="module")
-def evaluated(measured, transgan_process):
+def evaluated(digits_run, transgan_process):
     """evaluate in a process of its own: (its output, its line of metrics.jsonl, train's last line)."""
-    run, _ = measured
+    run, _ = digits_run
     lines = strict((run / "metrics.jsonl").read_text())
     done = transgan_process("evaluate", "runs/digits", "checkpoint=last", cwd=run.parents[1])
     assert done.returncode == 0, done.stderr
@@ -126,9 +126,9 @@ def test_T30_evaluate_repeats_the_number_of_training(evaluated):
     assert protocol == trained["protocol"] and line["protocol"]["checkpoint"] == "last.ckpt"
 
 
-def test_T30_naive_images_and_lines(measured, tmp_path):
+def test_T30_naive_images_and_lines(digits_run, tmp_path):
     """What `evaluate` would do without seeds of its own and strict JSON."""
-    run, _ = measured
+    run, _ = digits_run
     module, _ = checkpoint.load(run / "checkpoints" / "last.ckpt")
     labels = torch.zeros(4, dtype=torch.int64)
 
@@ -159,9 +159,9 @@ def test_evaluate_says_how_it_measured(evaluated):
     assert "metrics.jsonl" in done.stdout
 
 
-def test_evaluate_differently(inside, measured):
+def test_evaluate_differently(inside, digits_run):
     """Other samples give another number under another protocol."""
-    run, _ = measured
+    run, _ = digits_run
     before = strict((run / "metrics.jsonl").read_text())
     best = run / "checkpoints/best.ckpt"
     code, out, err = inside("evaluate", best, "num_samples=64", "seed=3", "psi=0.5", "device=cpu")
@@ -179,9 +179,9 @@ def test_evaluate_differently(inside, measured):
 
 
 @pytest.fixture
-def sample(inside, measured):
+def sample(inside, digits_run):
     """StepRNG into a .npz and returns its arrays."""
-    run, _ = measured
+    run, _ = digits_run
 
     def draw(*words):
         code, out, err = inside("sample", run, "device=cpu", "to=npz", "out=drawn.npz", *words)
@@ -191,8 +191,8 @@ def sample(inside, measured):
     return draw
 
 
-def test_sample_files(transgan_process, measured):
-    run, _ = measured
+def test_sample_files(transgan_process, digits_run):
+    run, _ = digits_run
     done = transgan_process("sample", "runs/digits", "seeds=0-4,7", cwd=run.parents[1])
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout and done.stdout.count("\n") == 1
@@ -207,8 +207,8 @@ def test_sample_files(transgan_process, measured):
             assert image.size == (8, 8) and image.mode == "L"
 
 
-def test_sample_arrays_agree_with_files(sample, inside, measured):
-    run, _ = measured
+def test_sample_arrays_agree_with_files(sample, inside, digits_run):
+    run, _ = digits_run
     arrays = sample("seeds=5-8")
     assert arrays["images"].shape == (4, 8, 8, 1) and arrays["images"].dtype == np.uint8
     assert arrays["seeds"].tolist() == [5, 6, 7, 8] and arrays["labels"].shape == (4,)
@@ -217,8 +217,8 @@ def test_sample_arrays_agree_with_files(sample, inside, measured):
         assert np.array_equal(np.array(Image.open(f"files/seed{seed:08d}.png")), image[:, :, 0])
 
 
-def test_sample_grid(inside, measured, tmp_path):
-    run, _ = measured
+def test_sample_grid(inside, digits_run, tmp_path):
+    run, _ = digits_run
     code, out, err = inside("sample", run, "device=cpu", "seeds=0-11", "to=grid", "columns=6", "out=deep/grid.png")
     assert code == 0, err
     with Image.open(tmp_path / "deep/grid.png") as grid:

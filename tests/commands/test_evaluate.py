@@ -31,9 +31,9 @@ def sides(tmp_path):
 
 
 @pytest.fixture
-def judged(judged, tmp_path_factory):
+def judged(digits_run, tmp_path_factory):
     """A copy: what is written here is no business of the tests that read the run as training left it."""
-    run, done = judged
+    run, done = digits_run
     return shutil.copytree(run, tmp_path_factory.mktemp("copy") / "digits"), done
 
 
@@ -246,8 +246,8 @@ def test_T14_a_missing_inception_says_where_it_is_to_be_had(sentences, sides):
         assert part in found
 
 
-def test_a_generator_of_nan_is_refused_and_writes_nothing(inside, judged, tmp_path, no_network):
-    run, _ = judged
+def test_a_generator_of_nan_is_refused_and_writes_nothing(inside, digits_run, tmp_path, no_network):
+    run, _ = digits_run
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     for name, value in saved["state_dict"].items():
         if name.startswith("generator_ema") and value.is_floating_point():
@@ -263,8 +263,8 @@ def test_a_generator_of_nan_is_refused_and_writes_nothing(inside, judged, tmp_pa
 # Runs.
 
 
-def test_raw_weights_blocks_and_bounds(inside, judged):
-    run, _ = judged
+def test_raw_weights_blocks_and_bounds(inside, digits_run):
+    run, _ = digits_run
     code, out, err = inside(
         "evaluate", run, "checkpoint=last", "ema=false", "blocks=2", "num_samples=64", "device=cpu", "out=a.json"
     )
@@ -300,8 +300,8 @@ def test_held_out_images_of_a_run(inside, tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_T24_any_number_of_processes(transgan_process, judged, tmp_path):
-    run, _ = judged
+def test_T24_any_number_of_processes(transgan_process, digits_run, tmp_path):
+    run, _ = digits_run
     numbers = {}
     for devices, batch_size in ((1, 64), (2, 7), (3, 1)):
         words = [
@@ -330,8 +330,8 @@ def test_T24_any_number_of_processes(transgan_process, judged, tmp_path):
 
 
 @pytest.mark.slow
-def test_T24_a_process_with_nothing_to_do(transgan_process, judged, tmp_path):
-    run, _ = judged
+def test_T24_a_process_with_nothing_to_do(transgan_process, digits_run, tmp_path):
+    run, _ = digits_run
     numbers = []
     for devices in (1, 3):
         done = transgan_process("evaluate", run, f"devices={devices}", "device=cpu", "num_samples=2", "extractor=pixels",

@@ -56,8 +56,8 @@ def test_images_against_images_and_against_their_statistics(evaluated):
     assert asked_for["protocol"]["reference"]["file"] == "real.npz"
 
 
-def test_what_sample_writes_is_read(inside, judged, tmp_path):
-    run, _ = judged
+def test_what_sample_writes_is_read(inside, digits_run, tmp_path):
+    run, _ = digits_run
     assert inside("sample", run, "seeds=0-59", "to=npz", "out=made.npz", "device=cpu")[0] == 0
     assert inside("sample", run, "seeds=0-59", "out=files", "device=cpu")[0] == 0
     words = ["data=digits", "extractor=pixels", "bounds=false", "device=cpu"]

@@ -163,23 +163,23 @@ def test_and_not_with_others(work, refused, tmp_path, change):
 
 def test_a_run_or_what_lies_in_it_is_no_pictures(work, refused, tmp_path):
     run = "runs/folder"
-    assert "is a run of this program and no pictures" in refused("train", run, *work)
-    for path, says in ((run, "is a run of this program"), (f"{run}/samples", "many images in one picture"),
-                       (f"{run}/checkpoints/last.ckpt", "is a checkpoint of this program")):  # fmt: skip
+    assert "is a run written by transgan, not images" in refused("train", run, *work)
+    for path, says in ((run, "is a run written by transgan"), (f"{run}/samples", "grids of images"),
+                       (f"{run}/checkpoints/last.ckpt", "is a checkpoint written by transgan")):  # fmt: skip
         for key in ("against", "heldout"):
             err = refused("evaluate", run, "metrics=fast", f"{key}={path}", "extractor=pixels")
             assert f"{key}=" in err and says in err and f"transgan sample {tmp_path / run}" in err
-    assert "many images in one picture" in refused("evaluate", f"{run}/samples", "against=p")
+    assert "grids of images" in refused("evaluate", f"{run}/samples", "against=p")
 
 
 def test_pictures_with_runs_inside_are_trained_on_twice(work, inside, tmp_path):
     shutil.move(tmp_path / "runs", tmp_path / "p" / "runs")
     code, out, err = inside("train", "p", *work, "runs=p/runs", "kimg=0.064")
-    assert code == 0 and "Left out runs/folder: this program's own." in out, err
+    assert code == 0 and "Left out runs/folder: written by transgan." in out, err
     code, out, _ = inside("sample", "p/runs/folder", "seeds=0-1", "out=p/drawn")
     assert code == 0 and "run" in json.loads((tmp_path / "p" / "drawn" / "index.json").read_text())
     code, out, err = inside("train", "p", *work, "runs=p/runs", "kimg=0.096")
-    assert code == 0 and "Left out drawn, runs/folder: this program's own." in out and "16 images" in out, err
+    assert code == 0 and "Left out drawn, runs/folder: written by transgan." in out and "16 images" in out, err
     assert inside("train", "p/drawn", *work, "name=other")[0] == 0
 
 
@@ -187,8 +187,8 @@ def test_a_grid_among_the_pictures_is_named(work, inside, refused, tmp_path):
     assert inside("sample", "runs/folder", "seeds=0-3", "to=grid", "out=p/a/grid.png")[0] == 0
     shutil.copy(tmp_path / "runs/folder/samples/reals.png", tmp_path / "p/b")
     err = refused("train", "p", *work, "name=other")
-    assert "2 of 18 images" in err and "a/grid.png: this program's own, many images in one picture" in err
-    assert "b/reals.png: this program's own" in err
+    assert "2 of 18 images" in err and "a/grid.png: a grid of generated images made by transgan" in err
+    assert "b/reals.png: a grid of generated images" in err
 
 
 def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):

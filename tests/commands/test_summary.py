@@ -8,7 +8,7 @@ from torch import nn
 
 from transgan import trust
 from transgan.commands.summary import measure
-from transgan.config.compose import groups
+from transgan.config.search import groups
 
 SIZES = {  # resolution, parameters and GMAC of generator and discriminator, measured on the published code
     "cifar10": (32, 83_312_495, 5.394, 10_210_400, 1.346),
@@ -52,8 +52,8 @@ def test_classes_are_counted_where_they_are_known(inside):
     assert code == 0 and "the data is not here to say how many classes it has" in out
 
 
-def test_a_run_is_counted_as_it_was_trained(inside, judged):
-    code, out, err = inside("summary", judged[0], "json=true")
+def test_a_run_is_counted_as_it_was_trained(inside, digits_run):
+    code, out, err = inside("summary", digits_run[0], "json=true")
     assert code == 0, err
     found = json.loads(out)
     assert found["num_classes"] == 10 and found["generator.parameters"] < 50_000  # narrower than the default

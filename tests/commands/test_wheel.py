@@ -47,7 +47,7 @@ def test_trains_away_from_the_checkout(wheel, tiny, transgan_process, tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = "import transgan, transgan.config.compose as o; print(transgan.__file__); print(o.CONF)"
+    where = "import transgan, transgan.extensions as o; print(transgan.__file__); print(o.CONF)"
     for path in python("-c", where).split():
         assert os.path.commonpath([path, target]) == str(target)
     out = python("-m", "transgan", "train", *tiny, "kimg=0.3")

@@ -65,7 +65,7 @@ def test_the_brightest_of_all_files_decides_for_the_darkest(tmp_path, suffix, hi
 def test_what_a_pgm_says_needs_no_others(tmp_path):
     data = Folder(pgm(tmp_path / "set", DARK, DARK, white=1000), 8, 1)
     assert (data.images == 10).all() and "white" not in data.describe()
-    with pytest.raises(ValueError, match="a value of 400, more than the 300 that its head says"):
+    with pytest.raises(ValueError, match="a value of 400, more than the white of its header, 300"):
         Folder(pgm(tmp_path / "beyond", np.full((8, 8), 400), white=300), 8, 1)
 
 

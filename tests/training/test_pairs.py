@@ -8,7 +8,8 @@ from hydra.utils import instantiate
 from pytorch_lightning import Trainer
 
 from transgan.augmentation import DiffAugment
-from transgan.config.compose import compose, groups
+from transgan.config.compose import compose
+from transgan.config.search import groups
 from transgan.consistency import BalancedConsistency
 from transgan.data import Digits
 

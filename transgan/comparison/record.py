@@ -73,12 +73,12 @@ class Record:
 
     @property
     def kimg(self) -> float:
-        """Thousands of images shown, pre-training with it."""
+        """Thousands of images shown, including pre-training."""
         return self.own_kimg + (self.before.kimg if self.before else 0.0)
 
     @property
     def seconds(self) -> float:
-        """Seconds of training alone, without evaluations, pictures and checkpoints; pre-training with it."""
+        """Seconds of training alone, without evaluations, samples and checkpoints, including pre-training."""
         return self.seconds_at(self.own_kimg)
 
     @property

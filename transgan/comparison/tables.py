@@ -1,4 +1,4 @@
-"""comparison.csv, a line a run, and comparison.md: a table per budget, the claims, and where every number is from."""
+"""comparison.csv, a line per run, and comparison.md: a table per budget, the claims, and the source of every number."""
 
 import math
 import os
@@ -54,7 +54,7 @@ def speed(images_per_second: float) -> str:
 
 
 def cell(text: str) -> str:
-    """Text of a person's choice, such as a name, as it is in Markdown, also in a table: no markup, on one line."""
+    """Text that the user chose, such as a name, escaped for Markdown and its tables: no markup, on one line."""
     for sign, written in (("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("*", "\\*")):
         text = text.replace(sign, written)
     return " ".join(text.split())
@@ -135,8 +135,8 @@ def sentences(found: tuple, titles) -> list[str]:
 
 
 def claims_table(found: dict, claims: dict, titles) -> list[str]:
-    """Each claim with its verdict, and by how much."""
-    rows = [["claim", "verdict", "by how much"]]
+    """Each claim with its result, and by how much."""
+    rows = [["claim", "result", "by how much"]]
     for name, each in found.items():
         said = "<br>".join(map(cell, sentences(each, titles)))
         rows.append([cell(claims[name]["says"]), f"**{each[0]}**", said])

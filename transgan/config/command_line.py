@@ -1,126 +1,141 @@
-"""From the words of a command line to keys with their values, choices of groups, and what bare words mean."""
+"""From the arguments of a command to keys with their values, choices of groups, and what bare words mean."""
 
 import difflib
-import mimetypes
 import os
-from contextlib import suppress
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from transgan.config.bare import positional, refuse_several
+from transgan.config.search import Choices, choices, is_ours, option
 
-from transgan import trust
-
-PACKAGE = Path(__file__).parents[1]
-CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # a wheel, a checkout
-
-# Keys of paths and names, in which somebody else may have written anything.
-LITERAL = {
-    "path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete",
-    "name", "seeds", "class",
-}  # fmt: skip
+# The prefix says to add a key or to delete it, the package where a group's choice goes.
+OVERRIDE = re.compile(r"(~|\+\+|\+|)([^=@]*)(?:@([^=]*))?(=(?s:.*))?")
+KEY = re.compile(r"[^\W\d][\w.]*(/[\w./]+)?")
 
 
-def groups() -> dict[str, list[str]]:
-    """The configuration groups and their choices: conf/generator/x.yaml is choice x of generator."""
-    return {
-        folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in CONF.iterdir() if folder.is_dir()
-    }
+@dataclass(frozen=True)
+class Override:
+    """One argument, as Hydra reads it: prefix key @package =value. Without = the value is None."""
+
+    argument: str
+    prefix: str
+    key: str
+    package: str | None
+    value: str | None
+
+    @property
+    def of_hydra(self) -> bool:
+        """Whether it is for Hydra's own configuration."""
+        return self.key == "hydra" or self.key.startswith(("hydra.", "hydra/"))
 
 
-def split(command: str, arguments: list[str], findings: list[str]):
-    """Words to (key, value) pairs, choices of groups, and the path after config= if there is one."""
-    values: list[tuple[str, str]] = []
-    choices: dict[str, str] = {}
-    base = None
-    known, bare = groups(), False
+@dataclass
+class CommandLine:
+    """What the arguments say. `values` has what is set and deleted, in order; a key's prefix is in front of it."""
+
+    values: list[tuple[str, str]] = field(default_factory=list)
+    choices: dict[str, str] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)  # other overrides of groups, for Hydra as they are
+    hydra: list[str] = field(default_factory=list)
+    base: str | None = None  # the file after config=
+
+
+def read(argument: str) -> Override:
+    """Takes an argument apart."""
+    text = argument.removeprefix("--")
+    found = OVERRIDE.fullmatch(text)
+    if found is None:  # an @ after the first one
+        key, _, value = text.partition("=")
+        return Override(argument, "", key, None, value)
+    prefix, key, package, value = found.groups()
+    return Override(argument, prefix, key, package, None if value is None else value[1:])
+
+
+def split(command: str, arguments: Sequence[str], findings: list[str]) -> CommandLine:
+    """The arguments in their kinds; every mistake in them is one finding more."""
+    line, known, bare = CommandLine(), choices(arguments), False
     for argument in arguments:
-        key, equals, value = argument.removeprefix("--").partition("=")
-        if not equals or "/" in key:
+        if argument.startswith(("--config-dir=", "--config-path=", "--config-name=")):
+            continue  # search.py reads them
+        override = read(argument)
+        if override.of_hydra and KEY.fullmatch(override.key):
+            if not override.key.startswith("hydra.searchpath"):  # search.py reads it
+                line.hydra.append(argument)
+        elif override.key in known and (override.value is not None or override.prefix == "~"):
+            choose(override, known, line, findings, explicit=option(arguments, "config-path") is not None)
+        elif is_deletion(override):
+            line.values.append((f"~{override.key}", "" if override.value is None else override.value))
+        elif override.value is None or "/" in override.key:
             bare = True
-            positional(command, argument, values, choices, findings)
-        elif key == "config" and command == "train":
-            base = value
-        elif key in known:
-            value, colon, argument = value.partition(":")
-            if colon:  # extractor=timm:resnet50
-                values.append((f"{key}.model_name", argument))
-            if value in known[key]:
-                choices[key] = value
-            else:
-                near = difflib.get_close_matches(value, known[key], 1)
-                if near:
-                    choices[key] = near[0]  # so that the other words are judged as they were meant
-                hint = f"did you mean {near[0]}? " if near else ""
-                findings.append(f"{key}={value}: there is no such {key}; {hint}There are: {', '.join(known[key])}")
+            positional(command, argument, line.values, line.choices, findings)
+        elif override.package is not None:
+            near = difflib.get_close_matches(override.key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"
+            findings.append(f"{argument}: {override.key} is not a group, and only a group's choice has a package{hint}")
+        elif override.key == "config" and command == "train" and not override.prefix:
+            line.base = override.value
         else:
-            values.append((key, value))
-    if base is not None and choices:
-        findings.append(f"with config=, {', '.join(choices)} cannot be chosen anew; override single keys instead")
+            line.values.append((override.prefix + override.key, override.value))
+    if line.base is not None and (line.choices or line.groups):
+        given = ", ".join([*line.choices, *line.groups])
+        findings.append(f"with config=, {given} cannot be chosen anew; override single keys instead")
     if bare:
-        refuse_several(command, values, findings)
-    return values, choices, base
+        refuse_several(command, line.values, findings)
+    return line
 
 
-def positional(command: str, word: str, values: list, choices: dict, findings: list[str]) -> None:
-    """A bare word is a run, a checkpoint to import, or the pictures of train."""
-    if word.startswith("-"):
-        findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
-    elif command != "train":
-        values.append(("path" if command == "import-transgan" else "run", word))
-    elif not os.path.exists(os.path.expanduser(word)):
-        findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
-    else:
-        choices.setdefault("experiment", "folder")
-        if os.path.isfile(os.path.expanduser(word)):
-            choices.setdefault("data", "zip")
-        values.append(("data.path", word))
+def is_deletion(override: Override) -> bool:
+    """Whether ~key asks to leave a key out: ~/images and ~alice, where there is such a user, are paths."""
+    if override.prefix != "~" or KEY.fullmatch(override.key) is None or "/" in override.key:
+        return False
+    return override.value is not None or os.path.expanduser(override.argument) == override.argument
 
 
-def refuse_several(command: str, values: list, findings: list[str]) -> None:
-    """None of several places is passed over, nor is a single picture taken for all there are."""
-    key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
-    places = [value for name, value in values if name == key]
-    if command != "compare" and (len(places) > 1 or command == "train" and places and is_picture(places[0])):
-        findings.append(one_place(command, places))
-
-
-def is_picture(word: str) -> bool:
-    """Whether a word is one file of pixels, by its name."""
-    return os.path.isfile(os.path.expanduser(word)) and (mimetypes.guess_type(word)[0] or "").startswith("image/")
-
-
-def one_place(command: str, words: list[str]) -> str:
-    """The sentence for words that are no one folder, zip or run."""
-    named = ", ".join(words[:3]) + (f" and {len(words) - 3:,} more" if len(words) > 3 else "")
-    if command == "train":
-        folders = {os.path.dirname(word) or "." for word in words}
-        if all(is_picture(word) for word in words):
-            return f"{named}: train takes a folder or a zip, not single files; give the folder that holds them" + (
-                f": transgan train {folders.pop()}" if len(folders) == 1 else ""
-            )
-        return (
-            f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
-            "give one of them"
-        )
-    if command == "import-transgan":
-        return f"{named}: import-transgan takes one checkpoint; give one at a time"
-    other = ", or `transgan compare` with all of them" if command in ("evaluate", "sample") else ""
-    return f"{named}: {command} takes one at a time; give one of them{other}"
-
-
-def typed_targets(arguments: list[str]) -> set[str]:
-    """The names of classes that a person has typed: x._target_=NAME, and x={_target_: NAME, ...} with more inside."""
-    found: set[str] = set()
-    for argument in arguments:
-        key, _, word = argument.removeprefix("--").partition("=")
-        last = key.split(".")[-1]
-        if "/" in key or last in LITERAL:
+def choose(override: Override, known: Choices, line: CommandLine, findings: list[str], explicit: bool) -> None:
+    """Takes a choice of a group, if there is such a choice; else there is one finding more."""
+    group, argument = override.key, override.argument.removeprefix("--")
+    if override.prefix == "~":
+        line.groups.append(argument)
+        return
+    value, plain = override.value or "", override.package is None and not override.prefix
+    value, colon, model = (value, "", "") if value.startswith("[") else value.partition(":")
+    if colon:  # extractor=timm:resnet50
+        line.values.append((f"{group}.model_name", model))
+    for i, each in enumerate(several := listed(value)):
+        if each == "null" and "null" not in known[group]:
             continue
-        if last == "_target_":
-            found.add(word.strip().strip("'\""))
-        elif "_target_" in word:
-            with suppress(HydraException, trust.Untrusted):
-                value = OverridesParser.create().parse_override(f"key={word}").value()
-                found |= {str(name) for name, _ in trust.targets(value, argument)}
-    return found - {""}
+        if each not in known[group]:
+            near = difflib.get_close_matches(each, known[group], 1)
+            several[i] = near[0] if near else None  # so that the other overrides are checked as they were meant
+            hint = f"did you mean {near[0]}? " if near else ""
+            there = ", ".join(sorted(known[group]))
+            findings.append(f"{group}={each}: there is no such {group}; {hint}There are: {there}")
+        elif not explicit and (other := ambiguous(known[group][each])):
+            findings.append(f"{group}={each}: {other} is not the package's own file of this name; rename it")
+    if None in several:
+        return
+    if plain and len(several) == 1 and several[0] != "null" and not value.startswith("["):
+        line.choices[group] = str(several[0])
+    else:
+        line.groups.append(argument)
+
+
+def listed(value: str) -> list[str | None]:
+    """The choices in a and in [a,b]."""
+    return [each.strip() for each in value[1:-1].split(",")] if re.fullmatch(r"\[.*\]", value) else [value]
+
+
+def ambiguous(files: list) -> str | None:
+    """A user's file with the name of one of the package's, unless they hold the same."""
+    others = [path for path in files if not is_ours(path)]
+    if len(others) in (0, len(files)):
+        return None
+    own = next(path for path in files if is_ours(path)).read_bytes()
+    return next((str(path) for path in others if path.read_bytes() != own), None)
+
+
+def quoted(text: str) -> str:
+    """A text as one value of Hydra's grammar, whatever is in it."""
+    escaped = re.sub(r"(\\*)'", lambda found: 2 * found[1] + r"\'", text)
+    return f"'{escaped}{escaped[len(escaped.rstrip(chr(92))) :]}'"

@@ -5,20 +5,23 @@ answered in a sentence before torch is imported, and so that a path may hold any
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan import trust
 from transgan.config import from_file as saved_file
-from transgan.config.command_line import CONF, groups, split, typed_targets
-from transgan.config.values import assign, flat, mistaken
+from transgan.config import hydra_node, search
+from transgan.config.command_line import CommandLine, read, split
+from transgan.config.flags import separate
+from transgan.config.own import typed_targets
+from transgan.config.search import groups, groups_of, is_ours, primary
+from transgan.config.values import assign, delete, flat, mistaken
 from transgan.errors import UserError, one_line
 
 OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)  # ${product:3,4} is 12
@@ -38,20 +41,27 @@ NEEDED = {
 def compose(command: str, arguments: list[str]) -> DictConfig:
     """The configuration of a command. Raises UserError with all findings."""
     findings: list[str] = []
-    values, choices, base = split(command, arguments, findings)
+    arguments = separate(arguments)[1]
+    line = split(command, arguments, findings)
+    base = line.base
     try:
-        config = from_groups(command, choices, findings) if base is None else from_file(base)
+        if base is None:
+            config = from_groups(command, line.choices, findings, line, arguments)
+        else:
+            config = saved_file.run_of(base, PARTS)
         with trust.also(*typed_targets(arguments)):
-            settle(command, config, values, findings, base)
+            settle(command, config, line.values, findings, base)
         if base is not None:
             saved_file.require_parts(base, OmegaConf.to_container(config, resolve=True))
+        if line.hydra:
+            hydra_node.apply(command, config, line, arguments)
         return config
     except trust.Untrusted as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(*findings, one_line(error)) from error
+        raise UserError(*findings, hydra_node.sentence(error)) from error
 
 
 def settle(
@@ -61,8 +71,12 @@ def settle(
 
     base: the file it comes from, which may name no class that is not trusted: else trust.Untrusted.
     """
+    known = groups()
     for key, word in values:
-        assign(command, config, key, word, groups(), findings)
+        if key.startswith("~"):
+            delete(command, config, key[1:], word, known, findings)
+        else:
+            assign(command, config, key, word, known, findings)
     with told(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
@@ -89,7 +103,7 @@ def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterato
     except (OmegaConfBaseException, RecursionError) as error:
         given = ", ".join(f"{key}={word}" for key, word in values if "${" in word)
         reason = f"{given}: it refers to nothing here, or to itself; write the value" if given else one_line(error)
-        raise UserError(*findings, reason) from error
+        raise UserError(*(findings if findings and not given else [*findings, reason])) from error
 
 
 def keys_of(config: DictConfig) -> list[str]:
@@ -97,54 +111,46 @@ def keys_of(config: DictConfig) -> list[str]:
     return list(flat(OmegaConf.to_container(config, resolve=False)))
 
 
-def from_groups(command: str, choices: dict, findings: list[str]) -> DictConfig:
+def from_groups(
+    command: str, choices: dict[str, str], findings: list[str], line: CommandLine | None = None,
+    arguments: Sequence[str] = (),
+) -> DictConfig:  # fmt: skip
     """The command's defaults, with the choices of groups and nothing that belongs to others."""
-    own = groups_of(command)
+    line, name = line or CommandLine(), primary(command, arguments)
+    known = search.choices(arguments)
+    own = groups_of(name, arguments)
     for group in [group for group in choices if group not in own]:
-        findings.append(f"{group}={choices.pop(group)}: transgan {command} has no {group}; leave it out")
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        chosen = [f"{group}={choice}" for group, choice in choices.items()]
-        config = hydra_compose(command.replace("-", "_"), chosen)
-        if replaced := set(choices) & (PARTS | {"algorithm"}):
-            plain = [word for word in chosen if not word.startswith("experiment=")]
-            leave_out_foreign(config, hydra_compose("train", [*plain, "~experiment"]), replaced)
+        ours = any(is_ours(path) for paths in known[group].values() for path in paths)
+        way = "leave it out" if ours else f"+{group}={choices[group]} adds it"
+        findings.append(f"{group}={choices.pop(group)}: transgan {command} has no {group}; {way}")
+    hydra = search.loader(arguments)
+    chosen = [f"{group}={choice}" for group, choice in choices.items()]
+    config = hydra.load_configuration(name, [*chosen, *line.groups], RunMode.RUN)
+    experiment = config.hydra.runtime.choices.get("experiment")
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        del config["hydra"]
+    findings += needed(command, config, line)
+    if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
+        rest = [each for each in (*chosen, *line.groups) if read(each).key != "experiment"]
+        plain = hydra.load_configuration(name, [*rest, "~experiment"], RunMode.RUN)
+        leave_out_foreign(config, plain, replaced)
+        if all(is_ours(path) for path in known["experiment"].get(experiment, ())):
+            for part in replaced:  # of a user's own part the package's experiments know nothing
+                if not is_ours(known[part][choices[part]][0]) and part in plain:
+                    config[part] = plain[part]
     leave_out_unused(config, choices, findings)
     return config
 
 
-def from_file(path: str) -> DictConfig:
-    """A run's own config.yaml. What it says twice is said once again, so that a key given anew changes both."""
-    config = OmegaConf.to_container(saved_file.load(path))
-    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))  # keys that came after the run
-    config = {key: value for key, value in new.items() if key not in (*PARTS, "defaults")} | config
-    for key, value in config["algorithm"].items():
-        source = "autoencoder" if key == "network" else key
-        if source in PARTS & set(config) and value == config[source]:
-            config["algorithm"][key] = f"${{{source}}}"
-    for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
-        link(config.get(part), config, part)
-    config = OmegaConf.create(config)
-    OmegaConf.set_struct(config, True)
-    return config
-
-
-def link(node, config: dict, place: str) -> None:
-    """Writes ${...} for values that follow a key of the run, where they are the same."""
-    for key, value in node.items() if isinstance(node, dict) else ():
-        top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
-        follows = (
-            top in ("resolution", "channels", "num_classes")
-            or place == "algorithm"
-            and key in ("batch_size", "seed", "mirror", "compile")
-            or place.startswith("algorithm.")
-            and key == "kimg"
-            or place == "metrics"
-            and key == "extractor"
-        )
-        if follows and top in config and value == config[top]:
-            node[key] = f"${{{top}}}"
-        else:
-            link(value, config, f"{place}.{key}")
+def needed(command: str, config: DictConfig, line: CommandLine) -> Iterator[str]:
+    """A sentence for every group that was left out, by ~group or group=null, although something needs it."""
+    text = str(OmegaConf.to_container(config, resolve=False))
+    for override in map(read, line.groups):
+        group = override.key
+        if config.get(group) or command not in ("train", "summary"):
+            continue
+        if group in saved_file.NEEDED or re.search(rf"\$\{{{re.escape(group)}[.}}]", text):
+            yield f"{override.argument}: transgan {command} needs one; choose another {group}="
 
 
 def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
@@ -175,12 +181,3 @@ def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> 
                 "another algorithm="
             )
     OmegaConf.set_struct(config, True)
-
-
-def groups_of(command: str) -> set[str]:
-    """The groups that a command has choices of."""
-    found = set()
-    for entry in OmegaConf.load(CONF / f"{command.replace('-', '_')}.yaml").get("defaults", ()):
-        found |= groups_of(entry) if isinstance(entry, str) and entry != "_self_" else set()
-        found |= set(entry) if not isinstance(entry, str) else set()
-    return found

@@ -9,8 +9,9 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser as Grammar
 from omegaconf.grammar_parser import parse
 
-from transgan import files
+from transgan import files, migration
 from transgan.errors import UserError
+from transgan.extensions import CONF
 
 NEEDED = ("algorithm", "data", "trainer")  # parts without which there is no run
 OPTIONAL = ("extractor", "logger", "metrics")
@@ -37,8 +38,47 @@ def load(path: str) -> DictConfig:
     ]
     if found:
         raise UserError(*found)
+    config = OmegaConf.create(migration.config(plain))
     OmegaConf.set_struct(config, True)
     return config
+
+
+def run_of(path: str, parts: set[str]) -> DictConfig:
+    """A run's own config.yaml, in which what repeats a key refers to it again, so that a key given anew changes both.
+
+    parts: the groups an algorithm is made of.
+    """
+    config = OmegaConf.to_container(load(path))
+    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))  # keys that came after the run
+    config = {key: value for key, value in new.items() if key not in (*parts, "defaults", "hydra")} | config
+    for key, value in config["algorithm"].items():
+        source = "autoencoder" if key == "network" else key
+        if source in parts & set(config) and value == config[source]:
+            config["algorithm"][key] = f"${{{source}}}"
+    for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
+        link(config.get(part), config, part)
+    config = OmegaConf.create(config)
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def link(node: object, config: dict, place: str) -> None:
+    """Writes ${...} for values that follow a key of the run, where they are the same."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
+        follows = (
+            top in ("resolution", "channels", "num_classes")
+            or place == "algorithm"
+            and key in ("batch_size", "seed", "mirror", "compile")
+            or place.startswith("algorithm.")
+            and key == "kimg"
+            or place == "metrics"
+            and key == "extractor"
+        )
+        if follows and top in config and value == config[top]:
+            node[key] = f"${{{top}}}"
+        else:
+            link(value, config, f"{place}.{key}")
 
 
 def require_parts(path: str, config: dict) -> None:

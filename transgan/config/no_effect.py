@@ -22,6 +22,15 @@ TRAINER = {
     "use_distributed_sampler": "leave it out: the images are one endless stream, which the processes share",
     "reload_dataloaders_every_n_epochs": "leave it out: the images are one endless stream",
 }  # fmt: skip
+# Of Hydra's own keys those that one run has no use for.
+SEVERAL = "it is for several runs; add -m"
+KEPT = "leave it out: a run keeps its configuration and its log itself, in config.yaml and log.txt"
+HYDRA = {
+    "sweep": SEVERAL, "sweeper": SEVERAL, "launcher": SEVERAL, "output_subdir": KEPT, "job_logging": KEPT,
+    "hydra_logging": KEPT, "verbose": "give debug=true",
+    "job.chdir": "leave it out: paths are relative to the folder in which the command was started",
+    "callbacks": "give callbacks=, which are called while training",
+}  # fmt: skip
 RATES = "give algorithm.generator_lr= and algorithm.discriminator_lr=, or algorithm.lr= where there is one network"
 # Keys whose values are references to these, because they must be the same.
 SAME = ("img_size", "in_chans", "resolution", "channels", "batch_size", "seed", "mirror", "compile", "num_classes")
@@ -56,3 +65,9 @@ def instead(command: str, key: str, word: str, default) -> str | None:
 def origin(reference: str) -> str:
     """`channels` of ${channels} and of ${product:${channels},2}."""
     return reference.rsplit("${product:", 1)[-1].lstrip("${").partition("}")[0]
+
+
+def of_hydra(key: str) -> str | None:
+    """Why a key under `hydra`, or a choice of hydra/GROUP, has no effect on one run; None if it has one."""
+    parts = key.replace("/", ".").split(".")[1:]
+    return HYDRA.get(".".join(parts[:2])) or HYDRA.get(parts[0] if parts else "")

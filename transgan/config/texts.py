@@ -1,4 +1,4 @@
-"""Keys that take a text as it is, letter by letter: no comma, bracket, equal sign or ${...} means anything in it."""
+"""Keys that take a text as it is: no comma, bracket, equal sign or ${...} means anything in it."""
 
 import os
 import re
@@ -6,24 +6,32 @@ import unicodedata
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transgan.config.types import NOTHING, Kind
+from transgan.config.types import NOTHING, Kind, parsed
 from transgan.instantiation import literal
+
+
+def unquoted(word: str) -> str:
+    """The text between quotation marks, where the whole word stands between two, as Hydra reads it."""
+    if len(word) < 2 or word[0] != word[-1] or word[0] not in "'\"":
+        return word
+    value = parsed(word)
+    return str(value) if isinstance(value, str) else word
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text(Kind):
-    """A text, taken letter by letter; it may be held to a pattern, which `what` describes."""
+    """A text, taken character by character; it may be held to a pattern, which `what` describes."""
 
     what: str = "a text"
     pattern: str = r"(?s).+"
     null: ClassVar[tuple[str, ...]] = NOTHING
 
-    def read(self, word: str):
+    def read(self, word: str) -> str | None:
         if self.optional and word in self.null:
             return None
-        return literal(self.take(word))
+        return literal(self.take(unquoted(word)))
 
-    def take(self, value) -> str:
+    def take(self, value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
             raise self.refusal()
         return value
@@ -47,14 +55,18 @@ class Location(Text):
     what: str = "a path, and not an empty one"
     null: ClassVar[tuple[str, ...]] = ("null", "None")
 
-    def read(self, word: str):
+    def read(self, word: str) -> str | None:
+        if word != unquoted(word) and not os.path.lexists(word):
+            word = unquoted(word)
+        elif word != unquoted(word):
+            return literal(word)  # a file whose name has the quotation marks in it
         if word.startswith("~") and os.path.expanduser(word) == word:
             if re.match(r"~($|[/\\])", word):
                 raise ValueError("this user has no home folder here; write the path without the ~")
             word = os.path.abspath(word)
         return super().read(word)
 
-    def take(self, value) -> str:
+    def take(self, value: object) -> str:
         if value in self.null:
             raise self.refusal()
         return super().take(value)
@@ -66,7 +78,7 @@ class Name(Text):
 
     what: str = "a name"
 
-    def take(self, value) -> str:
+    def take(self, value: object) -> str:
         if not isinstance(value, str):
             raise self.refusal()
         if wrong := self.wrong(value):

@@ -8,6 +8,7 @@ import re
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -17,13 +18,21 @@ REFERENCE = re.compile(r"\$\{[^{}]+(\{[^{}]*\}[^{}]*)*\}")  # ${kimg}, ${product
 
 
 @lru_cache(4096)
-def parsed(word: str):
+def parsed(word: str) -> Any:
     """A word's value by Hydra's grammar; the word itself where the grammar does not fit."""
     try:
         override = OverridesParser.create().parse_override(f"key={word}")
         return word if override.is_sweep_override() else override.value()
     except (HydraException, ValueError, RecursionError):  # a number of 5,000 digits, ten thousand brackets
         return word
+
+
+def is_sweep(word: str) -> bool:
+    """Whether a word means several values, one for each of several runs: a,b or range(1,4)."""
+    try:
+        return OverridesParser.create().parse_override(f"key={word}").is_sweep_override()
+    except (HydraException, ValueError, RecursionError):
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,13 @@
 import difflib
 from collections.abc import Iterable, Iterator
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.config.keys import declared
 from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
-from transgan.config.types import REFERENCE, Free, Kind, Part
+from transgan.config.types import REFERENCE, Free, Kind, Part, is_sweep, parsed
 
 OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")  # for more
 
@@ -43,14 +43,42 @@ def taken(command: str, keys: dict, key: str, word: str, groups: Iterable[str]):
     default, parent = keys.get(key), keys.get(place)
     if wrong := instead(command, key, word, default):
         raise ValueError(f"{key}={word}: {wrong}")
-    if key not in keys and not (add and isinstance(parent, dict) and ("_target_" in parent or place in OPEN)):
-        raise ValueError(unknown(key, keys, groups))
+    made = isinstance(parent, dict) and "_target_" in parent
+    if key not in keys and not (add and isinstance(parent, dict) and (made or place in OPEN)):
+        way = f" (+{key}={word} gives its class a new argument)" if made else ""
+        raise ValueError(unknown(key, keys, groups) + way)
     kind = Location() if several(command, key) else kind_of(command, key, default, parent)
     try:
         value = word if refers(word, kind) else kind.read(word)
         return known(value, default) if isinstance(value, dict) and isinstance(default, dict) else value
     except ValueError as error:
-        raise ValueError(f"{key}={word}: {error}") from error
+        sweep = "; with -m there is one run for each of them" if is_sweep(word) else ""
+        raise ValueError(f"{key}={word}: {error}{sweep}") from error
+
+
+def delete(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
+    """Leaves one key out, if it exists and is an argument of a class; else there is one finding more.
+
+    With a word the key's value must be that.
+    """
+    keys = flat(OmegaConf.to_container(config, resolve=False))
+    said = f"~{key}={word}" if word else f"~{key}"
+    place, _, last = key.rpartition(".")
+    parent = keys.get(place)
+    if key not in keys:
+        findings.append(f"~{unknown(key, keys, groups)}")
+    elif not isinstance(parent, dict) or last == "_target_" or not removable(parent, place, keys[key]):
+        findings.append(f"{said}: transgan {command} needs it; give it another value, {key}=VALUE")
+    elif word and parsed(word) != keys[key]:
+        findings.append(f"{said}: its value is {keys[key]}; leave ={word} out, or correct it")
+    else:
+        with flag_override(config, ["struct", "readonly"], [False, False]):
+            del OmegaConf.select(config, place)[last]
+
+
+def removable(parent: dict, place: str, value: object) -> bool:
+    """Whether a key is an argument that a class has a default for, or one of several objects beside each other."""
+    return "_target_" in parent or place in OPEN or isinstance(value, dict) and "_target_" in value
 
 
 def several(command: str, key: str) -> bool:

@@ -16,6 +16,7 @@ from PIL import Image
 
 import transgan
 from transgan.cli import main
+from warm_process import WarmProcess
 
 # One thread each: more of them wait for each other where other tests run. A GPU would round differently.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "80"}
@@ -28,25 +29,30 @@ FOLDER = ["generator=style_transformer", "discriminator=vit", "resolution=8", *T
 
 
 class CommandLine:
-    """Starts `python -m transgan` in a folder, with nothing of the person's own settings."""
+    """Runs `python -m transgan` in a folder, with none of the user's own settings."""
 
-    def __init__(self, cache: Path):
+    def __init__(self, cache: Path) -> None:
         checkout = str(Path(transgan.__file__).parents[1])
         self.environment = os.environ | ENVIRONMENT | {"TRANSGAN_CACHE": str(cache), "PYTHONPATH": checkout}
         self.environment.pop("TRANSGAN_INCEPTION", None)
 
-    def __call__(self, *words, cwd, timeout=300, **environment) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "transgan", *map(str, words)], cwd=cwd, capture_output=True, text=True,
-            env=self.environment | environment, timeout=timeout, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+    def __call__(
+        self, *words: object, cwd: Path, timeout: float = 300, new: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess:
+        """Waits for its end. `new` starts an interpreter in place of forking one that has imported everything."""
+        environment = self.environment | environment
+        if new:
+            return subprocess.run(
+                [sys.executable, "-m", "transgan", *map(str, words)], cwd=cwd, capture_output=True, text=True,
+                env=environment, timeout=timeout, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        process = WarmProcess(words, cwd, environment)
+        out, err = process.communicate(timeout)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def start(self, *words, cwd, errors=subprocess.STDOUT) -> subprocess.Popen:
+    def start(self, *words: object, cwd: Path, errors: int = subprocess.STDOUT) -> WarmProcess:
         """Leads a process group, as what a terminal starts does."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "transgan", *map(str, words)], cwd=cwd, stdout=subprocess.PIPE, stderr=errors,
-            text=True, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        return WarmProcess(words, cwd, self.environment, merged=errors == subprocess.STDOUT)
 
 
 @pytest.fixture(scope="session")
@@ -132,9 +138,9 @@ def pictures():
 
 
 @pytest.fixture(scope="session")
-def measured(transgan_process, tmp_path_factory):
+def digits_run(transgan_process, tmp_path_factory):
     """A digits run with evaluations, made by one real process: (folder, what the process answered)."""
-    cwd = tmp_path_factory.mktemp("measured")
+    cwd = tmp_path_factory.mktemp("digits_run")
     done = transgan_process(
         "train", *TINY, "metrics=fast", "evaluate_share=1", "extractor.steps=50", "metrics.num_samples=128",
         "kimg=1.28", "sample_every=0.64", "evaluate_every=0.64", "checkpoint_every=0.64", "log_every=0.32", cwd=cwd,

@@ -17,6 +17,7 @@ import torch
 
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
+from warm_process import WarmProcess
 
 pytestmark = pytest.mark.slow
 PLAYING = Path(__file__).with_name("playing.py")
@@ -53,15 +54,15 @@ class Tasks:
     def __init__(self, command_line):
         self.command_line = command_line
 
-    def start(self, words, cwd, play=("none", ""), **environment) -> list[subprocess.Popen]:
+    def start(self, words, cwd, play=("none", ""), **environment) -> list[WarmProcess]:
         common = self.command_line.environment | {
             "SLURM_JOB_ID": str(random.randrange(1000, 9999)), "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1",
             "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "SLURM_JOB_NAME": "train", "MASTER_PORT": str(free_port()),
         } | environment  # fmt: skip
         return [
-            subprocess.Popen(
-                [sys.executable, PLAYING, str(play[0]), play[1], *words], cwd=cwd, text=True, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, env=common | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+            WarmProcess(
+                [play[0], play[1], *words], cwd, common | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+                program=str(PLAYING),
             )
             for rank in (0, 1)
         ]  # fmt: skip
@@ -190,7 +191,7 @@ def test_one_goes_on_where_two_stopped(runs, inside, words):
     (0, "no images here", [2, 2], "transgan: There is nothing at '/data': give the folder\n"),
     (1, "a picture is gone", [1, 2], "transgan: process 1 of 2 failed: training stopped at 0.064 kimg: 7.png in p cannot be "
      "read any more; the same command continues from runs/digits/checkpoints/last.ckpt at 0.064 kimg\n"),
-    (0, "a picture is gone", [2, 1], "transgan: training stopped at 0.064 kimg: 7.png in p cannot be read any more; "),
+    (0, "a picture is gone", [2, 1], "transgan: training stopped at 0.064 kimg: 7.png in p can no longer be read; "),
     (1, "is killed", [1, -9], "transgan: process 1 of 2 failed: it is gone; the same command continues from "),
 ])  # fmt: skip
 def test_what_fails_on_one_is_told_by_all(rank, what, codes, says, srun, words, tmp_path):

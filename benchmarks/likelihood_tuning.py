@@ -1,6 +1,6 @@
 """How experiment=digits_gpt and its rivals were tuned: the same grid for each, by images that no table is made of.
 
-    python tests/models/measure_tuning.py FOLDER [SYSTEM ...]
+    python benchmarks/likelihood_tuning.py FOLDER [SYSTEM ...]
 
 FOLDER gets the 1,438 digits that the comparison trains on, as pictures; a fifth of them is kept out of training there,
 and the bits per dimension of those choose. The 359 digits that the comparison measures with are not among them.
@@ -33,10 +33,10 @@ def export(folder: Path) -> None:
 def command(folder: Path, system: str, lr: float, decay: float) -> list[str]:
     """Arguments of `transgan train` for one point of the grid; the rate falls to a twentieth everywhere."""
     return [
-        f"experiment={system}", "data=folder", f"data.path={folder / 'digits'}", "resolution=8", "channels=1", "metrics=none",
-        "logger=none", "trainer=cpu", f"algorithm.lr.start={lr:g}", f"algorithm.lr.end={lr / 20:g}", "kimg=30",
-        f"algorithm.optimizer.weight_decay={decay:g}", "evaluate_every=2", "sample_every=100", "checkpoint_every=100",
-        f"runs={folder / 'runs'}", f"name={system}-{lr:g}-{decay:g}",
+        f"experiment={system}", "data=folder", f"data.path={folder / 'digits'}", "resolution=8", "channels=1",
+        "metrics=none", "logger=none", "trainer=cpu", f"algorithm.lr.start={lr:g}", f"algorithm.lr.end={lr / 20:g}",
+        "kimg=30", f"algorithm.optimizer.weight_decay={decay:g}", "evaluate_every=2", "sample_every=100",
+        "checkpoint_every=100", f"runs={folder / 'runs'}", f"name={system}-{lr:g}-{decay:g}",
     ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Plays a fault or a signal on one of several processes, then runs the command: playing.py RANK WHAT WORDS ...
 
-Started by tests/commands/test_processes.py as the tasks of an emulated srun.
+Started by tests/runs/test_distributed.py as the tasks of an emulated srun.
 """
 
 import os
@@ -45,7 +45,7 @@ def play(what: str) -> None:
     if kind == "no images here":
         first(train, "training_data", 1, raising(FileNotFoundError("There is nothing at '/data': give the folder")))
     if kind == "a picture is gone":
-        first(Adversarial, "training_step", 3, raising(OSError("7.png in p cannot be read any more")))
+        first(Adversarial, "training_step", 3, raising(OSError("7.png in p can no longer be read")))
     if kind == "is killed":
         first(Adversarial, "training_step", 3, sending("SIGKILL"))
     if kind == "cannot draw":

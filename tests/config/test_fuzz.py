@@ -13,8 +13,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from transgan.config import compose
-from transgan.config.compose import from_groups, groups, told
+from transgan.config.compose import from_groups, told
 from transgan.config.keys import COMMANDS, declared
+from transgan.config.search import groups
 from transgan.config.values import assign, flat, kind_of, mistaken, taken
 from transgan.errors import UserError
 

@@ -14,10 +14,10 @@ from transgan.runs.report import latex_row
 
 
 @pytest.fixture
-def run(judged, tmp_path):
+def run(digits_run, tmp_path):
     """A copy that may be written to, without what other tests have made of the run."""
     others = shutil.ignore_patterns("evaluations", "generated*")
-    return shutil.copytree(judged[0], tmp_path / "runs" / "digits", ignore=others)
+    return shutil.copytree(digits_run[0], tmp_path / "runs" / "digits", ignore=others)
 
 
 @pytest.fixture

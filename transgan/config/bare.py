@@ -1,0 +1,53 @@
+"""What a bare word on a command line means: a run, a checkpoint, or the images to train on."""
+
+import mimetypes
+import os
+
+
+def positional(
+    command: str, word: str, values: list[tuple[str, str]], choices: dict[str, str], findings: list[str]
+) -> None:
+    """A bare word is a run, a checkpoint to import, or the images to train on."""
+    if word.startswith("-"):
+        findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
+    elif command != "train":
+        values.append(("path" if command == "import-transgan" else "run", word))
+    elif not os.path.exists(os.path.expanduser(word)):
+        findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
+    else:
+        choices.setdefault("experiment", "folder")
+        if os.path.isfile(os.path.expanduser(word)):
+            choices.setdefault("data", "zip")
+        values.append(("data.path", word))
+
+
+def refuse_several(command: str, values: list[tuple[str, str]], findings: list[str]) -> None:
+    """Refuses several places where one is wanted, and a single image where a folder is."""
+    key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
+    places = [value for name, value in values if name == key]
+    if command != "compare" and (len(places) > 1 or command == "train" and places and is_image_file(places[0])):
+        findings.append(one_place(command, places))
+
+
+def is_image_file(word: str) -> bool:
+    """Whether a word is one file of pixels, by its name."""
+    return os.path.isfile(os.path.expanduser(word)) and (mimetypes.guess_type(word)[0] or "").startswith("image/")
+
+
+def one_place(command: str, places: list[str]) -> str:
+    """The sentence for several bare places where one folder, zip or run is wanted."""
+    named = ", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else "")
+    if command == "train":
+        folders = {os.path.dirname(word) or "." for word in places}
+        if all(is_image_file(word) for word in places):
+            return f"{named}: train takes a folder or a zip, not single files; give the folder that holds them" + (
+                f": transgan train {folders.pop()}" if len(folders) == 1 else ""
+            )
+        return (
+            f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
+            "give one of them"
+        )
+    if command == "import-transgan":
+        return f"{named}: import-transgan takes one checkpoint; give one at a time"
+    other = ", or `transgan compare` with all of them" if command in ("evaluate", "sample") else ""
+    return f"{named}: {command} takes one at a time; give one of them{other}"

@@ -1,0 +1,169 @@
+"""What --help prints: for all commands, and for each of them."""
+
+from collections.abc import Sequence
+
+from transgan import __version__
+from transgan.config.search import groups
+
+HELP = """\
+transgan {version}: Transformers that generate images, judged by Transformers
+
+  transgan train [PICTURES] [key=value ...]     train, or continue the same command
+  transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
+  transgan sample RUN [key=value ...]           draw images
+  transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, pictures, verdicts
+  transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
+  transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
+
+Start here, on any computer, without a download:
+  transgan train                                hand-written digits, a minute or two
+  transgan sample runs/digits to=grid
+  transgan train ~/pictures                     your own images; sub-folders are classes
+
+transgan COMMAND --help says more about a command.
+"""
+
+COMMANDS = {
+    "train": """\
+transgan train [PICTURES] [key=value ...]
+
+Trains a generator against a discriminator, or with algorithm=image_gpt a Transformer that predicts images token by
+token, or one of its rivals, algorithm=pixel_rnn and vae. The same command continues a run that was cut off, exactly.
+
+  transgan train                                                 digits on a CPU, a minute or two
+  transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
+  transgan train experiment=cifar10 trainer=ddp trainer.devices=4
+  transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn and digits_vae too
+
+Most used:
+  name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
+  experiment={experiment}
+  generator={generator}
+  discriminator={discriminator}
+  loss={loss}
+  penalty={penalty}
+  augmentation={augmentation}
+  adaptive={adaptive}
+  consistency={consistency}    supervision={supervision}
+  algorithm={algorithm}
+  tokens={tokens}    autoencoder={autoencoder}
+  data={data}
+  data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
+  metrics={metrics}  extractor={extractor}
+  trainer={trainer}
+  batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
+  algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
+  precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
+  generator=from_gpt discriminator=from_gpt checkpoint=RUN                 begin with the stack of an image GPT
+  config=runs/NAME/config.yaml                  repeat a run from its own configuration
+  --cfg                 print the whole configuration and stop             debug=true     show tracebacks
+
+Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jsonl, env.json, log.txt.
+""",
+    "evaluate": """\
+transgan evaluate RUN|IMAGES [key=value ...]
+
+Measures the averaged generator of a run or checkpoint, or a folder, zip or npz of images that any program made, and
+prints each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
+
+  transgan evaluate runs/digits
+  transgan evaluate runs/cats metrics=paper extractor=inception extractor.download=true
+  transgan evaluate their_samples/ against=real_images/ extractor=timm:vit_small_patch16_224 extractor.weights=PATH
+
+  metrics={metrics}       default: what the run was trained with; paper: 50,000 images, three times, every metric
+  extractor={extractor}
+                           the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
+  against=PATH             real images: a folder, a zip, or an npz of images or of mu and sigma (num_real=N); default:
+                           the run's data
+  heldout=PATH             real images that were not trained on; or train with holdout=0.1
+  export=PATH.npz          mu and sigma of the real images, for other programs
+  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
+  devices=N  device=auto|cpu|cuda  out=PATH
+
+Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
+""",
+    "sample": """\
+transgan sample RUN [key=value ...]
+
+StepRNG images from the averaged generator. Image number s is the same one whenever it is asked for.
+
+  transgan sample runs/digits                              64 PNG files in runs/digits/generated
+  transgan sample runs/digits seeds=0-99 to=grid out=digits.png
+  transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
+
+  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
+  top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
+  to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
+""",
+    "compare": """\
+transgan compare RUN RUN ... [key=value ...]
+transgan compare suite=NAME [key=value ...]
+
+Measures several runs by one protocol and writes tables, pictures, and whether claims hold. Runs that differ in seed and
+name alone are one system, with mean and spread. A suite trains what is missing first, at equal numbers of images and at
+equal seconds of training; the same command goes on where it was stopped, and is quick when the runs are there.
+
+  transgan compare runs/gan runs/gpt runs/vae
+  transgan compare suite=digits                            GPT, PixelRNN, VAEs and GANs on digits, about half an hour
+  transgan compare suite=digits suite.seconds=5 suite.kimg=3 suite.seeds=[0,1] out=comparisons/short
+
+  suite={suite}
+  metrics={metrics}  extractor={extractor}
+  out=PATH  jobs=N  checkpoint=last|best  num_samples=N  seed=N  blocks=N  threads=N  device=auto|cpu|cuda
+
+Leaves in out: comparison.md, comparison.csv (one line a run), figures/, samples/, runs/ and logs/ of a suite.
+""",
+    "summary": """\
+transgan summary [RUN] [key=value ...]
+
+Counts the parameters and the multiply-accumulates per image of both networks and their parts, in seconds and without
+memory for them. Takes every key of `transgan train`.
+
+  transgan summary
+  transgan summary experiment=transgan_cifar10
+  transgan summary generator=transgan_church256 discriminator=vit_64 resolution=256 channels=3 json=true
+  transgan summary runs/cats
+
+  experiment={experiment}
+  generator={generator}
+  discriminator={discriminator}
+  resolution=N  channels=1|3  num_classes=N      json=true  one object: generator.parameters, generator.macs, ...
+""",
+    "import-transgan": """\
+transgan import-transgan PATH [key=value ...]
+
+Makes a run of a checkpoint that TransGAN's published code has written: a training checkpoint, or the weights of a
+generator alone. Every weight must find its place and every place its weight; nothing is left out.
+
+  transgan import-transgan cifar_checkpoint name=transgan_official
+  transgan sample runs/transgan_official to=grid
+  transgan evaluate runs/transgan_official metrics=paper
+
+  name=NAME  runs=FOLDER                                        the run is the folder runs/NAME
+  architecture=cifar10|stl10|church256|celebahq256              default: the one whose weights have these names
+  data.path=PATH           the images it was trained with, to evaluate against         kimg=N  how long, if it is known
+
+To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/NAME name=OTHER
+""",
+}
+
+
+def overview() -> str:
+    """The help of `transgan` without a command."""
+    return HELP.format(version=__version__)
+
+
+def of(command: str, arguments: Sequence[str] = ()) -> str:
+    """The help of one command, with all choices of its groups, the user's own among them."""
+    return COMMANDS[command].format(**{group: listed(names) for group, names in groups(arguments).items()})
+
+
+def listed(names: list[str]) -> str:
+    """a|b|c, in lines of at most 100 characters."""
+    lines = [""]
+    for i, name in enumerate(names):
+        word = name + "|" * (i + 1 < len(names))
+        if len(lines[-1] + word) > 100:
+            lines.append(" " * 6)
+        lines[-1] += word
+    return "\n".join(lines)

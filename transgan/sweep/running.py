@@ -1,0 +1,172 @@
+"""A sweep: its jobs, started through Hydra's sweeper and launcher, and what has come of them."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import setup_globals
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, flag_override
+from rich.console import Console
+
+from transgan.errors import UserError, one_line
+from transgan.sweep import records, settings, study
+from transgan.sweep.job import Job, SweepStopped
+from transgan.sweep.loader import JobLoader
+from transgan.sweep.naming import folder_name
+from transgan.sweep.records import JobRecord
+from transgan.sweep.stopping import Signals
+from transgan.sweep.words import Words, as_typed, corners, product
+
+SHOWN = 3  # of the findings that several jobs share, how many jobs are named
+
+
+class Sweep:
+    """What is to be run and where; `jobs` are the overrides of all jobs, or None where a search decides on them."""
+
+    def __init__(self, words: Words, master: DictConfig, loader: JobLoader) -> None:
+        self.words, self.loader = words, loader
+        hydra = master.hydra
+        self.is_basic, self.is_optuna = settings.is_basic(hydra), settings.is_optuna(hydra)
+        self.launcher = settings.launcher_of(hydra)
+        self.jobs = product(words.swept.values()) if self.is_basic else None
+        tried = self.jobs if self.jobs is not None else corners(words.swept.values())
+        self.checked(tried, self.loader.job)
+        self.first = self.loader.job(tried[0])
+        self.config = self.with_job(master)
+        named = any(word.startswith("name=") for word in words.common)
+        self.folder = settings.place_of(self.config, named)
+        done = {tuple(job.overrides) for job in records.every(self.folder) if job.status == "done"}
+        if self.launcher != "submitit_slurm":  # else they run on another machine than this one
+            self.checked([job for job in tried if tuple(map(as_typed, job)) not in done], self.require)
+
+    def checked(self, jobs: list[tuple[str, ...]], look: Callable[[tuple[str, ...]], object]) -> None:
+        """Raises UserError with what `look` finds wrong with any of the jobs."""
+        wrong: dict[str, list[str]] = {}
+        for overrides in jobs:
+            try:
+                look(overrides)
+            except UserError as error:
+                for finding in error.findings:
+                    wrong.setdefault(str(finding), []).append(" ".join(map(as_typed, overrides)))
+        if wrong:
+            raise UserError(*(self.said(finding, found, len(jobs)) for finding, found in wrong.items()))
+
+    def require(self, overrides: tuple[str, ...]) -> None:
+        """What `transgan train` looks at before all else. Imports torch."""
+        from transgan.commands.train import check
+
+        check(self.loader.job(overrides))
+
+    def said(self, finding: str, jobs: list[str], total: int) -> str:
+        if len(jobs) == total:
+            return finding
+        more = f" and {len(jobs) - SHOWN:,} more" if len(jobs) > SHOWN else ""
+        return f"{finding} (in the job {', and '.join(jobs[:SHOWN])}{more})"
+
+    def with_job(self, master: DictConfig) -> DictConfig:
+        """Hydra's settings beside the keys of the first job, which they may refer to."""
+        config = OmegaConf.create(OmegaConf.to_container(self.first, resolve=False))
+        with flag_override(master, ["struct", "readonly"], False), flag_override(master.hydra, "readonly", False):
+            for key in [key for key in master if key != "hydra"]:
+                del master[key]
+            for key in config:
+                master[key] = config._get_node(key)
+            master.hydra.overrides.task = self.words.typed
+        return master
+
+    def train(self, console: Console) -> int | None:
+        """Runs all jobs. Returns the signal that ended the sweep, or None."""
+        hydra, apart = self.config.hydra, self.launcher != "basic"
+        done = 0
+        (self.folder / records.FOLDER).mkdir(parents=True, exist_ok=True)
+        if self.is_optuna:
+            study.settle(hydra, self.folder, [*self.words.common, *self.words.typed], not apart)
+            with study.hushed():
+                done = study.resume(hydra)
+        console.print(f"sweep   {self.described(done)}, in {self.folder}")
+        signals = Signals(self.folder, apart, self.launcher != "submitit_slurm")
+        with signals.owned():
+            try:
+                if self.is_optuna:
+                    with study.hushed():
+                        self.launch(apart)
+                else:
+                    self.launch(apart)
+            except SweepStopped as stopped:
+                return stopped.number
+            except Exception:
+                if signals.number is None:  # else a process that was told to end has ended amid Hydra's own work
+                    raise
+        return signals.number
+
+    def launch(self, apart: bool) -> None:
+        hydra = self.config.hydra
+        if self.is_optuna and study.is_finished(hydra):
+            return
+        setup_globals()
+        task = Job(
+            tuple(self.words.common), len(self.jobs) if self.jobs is not None else hydra.sweeper.get("n_trials"),
+            self.threads(), self.launcher != "submitit_slurm", os.getpid(), socket.gethostname(),
+        )  # fmt: skip
+        before = HydraConfig.instance().cfg
+        try:
+            HydraConfig.instance().set_config(self.config)
+            callbacks = Callbacks(self.config)
+            callbacks.on_multirun_start(config=self.config, config_name=self.loader.command)
+            context = HydraContext(config_loader=self.loader, callbacks=callbacks)
+            sweeper = Plugins.instance().instantiate_sweeper(
+                config=self.config, hydra_context=context, task_function=task
+            )
+            sweeper.sweep(arguments=self.words.typed)
+            callbacks.on_multirun_end(config=self.config, config_name=self.loader.command)
+        except HydraException as error:
+            raise UserError(one_line(error)) from error
+        except ValueError:
+            if not self.is_optuna or any(job.status == "done" for job in self.own()):
+                raise  # else there is no best trial because all have failed
+        finally:
+            HydraConfig.instance().cfg = before
+
+    def threads(self) -> int | None:
+        """CPU threads of each of several processes beside each other; joblib sees to that by itself."""
+        if self.launcher != "submitit_local":
+            return None
+        beside = len(self.jobs) if self.jobs is not None else self.config.hydra.sweeper.get("n_jobs", 1)
+        return max(1, (os.cpu_count() or 1) // max(1, beside))
+
+    def described(self, done: int) -> str:
+        if self.jobs is None:
+            trials: Any = self.config.hydra.sweeper.get("n_trials", "some")
+            return f"{trials} trials of {', '.join(self.words.swept)}" + (
+                f" after {done} that are done" if done else ""
+            )
+        sizes = [f"{len(list(each.sweep_string_iterator()))} {key}" for key, each in self.words.swept.items()]
+        return f"{len(self.jobs)} job{'s' * (len(self.jobs) != 1)}" + (f": {' x '.join(sizes)}" if sizes else "")
+
+    def own(self) -> list[JobRecord]:
+        """The jobs of this very command; of a search, all that the folder has."""
+        found = list(records.every(self.folder))
+        if self.jobs is None:
+            return found
+        names = {self.name_of(overrides) for overrides in self.jobs}
+        return [job for job in found if job.name in names] if names & {job.name for job in found} else found
+
+    def total(self, jobs: list[JobRecord]) -> int:
+        return len(self.jobs) if self.jobs is not None else len(jobs)
+
+    def name_of(self, overrides: tuple[str, ...]) -> str:
+        return folder_name(list(map(as_typed, overrides)))
+
+    def shown(self, what: str) -> DictConfig:
+        """The configuration that --cfg job, hydra or all asks for."""
+        if what == "all":
+            return self.config
+        if what == "hydra":
+            return OmegaConf.create({"hydra": self.config.hydra})
+        return OmegaConf.create(OmegaConf.to_container(self.first, resolve=False))
