@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.describing import Described
 from transgan.layers.block import Transformer
 from transgan.layers.linear import xavier
 from transgan.layers.norm import PixelNorm, RMSNorm, StyleNorm
@@ -66,7 +67,7 @@ def added(image: Tensor, before: list[Tensor]) -> Tensor:
     return image + F.interpolate(before[-1], image.shape[2:], mode="nearest") if before else image
 
 
-class StyleTransformer(nn.Module):
+class StyleTransformer(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
 
     Args:

@@ -88,7 +88,6 @@ class Adversarial(Generative):
         **others: Any,
     ):
         super().__init__(**others)
-        self.record(locals())
         self.generator, self.discriminator = generator, discriminator
         self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
         self.latent_dim = latent_dim_of(generator)

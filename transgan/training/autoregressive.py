@@ -25,7 +25,6 @@ class Autoregressive(LikelihoodModule):
 
     def __init__(self, network: nn.Module, *, top_k: int | None = None, compile: str | None = None, **others: Any):
         super().__init__(network, **others)
-        self.record(locals())
         self.top_k = top_k
         self.objective = torch.compile(objective, backend=compile) if compile else objective
 

@@ -6,11 +6,11 @@ from itertools import islice
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from transgan.training.describing import describe_arguments
+from transgan.loading import Loadable
+from transgan.migration import FORMAT
 from transgan.training.randomness import StepRNG, mix
 
 Batch = Tensor | Sequence[Tensor]
@@ -53,7 +53,7 @@ class NonFiniteTraining(RuntimeError):
     """Too many steps in a row without a finite gradient."""
 
 
-class Generative(LightningModule):
+class Generative(Loadable):
     """Base of the Lightning modules, which work in any Trainer.
 
     A batch is (uint8 images (N, C, H, W), labels (N,)); without classes the images alone will do. `images_seen` counts
@@ -96,7 +96,6 @@ class Generative(LightningModule):
         self.in_a_row = dict.fromkeys(self.networks, 0)
         self.log_values: dict[str, Tensor | float] = {}
         self.logs_itself = False
-        self.init_arguments: dict[str, Any] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Lets `inspect.signature` see the arguments that a subclass passes on as **others."""
@@ -108,11 +107,6 @@ class Generative(LightningModule):
         names = {each.name for each in kept}
         kept += [each.replace(kind=each.KEYWORD_ONLY) for each in inherited if each.name not in names]
         cls.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
-
-    def record(self, arguments: dict[str, Any]) -> None:
-        """Keeps a description of the constructor's arguments, given its locals(), for checkpoints."""
-        kept = {name: value for name, value in arguments.items() if name not in ("self", "__class__", "others")}
-        self.init_arguments = describe_arguments(type(self), kept | arguments["others"])
 
     @property
     def nonfinite_in_a_row(self) -> int:
@@ -223,6 +217,7 @@ class Generative(LightningModule):
             self.log_dict(values | {"kimg": torch.tensor(self.images_seen / 1000)})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["format"] = FORMAT
         checkpoint["images_seen"] = self.images_seen
         if self.lacking:
             checkpoint["lacking"] = self.lacking
@@ -230,7 +225,7 @@ class Generative(LightningModule):
         checkpoint["in_a_row"] = dict(self.in_a_row)
         if "config" not in checkpoint:  # of a Trainer that is not transgan's
             checkpoint["batch_size"] = self.batch_size
-            checkpoint["algorithm"] = dict(self.init_arguments)
+            checkpoint["algorithm"], checkpoint["undescribed"] = dict(self.description), list(self.undescribed)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)

@@ -26,7 +26,6 @@ class Masked(Autoregressive):
         super().__init__(network, **others)
         if mask_ratio is not None and not 0 < mask_ratio <= 1:
             raise ValueError(f"algorithm.mask_ratio={mask_ratio:g}: it takes a share above 0, at most 1, or null")
-        self.init_arguments["mask_ratio"] = mask_ratio
         self.mask_ratio = mask_ratio
 
     def loss(self, images: Tensor, labels: Tensor | None, rng: StepRNG) -> Tensor:

@@ -34,7 +34,6 @@ class TransGANOfficial(Adversarial):
         **others: Any,
     ):
         super().__init__(generator, discriminator, **others)
-        self.init_arguments |= {"generator_batch_size": generator_batch_size, "leak": leak}
         self.leak = leak
         self.leaked: dict[str, Tensor] = {}  # of a checkpoint, until training starts
         self.fakes_per_image = self.checked_fakes_per_image(generator_batch_size)  # in a generator step

@@ -48,7 +48,6 @@ class Variational(LikelihoodModule):
         if bound_samples < 1:
             raise ValueError(f"algorithm.bound_samples={bound_samples}: it takes a whole number, 1 or more")
         super().__init__(network, clip=clip, schedules={"beta": beta}, **others)
-        self.record(locals())
         self.free_bits, self.bound_samples, self.sample_pixels = free_bits, bound_samples, sample_pixels
         self.likelihood = f"bound, {bound_samples} draw{'s' * (bound_samples > 1)}"
         self.objective = torch.compile(objective, backend=compile) if compile else objective
