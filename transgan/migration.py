@@ -19,10 +19,21 @@ TARGETS: dict[str, str | bool | None] = {
     "transgan.augmentation.inorder.NoAugmentation": "transgan.augmentation.NoAugmentation",
     "transgan.consistency.NoConsistency": None,
     "transgan.losses.WassersteinMeanDrift": "transgan.training.transgan_official.WassersteinMeanDrift",
+    "transgan.metrics.Accuracy": "transgan.metrics.ClassAccuracy",
     "transgan.metrics.Copies": "transgan.metrics.Memorisation",
+    "transgan.metrics.Frechet": "transgan.metrics.FrechetDistance",
     "transgan.metrics.Judge": "transgan.metrics.Evaluator",
-    "transgan.metrics.judge.Judge": "transgan.metrics.Evaluator",
+    "transgan.metrics.Kernel": "transgan.metrics.KernelDistance",
+    "transgan.metrics.Manifold": "transgan.metrics.PRDC",
+    "transgan.metrics.Score": "transgan.metrics.InceptionScore",
+    "transgan.metrics.judge.Judge": "transgan.metrics.evaluator.Evaluator",
+    "transgan.metrics.measures.Accuracy": "transgan.metrics.ClassAccuracy",
     "transgan.metrics.measures.Copies": "transgan.metrics.Memorisation",
+    "transgan.metrics.measures.Frechet": "transgan.metrics.FrechetDistance",
+    "transgan.metrics.measures.Kernel": "transgan.metrics.KernelDistance",
+    "transgan.metrics.measures.Score": "transgan.metrics.InceptionScore",
+    "transgan.metrics.neighbours.Manifold": "transgan.metrics.PRDC",
+    "transgan.metrics.neighbours.PrecisionRecall": "transgan.metrics.PrecisionRecall",
     "transgan.penalties.CentralDifference": "transgan.penalties.R1R2CentralDifference",
     "transgan.penalties.FiniteDifference": "transgan.penalties.R1R2FiniteDifference",
     "transgan.penalties.Interpolated": "transgan.penalties.WGANGP",
@@ -55,8 +66,11 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "transgan.supervision.ScaleWise": {"levels": "num_outputs"},
     "transgan.training.variational.Variational": {"bound_draws": "bound_samples", "draw_pixels": "sample_pixels"},
 }
-# Dotted keys from the top of a configuration: names that are not a class's arguments, in the same group of keys.
-KEYS: dict[str, str] = {}
+# Keys of a configuration outside of any class, from its top.
+KEYS: dict[str, str] = {
+    "metrics.measures.manifold": "metrics.measures.prdc",
+    "metrics.measures.copies": "metrics.measures.memorisation",
+}
 # Modules inside our networks (transgan.models): parts of the names of weights.
 WEIGHTS: dict[str, str] = {"enter": "embed", "enters": "embeds"}
 # Names of numbers in metrics.jsonl and evaluations.

@@ -139,6 +139,9 @@ KEYS: dict[str, Kind] = {
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
     "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
+    # callbacks
+    "every_kimg": EVERY, "Samples.count": Whole(most=10_000), "Likelihood.count": Whole(),
+    "Evaluation.at_start": SWITCH, "Evaluation.share": PART, "every_seconds": Number(), "Evaluation.evaluator": OBJECT,
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),
     "suite.seeds": Items(of=SEED, example="[0,1,2]"), "suite.name": Name(),
@@ -190,6 +193,8 @@ def declared(command: str, key: str, target: str | None = None) -> Kind | None:
         return KEYS["train.name"]
     parts = key.split(".")
     ends = [".".join(parts[i:]) for i in range(len(parts))]
+    if parts[0] == "callbacks" and len(parts) == 2:
+        return OBJECT  # null leaves it out
     if parts[0] == "suite":
         ends = [f"suite.{parts[-1]}"]
     if target and not target.startswith("transgan."):
