@@ -10,7 +10,6 @@ from torch import nn
 from transgan import instantiation
 from transgan.describing import Described, Indescribable, describe
 from transgan.layers.block import Transformer
-from transgan.layers.norm import RMSNorm
 from transgan.layers.patch import Bicubic, PixelShuffle
 from transgan.layers.spectral import ImprovedSpectralNorm
 from transgan.models import ImageGPT, Pixels, StyleTransformer, ViTDiscriminator

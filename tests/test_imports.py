@@ -44,7 +44,7 @@ OURS = {  # part: the parts of ours that it may import
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
     "official": set(),
     "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "launched"},
-    "__init__": {"api", "loading"},  # when it is first used
+    "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},
     "runs": {
