@@ -191,7 +191,7 @@ def test_what_cannot_be_sampled_is_refused():
     network = gpt(PATCHES)
     images, uniform, labels = images_of(network, 1), uniform_of(network, 1), torch.tensor([0])
     for rows in (0, 1, 4):
-        with pytest.raises(ValueError, match=rf"{rows} rows cannot be kept: a multiple of 2 from 2 to 2 can"):
+        with pytest.raises(ValueError, match=rf"rows={rows}: give a multiple of 2, from 2 to 2"):
             network.complete(images, rows, uniform, labels)
     with pytest.raises(ValueError, match="temperature 0: it must be more than 0"):
         network.sample(uniform, labels, temperature=0)

@@ -90,7 +90,7 @@ def test_it_completes_what_is_given():
     uniform = torch.rand(3, 4, network.tokens.num_random, dtype=torch.float64)
     with torch.no_grad():
         made = network.complete(images, 2, uniform, torch.tensor([0, 1, 2]))
-        with pytest.raises(ValueError, match="3 rows cannot be kept: a multiple of 2 from 2 to 2 can"):
+        with pytest.raises(ValueError, match="rows=3: give a multiple of 2, from 2 to 2"):
             network.complete(images, 3, uniform, torch.tensor([0, 1, 2]))
         with pytest.raises(ValueError, match="top_k=0: at least one value"):
             network.sample(uniform, torch.tensor([0, 1, 2]), top_k=0)
