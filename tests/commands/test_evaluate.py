@@ -192,7 +192,7 @@ def test_sizes_and_colours_that_do_not_fit(sentences, sides, tmp_path):
         ((tmp_path / "empty", f"against={real}"), "No image in", "it is empty"),
         ((made,), "say what to compare them with", "against=FOLDER"),
         ((made, f"against={real}", "psi=0.5"), "psi= are for runs", "leave them out"),
-        ((made, f"against={real}", "metrics=paper", "metrics.measures.manifold.k=80"), "k", "80"),
+        ((made, f"against={real}", "metrics=paper", "metrics.measures.prdc.k=80"), "k", "80"),
     ]
     for words, *parts in cases:
         found = sentences("evaluate", *words, "extractor=pixels")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from transgan import migration
 from transgan.config.keys import declared
 from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
@@ -143,6 +144,9 @@ def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
         return (
             "data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train PATH`"
         )
+    for old, new in migration.KEYS.items():
+        if f"{key}.".startswith(f"{old}."):
+            return f"{key} is not an option any more; it is called {new}{key.removeprefix(old)}"
     every = [*keys, *groups]
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]
