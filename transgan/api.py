@@ -120,10 +120,11 @@ def sample(run: "str | os.PathLike[str]", /, **keys: Any) -> "torch.Tensor | Pat
     torch.Size([8, 1, 8, 8])
     """
     with composed("sample", overrides({"run": os.fspath(run)} | keys)) as (config, _):
-        from transgan.commands.sample import draw, write
+        from transgan.commands.sample import check, draw, write
         from transgan.errors import setting_up
 
         with setting_up():
+            check(config)
             drawn = draw(config)
             return drawn.images if config.out is None else write(config, drawn)
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from transgan.commands.compare import stem
+from transgan.comparison.given import stem
 
 JUDGED = ["metrics=fast", "extractor.steps=50", "metrics.num_samples=64", "evaluate_every=0.32", "holdout=0.2"]
 

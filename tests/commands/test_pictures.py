@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.commands.sample import choose_labels
+from transgan.runs.sampling import choose_labels
 from transgan.config.compose import compose
 from transgan.errors import UserError
 from transgan.runs import images
@@ -24,7 +24,7 @@ class Module:
 def label(word, names):
     module = Module()
     module.num_classes = len(names)
-    return int(choose_labels(word, [0], {"class_names": names}, module)[0])
+    return int(choose_labels(word, [0], names, module)[0])
 
 
 @pytest.mark.parametrize(
@@ -204,14 +204,14 @@ def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
 def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
     from omegaconf import OmegaConf
 
-    from transgan.runs.targets import Pictures
+    from transgan.runs.targets import ImagesTarget
 
     (tmp_path / "b" / "x").mkdir(parents=True)
     for i in range(2):
         Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "b" / "x" / f"{i}.png")
     monkeypatch.chdir(tmp_path / "b" / "x" if word == ".." else tmp_path / "b")
-    rest = {"channels": None, "psi": 1.0, "ema": True, "checkpoint": "best", "seed": None, "against": "x", "out": None}
-    subject = Pictures(OmegaConf.create({"run": word} | rest), "cpu")
-    assert subject.name == "b"
-    written = subject.write(OmegaConf.create({"out": None}), None, {"id": "0123"}, 0, {})
+    rest = {"channels": None, "psi": 1.0, "temperature": 1.0, "ema": True, "checkpoint": "best", "seed": None, "against": "x", "out": None}
+    target = ImagesTarget(OmegaConf.create({"run": word} | rest))
+    assert target.name == "b"
+    written = target.write(OmegaConf.create({"out": None}), {"protocol": {"id": "0123"}})
     assert (tmp_path / "b.0123.evaluation.json").samefile(written)

@@ -9,7 +9,7 @@ from PIL import Image
 from rich.table import Table
 
 from transgan import files
-from transgan.callbacks.samples import layout, save_grid
+from transgan.callbacks.samples import layout, real_images, save_grid
 from transgan.comparison import figures, tables
 from transgan.comparison.claims import check_claims
 from transgan.comparison.record import Record
@@ -98,7 +98,7 @@ class Results:
         columns, labels = layout(100, next(iter(modules.values())).num_classes)
         grids, taken = {}, set()
         for name, module in [("real", None), *modules.items()]:
-            images = real_grid(real, labels, columns) if module is None else torch.cat([
+            images = real_images(real, labels, columns, 100) if module is None else torch.cat([
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
@@ -168,12 +168,3 @@ def file_name(name: str, taken: set[str] | None = None) -> str:
         found = f"{plain}_{count}"
     taken.add(found.lower())
     return found
-
-
-def real_grid(real, labels, columns: int):
-    """Real images in a grid's layout: row by row another one of each column's class."""
-    if labels is None:
-        return real.__getitems__(torch.linspace(0, len(real) - 1, 100).long().tolist())[0]
-    members = {int(k): (real.labels == k).nonzero().flatten().tolist() for k in real.labels.unique()}
-    chosen = [members[int(k)][i // columns % len(members[int(k)])] for i, k in enumerate(labels)]
-    return real.__getitems__(chosen)[0]

@@ -5,7 +5,7 @@ import os
 import statistics
 from pathlib import Path
 
-from transgan.callbacks.stats import replace
+from transgan import files
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
@@ -183,4 +183,4 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
             "evaluation": relative(record.evaluation["file"], out),
             "protocol": record.evaluation["protocol"]["id"],
         })  # fmt: skip
-    replace(path, [[field(each) for each in line] for line in (list(rows[0]), *(row.values() for row in rows))])
+    files.write_csv(path, [[field(each) for each in line] for line in (list(rows[0]), *(row.values() for row in rows))])

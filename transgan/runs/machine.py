@@ -91,3 +91,26 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system says
         return 2**63
+
+
+def device_named(name: str) -> str:
+    """The device that auto, cpu, cuda or cuda:1 means here. Raises UserError."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return name
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not gpus:
+        raise UserError(f"device={name}: this machine has no GPU that torch can use; use device=cpu")
+    if int(name.partition(":")[2] or 0) >= gpus:
+        raise UserError(f"device={name}: this machine has {gpus} GPU; the first is cuda:0")
+    return name
+
+
+def device_findings(name: str) -> list[str]:
+    """What is wrong with a device's name, for a list of findings."""
+    try:
+        device_named(name)
+    except UserError as error:
+        return list(error.findings)
+    return []

@@ -33,9 +33,10 @@ def number(value: float | None) -> str:
 
 def protocol_line(protocol: dict) -> str:
     """How the numbers were measured, in a sentence for a caption."""
-    psi = "" if protocol["truncation"] is None else f", psi {protocol['truncation']}"
+    name = "temperature" if "temperature" in protocol else "psi"
+    psi = "" if protocol["truncation"] is None else f", {name} {protocol['truncation']}"
     blocks = "" if protocol["blocks"] == 1 else f" x {protocol['blocks']} disjoint seed blocks"
-    kind = {"ema": "averaged weights", "raw": "raw weights"}.get(protocol["weights"])
+    kind = {"ema": "EMA weights", "raw": "raw weights"}.get(protocol["weights"])
     made = f"{protocol['num_generated']:,} " + (
         f"generated{blocks} ({kind}{psi}, seed {protocol['seed']})" if kind else protocol["weights"]
     )
