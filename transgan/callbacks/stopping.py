@@ -83,7 +83,7 @@ class Stop(Callback):
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         # Lightning would take SIGTERM, and talk to other processes from within its handler
-        trainer._signal_connector.register_signal_handlers = lambda: None
+        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
         self.session = Session.of(trainer)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:

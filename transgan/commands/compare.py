@@ -2,10 +2,11 @@
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from transgan import files
 from transgan.comparison.given import given_runs
@@ -14,6 +15,7 @@ from transgan.comparison.record import mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import container
 from transgan.runs.folder import open_console
 from transgan.runs.images import is_run
 from transgan.runs.machine import device_named
@@ -30,17 +32,19 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         torch.set_num_threads(config.threads)
         out = files.expanded(config.out or f"comparisons/{config.suite.name if config.suite else 'runs'}")
         notes: list[str] = []
+        title: Callable[[str], str]
+        says: Callable[[str], str]
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
-            suite = Suite(OmegaConf.to_container(config.suite, resolve=True), out, only)
-            jobs = config.jobs or os.cpu_count()
+            suite = Suite(container(config.suite), out, only)
+            jobs = config.jobs or os.cpu_count() or 1
             suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
             claims = suite.config["claims"]
             notes += [f"{jobs} runs trained at a time", *suite.missed(records)]
         else:
             records, notes = given_runs(config)
-            title, says, claims = str, str, {}
+            title, says, claims = plainly, plainly, {}
         if found := mixed(records):
             raise UserError(*(f"{each}; they cannot stand in one table, compare each kind by itself" for each in found))
         console.print(f"runs    {len(records)} of {len({r.system for r in records})} systems")
@@ -63,6 +67,11 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     results.show(console)
     console.print(f"look    {out / 'comparison.md'} ({time.monotonic() - start:.0f} s)")
     return 0
+
+
+def plainly(name: str) -> str:
+    """How a system or a budget that is not a suite's is called."""
+    return name
 
 
 def check(config: DictConfig) -> None:

@@ -14,7 +14,9 @@ from transgan.runs.resuming import differences
 
 def given_runs(config: DictConfig) -> tuple[list[Record], list[str]]:
     """-> (the runs, each with the name of its system; notes about them)"""
-    records, notes, kinds = [], [], []
+    records: list[Record] = []
+    notes: list[str] = []
+    kinds: list[list[Record]] = []
     for given in config.run:
         record = Record(files.expanded(given), "", "as they are", 0, config.checkpoint)
         record.seed = record.config["seed"]

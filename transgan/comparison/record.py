@@ -1,5 +1,6 @@
 """What a run folder tells of its training: what it cost, and how good it was along the way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -136,7 +137,7 @@ def mixed(records: list[Record]) -> list[str]:
     return found + differing(counted, "the levels a pixel has in their likelihoods", lambda r: r.levels)
 
 
-def differing(records: list[Record], what: str, of) -> list[str]:
+def differing(records: list[Record], what: str, of: Callable[[Record], Any]) -> list[str]:
     """A sentence with the first two records that are not alike, if there are any."""
     other = next((record for record in records if of(record) != of(records[0])), None)
     if other is None:

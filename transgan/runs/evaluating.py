@@ -9,7 +9,7 @@ from rich.console import Console
 
 from transgan import files
 from transgan.errors import UserError, setting_up
-from transgan.instantiation import escaped, make
+from transgan.instantiation import container, escaped, make
 from transgan.metrics.statistics import write_statistics
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.folder import hush
@@ -113,6 +113,6 @@ def evaluator_config(config: DictConfig, trained: dict | None) -> dict:
         raise UserError(
             "say which features to measure by: extractor=inception, or another one of `transgan evaluate --help`"
         )
-    evaluator, extractor = (OmegaConf.to_container(each, resolve=True) for each in (evaluator, extractor))
+    evaluator, extractor = (container(each) for each in (evaluator, extractor))
     evaluator["extractor"] = extractor
     return evaluator | {key: config[key] for key in ("num_samples", "seed", "blocks") if config[key] is not None}

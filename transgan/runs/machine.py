@@ -2,16 +2,18 @@
 
 import importlib.util
 import os
+from typing import Any
 
 import torch
 from hydra.utils import get_class
+from omegaconf import DictConfig
 from pytorch_lightning.strategies import StrategyRegistry
 
 from transgan.errors import UserError
 from transgan.instantiation import make
 
 
-def impossible_here(config) -> list[str]:
+def impossible_here(config: DictConfig) -> list[str]:
     """A sentence for everything a configuration of `transgan train` asks for that this machine has not."""
     found = []
     accelerator = config.trainer.get("accelerator", "auto")
@@ -37,14 +39,14 @@ def impossible_here(config) -> list[str]:
             "wait for them; start it by srun or torchrun on every machine, or leave it out"
         )
     if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
-        known = ", ".join(torch.compiler.list_backends())
-        found.append(f"compile={config.compile}: torch has no such backend here; there are {known}")
+        backends = ", ".join(torch.compiler.list_backends())
+        found.append(f"compile={config.compile}: torch has no such backend here; there are {backends}")
     if sentence := batch_memory(config):
         found.append(sentence)
     return found
 
 
-def batch_memory(config) -> str | None:
+def batch_memory(config: DictConfig) -> str | None:
     """A sentence if not even the pixels of one batch, as float numbers, fit into this machine's memory."""
     size = 4 * config.batch_size * config.channels * config.resolution**2
     if size <= memory():
@@ -55,7 +57,7 @@ def batch_memory(config) -> str | None:
     )
 
 
-def require_memory(config: dict, copies: int) -> None:
+def require_memory(config: dict[str, Any], copies: int) -> None:
     """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
 
     `config` is a whole resolved configuration, whose algorithm names the networks.
@@ -63,7 +65,7 @@ def require_memory(config: dict, copies: int) -> None:
     algorithm = config["algorithm"]
     try:
         with torch.device("meta"):
-            sizes = {name: held(make(algorithm[name])) for name in get_class(algorithm["_target_"]).networks}
+            sizes = {name: held(make(algorithm[name])) for name in networks_of(algorithm)}
     except (RuntimeError, OverflowError) as error:  # numbers that no tensor can have
         if isinstance(error, RuntimeError) and "overflow" not in str(error):
             return  # making it for real says better what is wrong
@@ -80,7 +82,14 @@ def require_memory(config: dict, copies: int) -> None:
         )
 
 
-def held(network) -> int:
+def networks_of(algorithm: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the networks of an algorithm's class."""
+    kind: Any = get_class(algorithm["_target_"])
+    found: tuple[str, ...] = kind.networks
+    return found
+
+
+def held(network: torch.nn.Module) -> int:
     """Bytes of the parameters and buffers of a network."""
     return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))
 

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append
+from transgan.callbacks.likelihood import Likely
 from transgan.errors import UserError
 from transgan.runs.names import earlier_evaluation_file, evaluation_file
+from transgan.training.generative import Generative
 
 
 class Images(Protocol):
@@ -48,8 +49,8 @@ class Run:
         return {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
 
     @cached_property
-    def module(self) -> LightningModule:
-        module = checkpoint.load(self.path)[0]
+    def module(self) -> Generative:
+        module = cast(Generative, checkpoint.load(self.path)[0])
         if not self.ema:
             module.ema.load_state_dict(getattr(module, module.networks[0]).state_dict())
         return module.to(self.device)
@@ -90,12 +91,12 @@ class Run:
     def bits_per_dim(self, images: Images) -> Tensor:
         """Of each of these images."""
         parts: list[Sequence[int]] = [range(i, min(i + 256, len(images))) for i in range(0, len(images), 256)]
-        return torch.cat([self.module.bits_per_dim(*images.__getitems__(part)) for part in parts])
+        return torch.cat([cast(Likely, self.module).bits_per_dim(*images.__getitems__(part)) for part in parts])
 
-    def untrained(self) -> LightningModule:
+    def untrained(self) -> Generative:
         """The same module with the weights it had before the first step."""
         torch.manual_seed(self.config["seed"])
-        return checkpoint.build(self.config).eval().to(self.device)
+        return cast(Generative, checkpoint.build(self.config)).eval().to(self.device)
 
     def evaluation_file(self, protocol: dict[str, Any]) -> Path:
         return evaluation_file(self.folder, self.kimg, self.path, protocol)

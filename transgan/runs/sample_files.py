@@ -73,7 +73,7 @@ def write_grid(drawn: Drawn, config: DictConfig, out: Path) -> None:
 
 def write_arrays(drawn: Drawn, config: DictConfig, out: Path) -> None:
     """images N x H x W x C uint8, seeds, labels (-1 without classes) and class_names, as `evaluate` reads them."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "images": drawn.images.permute(0, 2, 3, 1).numpy(),
         "seeds": np.array(drawn.seeds),
         "labels": np.full(len(drawn.seeds), -1) if drawn.labels is None else drawn.labels.numpy(),

@@ -106,7 +106,7 @@ def set_top_k(module: Any, top_k: Any) -> None:
 
 def completion(config: DictConfig, seeds: list[int], labels: Tensor | None, run: Run) -> tuple[Draw, Tensor | None]:
     """-> (a function like `generate` that keeps the upper rows of image number seed of a source, the labels)."""
-    module = run.module
+    module: Any = run.module
     if not hasattr(module, "complete"):
         raise UserError(
             f"complete={config.complete}: this run makes images at once and cannot continue half of one; leave it out"

@@ -6,13 +6,14 @@ A target makes images by seed, and says by which real and held-out ones it is me
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
 from transgan import files
+from transgan.callbacks.likelihood import Likely
 from transgan.errors import UserError
 from transgan.runs.images import pictures, training_data
 from transgan.runs.references import Statistics, compared_with, heldout_of
@@ -114,7 +115,7 @@ class RunTarget:
         """Bits per dimension of held-out images, where the run has a likelihood and there are some."""
         if self.heldout is None or not self.run.has_likelihood:
             return None
-        found, kind = self.run.bits_per_dim(self.heldout), self.run.module.likelihood
+        found, kind = self.run.bits_per_dim(self.heldout), cast(Likely, self.run.module).likelihood
         return {
             "bits_per_dim_heldout": found.double().mean().item(), "num_real": len(self.heldout), "likelihood": kind,
         }  # fmt: skip
