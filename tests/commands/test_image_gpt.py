@@ -56,7 +56,7 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, tokens):
 
 def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
     out = trained(inside)
-    assert "kept    359 images out of training" in out and "model   network 0.01 M parameters" in out
+    assert "heldout 359 images, to measure against" in out and "model   network 0.01 M parameters" in out
     assert "per dimension of 359 held-out images, best" in out
     run = tmp_path / "runs" / "digits_gpt"
     with open(run / "stats.csv") as file:

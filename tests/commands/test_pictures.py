@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.runs.sampling import choose_labels
 from transgan.config.compose import compose
 from transgan.errors import UserError
 from transgan.runs import images
+from transgan.runs.sampling import choose_labels
 
 
 class Module:
@@ -136,7 +136,7 @@ def work(trained, tmp_path):
 def test_what_cannot_be_known_is_asked_for_in_the_words_of_the_command(tmp_path, key, says):
     Image.fromarray(np.eye(8, dtype=np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=f"say what is white by data.white=1.*{says}"):
-        images.pictures(tmp_path, 8, 1, key)
+        images.images_at(tmp_path, 8, 1, key)
 
 
 def test_a_run_goes_on_with_the_same_images_elsewhere(work, inside, tmp_path):

@@ -45,7 +45,7 @@ class Evaluator(Protocol):
 
 
 class Evaluation(Callback):
-    """Runs an evaluator on the module at every interval; a failure is reported and noted as null, training goes on.
+    """Runs an evaluator on the module at every interval; a failure is reported and noted as null, training continues.
 
     An evaluation is left out, and that is reported, while evaluations have taken more than `share` of the run's time;
     the last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg", "value"};
@@ -124,7 +124,7 @@ class Evaluation(Callback):
             result = self.evaluator(module.generate, self.session.context)
             if result is not None:
                 numbers, flags = result.numbers, sorted(result.flags)
-        except Exception as error:  # images that are not finite, too little memory, ...: training goes on
+        except Exception as error:  # images that are not finite, too little memory, ...: training continues
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
             numbers, flags = {self.evaluator.primary: float("nan")}, ["failed"]
         numbers = trainer.strategy.broadcast(numbers)

@@ -31,11 +31,11 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(
-            f"a picture is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
+            f"a grid is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
         )
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: a picture has a name that ends in {', '.join(FORMATS)}")
+        raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)

@@ -147,7 +147,7 @@ class Session(Callback):
 
 
 class SessionEnd(Callback):
-    """The last callback of a run: training goes on, unless somebody looks at the metrics just reported."""
+    """The last callback of a run: training continues, once the callbacks that monitor metrics have seen new ones."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

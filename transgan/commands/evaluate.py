@@ -15,7 +15,7 @@ from transgan.runs.names import wrong_suffix
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
-    """Measures and writes. Returns the exit code: 0, or 1 when a number is not finite."""
+    """Evaluates and writes. Returns the exit code: 0, or 1 when a number is not finite."""
     found = evaluate(config, arguments)
     return 0 if found is None or all(math.isfinite(value) for value in found["metrics"].values()) else 1
 

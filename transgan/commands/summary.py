@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from transgan import checkpoint, trust, warm_start
-from transgan.config.classes import strange_arguments
+from transgan.config.classes import unknown_arguments
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, make
 from transgan.runs.folder import open_console
@@ -58,7 +58,7 @@ def check(config: DictConfig, arguments: list[str]) -> None:
     """Refuses keys beside run=, whose own configuration is shown, and classes that are none."""
     if config.run is None:
         algorithm = container(config)["algorithm"]
-        if found := list(strange_arguments(algorithm, "algorithm")):
+        if found := list(unknown_arguments(algorithm, "algorithm")):
             raise UserError(*found)
         return
     keys = [word.lstrip("-+").partition("=")[0] for word in arguments if "=" in word]
@@ -73,7 +73,7 @@ def classes(config: DictConfig) -> tuple[int, str | None]:
     """The number of classes of a configuration, and a note where only its data would know it."""
     if config.num_classes is not None or config.conditional is False:
         return config.num_classes or 0, None
-    unknown = "the data is not here to say how many classes it has; num_classes=N counts what they add"
+    unknown = "the data set, which says how many classes there are, is not on this machine; num_classes=N counts what they add"
     if OmegaConf.missing_keys(config.data):
         return 0, unknown
     data = container(config.data)

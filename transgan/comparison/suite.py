@@ -237,7 +237,7 @@ def ending_well(say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        say("stopped; the same command goes on")
+        say("stopped; the same command continues")
         raise
     finally:
         for number, handler in before.items():

@@ -35,13 +35,13 @@ class DistributedContext:
     """The processes of a command, as a context: connected inside of it, and gone after it, whatever happens.
 
     Args:
-        trainer: whose strategy knows rank and device. words: this command's arguments, for processes that it starts.
+        trainer: whose strategy knows rank and device. arguments: this command's, for the processes that it starts.
         hint: what to add to the sentence about a process that was lost.
     """
 
-    def __init__(self, trainer: Trainer, words: list[str], hint: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, trainer: Trainer, arguments: list[str], hint: Callable[[], str] = lambda: "") -> None:
         self.strategy: Any = trainer.strategy  # one for several processes knows its environment
-        self.words, self.hint = words, hint
+        self.arguments, self.hint = arguments, hint
         self.rank, self.world_size = trainer.global_rank, trainer.world_size
         self.device = trainer.strategy.root_device
         self.children: list[subprocess.Popen] = []
@@ -106,7 +106,7 @@ class DistributedContext:
         }  # fmt: skip
         for local_rank in range(1, count):
             environment = os.environ | {"LOCAL_RANK": str(local_rank), "RANK": str(self.rank + local_rank)}
-            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.words], env=environment))
+            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.arguments], env=environment))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self.world_size == 1:
@@ -290,6 +290,6 @@ def is_users(error: Exception) -> bool:
 
 def is_of_the_line(error: BaseException) -> bool:
     """Whether an error says no more than that another process did not answer."""
-    words = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
-    found = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    signs = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
+    found = isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
     return found or isinstance(error, dist.DistError)

@@ -29,7 +29,7 @@ def is_run(path: str | Path) -> bool:
     return path.suffix.lower() not in (".zip", ".npz")
 
 
-def pictures(
+def images_at(
     path: str | Path, resolution: int | None = None, channels: int | None = None, key: str = "", like: Any = None
 ) -> Npz | Zip | Folder:
     """The images of a folder, a zip or an npz, as they are unless a resolution is given.

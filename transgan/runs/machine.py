@@ -1,4 +1,4 @@
-"""What this machine cannot do: devices and processes it has not, networks and batches larger than its memory."""
+"""What this machine cannot do: devices it does not have, networks and batches larger than its memory."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ from transgan.instantiation import make
 
 
 def impossible_here(config: DictConfig) -> list[str]:
-    """A sentence for everything a configuration of `transgan train` asks for that this machine has not."""
+    """A sentence for everything a configuration of `transgan train` asks for that this machine does not have."""
     found = []
     accelerator = config.trainer.get("accelerator", "auto")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -35,7 +35,7 @@ def impossible_here(config: DictConfig) -> list[str]:
     nodes = config.trainer.get("num_nodes", 1)
     if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
         found.append(
-            f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
+            f"trainer.num_nodes={nodes}: nothing says where the other machines are, and this one would "
             "wait for them; start it by srun or torchrun on every machine, or leave it out"
         )
     if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
@@ -60,7 +60,7 @@ def batch_memory(config: DictConfig) -> str | None:
 def require_memory(config: dict[str, Any], copies: int) -> None:
     """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
 
-    `config` is a whole resolved configuration, whose algorithm names the networks.
+    `config` is a complete resolved configuration, whose algorithm names the networks.
     """
     algorithm = config["algorithm"]
     try:
@@ -103,7 +103,7 @@ def memory() -> int:
 
 
 def device_named(name: str) -> str:
-    """The device that auto, cpu, cuda or cuda:1 means here. Raises UserError."""
+    """The device that auto, cpu, cuda or cuda:1 means on this machine. Raises UserError."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":

@@ -8,7 +8,7 @@ from transgan.data.npz import holds_images
 from transgan.errors import UserError
 from transgan.instantiation import container, make
 from transgan.metrics.statistics import read_statistics
-from transgan.runs.images import is_run, pictures
+from transgan.runs.images import images_at, is_run
 
 
 class Statistics:
@@ -33,7 +33,7 @@ def compared_with(
         return None, Statistics(config.against, config.num_real, resolution)
     if config.against is not None:
         size = (None, config.channels) if as_they_are else (resolution, channels)
-        real = pictures(config.against, size[0], size[1], key="against")
+        real = images_at(config.against, size[0], size[1], key="against")
         same_kind(real, resolution, channels, f"the real images in {config.against}")
         return real, None
     if config.get("data"):
@@ -48,7 +48,7 @@ def heldout_of(config: DictConfig, evaluator: Any, real: Any, kept: Any, resolut
     if config.heldout is not None:
         as_they_are = config.resolution is None and kept is None and not is_run(config.run)
         size = (None, None) if as_they_are else (resolution, channels)
-        heldout = pictures(config.heldout, size[0], size[1], key="heldout", like=real)
+        heldout = images_at(config.heldout, size[0], size[1], key="heldout", like=real)
         same_kind(heldout, resolution, channels, f"the held-out images in {config.heldout}")
         return heldout
     if not evaluator.with_heldout:

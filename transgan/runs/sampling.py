@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from transgan.errors import UserError
-from transgan.runs.images import pictures, training_data
+from transgan.runs.images import images_at, training_data
 from transgan.runs.machine import device_named
 from transgan.runs.run import Run
 
@@ -90,7 +90,7 @@ def choose_labels(wanted: Any, seeds: list[int], names: list[str], module: Any) 
 
 
 def is_number(word: str) -> bool:
-    """Whether a word is a whole number that could be a place in a list."""
+    """Whether a text is a whole number that could be an index."""
     return re.fullmatch(r"[0-9]+", word) is not None
 
 
@@ -116,7 +116,7 @@ def completion(config: DictConfig, seeds: list[int], labels: Tensor | None, run:
         if source is None:
             raise UserError("complete=heldout: this run holds no images out of training; give a folder or zip")
     else:
-        source = pictures(config.complete, run.config["resolution"], run.config["channels"], key="complete")
+        source = images_at(config.complete, run.config["resolution"], run.config["channels"], key="complete")
     rows = run.config["resolution"] // 2 if config.rows is None else config.rows
 
     def given(seeds: list[int]) -> tuple[Tensor, Tensor]:

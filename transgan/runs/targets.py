@@ -15,7 +15,7 @@ from torch import Tensor
 from transgan import files
 from transgan.callbacks.likelihood import Likely
 from transgan.errors import UserError
-from transgan.runs.images import pictures, training_data
+from transgan.runs.images import images_at, training_data
 from transgan.runs.references import Statistics, compared_with, heldout_of
 from transgan.runs.run import Run
 
@@ -87,7 +87,7 @@ class RunTarget:
             if not others:
                 raise
             real = kept = None
-            self.notes.append("the images the run was trained on are not here any more")
+            self.notes.append("the images the run was trained on are not on this machine any more")
         if not others and not real.is_same(self.run.facts["data"]):
             self.notes.append("these are not the images the run was trained on")
         heldout = heldout_of(config, evaluator, real, kept, resolution, channels)
@@ -143,7 +143,7 @@ class ImagesTarget:
         self.path = files.expanded(config.run)
         if self.path.name in ("", ".."):  # the current folder and those above have a name, too
             self.path = Path(os.path.abspath(self.path))
-        self.images = pictures(self.path, None, config.channels)
+        self.images = images_at(self.path, None, config.channels)
         self.name, self.description = self.path.stem, self.images.describe(hints=False)
         self.notes: list[str] = []
         ignored = [

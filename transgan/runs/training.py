@@ -15,7 +15,7 @@ from pytorch_lightning import Trainer
 from transgan import checkpoint, files, warm_start
 from transgan.callbacks import Session, Stop
 from transgan.callbacks.stopping import Stopped
-from transgan.config.classes import strange_arguments
+from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
 from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
@@ -59,8 +59,8 @@ class Training:
             if self.trainer.is_global_zero and not launched().outside:
                 with setting_up("runs=PATH"):
                     lock.acquire()  # before other processes are started
-            words = ["train", *self.arguments]
-            with DistributedContext(self.trainer, words, lambda: f"; {kept(self.folder)}") as self.context:
+            arguments = ["train", *self.arguments]
+            with DistributedContext(self.trainer, arguments, lambda: f"; {kept(self.folder)}") as self.context:
                 if launched().outside:
                     say_version(self.console, self.config)
                 with self.context.together(), setting_up("runs=PATH"):
@@ -101,7 +101,7 @@ class Training:
         self.dataset, self.heldout = training_data(config)
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
-            console.print(f"kept    {len(self.heldout):,} images out of training, to measure against")
+            console.print(f"heldout {len(self.heldout):,} images, to measure against")
         settle(config, self.dataset)
         previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
@@ -113,12 +113,12 @@ class Training:
         self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
             console.print(f"plan    {jump}")
-        # the weights and their average; on a CPU also the gradients and Adam's two moments
+        # the weights and their EMA; on a CPU also the gradients and Adam's two moments
         on_cpu = self.context.device.type == "cpu"
         require_memory(checkpoint.without_weights(self.resolved), 5 if on_cpu else 2)
         self.module = self.make_module(gpt)
         if self.context.is_main:
-            # the average, and of every network the weights and Adam's two moments
+            # the EMA weights, and of every network the weights and Adam's two moments
             require_space(self.folder, 4 * (count(self.module.ema) + 3 * sum(sizes(self.module).values())))
             if lock.unwritable is not None:
                 raise lock.unwritable
@@ -248,7 +248,7 @@ def seconds_of(limit: str | None) -> float | None:
 
 def check(config: DictConfig) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
-    found = list(strange_arguments(container(config)))
+    found = list(unknown_arguments(container(config)))
     found += impossible_here(config) + logger_findings(config)
     if found:
         raise UserError(*found)
