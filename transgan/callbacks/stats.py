@@ -18,6 +18,8 @@ class Stats(Callback):
     do. After a resume, lines beyond the checkpoint are removed: they will be written again.
     """
 
+    reads_log_values = True
+
     def __init__(self, every_kimg: float) -> None:
         self.interval = Interval(every_kimg)
         self.sums: dict[str, torch.Tensor] = {}

@@ -73,7 +73,7 @@ def classes(config: DictConfig) -> tuple[int, str | None]:
     """The number of classes of a configuration, and a note where only its data would know it."""
     if config.num_classes is not None or config.conditional is False:
         return config.num_classes or 0, None
-    unknown = "the data set, which says how many classes there are, is not on this machine; num_classes=N counts what they add"
+    unknown = "the data is not on this machine to say how many classes it has; num_classes=N counts what they add"
     if OmegaConf.missing_keys(config.data):
         return 0, unknown
     data = container(config.data)

@@ -12,7 +12,7 @@ TRAINER = {
     "callbacks": "give +callbacks.NAME={_target_: package.Callback}, or callbacks.samples=null to leave one out",
     "gradient_clip_val": "give algorithm.clip=X, the largest gradient norm of a network",
     "gradient_clip_algorithm": "give algorithm.clip=X, the largest gradient norm of a network",
-    "accumulate_grad_batches": "give batch_size=N, or algorithm.generator_batch_size=N for the generator's step alone",
+    "accumulate_grad_batches": "give batch_size=N",
     "limit_val_batches": OWN_LOOP, "limit_test_batches": OWN_LOOP, "limit_predict_batches": OWN_LOOP,
     "val_check_interval": OWN_LOOP, "check_val_every_n_epoch": OWN_LOOP, "num_sanity_val_steps": OWN_LOOP,
     "inference_mode": OWN_LOOP, "log_every_n_steps": "give log_every=KIMG",
