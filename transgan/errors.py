@@ -1,4 +1,4 @@
-"""A person's mistake, told from a fault of the program: some sentences with the way out, and exit code 2."""
+"""A user's mistake, as opposed to a fault of the program: sentences with the way out, and exit code 2."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ OFFERED: ContextVar[frozenset[str] | None] = ContextVar("OFFERED", default=None)
 
 
 class UserError(Exception):
-    """What a person got wrong, one sentence per finding."""
+    """What the user got wrong, one sentence per finding."""
 
     def __init__(self, *findings: str):
         super().__init__("\n".join(findings))
@@ -23,7 +23,7 @@ class UserError(Exception):
 
 @contextmanager
 def setting_up(elsewhere: str = "") -> Iterator[None]:
-    """While things are put together from what a person asked for, these errors are theirs: a ValueError, a file's
+    """While things are put together from what the user asked for, these errors are theirs: a ValueError, a file's
     error, and an object that cannot be made of its settings.
 
     `elsewhere` is the command's key that names another place to write to, such as runs=PATH.
@@ -107,8 +107,8 @@ WAYS = {
 def describe(error: Exception, elsewhere: str = "") -> str:
     """The sentence of an error; for the system's file errors, with the place and the way out.
 
-    Of an error with `what` is wrong and `ways` out, by the key each of them needs ("" needs none), those ways are told
-    that the command called has the key for.
+    Of an error with `what` is wrong and `ways` out, by the key each of them needs ("" needs none), those ways are
+    given that the command called has the key for.
     """
     if not isinstance(error, OSError) or error.strerror is None:
         if hasattr(error, "ways"):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -60,6 +61,13 @@ def checked(config) -> dict:
         raise ValueError(f"{str(plain)[:80]!r} describes no part: it has no _target_; name a class there")
     trust.require(plain, "the configuration")
     return escaped(escaped(plain))  # Hydra resolves twice
+
+
+def container(config: Any) -> dict[str, Any]:
+    """A configuration as nested dicts and lists, with every reference resolved."""
+    found = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 def escaped(node):

@@ -284,7 +284,7 @@ def test_raw_weights_blocks_and_bounds(inside, digits_run):
 
 def test_held_out_images_of_a_run(inside, tiny, tmp_path):
     code, out, err = inside("train", *tiny, "holdout=0.2", "kimg=0.064")
-    assert code == 0 and "kept    359 images out of training" in out, err
+    assert code == 0 and "heldout 359 images, to measure against" in out, err
     saved = torch.load(tmp_path / "runs/digits/checkpoints/last.ckpt", weights_only=True)
     assert saved["config"]["holdout"] == 0.2
     code, out, err = inside(
