@@ -191,6 +191,9 @@ def declared(command: str, key: str, target: str | None = None) -> Kind | None:
     ends = [".".join(parts[i:]) for i in range(len(parts))]
     if parts[0] == "suite":
         ends = [f"suite.{parts[-1]}"]
+    if target and not target.startswith(("transgan.", "torch.", "pytorch_lightning.")):
+        # a user's own class: only where a path stands, which is taken character by character
+        return next((KEYS[end] for end in ends if end.startswith("_") or isinstance(KEYS.get(end), Location)), None)
     if target and not target.startswith("transgan."):
         ends = [end for end in ends if "." in end or end.startswith("_")]
     elif target:
