@@ -25,10 +25,11 @@ OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
     "describing": set(),  # the standard library alone
     "models": {"models", "layers", "describing"},
-    **{name: set() for name in FUNCTIONS},
+    "protocols": set(),
+    **{name: {"protocols"} for name in FUNCTIONS},
     "loading": {"checkpoint", "describing"},
-    "training": {"training", "loading", "migration", *FUNCTIONS},
-    **{name: {name} for name in ("augmentation", "penalties")},
+    "training": {"training", "loading", "migration", "protocols", *FUNCTIONS},
+    **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone
     "errors": set(),
@@ -50,6 +51,7 @@ OURS = {  # part: the parts of ours that it may import
         "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
+    "sweep": {"sweep", "comparison", "checkpoint", "files", "launched", "errors", "config", "commands", "trust", "__init__"},
     "commands": {
         "commands", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust",

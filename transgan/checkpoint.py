@@ -82,8 +82,22 @@ def read(path: str | Path, given: Collection[str] = (), cls: type | None = None)
         del algorithm["_target_"]
     if algorithm != config["algorithm"]:
         config = checkpoint["config"] = {"algorithm": algorithm}
-    require_trusted(config, f"{path}: the checkpoint")
+    try:
+        require_trusted(config, f"{path}: the checkpoint")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}, or use {call_that_loads(algorithm)}") from error
     return checkpoint
+
+
+def call_that_loads(algorithm: dict) -> str:
+    """The call that loads a checkpoint without the classes in it that are not trusted."""
+    parts = []
+    for key, value in algorithm.items():
+        try:
+            trust.require({key: value} if key != "_target_" else None, "")
+        except trust.Untrusted:
+            parts.append(f", {key}=...")
+    return f"{str(algorithm.get('_target_', 'cls')).split('.')[-1]}.load_from_checkpoint(path{''.join(parts)})"
 
 
 def opened(path: str | Path) -> Any:
@@ -162,15 +176,19 @@ def rebuild(path: str | Path, algorithm: dict, parts: dict[str, Any], cls: type[
     except (InstantiationException, instantiation.Misfit, TypeError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         if lacking := re.search(r"missing \d+ required .*?arguments?: (.*)", reason):
-            words = re.findall(r"'(\w+)'", lacking[1])
-            raise CheckpointError(
-                f"{path} does not say how its {' and '.join(words)} was built; give what was trained: "
-                f"{name}.load_from_checkpoint(path, {', '.join(f'{word}=...' for word in words)})"
-            ) from error
+            raise lacks(path, re.findall(r"'(\w+)'", lacking[1]), name) from error
         raise CheckpointError(
             f"{path} was written by another version of transgan and cannot be built by this one ({reason}); "
             "use the version it was written by, which env.json beside it names"
         ) from error
+
+
+def lacks(path: str | Path, names: list[str], cls: str) -> CheckpointError:
+    """What to say of a checkpoint that does not hold how parts of its module were built."""
+    return CheckpointError(
+        f"{path} does not say how its {' and '.join(names)} was built; give what was trained: "
+        f"{cls}.load_from_checkpoint(path, {', '.join(f'{name}=...' for name in names)})"
+    )
 
 
 def load_weights(module: LightningModule, checkpoint: dict, path: str | Path) -> None:

@@ -4,6 +4,7 @@ Both read what `transgan train` has written and what ModelCheckpoint writes for 
 anything that the file names unless it is a class of transgan or the user has said so.
 """
 
+import inspect
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -11,7 +12,7 @@ import torch
 from pytorch_lightning import LightningModule
 
 from transgan import checkpoint
-from transgan.describing import Indescribable, describe, signature
+from transgan.describing import Indescribable, describe
 
 
 def load(path: str | Path, which: str = "best", device: str | torch.device = "cpu") -> LightningModule:
@@ -38,19 +39,21 @@ class Loadable(LightningModule):
     """
 
     description: dict[str, Any]
+    undescribed: list[str]
 
     def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
         self = super().__new__(cls)
         self.__dict__["description"] = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
+        self.__dict__["undescribed"] = []
         try:
-            given = signature(cls).bind(*arguments, **keywords).arguments
+            given = inspect.signature(cls).bind(*arguments, **keywords).arguments
         except TypeError:  # the constructor says what is wrong
             return self
         for name, value in given.items():
             try:
                 self.description[name] = describe(value)
             except Indescribable:
-                pass
+                self.undescribed.append(name)
         return self
 
     @classmethod
@@ -77,6 +80,8 @@ class Loadable(LightningModule):
             raise TypeError("checkpoint_path: give the path of a checkpoint or a run folder")
         path = checkpoint.find(checkpoint_path)
         saved = checkpoint.read(path, parts, cls)
+        if lacking := [name for name in saved.get("undescribed", ()) if name not in parts]:
+            raise checkpoint.lacks(path, lacking, cls.__name__)
         module = checkpoint.rebuild(path, checkpoint.without_weights(saved["config"])["algorithm"], parts, cls)
         if not isinstance(module, cls):
             raise checkpoint.CheckpointError(

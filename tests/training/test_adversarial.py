@@ -10,7 +10,7 @@ from torch import nn
 from transgan.augmentation import DiffAugment
 from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, NonSaturating, RelativisticAverage, Wasserstein
-from transgan.penalties import FiniteDifference, Interpolated, Lazy, NoPenalty, Subsampled, ZeroCentered
+from transgan.penalties import R1R2, WGANGP, Lazy, NoPenalty, R1R2FiniteDifference, Subsampled
 from transgan.schedules import Linear
 from transgan.training.generative import NonFiniteTraining
 from transgan.training.randomness import StepRNG
@@ -206,12 +206,12 @@ def test_mirror_shows_each_image_or_its_mirror(adversarial):
 
 
 def test_a_lazy_penalty_follows_the_steps_of_the_run(adversarial):
-    module = adversarial(penalty=Lazy(ZeroCentered(real=True, fake=False), 3))
+    module = adversarial(penalty=Lazy(R1R2(real=True, fake=False), 3))
     logged = []
     module.on_train_batch_end = lambda *_: logged.append(module.log_values["r1"].item())
     train(module, 7)
     assert [value > 0 for value in logged] == [True, False, False, True, False, False, True]
-    module = adversarial(penalty=Lazy(ZeroCentered(real=True, fake=False), 3))
+    module = adversarial(penalty=Lazy(R1R2(real=True, fake=False), 3))
     module.images_seen = 2 * 4  # as after a resume
     logged.clear()
     module.on_train_batch_end = lambda *_: logged.append(module.log_values["r1"].item())
@@ -219,7 +219,7 @@ def test_a_lazy_penalty_follows_the_steps_of_the_run(adversarial):
     assert [value > 0 for value in logged] == [False, True]
 
 
-@pytest.mark.parametrize("penalty", [Interpolated(1.0), FiniteDifference(0.1, True, True)])
+@pytest.mark.parametrize("penalty", [WGANGP(1.0), R1R2FiniteDifference(0.1, True, True)])
 def test_the_numbers_of_a_penalty_are_the_steps_own(adversarial, penalty, monkeypatch):
     first = weights(train(adversarial(penalty=penalty)))
     assert same(first, weights(train(adversarial(penalty=penalty))))

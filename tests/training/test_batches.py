@@ -13,7 +13,7 @@ from transgan import checkpoint
 from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import Hinge
-from transgan.penalties import Subsampled, ZeroCentered
+from transgan.penalties import R1R2, Subsampled
 
 GREYS = torch.randint(0, 17, (10, 1, 8, 8), generator=torch.Generator().manual_seed(5))  # those of digits
 IMAGES = (GREYS * 255 / 16).round().to(torch.uint8)
@@ -127,6 +127,6 @@ def test_the_average_follows_the_images_since_the_generators_last_step(adversari
 
 
 def test_a_batch_too_small_for_a_share_of_a_penalty(adversarial):
-    module = adversarial(penalty=Subsampled(ZeroCentered(real=True, fake=True), 0.25))
+    module = adversarial(penalty=Subsampled(R1R2(real=True, fake=True), 0.25))
     fit(module, DataLoader([(IMAGES[:size], LABELS[:size]) for size in (4, 2)], batch_size=None))
     assert not any(module.nonfinite.values()) and module.log_values["r1"] == 0 and module.images_seen == 6

@@ -4,13 +4,13 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
+from transgan.training.leak import GradientLeak, NoLeak
 
 from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import WassersteinMeanDrift
-from transgan.penalties import Interpolated
+from transgan.penalties import WGANGP
 from transgan.schedules import Share
-from transgan.training.leak import GradientLeak, NoLeak
 
 
 def batch(step):
@@ -150,7 +150,7 @@ def test_the_average_of_the_released_code():
 
 def test_the_released_training_step_runs(adversarial):
     module = adversarial(
-        loss=WassersteinMeanDrift(0.001), penalty=Interpolated(1.0), gamma=20.0, leak=GradientLeak(), n_critic=4,
+        loss=WassersteinMeanDrift(0.001), penalty=WGANGP(1.0), gamma=20.0, leak=GradientLeak(), n_critic=4,
         clip=5.0, generator_batch_size=8,
     )  # fmt: skip
     train(module, 9)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
-
 from transgan.training.leak import GradientLeak
+
 from transgan.training.pretrained import FromScratch, Pretrained
 
 
@@ -83,7 +83,9 @@ def test_the_first_step_of_others_is_the_same_with_and_without(adversarial):
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_rate_factor(adversarial, name):
     """By gradient descent a step is the gradient times the rate: a quarter of it, in what was copied alone."""
-    full, part = (watched(adversarial(**SGD, **{f"{name}_pretrained": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25))
+    full, part = (
+        watched(adversarial(**SGD, **{f"{name}_pretrained": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25)
+    )
     own = copied(adversarial(), name, Pretrained())
     for key in full.moved(1):
         if key.startswith(NAMES[1 - NAMES.index(name)]) and name == "discriminator":

@@ -62,7 +62,7 @@ def measured(
             console.print(f"export  mu and sigma of the real images -> {config.export}")
     with setting_up():
         with console.status("generating"):
-            result = evaluator(subject.generate, context.rank, context.world_size, context.gather, context.together)
+            result = evaluator(subject.generate, context)
         if not context.is_main:
             return None
         bounds = {}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from transgan.augmentation import Cutout, InOrder, NoAugmentation
+from transgan.augmentation import Compose, Cutout, NoAugmentation
 from transgan.config.compose import compose
 
 OFFICIAL = ["transgan_official", "transgan_official_stl10", "transgan_official_church", "transgan_official_celebahq"]
@@ -36,7 +36,7 @@ def holes(out):
 
 
 def test_each_step_in_turn_with_numbers_of_its_own():
-    steps = InOrder({"a": Affine(2.0), "nothing": NoAugmentation(), "b": Affine(3.0)})
+    steps = Compose({"a": Affine(2.0), "nothing": NoAugmentation(), "b": Affine(3.0)})
     assert steps.num_random == 2
     images = torch.rand(2, 1, 2, 2)
     out = steps(images, torch.tensor([[0.1, 0.2], [0.3, 0.4]]), 0.5)
