@@ -20,7 +20,7 @@ from transgan.config import hydra_node, search
 from transgan.config.command_line import CommandLine, read, split
 from transgan.config.flags import separate
 from transgan.config.own import typed_targets
-from transgan.config.search import groups, groups_of, is_ours, primary
+from transgan.config.search import default_of, groups, groups_of, is_ours, primary
 from transgan.config.values import assign, delete, flat, mistaken
 from transgan.errors import UserError, one_line
 
@@ -123,6 +123,10 @@ def from_groups(
         ours = any(is_ours(path) for paths in known[group].values() for path in paths)
         way = "leave it out" if ours else f"+{group}={choices[group]} adds it"
         findings.append(f"{group}={choices.pop(group)}: transgan {command} has no {group}; {way}")
+    for override in map(read, line.groups):
+        if override.prefix.startswith("+") and override.package is None and override.key in own:
+            way = f"{override.key}=[{default_of(name, override.key, arguments)},{override.value}] adds one"
+            raise UserError(*findings, f"{override.argument}: there is a choice of {override.key} already; {way}")
     hydra = search.loader(arguments)
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     config = hydra.load_configuration(name, [*chosen, *line.groups], RunMode.RUN)

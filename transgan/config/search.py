@@ -152,11 +152,22 @@ def location(name: str, arguments: Sequence[str]) -> Path | None:
 
 def groups_of(name: str, arguments: Sequence[str] = ()) -> set[str]:
     """The groups that a main configuration has choices of."""
-    found: set[str] = set()
+    return set(defaults_of(name, arguments))
+
+
+def default_of(name: str, group: str, arguments: Sequence[str] = ()) -> str:
+    """A group's default in a main configuration."""
+    return str(defaults_of(name, arguments).get(group))
+
+
+def defaults_of(name: str, arguments: Sequence[str]) -> dict[str, object]:
+    """The groups of a main configuration's defaults list, and of those in it, with their defaults."""
+    found: dict[str, object] = {}
     path = location(name, arguments)
     for entry in OmegaConf.load(path).get("defaults", ()) if path is not None else ():
         if isinstance(entry, str):
-            found |= groups_of(entry, arguments) if entry != "_self_" else set()
+            found |= defaults_of(entry, arguments) if entry != "_self_" else {}
         else:
-            found |= {re.sub(r"^(optional|override) |@.*", "", str(key)).lstrip("/") for key in entry}
+            for key, choice in entry.items():
+                found[re.sub(r"^(optional|override) |@.*", "", str(key)).lstrip("/")] = choice
     return found
