@@ -1,6 +1,5 @@
 """A generator of one's own: two linear layers."""
 
-import torch
 from torch import Tensor, nn
 
 
