@@ -229,8 +229,6 @@ def test_a_main_configuration_of_ones_own(project):
         assert (config.kimg, config.seed, config.generator._target_) == (7.0, 3, "my_generator.TwoLayers")
     (project / "conf" / "first.yaml").rename(project / "conf" / "train.yaml")
     assert compose("train", []).kimg == 30  # nobody has asked for it
-    with pytest.raises(UserError):  # it is its own first default
-        compose("train", ["--config-path", "conf"])
 
 
 def test_a_part_of_ones_own_is_as_its_file_says(project):

@@ -68,7 +68,7 @@ def of_class(target: str, node: dict[str, Any], place: str, given: tuple[str, ..
 def of_other_types(made: Any, node: dict[str, Any], place: str, name: str) -> Iterator[str]:
     """A sentence for every plain value that an argument's annotation does not allow."""
     try:
-        hints = get_type_hints(made.__init__ if isinstance(made, type) else made)
+        hints = get_type_hints(vars(made).get("__init__", made) if isinstance(made, type) else made)
     except Exception:  # a name in an annotation that only a type checker imports
         return
     for key in hints.keys() & node.keys():
