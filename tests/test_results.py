@@ -69,11 +69,11 @@ def test_cifar10_photographs_from_a_zip(tmp_path: Path, transgan: Callable[..., 
         pytest.skip("TRANSGAN_TEST_SHARED does not name a folder with data/cifar10-train.zip")
     output = transgan(
         "train", "experiment=cifar10_tiny", "data=zip", f"data.path={shared}/data/cifar10-train.zip", "data.limit=5000",
-        "kimg=1", "evaluate_every=0.5", "evaluate_share=1", "metrics.num_samples=1000", "extractor.steps=100",
+        "kimg=1", "evaluate_every=1", "evaluate_share=1", "metrics.num_samples=1000", "extractor.steps=100",
     )  # fmt: skip
     assert "5,000 of 50,000 images" in output and "img/s" in output
     run = tmp_path / "runs" / "cifar10_tiny"
     values = [line["metrics"]["fd_classifier"] for line in metrics(run)]
-    assert len(values) == 3 and values == sorted(values, reverse=True), values
+    assert len(values) == 2 and values[1] < 0.75 * values[0], values
     transgan("evaluate", "runs/cifar10_tiny", "checkpoint=last")
     assert metrics(run)[-1]["metrics"]["fd_classifier"] == pytest.approx(values[-1], rel=1e-4)

@@ -18,7 +18,7 @@ LENGTH = [
     "extractor=pixels", "metrics.num_samples=20", "evaluate_every=0.064", "evaluate_share=1", "augmentation=shift",
 ]  # fmt: skip
 MOMENTS = {     # what is done at that moment: (owner, name), and at which time it is called
-    "before the first step: reading images": ("transgan.commands.train.training_data", 1),
+    "before the first step: reading images": ("transgan.runs.training.training_data", 1),
     "before the first step: features of real images": (Evaluator, "prepare", 1),
     "before the first step: the first pictures": (Adversarial, "generate", 1),
     "amid a step": (Adversarial, "step_optimizer", 6),             # of the discriminator's, and then of the generator's

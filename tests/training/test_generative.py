@@ -17,7 +17,7 @@ def test_all_256_values_come_back():
     assert (naive != values).sum() == 63
 
 
-def test_uint8_clamps_and_rounds():
+def test_to_uint8_clamps_and_rounds():
     floats = torch.tensor([-9.0, -1.0001, 1.0001, 9.0, 0.0, 3 / 255, 0.99])
     assert to_uint8(floats).tolist() == [0, 0, 255, 255, 128, 129, 254]
     assert to_uint8(torch.tensor([0.5], dtype=torch.bfloat16)).tolist() == [191]
