@@ -48,7 +48,7 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
+def test_weights_are_the_same_with_and_without(train, monkeypatch):
     without, _ = train("without")
     with_it, _ = train("with", *JUDGED, "evaluate_every=0.064", "generator.style_dim=16")
     assert len(metrics(with_it)) == 6
@@ -80,7 +80,7 @@ def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
     assert not equal(weights(without), weights(spoilt))
 
 
-def test_T26_an_interval_longer_than_the_run(train):
+def test_an_interval_longer_than_the_run(train):
     run, _ = train("long", *JUDGED, "evaluate_every=1000", "evaluate_at_start=false")
     assert [line["kimg"] for line in metrics(run)] == [0.256, 0.256]  # at the end, and again with fresh seeds
     naive = [step for step in range(1, 9) if step % 31250 == 0]  # never, and then the best of none is asked for
@@ -88,7 +88,7 @@ def test_T26_an_interval_longer_than_the_run(train):
         min(naive)
 
 
-def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
+def test_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
     run, _ = train("dev", *JUDGED, "evaluate_every=0.064")
     assert {line["protocol"]["num_real"] for line in metrics(run)} == {1797}
 
@@ -121,7 +121,7 @@ def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
     assert naive.fid.real_features_num_samples == 70
 
 
-def test_T27_the_average_is_measured(train, monkeypatch):
+def test_the_ema_weights_are_measured(train, monkeypatch):
     """An average of constant black, a generator of its own: the numbers are those of black images."""
     from transgan.training.adversarial import Adversarial
 
@@ -155,7 +155,7 @@ def test_T27_the_average_is_measured(train, monkeypatch):
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, precision, tmp_path):
+def test_precision_of_training_is_not_that_of_the_numbers(train, inside, precision, tmp_path):
     run, _ = train(precision, *JUDGED, "evaluate_every=0.128", f"precision={precision}", "evaluate_at_start=false")
     trained = metrics(run)[-2]["metrics"]["fd_pixels"]
     code, _, err = inside("evaluate", run, "checkpoint=last", "device=cpu", "bounds=false", "out=found.json")
@@ -176,12 +176,12 @@ def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, pre
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true", "64-true"])
-def test_T28_other_precisions_are_refused(inside, tiny, precision):
+def test_other_precisions_are_refused(inside, tiny, precision):
     code, _, err = inside("train", *tiny, f"precision={precision}")
     assert code == 2 and f"precision={precision}: it takes 32-true or bf16-mixed; others are not for training" in err
 
 
-def test_T16_the_extractor_is_in_no_checkpoint(train):
+def test_the_extractor_is_in_no_checkpoint(train):
     run, _ = train("clean", *JUDGED, "extractor=classifier", "extractor.steps=20", "evaluate_every=0.128")
     module, saved = checkpoint.load(run / "checkpoints" / "last.ckpt")
     assert {name.split(".")[0] for name in saved["state_dict"]} == {"generator", "discriminator", "generator_ema"}
@@ -189,7 +189,7 @@ def test_T16_the_extractor_is_in_no_checkpoint(train):
 
 
 @pytest.mark.slow
-def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_folder):
+def test_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_folder):
     """torch-fidelity is needed for the standard Inception alone; scipy's matrix root, whose arguments have changed, not
     at all. (scipy as a whole is a need of scikit-learn and torchmetrics.)"""
     pictures(tmp_path / "mine")
