@@ -23,10 +23,13 @@ QUICK = {
 FUNCTIONS = {"losses", "penalties", "consistency", "supervision", "augmentation", "ema", "schedules"}
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
-    "models": {"models", "layers"},
-    **{name: set() for name in FUNCTIONS},
-    "training": {"training", *FUNCTIONS},
-    **{name: {name} for name in ("augmentation", "penalties")},
+    "describing": set(),  # the standard library alone
+    "models": {"models", "layers", "describing"},
+    "protocols": set(),
+    **{name: {"protocols"} for name in FUNCTIONS},
+    "loading": {"checkpoint", "describing"},
+    "training": {"training", "loading", "migration", "protocols", *FUNCTIONS},
+    **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone
     "errors": set(),
@@ -41,8 +44,9 @@ OURS = {  # part: the parts of ours that it may import
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
     "official": set(),
     "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "launched"},
-    "__init__": set(),
+    "__init__": {"api", "loading"},  # when it is first used
     "__main__": {"cli"},
+    "api": {"checkpoint", "commands", "config", "errors", "files"},
     "runs": {
         "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",

@@ -221,7 +221,7 @@ def test_all_that_conf_names_may_be_named():
         "torch.optim.adamw.AdamW",
         "transgan.models.pixel_rnn.RowLSTM",
         "transgan.callbacks.samples.Samples",
-        "transgan.training.leak.GradientLeak",
+        "transgan.training.transgan_official.TransGANOfficial",
     ],
 )
 def test_others_of_the_same_kinds_may_be_named(name):

@@ -139,7 +139,7 @@ def test_the_report_counts_every_parameter_once(make_gpt, option, per_block, blo
     module, gpt, said = started(*BOTH, f"checkpoint={path}", *words)
     for name in ("generator", "discriminator"):
         network = getattr(module, name)
-        report = warm_start.copy_stack(gpt, network, module.starts[name])
+        report = warm_start.copy_stack(gpt, network, module.pretrained[name])
         total = {key: sum(sizes.values()) for key, sizes in report.items()}
         assert total["copied"] == blocks * per_block and total["norms"] == 0
         assert total["copied"] + total["fresh"] == sum(p.numel() for p in network.parameters())
@@ -176,7 +176,7 @@ def test_norms_are_copied_into_a_judge_and_become_the_middle_of_a_style(make_gpt
             assert torch.equal(bias, torch.cat([scale - 1, torch.ones(16)]))
             assert torch.equal(module.generator_ema.get_parameter(f"{place}.modulation.bias"), bias)
     assert f"set by the GPT's 6 tensors, {3 * 2 * 16} parameters: norms of the blocks" in "\n".join(said)
-    report = warm_start.copy_stack(gpt, module.generator, module.starts["generator"])
+    report = warm_start.copy_stack(gpt, module.generator, module.pretrained["generator"])
     total = {key: sum(sizes.values()) for key, sizes in report.items()}
     assert total["norms"] == 3 * 2 * 32
     assert total["copied"] + total["norms"] + total["fresh"] == sum(p.numel() for p in module.generator.parameters())

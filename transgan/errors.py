@@ -72,7 +72,7 @@ def offered(key: str) -> bool:
     return not key or keys is None or key in keys
 
 
-def one_line(error: BaseException | None) -> str:
+def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 

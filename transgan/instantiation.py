@@ -29,6 +29,12 @@ def build(config):
         return instantiate(parts, _convert_="all")
 
 
+def arguments(parts: dict) -> dict:
+    """Arguments of a constructor, each as plain values or a part -> the objects that they describe."""
+    trust.require(parts, "the configuration")
+    return instantiate(escaped(escaped(parts)), _convert_="all")
+
+
 class Misfit(ValueError):
     """A part whose keys are not the arguments of its class."""
 

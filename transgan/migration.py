@@ -10,18 +10,49 @@ from typing import Any
 
 FORMAT = 2  # of a checkpoint, under "format"; those of format 1 have no number
 
-# Names of classes, as a `_target_` has them. None: the class is gone, and null has taken the part's place.
-TARGETS: dict[str, str | None] = {
-    "transgan.metrics.Judge": "transgan.metrics.Evaluator",
-    "transgan.metrics.judge.Judge": "transgan.metrics.evaluator.Evaluator",
+# Classes, as a `_target_` names them -> the class of today, or the value that stands in the place of such a part.
+TARGETS: dict[str, str | bool | None] = {
+    "transgan.augmentation.GivenStrength": None,
+    "transgan.augmentation.InOrder": "transgan.augmentation.Compose",
+    "transgan.augmentation.adaptive.GivenStrength": None,
+    "transgan.augmentation.inorder.InOrder": "transgan.augmentation.Compose",
+    "transgan.augmentation.inorder.NoAugmentation": "transgan.augmentation.NoAugmentation",
+    "transgan.consistency.NoConsistency": None,
+    "transgan.losses.WassersteinMeanDrift": "transgan.training.transgan_official.WassersteinMeanDrift",
+    "transgan.metrics.Accuracy": "transgan.metrics.ClassAccuracy",
     "transgan.metrics.Copies": "transgan.metrics.Memorisation",
-    "transgan.metrics.measures.Copies": "transgan.metrics.measures.Memorisation",
+    "transgan.metrics.Frechet": "transgan.metrics.FrechetDistance",
+    "transgan.metrics.Judge": "transgan.metrics.Evaluator",
+    "transgan.metrics.Kernel": "transgan.metrics.KernelDistance",
+    "transgan.metrics.Manifold": "transgan.metrics.PRDC",
+    "transgan.metrics.Score": "transgan.metrics.InceptionScore",
+    "transgan.metrics.judge.Judge": "transgan.metrics.evaluator.Evaluator",
+    "transgan.metrics.measures.Accuracy": "transgan.metrics.ClassAccuracy",
+    "transgan.metrics.measures.Copies": "transgan.metrics.Memorisation",
+    "transgan.metrics.measures.Frechet": "transgan.metrics.FrechetDistance",
+    "transgan.metrics.measures.Kernel": "transgan.metrics.KernelDistance",
+    "transgan.metrics.measures.Score": "transgan.metrics.InceptionScore",
+    "transgan.metrics.neighbours.Manifold": "transgan.metrics.PRDC",
+    "transgan.metrics.neighbours.PrecisionRecall": "transgan.metrics.PrecisionRecall",
+    "transgan.penalties.CentralDifference": "transgan.penalties.R1R2CentralDifference",
+    "transgan.penalties.FiniteDifference": "transgan.penalties.R1R2FiniteDifference",
+    "transgan.penalties.Interpolated": "transgan.penalties.WGANGP",
+    "transgan.penalties.JacobianVector": "transgan.penalties.R1R2JVP",
     "transgan.penalties.Lazily": "transgan.penalties.Lazy",
-    "transgan.penalties.sparse.Lazily": "transgan.penalties.sparse.Lazy",
     "transgan.penalties.OnPart": "transgan.penalties.Subsampled",
-    "transgan.penalties.sparse.OnPart": "transgan.penalties.sparse.Subsampled",
+    "transgan.penalties.ZeroCentered": "transgan.penalties.R1R2",
+    "transgan.penalties.critic.NoPenalty": "transgan.penalties.NoPenalty",
+    "transgan.penalties.directional.CentralDifference": "transgan.penalties.R1R2CentralDifference",
+    "transgan.penalties.directional.FiniteDifference": "transgan.penalties.R1R2FiniteDifference",
+    "transgan.penalties.directional.JacobianVector": "transgan.penalties.R1R2JVP",
+    "transgan.penalties.exact.Interpolated": "transgan.penalties.WGANGP",
+    "transgan.penalties.exact.ZeroCentered": "transgan.penalties.R1R2",
+    "transgan.penalties.sparse.Lazily": "transgan.penalties.Lazy",
+    "transgan.penalties.sparse.OnPart": "transgan.penalties.Subsampled",
     "transgan.training.copied.Copied": "transgan.training.pretrained.Pretrained",
-    "transgan.training.copied.Fresh": "transgan.training.pretrained.FromScratch",
+    "transgan.training.copied.Fresh": None,
+    "transgan.training.leak.GradientLeak": True,
+    "transgan.training.leak.NoLeak": False,
 }
 # Arguments of a class of today: {old: new}.
 ARGUMENTS: dict[str, dict[str, str]] = {
@@ -30,10 +61,16 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "generator_start": "generator_pretrained",
         "discriminator_start": "discriminator_pretrained",
     },
+    "transgan.supervision.FinalImage": {"levels": "num_outputs"},
+    "transgan.supervision.NoiseGuidance": {"levels": "num_outputs"},
+    "transgan.supervision.ScaleWise": {"levels": "num_outputs"},
     "transgan.training.variational.Variational": {"bound_draws": "bound_samples", "draw_pixels": "sample_pixels"},
 }
 # Keys of a configuration outside of any class, from its top.
-KEYS: dict[str, str] = {}
+KEYS: dict[str, str] = {
+    "metrics.measures.manifold": "metrics.measures.prdc",
+    "metrics.measures.copies": "metrics.measures.memorisation",
+}
 # Modules inside our networks (transgan.models): parts of the names of weights.
 WEIGHTS: dict[str, str] = {"enter": "embed", "enters": "embeds"}
 # Names of numbers in metrics.jsonl and evaluations.
@@ -43,8 +80,22 @@ CALLBACKS: dict[str, str] = {}
 CALLBACK_STATE: dict[str, dict[str, str]] = {"Evaluation": {"judge": "evaluator"}}
 
 Node = dict[str, Any]
-# What a table cannot say: functions of a part of a configuration with a `_target_` of today -> that part, or None.
-RULES: tuple[Callable[[Node], Node | None], ...] = ()
+
+
+def official(node: Node) -> Node:
+    """What only the released code of TransGAN does left Adversarial for a module of its own."""
+    if node["_target_"] != "transgan.training.adversarial.Adversarial":
+        return node
+    node = dict(node)
+    leak, size = node.pop("leak", False), node.pop("generator_batch_size", None)
+    if not leak and size in (None, node.get("batch_size")):
+        return node
+    target = "transgan.training.transgan_official.TransGANOfficial"
+    return node | {"_target_": target, "generator_batch_size": size, "leak": leak}
+
+
+# What a table cannot say: functions of a part of a configuration whose names are those of today.
+RULES: tuple[Callable[[Node], Node], ...] = (official,)
 
 
 def config(old: Node) -> Node:
@@ -53,7 +104,7 @@ def config(old: Node) -> Node:
     if not isinstance(new, dict):
         return old
     for before, after in KEYS.items():
-        move(new, before.split("."), after.split("."))
+        rename_key(new, before, after)
     return new
 
 
@@ -63,27 +114,27 @@ def part(node: Any) -> Any:
         return [part(each) for each in node]
     if not isinstance(node, dict):
         return node
-    node = {key: part(value) for key, value in node.items()}
-    if not isinstance(node.get("_target_"), str):
-        return node
-    target = TARGETS.get(node["_target_"], node["_target_"])
-    if target is None:
-        return None
+    new = {key: part(value) for key, value in node.items()}
+    if not isinstance(new.get("_target_"), str):
+        return new
+    target = TARGETS.get(new["_target_"], new["_target_"])
+    if not isinstance(target, str):
+        return target
     names = ARGUMENTS.get(target, {})
-    found: Node | None = {names.get(key, key): value for key, value in (node | {"_target_": target}).items()}
+    new = {names.get(key, key): value for key, value in (new | {"_target_": target}).items()}
     for rule in RULES:
-        found = None if found is None else rule(found)
-    return found
+        new = rule(new)
+    return new
 
 
-def move(node: Node, before: list[str], after: list[str]) -> None:
-    """Moves a key to another place in nested groups of keys, unless something stands there."""
-    *groups, last = before
+def rename_key(config: Node, before: str, after: str) -> None:
+    """Gives a dotted key another last word, unless something has that name already."""
+    *groups, last = before.split(".")
+    node: Any = config
     for group in groups:
         node = node.get(group) if isinstance(node, dict) else None
-    if not isinstance(node, dict) or last not in node:
-        return
-    node.setdefault(after[-1], node.pop(last))
+    if isinstance(node, dict) and last in node:
+        node.setdefault(after.split(".")[-1], node.pop(last))
 
 
 def checkpoint(saved: dict) -> dict:

@@ -28,6 +28,9 @@ TORCH = {  # where a class may stand: what it must be
 LIGHTNING = {
     "pytorch_lightning.Trainer", "pytorch_lightning.loggers.CSVLogger", "pytorch_lightning.loggers.TensorBoardLogger",
     "pytorch_lightning.strategies.DDPStrategy",
+    *(f"pytorch_lightning.callbacks.{name}" for name in (
+        "EarlyStopping", "LearningRateMonitor", "ModelCheckpoint", "RichProgressBar", "TQDMProgressBar", "Timer",
+    )),
 }  # fmt: skip
 PLAIN = (str, int, float, type(None))  # bool is an int
 

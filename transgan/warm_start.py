@@ -165,7 +165,7 @@ def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
 def begin(gpt: Pretrained, module) -> list[str]:
     """Copies the stack into the networks of a module that are from_gpt, and into the average. Returns what to say."""
     said = []
-    for name, start in module.starts.items():
+    for name, start in module.pretrained.items():
         network = getattr(module, name)
         if start.copied(network):
             said += lines(name, copy_stack(gpt, network, start), gpt, start)

@@ -16,7 +16,6 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from transgan import checkpoint
 from transgan.callbacks.evaluation import Evaluation
-from transgan.commands import train as train_command
 from transgan.metrics import Evaluator
 from transgan.training.generative import to_uint8
 
@@ -76,7 +75,7 @@ def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
         module.generator.load_state_dict(kept)
 
     monkeypatch.setattr(Evaluation, "evaluate", naive)
-    monkeypatch.setattr(train_command, "report", lambda *_: None)
+    monkeypatch.setattr("transgan.runs.training.report", lambda *_: None)
     spoilt, _ = train("spoilt", *JUDGED, "evaluate_every=0.064")
     assert not equal(weights(without), weights(spoilt))
 

@@ -17,7 +17,7 @@ import transgan
 from transgan.cli import main
 
 MIDDLE_DOT = ["cp932", "cp874", "euc_jp", "ascii", "latin-1", "cp1252", "koi8-r"]
-ODD = [os.fsdecode(b"B\xfccher"), os.fsdecode("図".encode("euc_jp")), os.fsdecode(b"\x80\xff ${a} \xe9"), "Bücher 図"]
+ODD = [os.fsdecode("図 B".encode("euc_jp") + b"\xfccher ${a} \x80\xff"), "Bücher 図"]
 JUDGED = ["metrics=fast", "extractor=pixels", "kimg=0.032", "batch_size=16", "device=cpu"]
 
 

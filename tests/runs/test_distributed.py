@@ -4,23 +4,20 @@ by all, and nobody waits for ever."""
 import csv
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from srun import free_port
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
-from warm_process import WarmProcess
 
 pytestmark = pytest.mark.slow
-PLAYING = Path(__file__).with_name("playing.py")
 EPS = ["optimizer.eps=1.0e-3"]  # else Adam makes much of the last bit of small gradients
 ADA = [
     "augmentation=shift",
@@ -48,44 +45,6 @@ LENGTH = ["metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num
 WAYS = ("devices", "ddp", "torchrun", "srun")
 
 
-class Tasks:
-    """Starts a command as the two tasks of an emulated srun."""
-
-    def __init__(self, command_line):
-        self.command_line = command_line
-
-    def start(self, words, cwd, play=("none", ""), **environment) -> list[WarmProcess]:
-        common = self.command_line.environment | {
-            "SLURM_JOB_ID": str(random.randrange(1000, 9999)), "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1",
-            "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "SLURM_JOB_NAME": "train", "MASTER_PORT": str(free_port()),
-        } | environment  # fmt: skip
-        return [
-            WarmProcess(
-                [play[0], play[1], *words], cwd, common | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
-                program=str(PLAYING),
-            )
-            for rank in (0, 1)
-        ]  # fmt: skip
-
-    def __call__(self, words, cwd, play=("none", ""), **environment) -> list[SimpleNamespace]:
-        done = []
-        for process in self.start(words, cwd, play, **environment):
-            out, err = process.communicate(timeout=240)
-            done.append(SimpleNamespace(code=process.returncode, out=out, err=err))
-        return done
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def srun(transgan_process):
-    return Tasks(transgan_process)
-
-
 @pytest.fixture(scope="module")
 def words(tiny):
     return ["train", *[word for word in tiny if not word.startswith(("kimg", "metrics"))], *LENGTH, *EPS, *ADA]
@@ -102,32 +61,25 @@ def runs(transgan_process, srun, words, tmp_path_factory):
             assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
             assert not done[1].out
             out, err = done[0].out, done[0].err + done[1].err
-        else:
-            program = [sys.executable, "-m", "transgan"]
-            if way == "torchrun":
-                program = [
-                    sys.executable,
-                    "-m",
-                    "torch.distributed.run",
-                    "--nproc-per-node",
-                    "2",
-                    "--master-port",
-                    str(free_port()),
-                    "-m",
-                    "transgan",
-                ]
-            more = {"devices": ["trainer.devices=2"], "ddp": ["trainer=ddp", "trainer.accelerator=cpu"]}.get(way, [])
+        elif way == "torchrun":
+            program = [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--nproc-per-node=2",
+                f"--master-port={free_port()}",
+            ]
             done = subprocess.run(
-                [*program, *words, *more],
-                cwd=cwd,
-                capture_output=True,
-                text=True,
-                env=transgan_process.environment,
-                timeout=300,
-                stdin=subprocess.DEVNULL,
-            )
-            assert done.returncode == 0, done.stderr
+                [*program, "-m", "transgan", *words], cwd=cwd, capture_output=True, text=True, timeout=300,
+                env=transgan_process.environment, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
             out, err = done.stdout, done.stderr
+            assert done.returncode == 0, err
+        else:
+            more = {"devices": ["trainer.devices=2"], "ddp": ["trainer=ddp", "trainer.accelerator=cpu"]}.get(way, [])
+            done = transgan_process(*words, *more, cwd=cwd, new=way != "one")
+            out, err = done.stdout, done.stderr
+            assert done.returncode == 0, err
         assert [path.name for path in (cwd / "runs").iterdir()] == ["digits"]
         found[way] = cwd / "runs" / "digits", out, err
     return found

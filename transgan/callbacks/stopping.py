@@ -12,7 +12,7 @@ import time
 import torch
 from pytorch_lightning import Callback
 
-from transgan.callbacks.interval import Interval
+from transgan.callbacks.session import Session
 
 READER_GONE = 13  # SIGPIPE's number, also where there is no such signal
 TIME_IS_UP = 1000  # no signal has this number
@@ -42,7 +42,7 @@ class Stop(Callback):
     """
 
     def __init__(self):
-        self.interval: Interval | None = None
+        self.session: Session | None = None
         self.reason: int | None = None
         self.asked: int | None = None  # on this process, not yet agreed upon
         self.began = self.training = self.over = False
@@ -83,6 +83,7 @@ class Stop(Callback):
     def setup(self, trainer, module, stage) -> None:
         # Lightning would take SIGTERM, and talk to other processes from within its handler
         trainer._signal_connector.register_signal_handlers = lambda: None
+        self.session = Session.of(trainer)
 
     def on_train_start(self, trainer, module) -> None:
         self.began = self.training = True
@@ -95,7 +96,7 @@ class Stop(Callback):
             told = torch.tensor(asked, device=trainer.strategy.root_device)
             asked = int(trainer.strategy.reduce(told, reduce_op="max"))
         self.reason = asked or None
-        if asked or self.interval.finished(module.images_seen):
+        if asked or self.session.finished(module):
             trainer.should_stop = True
 
     def on_train_end(self, trainer, module) -> None:

@@ -2,9 +2,11 @@
 
 import math
 import time
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
 from transgan import files
 from transgan.errors import UserError, setting_up
@@ -21,6 +23,12 @@ from transgan.runs.trainer import trainer_of
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Measures and writes. Returns the exit code: 0, or 1 when a number is not finite."""
+    found = evaluate(config, arguments)
+    return 0 if found is None or all(math.isfinite(value) for value in found["metrics"].values()) else 1
+
+
+def evaluate(config: DictConfig, arguments: list[str]) -> dict[str, Any] | None:
+    """Measures and writes -> everything that is written as JSON; None on processes other than the first."""
     with setting_up():
         check(config)
         context = context_of(config, arguments)
@@ -28,7 +36,9 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         return measured(config, arguments, context, open_console(context.is_main))
 
 
-def measured(config: DictConfig, arguments: list[str], context: DistributedContext, console) -> int:
+def measured(
+    config: DictConfig, arguments: list[str], context: DistributedContext, console: Console
+) -> dict[str, Any] | None:
     start = time.monotonic()
     with context.together(), setting_up():
         subject = (Run if is_run(config.run) else Pictures)(config, context.device)
@@ -52,9 +62,9 @@ def measured(config: DictConfig, arguments: list[str], context: DistributedConte
             console.print(f"export  mu and sigma of the real images -> {config.export}")
     with setting_up():
         with console.status("generating"):
-            result = evaluator(subject.generate, context.rank, context.world_size, context.gather, context.together)
+            result = evaluator(subject.generate, context)
         if not context.is_main:
-            return 0
+            return None
         bounds = {}
         if config.bounds:
             with console.status("floor and ceiling"):
@@ -73,14 +83,14 @@ def measured(config: DictConfig, arguments: list[str], context: DistributedConte
     console.print(f"protocol {line}\nlatex   {row}")
     with setting_up():
         seconds = round(time.monotonic() - start, 3)
-        out = subject.write(config, result, protocol, seconds, {
+        everything = {
             "name": subject.name, "kimg": subject.kimg, "metrics": result.numbers, "spread": result.spread,
             "bounds": bounds, "details": result.details, "likelihood": likelihood, "flags": result.flags,
             "protocol": protocol, "protocol_line": line, "latex": row, "seconds": seconds,
             "command": ["transgan", "evaluate", *arguments],
-        })  # fmt: skip
-    console.print(f"written to {out}")
-    return 0 if all(math.isfinite(value) for value in result.numbers.values()) else 1
+        }  # fmt: skip
+        console.print(f"written to {subject.write(config, result, protocol, seconds, everything)}")
+    return everything
 
 
 def check(config) -> None:

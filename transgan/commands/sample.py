@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,30 +22,56 @@ from transgan.runs.names import wrong_folder, wrong_suffix
 MOST = 10_000_000  # images of one command
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Images N x C x H x W uint8 of a checkpoint, with the seed and the class of each."""
+
+    images: torch.Tensor
+    seeds: list[int]
+    labels: torch.Tensor | None
+    saved: dict[str, Any]
+    path: Path
+
+
 def main(config: DictConfig, arguments: list[str]) -> int:
+    """Draws and writes. Returns the exit code."""
     with setting_up():
         console = open_console()
-        seeds = parse_seeds(config.seeds)
-        check(config, seeds)
-        device = device_named(config.device)
-        path = checkpoint.find(config.run, config.checkpoint)
-        module, saved = checkpoint.load(path)
-        module.to(device)
-        if config.top_k is not None:
-            set_top_k(module, config.top_k)
-        labels = choose_labels(config["class"], seeds, saved, module)
-        draw = module.generate
-        if config.complete is not None:
-            draw, labels = completion(config, seeds, labels, saved, module)
-        parts = [slice(i, i + config.batch_size) for i in range(0, len(seeds), config.batch_size)]
-        images = torch.cat([draw(seeds[p], None if labels is None else labels[p], config.psi).cpu() for p in parts])
-        folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-        default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
-        out = files.expanded(config.out) if config.out else default
-        writer = {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to]
-        writer(images, seeds, labels, saved, config, out)
-    console.print(f"{len(seeds)} images of {path} ({saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}) -> {out}")
+        drawn = draw(config)
+        out = write(config, drawn)
+    facts = f"{drawn.saved['images_seen'] / 1000:g} kimg, psi {config.psi:g}"
+    console.print(f"{len(drawn.seeds)} images of {drawn.path} ({facts}) -> {out}")
     return 0
+
+
+def draw(config: DictConfig) -> Drawn:
+    """The images that a configuration asks for. Raises UserError and other errors of the user's."""
+    seeds = parse_seeds(config.seeds)
+    check(config, seeds)
+    device = device_named(config.device)
+    path = checkpoint.find(config.run, config.checkpoint)
+    module, saved = checkpoint.load(path)
+    module.to(device)
+    if config.top_k is not None:
+        set_top_k(module, config.top_k)
+    labels = choose_labels(config["class"], seeds, saved, module)
+    generate = module.generate
+    if config.complete is not None:
+        generate, labels = completion(config, seeds, labels, saved, module)
+    parts = [slice(i, i + config.batch_size) for i in range(0, len(seeds), config.batch_size)]
+    images = [generate(seeds[part], None if labels is None else labels[part], config.psi).cpu() for part in parts]
+    return Drawn(torch.cat(images), seeds, labels, saved, path)
+
+
+def write(config: DictConfig, drawn: Drawn) -> Path:
+    """Writes the images as `to` says -> the file or the folder."""
+    path = drawn.path
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    default = folder / {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
+    out = files.expanded(config.out) if config.out else default
+    writer = {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to]
+    writer(drawn.images, drawn.seeds, drawn.labels, drawn.saved, config, out)
+    return out
 
 
 def check(config, seeds: list[int]) -> None:

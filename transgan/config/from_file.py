@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -57,9 +58,19 @@ def run_of(path: str, parts: set[str]) -> DictConfig:
             config["algorithm"][key] = f"${{{source}}}"
     for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
         link(config.get(part), config, part)
+    usual = OmegaConf.to_container(OmegaConf.load(CONF / "callbacks" / "default.yaml"))
+    config["callbacks"] = relinked(config["callbacks"], usual, config) if "callbacks" in config else usual
     config = OmegaConf.create(config)
     OmegaConf.set_struct(config, True)
     return config
+
+
+def relinked(node: Any, usual: Any, config: dict[str, Any]) -> Any:
+    """`node` with ${key} wherever `usual` has it and the values are the same."""
+    if isinstance(node, dict) and isinstance(usual, dict):
+        return {key: relinked(value, usual.get(key), config) for key, value in node.items()}
+    key = usual[2:-1] if isinstance(usual, str) and usual.startswith("${") else None
+    return usual if key in config and config[key] == node else node
 
 
 def link(node: object, config: dict, place: str) -> None:

@@ -33,7 +33,8 @@ def attached(
     try:
         loaded = loader.load_configuration(name, [*choices, *line.hydra], mode, validate_sweep_overrides=False)
     except (HydraException, OmegaConfBaseException) as error:
-        plain = OmegaConf.to_container(loader.load_configuration(name, choices, mode).hydra, resolve=False)
+        groups = [each for each in line.hydra if "/" in read(each).key]
+        plain = OmegaConf.to_container(loader.load_configuration(name, [*choices, *groups], mode).hydra, resolve=False)
         raise UserError(*(strange(line, flat({"hydra": plain})) or [sentence(error)])) from error
     whole = config.copy()
     given = [each for each in arguments if not read(each).of_hydra and not each.startswith("--config-")]

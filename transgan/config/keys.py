@@ -87,8 +87,9 @@ KEYS: dict[str, Kind] = {
     "MobileNetV2.weights": Location(), "ResNet56Cifar10.weights": Location(),
     # how they are trained
     **dict.fromkeys(("algorithm.network", "algorithm.generator", "algorithm.discriminator", "algorithm.loss",
-                     "algorithm.penalty", "algorithm.consistency", "algorithm.augmentation", "algorithm.adaptive",
-                     "algorithm.supervision", "algorithm.optimizer", "network.tokens"), Part()),
+                     "algorithm.penalty", "algorithm.augmentation", "algorithm.supervision", "algorithm.optimizer",
+                     "network.tokens"), Part()),
+    **dict.fromkeys(("consistency", "adaptive", "algorithm.consistency", "algorithm.adaptive"), OBJECT),
     "generator_lr": RATE, "discriminator_lr": RATE, "lr": RATE,
     "beta2": Scheduled(of=Number(most=1, below=1), optional=True), "beta2.start": Number(most=1, below=1),
     "beta2.end": Number(most=1, below=1),
@@ -97,7 +98,7 @@ KEYS: dict[str, Kind] = {
     "ema_halflife": Scheduled(of=WEIGHT), "ema_halflife.share": WEIGHT, "limit": WEIGHT,
     "start": WEIGHT, "end": WEIGHT, "warmup": Number(), "Cosine.kimg": WEIGHT, "Linear.kimg": WEIGHT,
     "n_critic": Whole(most=1000), "clip": Number(above=0, optional=True),
-    "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": Part(),
+    "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": SWITCH,
     "generator_pretrained": OBJECT, "discriminator_pretrained": OBJECT,
     "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),
     "free_bits": WEIGHT, "bound_samples": Whole(most=10**6), "sample_pixels": SWITCH,
@@ -109,7 +110,7 @@ KEYS: dict[str, Kind] = {
     "sigma": Number(most=1000, above=0), "target": Number(most=1000, above=0),
     "consistency.real": WEIGHT, "consistency.fake": WEIGHT, "strength": PART,
     "adaptive.target": Number(least=-1e6, most=1e6), "adaptive.kimg": KIMG, "adaptive.start": SHARE,
-    "supervision.levels": Whole(most=1000), "weight": WEIGHT, "floor": Number(most=1, below=1),
+    "supervision.num_outputs": Whole(most=1000), "weight": WEIGHT, "floor": Number(most=1, below=1),
     "supervision.start": Number(most=1, above=0, below=1),
     # augmentation: shares of the images, and how far each goes
     **dict.fromkeys(("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac", "lumaflip", "hue",
@@ -138,6 +139,9 @@ KEYS: dict[str, Kind] = {
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
     "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
+    # callbacks
+    "every_kimg": EVERY, "Samples.count": Whole(most=10_000), "Likelihood.count": Whole(),
+    "Evaluation.at_start": SWITCH, "Evaluation.share": PART, "every_seconds": Number(), "Evaluation.evaluator": OBJECT,
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),
     "suite.seeds": Items(of=SEED, example="[0,1,2]"), "suite.name": Name(),
@@ -189,6 +193,8 @@ def declared(command: str, key: str, target: str | None = None) -> Kind | None:
         return KEYS["train.name"]
     parts = key.split(".")
     ends = [".".join(parts[i:]) for i in range(len(parts))]
+    if parts[0] == "callbacks" and len(parts) == 2:
+        return OBJECT  # null leaves it out
     if parts[0] == "suite":
         ends = [f"suite.{parts[-1]}"]
     if target and not target.startswith("transgan."):

@@ -11,7 +11,9 @@ from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
 from transgan.config.types import REFERENCE, Free, Kind, Part, is_sweep, parsed
 
-OPEN = ("metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims")  # for more
+OPEN = (  # for more
+    "callbacks", "metrics.measures", "augmentation.steps", "suite.systems", "suite.pretraining", "suite.claims",
+)  # fmt: skip
 
 
 def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.describing import Described
 from transgan.layers.norm import RMSNorm
 from transgan.layers.patch import to_map, to_tokens
 from transgan.layers.projection import ProjectionHead
@@ -40,7 +41,7 @@ class Head(nn.Module):
         return self.head(x.mean((2, 3)), labels)  # (N,)
 
 
-class BackboneDiscriminator(nn.Module):
+class BackboneDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     Images are brought to the size, mean and deviation that timm notes for the backbone. It stays in eval mode: a logit

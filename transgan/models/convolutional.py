@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.describing import Described
 from transgan.layers.convolution import ClassNorm, ResidualDown, ResidualUp
 from transgan.layers.projection import ProjectionHead
 
@@ -27,7 +28,7 @@ def coarsest(network: str, img_size: int, halvings: int) -> int:
     return img_size // 2**halvings
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size) in [-1, 1].
 
     A linear layer to the coarsest map, then 4x4 transposed convolutions that double it, norm and ReLU in front of each,
@@ -71,7 +72,7 @@ class DCGANGenerator(nn.Module):
         return torch.tanh(x)  # (N, in_chans, H, W)
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     4x4 convolutions that halve the map, LeakyReLU after each, group norm in between, a linear layer on the last map.
@@ -113,7 +114,7 @@ class DCGANDiscriminator(nn.Module):
         return self.head(self.features(images), labels)
 
 
-class ResNetGenerator(nn.Module):
+class ResNetGenerator(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size) in [-1, 1].
 
     A linear layer to the coarsest map, residual blocks that double it, norm, ReLU, 3x3 and tanh. The class scales and
@@ -146,7 +147,7 @@ class ResNetGenerator(nn.Module):
         return torch.tanh(self.head(F.relu(self.norm(x, labels))))  # (N, in_chans, H, W)
 
 
-class ResNetDiscriminator(nn.Module):
+class ResNetDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     A 3x3 convolution, `depth` residual blocks per map, of which the last halves it, except in the last map; then the

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.describing import Described
 from transgan.layers.block import Transformer
 from transgan.layers.linear import xavier
 from transgan.layers.norm import PixelNorm, RMSNorm, StyleNorm
@@ -54,7 +55,7 @@ def head_blocks(depth: Sequence[int], image_heads: int) -> list[list[int]]:
     if not 1 <= image_heads <= max(1, total):
         raise ValueError(
             f"generator.image_heads={image_heads} must be at least 1 and needs as many blocks: "
-            f"generator.depth={list(depth)} has {total}; change one of them (supervision.levels sets the first)"
+            f"generator.depth={list(depth)} has {total}; change one of them (supervision.num_outputs sets the first)"
         )
     after = [ceil(total * k / image_heads) for k in range(1, image_heads)]
     starts = [sum(depth[:i]) for i in range(len(depth))]
@@ -66,7 +67,7 @@ def added(image: Tensor, before: list[Tensor]) -> Tensor:
     return image + F.interpolate(before[-1], image.shape[2:], mode="nearest") if before else image
 
 
-class StyleTransformer(nn.Module):
+class StyleTransformer(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
 
     Args:
@@ -150,7 +151,7 @@ class StyleTransformer(nn.Module):
 
         grids = [(first * 2**i, first * 2**i) for i, blocks in enumerate(self.head_blocks) for _ in blocks]
         widths = [dim[i] for i, blocks in enumerate(self.head_blocks) for _ in blocks]
-        self.level_sizes = [grid[0] * patch_size for grid in [*grids, self.grid_size]]
+        self.image_sizes = [grid[0] * patch_size for grid in [*grids, self.grid_size]]
         self.image_heads = nn.ModuleList(  # last, so that all else starts as it does without them
             ImageHead(width, grid, patch_size, in_chans, partial(norm, style_dim=style_dim))
             for width, grid in zip(widths, grids, strict=True)
@@ -195,8 +196,8 @@ class StyleTransformer(nn.Module):
         x = F.silu(unpatchify(x, self.grid_size, self.patch_size))  # (N, c, H, W)
         return self.refine(x)  # (N, in_chans, H, W)
 
-    def levels(self, latent: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The images of all levels, coarse to fine; the last is what `forward` makes."""
+    def all_images(self, latent: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """All images, coarse to fine, the last of which is what `forward` makes."""
         return self.images(self.mapping(latent, labels))
 
     def synthesis(self, style: Tensor) -> Tensor:  # (N, S)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from transgan.describing import Described
 from transgan.layers.position import sincos_table
 
 
-class TokenImages(nn.Module):
+class TokenImages(Described, nn.Module):
     """Base of networks that make images of `tokens`, on a `grid_size`, by `sample`; see there for the arguments."""
 
     tokens: nn.Module

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from transgan.describing import Described
 from transgan.layers.block import Transformer
 from transgan.layers.feedforward import Mlp
 from transgan.layers.noise import mix, sample_seeds
@@ -32,7 +33,7 @@ def positions(grid_size: tuple[int, int], dim: int) -> nn.Parameter:
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, grid_size[0] * grid_size[1], dim), std=0.02))
 
 
-class Generator(nn.Module):
+class Generator(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
 
     A linear layer makes the coarsest map; each stage adds its positions and runs its blocks, and the map doubles
@@ -155,7 +156,7 @@ class Stay(nn.Module):
         return x
 
 
-class Discriminator(nn.Module):
+class Discriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     Each scale joins the averaged tokens of the finer one with patches of the image of its own size. A class token comes

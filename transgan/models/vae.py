@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.describing import Described
 from transgan.layers.convolution import ClassNorm, ResidualDown, ResidualUp
 from transgan.layers.precision import wide, without_autocast
 from transgan.models.convolutional import coarsest
 
 
-class VAE(nn.Module):
+class VAE(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to the two parts of the evidence bound.
 
     Args:

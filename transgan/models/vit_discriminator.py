@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from transgan.describing import Described
 from transgan.layers.block import Transformer
 from transgan.layers.convolution import Stem
 from transgan.layers.linear import xavier
@@ -24,7 +25,7 @@ from transgan.layers.position import sincos_table
 from transgan.layers.precision import without_autocast
 
 
-class ViTDiscriminator(nn.Module):
+class ViTDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     Args:

@@ -3,7 +3,6 @@
 A subject makes images by seed, and says by which real and held-out ones it is measured and where its numbers go.
 """
 
-import json
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from transgan import checkpoint, files
-from transgan.callbacks.evaluation import append, plain
+from transgan.callbacks.evaluation import append
 from transgan.data.npz import holds_images
 from transgan.errors import UserError
 from transgan.instantiation import make
@@ -94,7 +93,7 @@ class Run:
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = evaluation_file(self.folder, self.kimg, self.path, protocol)
         everything = everything | {"checkpoint_sha256": files.sha256(self.path)}
-        out = write_json(files.expanded(config.out) if config.out else default, everything)
+        out = files.write_json(files.expanded(config.out) if config.out else default, everything)
         append(
             self.folder / "metrics.jsonl",
             self.kimg,
@@ -176,7 +175,7 @@ class Pictures:
 
     def write(self, config, result, protocol, seconds, everything) -> str:
         default = self.path.with_name(f"{self.path.name}.{protocol['id']}.evaluation.json")
-        return str(write_json(files.expanded(config.out) if config.out else default, everything))
+        return str(files.write_json(files.expanded(config.out) if config.out else default, everything))
 
 
 class Statistics:
@@ -239,9 +238,3 @@ def same_kind(images, resolution: int, channels: int, what: str) -> None:
         )
     if found:
         raise UserError(*found)
-
-
-def write_json(path: Path, everything: dict) -> Path:
-    """Strict JSON, whole or absent."""
-    files.write_text(path, json.dumps(plain(everything), indent=1, allow_nan=False) + "\n")
-    return path

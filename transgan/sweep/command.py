@@ -5,20 +5,18 @@ import shlex
 import signal
 import sys
 import time
-from functools import partial
 
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from transgan import __version__
+from transgan.config import search, show
 from transgan.config.flags import Flags
 from transgan.errors import UserError
 from transgan.launched import launched
-from transgan.sweep import settings, table
-from transgan.sweep.loader import JobLoader
+from transgan.sweep import table
 from transgan.sweep.records import JobRecord
 from transgan.sweep.running import Sweep
-from transgan.sweep.words import place, separate
+from transgan.sweep.words import separate
 
 
 def run(command: str, arguments: list[str], flags: Flags) -> int:
@@ -32,16 +30,11 @@ def run(command: str, arguments: list[str], flags: Flags) -> int:
             "-m starts its jobs by itself, and torchrun or srun has started several processes; give the command "
             "alone, with trainer.devices=N or hydra/launcher=submitit_slurm"
         )
-    loader = settings.loader(arguments)
-    options = partial(settings.options, loader)
-    words = separate(arguments, options)
-    master = settings.hydra_settings(loader, command, words.hydra)
-    for word in settings.parameters(master.hydra):
-        place(word, words, options)
-    sweep = Sweep(words, master, JobLoader(loader, command, words.common))
-    if flags.cfg is not None:
-        print(OmegaConf.to_yaml(sweep.shown(flags.cfg), resolve=flags.resolve), end="")
-        return 0
+    groups = search.groups(arguments)
+    words = separate(arguments, lambda group: groups.get(group, []))
+    sweep = Sweep(command, words)
+    if flags.shows:
+        return show.main(command, [*sweep.loader.words_of(sweep.tried[0]), *words.hydra], flags)
     return finished(sweep, shlex.join(["transgan", command, "-m", *arguments]))
 
 

@@ -21,8 +21,7 @@ from typing import Any, TextIO
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from transgan import trust
-from transgan.config.command_line import typed_targets
+from transgan.config import own
 from transgan.config.compose import compose, keys_of
 from transgan.errors import OFFERED, UserError
 from transgan.sweep import records
@@ -93,7 +92,7 @@ class Job:
 
         run, config = sweep / record.name, None
         try:
-            with trust.also(*typed_targets(record.words)):
+            with own.allowed(record.words):
                 config = compose("train", record.words)
                 offered = OFFERED.set(frozenset(keys_of(config)))
                 try:
@@ -134,11 +133,11 @@ def apart(prefix: str, job: Job) -> Iterator[None]:
     environment, threads = dict(os.environ), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
-    root, capturing = logging.getLogger(), logging._warnings_showwarning is not None  # type: ignore[attr-defined]
+    root, showing = logging.getLogger(), warnings.showwarning
     handlers, level = root.handlers[:], root.level
     streams, ended = (sys.stdout, sys.stderr), threading.Event()
     if prefix:
-        sys.stdout, sys.stderr = Labelled(sys.stdout, prefix), Labelled(sys.stderr, prefix)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = Labelled(sys.stdout, prefix), Labelled(sys.stderr, prefix)
         hear_signals()
         if job.local and socket.gethostname() == job.host and os.name == "posix":
             threading.Thread(target=end_with, args=(job.owner, ended), daemon=True).start()
@@ -148,7 +147,8 @@ def apart(prefix: str, job: Job) -> Iterator[None]:
     finally:
         ended.set()
         sys.stdout, sys.stderr = streams
-        logging.captureWarnings(capturing)
+        if warnings.showwarning is not showing:
+            logging.captureWarnings(False)
         for handler in root.handlers:
             if handler not in handlers:
                 handler.close()

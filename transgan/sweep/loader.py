@@ -7,8 +7,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from transgan import trust
-from transgan.config.command_line import typed_targets
+from transgan.config import own, search
 from transgan.config.compose import compose
 from transgan.errors import UserError
 from transgan.sweep.naming import folder_name
@@ -18,8 +17,8 @@ from transgan.sweep.words import as_typed
 class JobLoader(ConfigLoaderImpl):
     """Hydra's loader, but for the configuration of a job: that is the one of `transgan command *common *overrides`."""
 
-    def __init__(self, loader: ConfigLoaderImpl, command: str, common: list[str]) -> None:
-        super().__init__(loader.get_search_path())
+    def __init__(self, command: str, common: list[str]) -> None:
+        super().__init__(search.loader(common).get_search_path())
         self.command, self.common = command, common
 
     @cached_property
@@ -39,7 +38,7 @@ class JobLoader(ConfigLoaderImpl):
         if key not in self.composed:
             words = self.words_of(overrides)
             try:
-                with trust.also(*typed_targets(words)):
+                with own.allowed(words):
                     self.composed[key] = compose(self.command, words)
             except UserError as error:
                 self.composed[key] = error
@@ -53,7 +52,7 @@ class JobLoader(ConfigLoaderImpl):
         config = copy.deepcopy(master_config)
         naming = config.hydra.job.config.override_dirname
         OmegaConf.set_readonly(config.hydra, False)  # launchers write the job's number and id there
-        with flag_override(config, ["struct", "readonly"], False):
+        with flag_override(config, ["struct", "readonly"], [False, False]):
             try:
                 job = OmegaConf.to_container(self.job(sweep_overrides), resolve=False)
             except UserError:

@@ -1,5 +1,6 @@
 """A sweep: its jobs, started through Hydra's sweeper and launcher, and what has come of them."""
 
+import copy
 import os
 import socket
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, flag_override
 from rich.console import Console
 
+from transgan.config import search
 from transgan.errors import UserError, one_line
 from transgan.sweep import records, settings, study
 from transgan.sweep.job import Job, SweepStopped
@@ -21,29 +23,28 @@ from transgan.sweep.loader import JobLoader
 from transgan.sweep.naming import folder_name
 from transgan.sweep.records import JobRecord
 from transgan.sweep.stopping import Signals
-from transgan.sweep.words import Words, as_typed, corners, product
-
-SHOWN = 3  # of the findings that several jobs share, how many jobs are named
+from transgan.sweep.words import Words, as_typed, corners, place, product
 
 
 class Sweep:
     """What is to be run and where; `jobs` are the overrides of all jobs, or None where a search decides on them."""
 
-    def __init__(self, words: Words, master: DictConfig, loader: JobLoader) -> None:
-        self.words, self.loader = words, loader
-        hydra = master.hydra
-        self.is_basic, self.is_optuna = settings.is_basic(hydra), settings.is_optuna(hydra)
-        self.launcher = settings.launcher_of(hydra)
+    def __init__(self, command: str, words: Words) -> None:
+        """Raises UserError with what is wrong with the arguments or with any job."""
+        self.words, self.loader = words, JobLoader(command, words.common)
+        self.config = settings.with_hydra(command, OmegaConf.create({}), words.common, words.hydra)
+        for word in settings.parameters(self.config):
+            place(word, words, search.groups(words.common).get)
+        self.is_basic, self.is_optuna = settings.is_basic(self.config.hydra), settings.is_optuna(self.config.hydra)
+        self.launcher = settings.launcher_of(self.config.hydra)
         self.jobs = product(words.swept.values()) if self.is_basic else None
-        tried = self.jobs if self.jobs is not None else corners(words.swept.values())
-        self.checked(tried, self.loader.job)
-        self.first = self.loader.job(tried[0])
-        self.config = self.with_job(master)
-        named = any(word.startswith("name=") for word in words.common)
-        self.folder = settings.place_of(self.config, named)
+        self.tried = self.jobs if self.jobs is not None else corners(words.swept.values())
+        self.checked(self.tried, self.loader.job)
+        self.add_keys(self.loader.job(self.tried[0]))
+        self.folder = settings.place_of(self.config, any(word.startswith("name=") for word in words.common))
         done = {tuple(job.overrides) for job in records.every(self.folder) if job.status == "done"}
         if self.launcher != "submitit_slurm":  # else they run on another machine than this one
-            self.checked([job for job in tried if tuple(map(as_typed, job)) not in done], self.require)
+            self.checked([job for job in self.tried if tuple(map(as_typed, job)) not in done], self.require)
 
     def checked(self, jobs: list[tuple[str, ...]], look: Callable[[tuple[str, ...]], object]) -> None:
         """Raises UserError with what `look` finds wrong with any of the jobs."""
@@ -66,19 +67,15 @@ class Sweep:
     def said(self, finding: str, jobs: list[str], total: int) -> str:
         if len(jobs) == total:
             return finding
-        more = f" and {len(jobs) - SHOWN:,} more" if len(jobs) > SHOWN else ""
-        return f"{finding} (in the job {', and '.join(jobs[:SHOWN])}{more})"
+        return f"{finding} (in {len(jobs)} of {total} jobs{', such as' * (len(jobs) > 1)} {jobs[0]})"
 
-    def with_job(self, master: DictConfig) -> DictConfig:
-        """Hydra's settings beside the keys of the first job, which they may refer to."""
-        config = OmegaConf.create(OmegaConf.to_container(self.first, resolve=False))
-        with flag_override(master, ["struct", "readonly"], False), flag_override(master.hydra, "readonly", False):
-            for key in [key for key in master if key != "hydra"]:
-                del master[key]
-            for key in config:
-                master[key] = config._get_node(key)
-            master.hydra.overrides.task = self.words.typed
-        return master
+    def add_keys(self, job: DictConfig) -> None:
+        """Puts a job's keys beside Hydra's settings, which may refer to them."""
+        OmegaConf.set_readonly(self.config.hydra, False)
+        with flag_override(self.config, ["struct", "readonly"], [False, False]):
+            for key in job:
+                self.config[key] = copy.deepcopy(job._get_node(key))
+            self.config.hydra.overrides.task = self.words.typed
 
     def train(self, console: Console) -> int | None:
         """Runs all jobs. Returns the signal that ended the sweep, or None."""
@@ -162,11 +159,3 @@ class Sweep:
 
     def name_of(self, overrides: tuple[str, ...]) -> str:
         return folder_name(list(map(as_typed, overrides)))
-
-    def shown(self, what: str) -> DictConfig:
-        """The configuration that --cfg job, hydra or all asks for."""
-        if what == "all":
-            return self.config
-        if what == "hydra":
-            return OmegaConf.create({"hydra": self.config.hydra})
-        return OmegaConf.create(OmegaConf.to_container(self.first, resolve=False))

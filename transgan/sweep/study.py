@@ -30,7 +30,7 @@ def hushed() -> Iterator[None]:
 def settle(settings: DictConfig, sweep: Path, words: Iterable[str], one_at_a_time: bool) -> None:
     """Gives the study a storage and a name where the user has given none. The same words are the same study."""
     sweeper = settings.sweeper
-    with flag_override(settings, ["struct", "readonly"], False):
+    with flag_override(settings, ["struct", "readonly"], [False, False]):
         if sweeper.storage is None:
             sweeper.storage = f"sqlite:///{(sweep / FILE).absolute().as_posix()}"
         if sweeper.study_name is None:
@@ -66,7 +66,7 @@ def resume(settings: DictConfig) -> int:
         if trial.state in (states.RUNNING, states.FAIL) and trial.params and trial.params not in done + waiting:
             study.enqueue_trial(trial.params)
             waiting.append(trial.params)
-    with flag_override(settings, ["struct", "readonly"], False):
+    with flag_override(settings, ["struct", "readonly"], [False, False]):
         sweeper.n_trials = max(0, sweeper.n_trials - len(done))
         sampler = OmegaConf.select(sweeper, "sampler.seed")
         if sampler is not None and trials:

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
-from transgan.config.command_line import LITERAL
+from transgan.config.own import LITERAL
 from transgan.errors import UserError, one_line
 
 PATHS = LITERAL - {"name", "seeds", "class"}
@@ -29,12 +29,13 @@ class Words:
         return [str(override.input_line) for override in self.swept.values()]
 
 
-def separate(arguments: Iterable[str], options: Callable[[str], Sequence[str]]) -> Words:
+def separate(arguments: Iterable[str], options: Callable[[str], Sequence[str] | None]) -> Words:
     """Sorts the arguments of `transgan train -m`. `options(group)`: the choices of a group, for glob().
 
     Raises UserError with all findings.
     """
-    found, findings = Words(), []
+    found = Words()
+    findings: list[str] = []
     for argument in arguments:
         try:
             place(argument, found, options)
@@ -45,11 +46,11 @@ def separate(arguments: Iterable[str], options: Callable[[str], Sequence[str]]) 
     return found
 
 
-def place(argument: str, found: Words, options: Callable[[str], Sequence[str]]) -> None:
+def place(argument: str, found: Words, options: Callable[[str], Sequence[str] | None]) -> None:
     """Adds one argument to the kind of words it belongs to. Raises UserError for a sweep over nothing."""
     key, equals, value = argument.partition("=")
     if key.lstrip("+~").startswith(("hydra.", "hydra/")):
-        found.hydra.append(argument)
+        (found.common if key.startswith("hydra.searchpath") else found.hydra).append(argument)
         return
     is_path = key.lstrip("+").split(".")[-1] in PATHS and os.path.exists(os.path.expanduser(value))
     if not equals or argument.startswith("-") or "/" in key or is_path:  # flags, and paths with a comma
@@ -63,7 +64,7 @@ def place(argument: str, found: Words, options: Callable[[str], Sequence[str]]) 
         found.common.append(argument)  # whether it is right is judged with the job's other values
         return
     if not override.is_sweep_override():
-        found.common.append(f"{key}={override.value().text}" if quoted(override) else argument)
+        found.common.append(as_typed(argument) if isinstance(override.value(), QuotedString) else argument)
         return
     if isinstance(override.value(), Glob):
         override = chosen(override, options)
@@ -72,11 +73,7 @@ def place(argument: str, found: Words, options: Callable[[str], Sequence[str]]) 
     found.swept[override.get_key_element()] = override
 
 
-def quoted(override: Override) -> bool:
-    return isinstance(override.value(), QuotedString)
-
-
-def chosen(override: Override, options: Callable[[str], Sequence[str]]) -> Override:
+def chosen(override: Override, options: Callable[[str], Sequence[str] | None]) -> Override:
     """glob(*) as a choice between the names that it matches. Raises UserError."""
     group = override.key_or_group
     names = options(group)

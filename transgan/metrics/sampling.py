@@ -1,15 +1,34 @@
-"""What is measured, and under which conditions: which labels, how many at a time, and leaving no trace."""
+"""Which images are measured and under which conditions: labels, how many at a time, and no trace left outside."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 LANE = 8  # images at a time, or a multiple: fewer take another path through matrix products
 
+Items = TypeVar("Items", list[int], Tensor)
 
-def filled(items):
-    """A list, or a tensor of rows, with the first item again until the count is a multiple of LANE."""
+
+class ImageData(Protocol):
+    """What the metrics ask of a data set: uint8 images N x C x H x W and int64 labels by their indices."""
+
+    labels: Tensor
+    num_classes: int
+    class_names: Any
+    channels: int
+    resolution: int
+    fingerprint: str
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, indices: Any, /) -> tuple[Tensor, Tensor]: ...
+
+
+def filled(items: Items) -> Items:
+    """A list, or a tensor of several items, with the first one again until the count is a multiple of LANE."""
     missing = -len(items) % LANE
     if isinstance(items, Tensor):
         return torch.cat([items, items[:1].expand(missing, *items.shape[1:])])
@@ -17,7 +36,7 @@ def filled(items):
 
 
 @contextmanager
-def isolated():
+def isolated() -> Iterator[None]:
     """No gradients, and random numbers drawn inside leave no trace outside, also if something fails.
 
     Inference mode is left, because sums made inside it cannot be added to outside of it.
@@ -37,16 +56,7 @@ def quotas(labels: Tensor, num_classes: int, num_samples: int, seed: int) -> Ten
         return None
     counts = torch.bincount(labels.cpu(), minlength=num_classes) * num_samples
     wanted, remainders = counts // len(labels), counts % len(labels)
-    largest = remainders.argsort(descending=True, stable=True)[: num_samples - wanted.sum()]
+    largest = remainders.argsort(descending=True, stable=True)[: num_samples - int(wanted.sum())]
     wanted[largest] += 1
     ordered = torch.repeat_interleave(torch.arange(num_classes), wanted)
     return ordered[torch.randperm(num_samples, generator=torch.Generator().manual_seed(seed))]
-
-
-def refuse_non_finite(rows: Tensor, name) -> None:
-    bad = (~rows.isfinite().all(1)).nonzero()
-    if len(bad):
-        raise ValueError(
-            f"The features of {name(int(bad[0]))} are not finite (and so for {len(bad)} of {len(rows)} "
-            f"images): no distance can be computed from them."
-        )
