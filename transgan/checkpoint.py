@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent on disk, loadable without running code, with the configuration inside."""
+"""Checkpoints: complete or absent on disk, loadable without running code, with the configuration inside."""
 
 import errno
 import os

@@ -23,7 +23,7 @@ STACK = ("qkv_bias", "qk_norm", "mlp_layer", "attn_layer", "rotary", "relative_p
 
 @dataclass
 class Pretrained:
-    """What a warm start needs of a checkpoint: where it is, how its network was made, and the averaged weights.
+    """What a warm start needs of a checkpoint: where it is, how its network was made, and the EMA weights.
 
     A model of masked images will do as well.
     """
@@ -55,7 +55,7 @@ def read(path: str) -> Pretrained:
 
 
 def settle(config, arguments: list[str], previous: dict | None = None) -> Pretrained | None:
-    """Gives the networks that are from_gpt the shape of the GPT; what a person has said otherwise is refused.
+    """Gives the networks that are from_gpt the shape of the GPT; what a user has said otherwise is refused.
 
     Returns the GPT. Where no network needs one it is None, and where `previous` is the configuration of a run that goes
     on, which has all of this already. Raises UserError with all findings.
@@ -85,11 +85,11 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
             f"{config.checkpoint} too; give one of them"
         )
     gpt = read(config.checkpoint)
-    findings, words = [], f"checkpoint={config.checkpoint}"
+    findings, source = [], f"checkpoint={config.checkpoint}"
     for key, own in (("resolution", gpt.network["img_size"]), ("channels", gpt.network["in_chans"])):
         if config[key] != own:
             findings.append(
-                f"{key}={config[key]}: the {gpt.kind} of {words} has {key} {own}; give {key}={own}, or an "
+                f"{key}={config[key]}: the {gpt.kind} of {source} has {key} {own}; give {key}={own}, or an "
                 f"{gpt.kind} trained with {key}={config[key]}"
             )
     for name in names:
@@ -97,7 +97,7 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
     known = config.warm_start.sha256
     if known not in (None, gpt.sha256):
         findings.append(
-            f"{words}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
+            f"{source}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
             f"{known[:12]}; restore that file, or give warm_start.sha256=null"
         )
     config.warm_start.source, config.warm_start.sha256 = literal(str(gpt.path)), gpt.sha256
@@ -115,15 +115,15 @@ def wanted_shape(gpt: Pretrained) -> dict:
 
 
 def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
-    """Sets the shape of one network. Returns a sentence for everything a person has said otherwise."""
-    network, findings, words = config[name], [], f"checkpoint={config.checkpoint}"
+    """Sets the shape of one network. Returns a sentence for everything a user has said otherwise."""
+    network, findings, source = config[name], [], f"checkpoint={config.checkpoint}"
     for key, value in wanted_shape(gpt).items():
         here = OmegaConf.to_container(network)[key]
         if f"{name}.{key}" in said or "config" in said:
             if here != value and key != "window_size":
                 own = value[0] if isinstance(value, list) else value
                 findings.append(
-                    f"{name}.{key}={here}: the {gpt.kind} of {words} has {key} {own}; leave it out, or "
+                    f"{name}.{key}={here}: the {gpt.kind} of {source} has {key} {own}; leave it out, or "
                     f"give another {gpt.kind}"
                 )
         else:
@@ -134,7 +134,7 @@ def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
         here = OmegaConf.to_container(network)["transformer"].get(key)
         if f"{name}.transformer.{key}" in said and here != theirs.get(key):
             findings.append(
-                f"{name}.transformer.{key}={here}: the {gpt.kind} of {words} has "
+                f"{name}.transformer.{key}={here}: the {gpt.kind} of {source} has "
                 f"{theirs.get(key, 'the default')}; leave it out, or give another {gpt.kind}"
             )
         elif key in theirs:
@@ -237,10 +237,10 @@ def parts(sizes: dict[str, int]) -> str:
     kinds = {"attn": "attention", "mlp": "feed-forward", "norm1": "norms", "norm2": "norms"}
     found = []
     for name in sizes:
-        words = name.split(".")
-        word = words[0]
+        parts = name.split(".")
+        word = parts[0]
         if word == "stages":
-            word = "LayerScale" if words[-1] == "gamma" else kinds[words[4]]
+            word = "LayerScale" if parts[-1] == "gamma" else kinds[parts[4]]
             word += " of the blocks"
         if word not in found:
             found.append(word)

@@ -83,7 +83,7 @@ def generate():
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """No test reads or writes the caches of the person who runs it."""
+    """No test reads or writes the caches of the user who runs it."""
     monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.delenv("TRANSGAN_INCEPTION", raising=False)

@@ -10,10 +10,10 @@ import scipy.linalg
 import torch
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
+from transgan.metrics.measures import named
 
 from transgan.metrics import Accuracy, Evaluator, Frechet, Kernel, Score, incomparable, ranking
 from transgan.metrics.extractors import Inception
-from transgan.metrics.measures import named
 
 
 @pytest.fixture
@@ -362,7 +362,7 @@ def test_num_samples_defaults_to_the_data_up_to_ten_thousand(images_dataset, noi
     assert evaluator_of(images_dataset(noise(10_020, size=1)), pixels(logits=False)).num_samples == 10_000
 
 
-def test_progress_is_told(dataset, pixels):
-    told = []
-    unprepared(pixels()).prepare(dataset, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1000, 1234), (1234, 1234)]
+def test_progress_is_reported(dataset, pixels):
+    reported = []
+    unprepared(pixels()).prepare(dataset, progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(1000, 1234), (1234, 1234)]

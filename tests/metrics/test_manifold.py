@@ -84,7 +84,7 @@ def test_precision_and_recall_are_those_of_torch_fidelity(name):
     fake, real = UNEQUAL[name]
     between = torch.cdist(fake.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
     assert ((between == 0).any(1) == torch.tensor([(row == real).all(1).any() for row in fake])).all()
-    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what twins are told by
+    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what separates twins
         exact = metric_prc.torch.cdist
         patch.setattr(torch, "cdist", lambda a, b: exact(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
         theirs = metric_prc.prc_features_to_metric(fake.double(), real.double(), verbose=False)

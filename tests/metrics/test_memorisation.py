@@ -115,19 +115,19 @@ def test_T21_by_definition(digits):
     def distances(a, b):
         return np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
 
-    yardstick = distances(heldout[order[:250]], train).min(1)
-    limit = np.sort(yardstick)[round(0.05 * 251) - 1]
+    baseline = distances(heldout[order[:250]], train).min(1)
+    limit = np.sort(baseline)[round(0.05 * 251) - 1]
     within = distances(train, train)
     np.fill_diagonal(within, np.inf)
-    assert metric.calibrated_rate == (yardstick <= limit).sum() / 251
+    assert metric.calibrated_rate == (baseline <= limit).sum() / 251
     for end, rows in (("", others), ("_heldout", heldout[order[250:]])):
         d = distances(rows, train)
         assert numbers["copy_rate" + end] == pytest.approx((d.min(1) <= limit).mean(), abs=1e-12)
         assert numbers["auth_pct" + end] == pytest.approx(
             100 * (within.min(1)[d.argmin(1)] < d.min(1)).mean(), abs=1e-9
         )
-        n, m = len(rows), len(yardstick)
-        u = scipy.stats.mannwhitneyu(d.min(1), yardstick).statistic
+        n, m = len(rows), len(baseline)
+        u = scipy.stats.mannwhitneyu(d.min(1), baseline).statistic
         assert numbers["c_t" + end] == pytest.approx(
             (u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12), rel=1e-9, abs=1e-9
         )
@@ -168,8 +168,8 @@ def test_p_knows_that_the_rate_is_an_estimate():
     """Honest generators: the p of the binomial test with the calibrated rate as if known is far too often small."""
     generator, ours, naive = np.random.RandomState(0), 0, 0
     for _ in range(2000):
-        yardstick, generated = np.sort(generator.rand(250)), generator.rand(2000)
-        copies = int((generated <= yardstick[2]).sum())
+        baseline, generated = np.sort(generator.rand(250)), generator.rand(2000)
+        copies = int((generated <= baseline[2]).sum())
         ours += copies_p(copies, 2000, 3, 250) < 0.05
         naive += scipy.stats.binom.sf(copies - 1, 2000, 3 / 251) < 0.05
     assert 0.03 < ours / 2000 <= 0.06

@@ -1,4 +1,4 @@
-"""samples/: pictures of the same seeds all along the run, and real images beside them."""
+"""samples/: images of the same seeds all along the run, and real images beside them."""
 
 import logging
 from pathlib import Path
@@ -25,17 +25,17 @@ log = logging.getLogger(__name__)
 
 
 def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
-    """Writes uint8 images (N, C, H, W) as one picture; small ones enlarged by a whole factor, for a person to see.
+    """Writes uint8 images (N, C, H, W) as one grid; small ones enlarged by an integer factor, to be seen.
 
     Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(
-            f"a picture is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
+            f"a grid is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
         )
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: a picture has a name that ends in {', '.join(FORMATS)}")
+        raise ValueError(f"{path}: an image file has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)

@@ -92,9 +92,9 @@ class Stop(Callback):
         asked = self.asked or (READER_GONE if self.reader_gone() else 0)
         if not asked and self.until is not None and time.monotonic() >= self.until:
             asked = TIME_IS_UP
-        if trainer.world_size > 1:  # one process may have been told and the others not
-            told = torch.tensor(asked, device=trainer.strategy.root_device)
-            asked = int(trainer.strategy.reduce(told, reduce_op="max"))
+        if trainer.world_size > 1:  # one process may have received it and the others not
+            reported = torch.tensor(asked, device=trainer.strategy.root_device)
+            asked = int(trainer.strategy.reduce(reported, reduce_op="max"))
         self.reason = asked or None
         if asked or self.session.finished(module):
             trainer.should_stop = True

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from transgan import checkpoint, trust, warm_start
-from transgan.config.classes import strange_arguments
+from transgan.config.classes import unknown_arguments
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import make
 from transgan.runs.folder import open_console
@@ -57,7 +57,7 @@ def check(config, arguments: list[str]) -> None:
     """Refuses keys beside run=, whose own configuration is shown, and classes that are none."""
     if config.run is None:
         algorithm = OmegaConf.to_container(config, resolve=True)["algorithm"]
-        if found := list(strange_arguments(algorithm, "algorithm")):
+        if found := list(unknown_arguments(algorithm, "algorithm")):
             raise UserError(*found)
         return
     keys = [word.lstrip("-+").partition("=")[0] for word in arguments if "=" in word]

@@ -77,7 +77,7 @@ def settle(
             delete(command, config, key[1:], word, known, findings)
         else:
             assign(command, config, key, word, known, findings)
-    with told(values, findings):
+    with reported(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
@@ -86,7 +86,7 @@ def settle(
     if findings:
         raise UserError(*findings)
     words = {key.lstrip("+"): word for key, word in values}
-    with told(values):
+    with reported(values):
         resolved = OmegaConf.to_container(config, resolve=True)
     if base is not None:
         trust.require(resolved, f"config={base}: the file")
@@ -96,7 +96,7 @@ def settle(
 
 
 @contextmanager
-def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
+def reported(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
     """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
     try:
         yield
@@ -154,7 +154,7 @@ def needed(command: str, config: DictConfig, line: CommandLine) -> Iterator[str]
 
 
 def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
-    """Takes out of parts chosen by a person what an experiment has set for others: keys they have not without it."""
+    """Takes out of parts chosen by a user what an experiment has set for others: keys they have not without it."""
     OmegaConf.set_struct(config, False)
     for part in parts:
         for key in set(config[part]) - set(plain[part]):

@@ -38,8 +38,8 @@ class DistributedContext:
         hint: what to add to the sentence about a process that was lost.
     """
 
-    def __init__(self, trainer: Trainer, words: list[str], hint=lambda: ""):
-        self.strategy, self.words, self.hint = trainer.strategy, words, hint
+    def __init__(self, trainer: Trainer, arguments: list[str], hint=lambda: ""):
+        self.strategy, self.arguments, self.hint = trainer.strategy, arguments, hint
         self.rank, self.world_size = trainer.global_rank, trainer.world_size
         self.device = trainer.strategy.root_device
         self.children: list[subprocess.Popen] = []
@@ -104,7 +104,7 @@ class DistributedContext:
         }  # fmt: skip
         for local_rank in range(1, count):
             environment = os.environ | {"LOCAL_RANK": str(local_rank), "RANK": str(self.rank + local_rank)}
-            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.words], env=environment))
+            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.arguments], env=environment))
 
     def __exit__(self, kind, error, traceback) -> None:
         if self.world_size == 1:
@@ -218,14 +218,14 @@ class DistributedContext:
                     return
 
     def heard(self, seconds: float) -> dict | None:
-        """The failure that a process has told of, within so many seconds; or of a child that has ended."""
+        """The failure that a process has reported, within so many seconds; or of a child that has ended."""
         until = time.monotonic() + seconds
         while True:
             with suppress(Exception):
                 if self.store is not None and self.store.check(["failed"]):
-                    told = json.loads(self.store.get("failed"))
+                    reported = json.loads(self.store.get("failed"))
                     self.store.set(f"heard {self.rank}", "")
-                    return told
+                    return reported
             for rank, child in enumerate(self.children, start=self.rank + 1):
                 if child.poll() is not None and child.returncode < 0:
                     return {"rank": rank, "says": [f"it was ended by signal {-child.returncode}"]}
@@ -280,12 +280,12 @@ def said(error: BaseException) -> list[str]:
 
 
 def is_users(error: Exception) -> bool:
-    """Whether a person can mend it, as in `errors.setting_up`."""
+    """Whether a user can mend it, as in `errors.setting_up`."""
     return isinstance(error, (UserError, ValueError, OSError))
 
 
 def is_of_the_line(error: BaseException) -> bool:
     """Whether an error says no more than that another process did not answer."""
-    words = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
-    told = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    return told or isinstance(error, dist.DistError)
+    phrases = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
+    lost = isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)
+    return lost or isinstance(error, dist.DistError)

@@ -19,7 +19,7 @@ from transgan.runs.output import bearing
 
 
 def hush() -> None:
-    """Libraries keep to themselves what means nothing to a person."""
+    """Libraries keep to themselves what means nothing to a user."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in (

@@ -1,4 +1,4 @@
-"""Where images come from: a run's own data with what is kept out of training, and folders or zips as they are."""
+"""Where images come from: a run's own data with what is held out of training, and folders or zips as they are."""
 
 import zipfile
 from pathlib import Path

@@ -140,14 +140,14 @@ def require_same(
 
 
 def jumps(previous: dict, config: dict) -> str | None:
-    """A sentence about the schedules that jump where a run goes on, with the words that keep them; None if none does.
+    """A sentence about the schedules that jump where a run is continued, with the overrides that keep them; else None.
 
     previous: the checkpoint, with "config" and "images_seen". config: the resolved configuration it goes on with.
     """
     images, before = previous["images_seen"], previous["config"]
     last = max(0, images - before["batch_size"])  # what the last step was taken at
     old, new = (dict(schedules(each["algorithm"], "algorithm")) for each in (before, config))
-    found, words = [], []
+    found, overrides = [], []
     for key in [key for key in new if key in old and dict in (type(old[key]), type(new[key]))]:
         one, other = (schedule(make(each) if isinstance(each, dict) else each) for each in (old[key], new[key]))
         values = [each(round(images * i / 16)) for each in (one, other) for i in range(33)]
@@ -158,12 +158,12 @@ def jumps(previous: dict, config: dict) -> str | None:
         found.append(f"{key} goes from {one(last):.3g} {back}to {other(images):.3g}")
         lengths = [each.get("kimg") for each in (old[key], new[key]) if isinstance(each, dict)]
         if len(set(lengths)) == 2:
-            words.append(f"{key}.kimg={lengths[0]:g}")
+            overrides.append(f"{key}.kimg={lengths[0]:g}")
     if not found:
         return None
     why = f"kimg was {before['kimg']:g} and is {config['kimg']:g}, and schedules that end with the run follow it: "
-    stay = f"; to go on along the old schedules, add {' '.join(words)}" if words else ""
-    return why * bool(words) + ", ".join(found) + stay
+    stay = f"; to go on along the old schedules, add {' '.join(overrides)}" if overrides else ""
+    return why * bool(overrides) + ", ".join(found) + stay
 
 
 def schedules(node, place: str):

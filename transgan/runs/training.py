@@ -15,7 +15,7 @@ from pytorch_lightning import LightningModule, Trainer
 from transgan import checkpoint, files, warm_start
 from transgan.callbacks import Session, Stop
 from transgan.callbacks.stopping import Stopped
-from transgan.config.classes import strange_arguments
+from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
 from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import make
@@ -59,8 +59,8 @@ class Training:
             if self.trainer.is_global_zero and not launched().outside:
                 with setting_up("runs=PATH"):
                     lock.acquire()  # before other processes are started
-            words = ["train", *self.arguments]
-            with DistributedContext(self.trainer, words, lambda: f"; {kept(self.folder)}") as self.context:
+            command = ["train", *self.arguments]
+            with DistributedContext(self.trainer, command, lambda: f"; {kept(self.folder)}") as self.context:
                 if launched().outside:
                     say_version(self.console, self.config)
                 with self.context.together(), setting_up("runs=PATH"):
@@ -245,7 +245,7 @@ def seconds_of(limit: str | None) -> float | None:
 
 def check(config: DictConfig) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
-    found = list(strange_arguments(OmegaConf.to_container(config, resolve=True)))
+    found = list(unknown_arguments(OmegaConf.to_container(config, resolve=True)))
     found += impossible_here(config) + logger_findings(config)
     if found:
         raise UserError(*found)

@@ -15,7 +15,7 @@ from transgan.metrics.extractors.resnet_cifar import ResNet
 
 
 class Net(nn.Module):
-    """What a person brings: BatchNorm, uint8 in, features and logits out."""
+    """What a user brings: BatchNorm, uint8 in, features and logits out."""
 
     def __init__(self, channels=3):
         super().__init__()

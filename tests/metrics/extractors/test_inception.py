@@ -69,7 +69,7 @@ def test_T13_features_are_torch_fidelitys_to_the_last_bit(unchecked, random_ince
     images = smooth(2, size=size)
     for mine, theirs in zip(unchecked(images), reference(random_inception)(images), strict=True):
         assert torch.equal(mine, theirs) and mine.dtype == torch.float32 and mine.std() > 0.01
-    if size != 299:  # what torchmetrics does unless told otherwise: another network for all but 299 px
+    if size != 299:  # what torchmetrics does unless set otherwise: another network for all but 299 px
         theirs = torchmetrics_network(random_inception, antialias=True)(images)[0]
         mine = unchecked(images)[0]
         assert (theirs - mine).norm() > 1e-3 * mine.norm()

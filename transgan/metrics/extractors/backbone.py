@@ -93,7 +93,7 @@ class Backbone(Extractor):
     def _network(self, path: Path, published: Any) -> nn.Module:
         """Loaded by timm, which knows every format its models were published in, with whatever head; then beheaded.
 
-        timm loads strictly only if the file has as many classes as it expects, so it is told what the file has. No
+        timm loads strictly only if the file has as many classes as it expects, so it is given what the file has. No
         head under its own name means that it was cut off, or that the format is another one.
         """
         import timm
