@@ -1,4 +1,4 @@
-"""Image GPT by the commands a person types: train, go on, sample, evaluate, summary, and what is refused."""
+"""Image GPT by the commands that a user types: train, go on, sample, evaluate, summary, and what is refused."""
 
 import csv
 import json

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
+from transgan.metrics.measures import named
 
 from transgan.metrics import (
     ClassAccuracy,

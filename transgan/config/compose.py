@@ -77,7 +77,7 @@ def settle(
             delete(command, config, key[1:], word, known, findings)
         else:
             assign(command, config, key, word, known, findings)
-    with told(values, findings):
+    with reported(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
@@ -96,7 +96,7 @@ def settle(
 
 
 @contextmanager
-def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
+def reported(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
     """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
     try:
         yield

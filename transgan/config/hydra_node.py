@@ -33,13 +33,11 @@ def attached(
     loader, name = search.loader(arguments), search.primary(command, arguments)
     own = [*map(parsable, line.hydra)]
     try:
-        loaded = loader.load_configuration(
-            name, [*choices, *own], mode, validate_sweep_overrides=False
-        )
+        loaded = loader.load_configuration(name, [*choices, *own], mode, validate_sweep_overrides=False)
     except (HydraException, OmegaConfBaseException) as error:
         groups = [each for each in line.hydra if "/" in read(each).key]
         plain = OmegaConf.to_container(loader.load_configuration(name, [*choices, *groups], mode).hydra, resolve=False)
-        raise UserError(*(strange(line, flat({"hydra": plain})) or [sentence(error)])) from error
+        raise UserError(*(unknown_keys(line, flat({"hydra": plain})) or [sentence(error)])) from error
     whole = config.copy()
     given = [each for each in arguments if not read(each).of_hydra and not each.startswith("--config-")]
     with flag_override(whole, ["struct", "readonly"], [False, False]):

@@ -112,9 +112,9 @@ def is_schedule(default: object) -> bool:
 
 def known(value: dict, default: dict) -> dict:
     """The mapping, if it says what it replaces or adds nothing to it. Raises ValueError."""
-    strange = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
-    if strange:
-        raise ValueError(f"there is no {', '.join(strange)} in it; it has {', '.join(default)}")
+    unknown = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)} in it; it has {', '.join(default)}")
     return value
 
 
