@@ -21,6 +21,7 @@ from transgan.runs.images import is_run
 from transgan.runs.names import earlier_evaluation_file, evaluation_file, wrong_folder
 from transgan.runs.report import latex_row, protocol_line
 from transgan.runs.targets import Run
+from transgan.sweep.folder import runs_in
 
 ROUNDS = 5  # of the sampling speed, each over all systems
 LONG = 15.0  # seconds after which a system's sampling speed is measured no more
@@ -30,6 +31,7 @@ def main(config, arguments: list[str]) -> int:
     """Trains what is missing, measures, writes. Returns the exit code."""
     start = time.monotonic()
     with setting_up():
+        config.run = [literal(str(run)) for given in config.run for run in runs_in(files.expanded(given)) or [given]]
         check(config)
         console = open_console()
         torch.set_num_threads(config.threads)
