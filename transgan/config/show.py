@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.types import RunMode
-from omegaconf import Container, OmegaConf, flag_override
+from omegaconf import Container, DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.config import hydra_node, search
@@ -65,6 +65,11 @@ def configuration(command: str, arguments: list[str], flags: Flags) -> str:
         with flag_override(config, ["struct", "readonly"], [False, False]):
             if flags.cfg == "hydra":
                 config = Hydra.get_sanitized_hydra_cfg(config)
+    return as_yaml(config, flags)
+
+
+def as_yaml(config: DictConfig, flags: Flags) -> str:
+    """The part of a configuration that --package names. Raises UserError."""
     try:
         part = config if flags.package in (None, "_global_") else OmegaConf.select(config, str(flags.package))
         if part is None:

@@ -162,3 +162,9 @@ class Sweep:
 
     def name_of(self, overrides: tuple[str, ...]) -> str:
         return folder_name(list(map(as_typed, overrides)))
+
+    def shown(self, what: str) -> DictConfig:
+        """The configuration of the first job, that of Hydra, or both: job, hydra, all."""
+        if what == "job":
+            return self.loader.job(self.tried[0])
+        return self.config if what == "all" else OmegaConf.create({"hydra": copy.deepcopy(self.config.hydra)})
