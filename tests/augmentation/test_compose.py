@@ -20,8 +20,8 @@ class Affine:
     def __init__(self, factor):
         self.factor = factor
 
-    def __call__(self, images, draws, strength):
-        return images * self.factor + strength * draws[:, :1, None, None]
+    def __call__(self, images, random, strength):
+        return images * self.factor + strength * random[:, :1, None, None]
 
 
 @cache
@@ -59,10 +59,10 @@ def test_the_released_order(name, order):
 
 def test_in_the_released_order_colours_reach_the_hole():
     augment = official("transgan_official")
-    draws = torch.full((1, augment.num_random), 0.5)
-    draws[:, 7] = 0.0  # the batch has holes
-    draws[:, 8] = 1.0  # brightness + 0.5
-    out = augment(torch.full((1, 3, 8, 8), 0.25), draws, 1.0)
+    random = torch.full((1, augment.num_random), 0.5)
+    random[:, 7] = 0.0  # the batch has holes
+    random[:, 8] = 1.0  # brightness + 0.5
+    out = augment(torch.full((1, 3, 8, 8), 0.25), random, 1.0)
     assert sorted(set(out.flatten().tolist())) == pytest.approx([0.5, 0.75])
 
 
@@ -81,17 +81,17 @@ def test_released_translation_reaches_a_fifth():
 )
 def test_released_sizes_of_holes(name, side, smallest, largest):
     step = official(name, "augmentation.steps.cutout.batch=null").steps["cutout"]
-    draws = torch.full((3, 5), 0.5)
-    draws[:, 4] = 0.0
-    draws[:, 2:4] = torch.tensor([[0.0, 0.0], [0.999999, 0.999999], [0.0, 0.999999]])
+    random = torch.full((3, 5), 0.5)
+    random[:, 4] = 0.0
+    random[:, 2:4] = torch.tensor([[0.0, 0.0], [0.999999, 0.999999], [0.0, 0.999999]])
     expected = [[smallest, smallest], [largest, largest], [smallest, largest]]
-    assert holes(step(torch.ones(3, 1, side, side), draws, 1.0)).tolist() == expected
+    assert holes(step(torch.ones(3, 1, side, side), random, 1.0)).tolist() == expected
 
 
 def test_sizes_are_even_over_all_whole_numbers():
-    draws = torch.rand(6000, 5)
-    draws[:, :2], draws[:, 4] = 0.5, 0.0  # in the middle, so that none hangs over
-    sizes = holes(Cutout(0.25, 0.5, 1.0, None)(torch.ones(6000, 1, 16, 16), draws, 1.0))
+    random = torch.rand(6000, 5)
+    random[:, :2], random[:, 4] = 0.5, 0.0  # in the middle, so that none hangs over
+    sizes = holes(Cutout(0.25, 0.5, 1.0, None)(torch.ones(6000, 1, 16, 16), random, 1.0))
     for axis in (0, 1):
         assert sizes[:, axis].unique().tolist() == [4, 5, 6, 7, 8]
         assert (sizes[:, axis].bincount()[4:] / 6000 - 0.2).abs().max() < 0.025
@@ -108,10 +108,10 @@ def test_a_batch_has_holes_or_none(strength, expected):
 
 
 def test_a_batch_shares_sizes_and_not_places():
-    draws = torch.rand(64, 5)
-    draws[:, :2] = 0.35 + 0.3 * draws[:, :2]  # not over the edge
-    draws[:, 4] = 0.0
-    out = Cutout(0.1, 0.4, 1.0, 16)(torch.ones(64, 1, 32, 32), draws, 1.0)
+    random = torch.rand(64, 5)
+    random[:, :2] = 0.35 + 0.3 * random[:, :2]  # not over the edge
+    random[:, 4] = 0.0
+    out = Cutout(0.1, 0.4, 1.0, 16)(torch.ones(64, 1, 32, 32), random, 1.0)
     sizes = holes(out).view(4, 16, 2)
     assert (sizes == sizes[:, :1]).all() and len(sizes[:, 0].unique(dim=0)) == 4
     assert len(out[:16].unique(dim=0)) > 8
@@ -119,10 +119,10 @@ def test_a_batch_shares_sizes_and_not_places():
 
 def test_the_first_image_of_a_batch_decides():
     """Two processes with half of a batch each have two first images, and decide each by its own."""
-    step, images, draws = Cutout(0.5, 0.5, 0.3, 8), torch.ones(8, 1, 8, 8), torch.full((8, 5), 0.9)
-    draws[0, 4] = 0.1
-    assert (step(images, draws, 1.0) == 0).flatten(1).any(1).all()
-    halves = torch.cat([step(*half, 1.0) for half in zip(images.chunk(2), draws.chunk(2), strict=True)])
+    step, images, random = Cutout(0.5, 0.5, 0.3, 8), torch.ones(8, 1, 8, 8), torch.full((8, 5), 0.9)
+    random[0, 4] = 0.1
+    assert (step(images, random, 1.0) == 0).flatten(1).any(1).all()
+    halves = torch.cat([step(*half, 1.0) for half in zip(images.chunk(2), random.chunk(2), strict=True)])
     assert (halves == 0).flatten(1).any(1).tolist() == [True] * 4 + [False] * 4
 
 

@@ -72,7 +72,7 @@ class LikelihoodModule(Generative):
 
     def on_train_start(self) -> None:
         super().on_train_start()
-        if not self.attached:
+        if not self.attached and hasattr(self.network, "prepare"):
             self.prepare(torch.cat(list(self.sample_batches(1024)))[:1024])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.resize import Resize
@@ -36,7 +37,7 @@ class Backbone(Extractor):
 
         published = self._published()
         path = self._find(published)
-        self.hash = sources.file_hash(path)
+        self.hash = files.sha256(path)
         with sources.loading(path, f"timm's {self.model_name}"):
             network = self._network(path, published)
         facts = timm.data.resolve_model_data_config(network)
