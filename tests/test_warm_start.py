@@ -166,7 +166,7 @@ def test_how_it_is_trained_is_said(make_gpt):
 # The norms.
 
 
-def test_norms_are_copied_into_a_judge_and_become_the_middle_of_a_style(make_gpt):
+def test_norms_are_copied_into_a_discriminator_and_become_the_middle_of_a_style(make_gpt):
     words = [f"warm_start.{name}.norms=true" for name in ("generator", "discriminator")]
     module, gpt, said = started(*BOTH, f"checkpoint={make_gpt()}", *words)
     for i in range(3):
