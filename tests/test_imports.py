@@ -43,12 +43,12 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": {"files", "instantiation", "migration", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
     "official": set(),
-    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "launched"},
+    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "instantiation", "launched", "runs"},
     "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},
     "runs": {
-        "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
     "sweep": {"sweep", "comparison", "checkpoint", "files", "launched", "errors", "config", "commands", "trust", "__init__"},

@@ -1,4 +1,4 @@
-"""generator=from_gpt and discriminator=from_gpt by the commands a person types: begin, go on, and what is refused."""
+"""generator=from_gpt and discriminator=from_gpt by the commands that a user types: begin, go on, and what is refused."""
 
 import json
 import shutil
@@ -183,7 +183,7 @@ def test_a_run_that_goes_on_otherwise(inside, refused, gpt):
     train(inside, *words[-2:], *BOTH, "warm_start.discriminator.lr_factor=0.5", "force=true")
 
 
-def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_path):
+def test_masked_images_are_learned_go_on_and_begin_a_discriminator(inside, refused, tmp_path):
     words = [
         "train",
         "experiment=digits_gpt",
@@ -219,7 +219,7 @@ def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_
 
 @pytest.mark.slow
 def test_two_processes_do_what_one_does(inside, srun, trained, tmp_path):
-    """Frozen at first: the gradients of what was copied are added up over the processes when they begin to count."""
+    """Frozen at first: the gradients of what was copied are all-reduced over the processes when they begin to count."""
     words = [
         *BOTH[:2], f"checkpoint={trained}", *TINY, *STILL, "kimg=0.192", "optimizer.eps=1.0e-3",
         "warm_start.generator.frozen=0.096", "warm_start.discriminator.frozen=0.064",

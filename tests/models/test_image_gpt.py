@@ -52,7 +52,7 @@ def uniform_of(network, count):
         (partial(Patches, patch_size=2, components=3, levels=7), 2),
     ],
 )
-def test_chances_of_all_images_sum_to_one(tokens, img_size, conditional):
+def test_probabilities_of_all_images_sum_to_one(tokens, img_size, conditional):
     network = gpt(tokens, img_size=img_size, num_classes=3 if conditional else 0)
     numbers = torch.tensor(list(itertools.product(range(network.tokens.levels), repeat=img_size**2)))
     images = network.tokens.value(numbers.double()).view(-1, 1, img_size, img_size)
@@ -63,7 +63,7 @@ def test_chances_of_all_images_sum_to_one(tokens, img_size, conditional):
     assert probabilities.max() > 2 * probabilities.min()
 
 
-def test_chances_of_all_colours_sum_to_one():
+def test_probabilities_of_all_colours_sum_to_one():
     network = gpt(partial(Pixels, levels=3), img_size=1, in_chans=3)
     images = network.tokens.value(torch.tensor(list(itertools.product(range(3), repeat=3))).double()).view(-1, 3, 1, 1)
     with torch.no_grad():

@@ -56,7 +56,7 @@ def test_clusters_find_what_is_there():
     assert (found[found.sum(1).argsort()] - centres[centres.sum(1).argsort()]).abs().max() <= 3
 
 
-def test_chances_of_all_images_sum_to_one():
+def test_probabilities_of_all_images_sum_to_one():
     torch.manual_seed(0)
     network = ImageGPT(2, 3, 0, partial(Palette, colours=3), 8, 1, 2, 2.0)
     network.tokens.prepare(COLOURS[:3, :, None, None])
