@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Counting(Protocol):
     """What counts the images shown, as modules do; one that does not count its batches has complete ones."""
 
     images_seen: int
-    batch_size: int
+    batch_size: Any
 
 
 def moment(images: int) -> str:
