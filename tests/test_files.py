@@ -1,4 +1,4 @@
-"""Files are whole or absent, in UTF-8 everywhere, and nobody needs a home."""
+"""Files are complete or absent, in UTF-8 everywhere, and nobody needs a home."""
 
 import errno
 import hashlib

@@ -130,13 +130,15 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         text = str(error)
-        words = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
+        phrases = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
             return True
         if getattr(error, "errno", None) == errno.ENOMEM:
             return True
         if isinstance(error, RuntimeError) and (
-            any(word in text for word in words) or "DataLoader worker" in text and "killed by signal: Killed" in text
+            any(phrase in text for phrase in phrases)
+            or "DataLoader worker" in text
+            and "killed by signal: Killed" in text
         ):
             return True
         error = error.__cause__ or error.__context__

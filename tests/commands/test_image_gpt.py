@@ -1,4 +1,4 @@
-"""Image GPT by the commands a person types: train, go on, sample, evaluate, summary, and what is refused."""
+"""Image GPT by the commands that a user types: train, go on, sample, evaluate, summary, and what is refused."""
 
 import csv
 import json
@@ -135,7 +135,7 @@ def test_start_from_other_weights(inside, tmp_path):
         (["train", *TINY, "generator.dim=[3]"], "generator.dim is not an option; did you mean algorithm.network.dim?"),
         (
             ["train", *TINY, "tokens.levels=16"],
-            "tokens.levels=16: the images have 17 pixel values, and others than these",
+            "tokens.levels=16: the images have 17 pixel values, some not among these",
         ),
         (["train", *TINY, "tokens.levels=1"], "tokens.levels=1: it takes a whole number, 2 to 256"),
         (["train", *TINY, "tokens=patches", "tokens.patch_size=3"], "patch_size 3 does not divide img_size 8"),
@@ -219,10 +219,10 @@ def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
     assert found["labels"].tolist() == held_out.labels[places].tolist()
     assert inside(*words, "to=grid", "rows=7", "class=3")[0] == 0
 
-    assert "8 rows cannot be kept: a multiple of 1 from 1 to 7 can" in refused(*words, "rows=8")
+    assert "rows=8: give a multiple of 1, from 1 to 7" in refused(*words, "rows=8")
     folder = pictures(tmp_path / "pictures")
     assert "have other classes than the run; give class=" in refused(*words, f"complete={folder}")
-    assert "others than these levels" in refused(*words, f"complete={folder}", "class=1")
+    assert "some not among these levels" in refused(*words, f"complete={folder}", "class=1")
     assert "there is nothing at nowhere" in refused(*words, "complete=nowhere")
     trained(inside, "holdout=0.0", "kimg=0.032", "name=all", "log_every=0.032")
     assert "this run holds no images out of training" in refused("sample", "runs/all", "complete=heldout")

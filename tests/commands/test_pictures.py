@@ -210,7 +210,16 @@ def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
     for i in range(2):
         Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "b" / "x" / f"{i}.png")
     monkeypatch.chdir(tmp_path / "b" / "x" if word == ".." else tmp_path / "b")
-    rest = {"channels": None, "psi": 1.0, "temperature": 1.0, "ema": True, "checkpoint": "best", "seed": None, "against": "x", "out": None}
+    rest = {
+        "channels": None,
+        "psi": 1.0,
+        "temperature": 1.0,
+        "ema": True,
+        "checkpoint": "best",
+        "seed": None,
+        "against": "x",
+        "out": None,
+    }
     target = ImagesTarget(OmegaConf.create({"run": word} | rest))
     assert target.name == "b"
     written = target.write(OmegaConf.create({"out": None}), {"protocol": {"id": "0123"}})

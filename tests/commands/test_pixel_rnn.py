@@ -1,4 +1,4 @@
-"""PixelRNN by the commands a person types: train, go on, sample, evaluate, summary, and what is refused."""
+"""PixelRNN by the commands that a user types: train, go on, sample, evaluate, summary, and what is refused."""
 
 import json
 

@@ -116,8 +116,8 @@ def fit(
 
 def recipe(architecture: str, config: DictConfig) -> DictConfig:
     """The configuration of the published network's experiment, under the run's name."""
-    words = [f"experiment=transgan_{architecture}", f"name={config.name}", f"runs={config.runs}"]
+    overrides = [f"experiment=transgan_{architecture}", f"name={config.name}", f"runs={config.runs}"]
     images = config.data.path or ("data/celebahq" if architecture == "celebahq256" else None)
-    composed = compose("train", words + ([f"data.path={images}"] if images else []))
+    composed = compose("train", overrides + ([f"data.path={images}"] if images else []))
     composed.num_classes = 0  # which training fills in from the data
     return composed

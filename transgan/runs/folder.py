@@ -50,6 +50,7 @@ def open_console(speaks: bool = True) -> Console:
         highlight=False,
         markup=False,  # a path may hold [brackets]
         emoji=False,
+        force_jupyter=False,  # a notebook, too, shows it as text
     )
 
 

@@ -174,7 +174,7 @@ def _cache() -> Path:
 
 
 def _load(path: Path, network: Network) -> float | None:
-    """Fill the network from the cache and return its accuracy, or None if there is no whole file."""
+    """Fill the network from the cache and return its accuracy, or None if there is no complete file."""
     if not path.is_file():
         return None
     try:
