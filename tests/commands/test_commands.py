@@ -153,7 +153,7 @@ def test_evaluate_says_how_it_measured(evaluated):
     done, line, _ = evaluated
     assert "\x1b" not in done.stdout and done.stderr == ""
     protocol = line["protocol"]
-    assert f"protocol {protocol['id']}: 128 generated (averaged weights, seed 0) against all 1,797" in done.stdout
+    assert f"protocol {protocol['id']}: 128 generated (EMA weights, seed 0) against all 1,797" in done.stdout
     assert f"classifier {protocol['extractor_sha256'][:8]}" in done.stdout
     assert "not comparable to published FIDs" in done.stdout
     assert "metrics.jsonl" in done.stdout
@@ -170,9 +170,9 @@ def test_evaluate_differently(inside, digits_run):
     assert line["protocol"]["num_generated"] == 64 and line["protocol"]["seed"] == 3
     assert line["protocol"]["truncation"] == 0.5 and line["protocol"]["checkpoint"] == "best.ckpt"
     assert line["metrics"] != before[1]["metrics"]
-    assert "64 generated (averaged weights, psi 0.5, seed 3)" in out
+    assert "64 generated (EMA weights, psi 0.5, seed 3)" in out
     code, out, err = inside("evaluate", best, "num_samples=16", "psi=0", "bounds=false", "device=cpu")
-    assert code == 0 and re.search(r"averaged weights, psi 0(\.0)?, seed 0", out), err
+    assert code == 0 and re.search(r"EMA weights, psi 0(\.0)?, seed 0", out), err
 
 
 # sample

@@ -18,7 +18,7 @@ from transgan.cli import main
 
 MIDDLE_DOT = ["cp932", "cp874", "euc_jp", "ascii", "latin-1", "cp1252", "koi8-r"]
 ODD = [os.fsdecode("図 B".encode("euc_jp") + b"\xfccher ${a} \x80\xff"), "Bücher 図"]
-JUDGED = ["metrics=fast", "extractor=pixels", "kimg=0.032", "batch_size=16", "device=cpu"]
+EVALUATED = ["metrics=fast", "extractor=pixels", "kimg=0.032", "batch_size=16", "device=cpu"]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_terminal_that_lacks_letters(inside, terminal, pictures, tiny_folder, 
         ["train", "--cfg", "name=Bücher 図"],
         ["train", "Bücher 図/in", *tiny_folder, "kimg=0.032", "name=図"],
         ["summary", "runs/図"],
-        ["evaluate", "runs/図", *JUDGED[:2], "bounds=false"],
+        ["evaluate", "runs/図", *EVALUATED[:2], "bounds=false"],
         ["sample", "runs/図", "to=grid"],
     ):
         assert main(words) == 0, words
@@ -58,7 +58,7 @@ def test_a_terminal_that_lacks_letters(inside, terminal, pictures, tiny_folder, 
 def test_names_of_every_encoding(inside, pictures, tiny_folder, tmp_path, name):
     """Pictures and runs are found again, in this process's encoding or not."""
     pictures(tmp_path / name / "in", classes=["a", name.replace("$", "")])
-    words = ["train", f"{name}/in", *tiny_folder, *JUDGED[:4], f"name={name}"]
+    words = ["train", f"{name}/in", *tiny_folder, *EVALUATED[:4], f"name={name}"]
     run = tmp_path / "runs" / name
     for more, said in (
         ([], "0 kimg"),
@@ -73,7 +73,7 @@ def test_names_of_every_encoding(inside, pictures, tiny_folder, tmp_path, name):
     for words in (
         ["evaluate", f"runs/{name}", "device=cpu"],
         ["summary", f"runs/{name}"],
-        ["evaluate", f"{name}/in", f"against={name}/in", f"out={name}.json", *JUDGED[:2], "device=cpu"],
+        ["evaluate", f"{name}/in", f"against={name}/in", f"out={name}.json", *EVALUATED[:2], "device=cpu"],
         ["sample", f"runs/{name}", "seeds=0", f"out={name}.out"],
         ["compare", f"runs/{name}", "runs/again", "extractor=pixels", f"out={name}.c"],
     ):
