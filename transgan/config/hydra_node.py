@@ -33,9 +33,7 @@ def attached(
     loader, name = search.loader(arguments), search.primary(command, arguments)
     own = [*map(parsable, line.hydra)]
     try:
-        loaded = loader.load_configuration(
-            name, [*choices, *own], mode, validate_sweep_overrides=False
-        )
+        loaded = loader.load_configuration(name, [*choices, *own], mode, validate_sweep_overrides=False)
     except (HydraException, OmegaConfBaseException) as error:
         groups = [each for each in line.hydra if "/" in read(each).key]
         plain = OmegaConf.to_container(loader.load_configuration(name, [*choices, *groups], mode).hydra, resolve=False)
