@@ -4,8 +4,8 @@
 # make lint      ruff: style and formatting;  make types: mypy;  make format: let ruff write both
 PYTHON ?= python3
 BIN := .venv/bin
-# a process a core, each with whole files and one thread; `pytest` alone runs them one after the other
-TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# a process a core, of one thread; who is done takes over half of what another has left. At the end the ten slowest.
+TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --durations 10
 
 .PHONY: install demo test quick lint types format
 install: .venv/installed

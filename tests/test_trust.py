@@ -1,4 +1,4 @@
-"""What a loaded configuration names is run only if it is ours or a person has said so, wherever it stands."""
+"""What a loaded configuration names is run only if it is ours or a user has said so, wherever it stands."""
 
 import copy
 import itertools
@@ -235,7 +235,7 @@ def test_others_of_the_same_kinds_may_be_named(name):
     ("mine", True), ("other:mine", True), ("mine.Network", True), ("mine.N", False), ("min", False), ("", False),
     ("mine.os", False),
 ])  # fmt: skip
-def test_what_a_person_names_as_trusted(marker, monkeypatch, said, runs):
+def test_what_a_user_names_as_trusted(marker, monkeypatch, said, runs):
     Path("mine.py").write_text(
         "import os\nfrom torch import hub, nn\nLinear = nn.Linear\n"
         "class Network(nn.Identity): pass\ndef network(): return nn.Identity()\n",
@@ -282,7 +282,7 @@ def test_all_of_them_are_named_at_once(gan, monkeypatch):
     )
 
 
-def test_what_a_person_types_that_person_trusts():
+def test_what_a_user_types_that_user_trusts():
     words = [
         "a.module._target_=mine.A",
         "+b._target_='mine.B'",
@@ -370,7 +370,7 @@ def test_parts_that_do_not_fit_their_class(gan):
         make({"_target_": "transgan.schedules.Share", "share": 1})
 
 
-def test_a_constructor_with_a_fault_of_its_own_is_not_the_persons(monkeypatch):
+def test_a_constructor_with_a_fault_of_its_own_is_not_the_users(monkeypatch):
     from transgan.schedules import Share
 
     def broken(self, share):

@@ -63,6 +63,13 @@ def checked(config: Any) -> dict[str, Any]:
     return escaped(escaped(plain))  # Hydra resolves twice
 
 
+def container(config: Any) -> dict[str, Any]:
+    """A configuration as nested dicts and lists, with every reference resolved."""
+    found = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
 def escaped(node: Any) -> Any:
     """Nested containers in which OmegaConf reads every text as it is: a `${` begins no reference."""
     if isinstance(node, dict):

@@ -13,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from transgan.config import compose
-from transgan.config.compose import from_groups, told
+from transgan.config.compose import from_groups, reported
 from transgan.config.keys import COMMANDS, declared
 from transgan.config.search import groups
 from transgan.config.values import assign, flat, kind_of, mistaken, taken
@@ -92,7 +92,7 @@ def goes_in(command: str, config, key: str, word: str) -> None:
         assert findings[0].startswith(key)
         return
     try:
-        with told([(key, word)]):
+        with reported([(key, word)]):
             resolved = OmegaConf.to_container(config, resolve=True)
         wrong = list(mistaken(command, resolved, {key: word}))
         assert not wrong or any(sentence.startswith(key) for sentence in wrong), (key, word, wrong)
@@ -182,7 +182,7 @@ def test_words_that_are_taken_can_be_trained_with(inside, composed_once, name):
     words = RUNS[name]
     keys = flat(OmegaConf.to_container(compose.compose("train", words), resolve=False))
     pairs = [
-        ("+" + key + ".strange", "1") for key, value in keys.items() if isinstance(value, dict) and "_target_" in value
+        ("+" + key + ".unknown", "1") for key, value in keys.items() if isinstance(value, dict) and "_target_" in value
     ]
     for key in keys.keys() - groups() - LEFT_OUT:
         for word in ODD:

@@ -2,8 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
-from pytorch_lightning import LightningModule
+
+class Counting(Protocol):
+    """What counts the images shown, as modules do; one that does not count its batches has complete ones."""
+
+    images_seen: int
+    batch_size: int
 
 
 def moment(images: int) -> str:
@@ -33,8 +39,8 @@ class Interval:
         unit = 1000 * self.kimg
         return images // unit > (images - batch_size) // unit or self.finished(images)
 
-    def due_after(self, module: LightningModule) -> bool:
-        """`due` for the latest batch of a module; one that does not count its batches has complete ones."""
+    def due_after(self, module: Counting) -> bool:
+        """`due` for the latest batch of a module."""
         return self.due(module.images_seen, getattr(module, "images_in_step", module.batch_size))
 
     def finished(self, images: int) -> bool:

@@ -14,14 +14,14 @@ DECLARED = ("transgan.", "torch.", "pytorch_lightning.")
 HYDRA = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
 
 
-def strange_arguments(node: Any, place: str = "", given: tuple[str, ...] = ()) -> Iterator[str]:
+def unknown_arguments(node: Any, place: str = "", given: tuple[str, ...] = ()) -> Iterator[str]:
     """A sentence for every class that cannot be imported, and for every argument one does not take or still needs.
 
     `node` is resolved; `given` are arguments that its own class, if it has one, is given besides.
     """
     if isinstance(node, list):
         for i, each in enumerate(node):
-            yield from strange_arguments(each, f"{place}[{i}]")
+            yield from unknown_arguments(each, f"{place}[{i}]")
     if not isinstance(node, dict):
         return
     target = node.get("_target_")
@@ -30,7 +30,7 @@ def strange_arguments(node: Any, place: str = "", given: tuple[str, ...] = ()) -
     for key, value in node.items():
         if not place and key == "algorithm" and isinstance(value, dict):  # its parts stand beside it, too
             value = {name: None if part and node.get(name) == part else part for name, part in value.items()}
-        yield from strange_arguments(value, f"{place}.{key}" if place else str(key))
+        yield from unknown_arguments(value, f"{place}.{key}" if place else str(key))
 
 
 def of_class(target: str, node: dict[str, Any], place: str, given: tuple[str, ...]) -> Iterator[str]:

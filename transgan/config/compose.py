@@ -81,7 +81,7 @@ def settle(
             delete(command, config, key[1:], word, known, findings)
         else:
             assign(command, config, key, word, known, findings)
-    with told(values, findings):
+    with reported(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
@@ -90,7 +90,7 @@ def settle(
     if findings:
         raise UserError(*findings)
     words = {key.lstrip("+"): word for key, word in values}
-    with told(values):
+    with reported(values):
         resolved = plain(config, resolve=True)
     if base is not None:
         trust.require(resolved, f"config={base}: the file")
@@ -100,7 +100,7 @@ def settle(
 
 
 @contextmanager
-def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
+def reported(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
     """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
     try:
         yield

@@ -89,8 +89,8 @@ prints each number with its protocol: in a table, a sentence for a caption, and 
                            the run's data
   heldout=PATH             held-out real images; or train with holdout=0.1
   export=PATH.npz          mu and sigma of the real images, for other programs
-  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
-  devices=N  device=auto|cpu|cuda  out=PATH
+  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  temperature=X  ema=true|false  bounds=true|false
+  resolution=N  devices=N  device=auto|cpu|cuda  out=PATH
 
 Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
 """,
@@ -103,7 +103,8 @@ Generates images by the EMA generator. Image number s is the same one whenever i
   transgan sample runs/digits seeds=0-99 to=grid out=digits.png
   transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
 
-  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
+  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME
+  psi=X of a GAN, temperature=X of an image GPT, PixelRNN or VAE: below 1, images are more typical and less varied
   top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
 """,

@@ -37,7 +37,7 @@ def attached(
     except (HydraException, OmegaConfBaseException) as error:
         groups = [each for each in line.hydra if "/" in read(each).key]
         plain = OmegaConf.to_container(loader.load_configuration(name, [*choices, *groups], mode).hydra, resolve=False)
-        raise UserError(*(strange(line, flat({"hydra": plain})) or [sentence(error)])) from error
+        raise UserError(*(unknown_keys(line, flat({"hydra": plain})) or [sentence(error)])) from error
     whole = config.copy()
     given = [each for each in arguments if not read(each).of_hydra and not each.startswith("--config-")]
     with flag_override(whole, ["struct", "readonly"], [False, False]):
@@ -57,7 +57,7 @@ def parsable(argument: str) -> str:
     return argument
 
 
-def strange(line: CommandLine, keys: dict[str, object]) -> list[str]:
+def unknown_keys(line: CommandLine, keys: dict[str, object]) -> list[str]:
     """A sentence for every key of Hydra's that does not exist."""
     overrides = [each for each in map(read, line.hydra) if "/" not in each.key and not each.prefix]
     return [unknown(each.key, keys, ()) for each in overrides if each.key not in keys]

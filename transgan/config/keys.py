@@ -162,13 +162,15 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "checkpoint": Choice(of=("best", "last")), "num_real": Whole(least=2, most=10**12, optional=True),
         "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
         "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
-        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "bounds": SWITCH,
+        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "temperature": Number(most=100),
+        "bounds": SWITCH,
         "devices": Whole(most=1024), "device": DEVICE,
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
         "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
-        "psi": Number(most=100), "complete": PATH, "rows": Whole(most=4096, optional=True),
+        "psi": Number(most=100), "temperature": Number(most=100), "complete": PATH,
+        "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },
     "compare": {

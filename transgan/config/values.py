@@ -7,6 +7,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from transgan import migration
 from transgan.config.keys import declared
 from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
@@ -111,9 +112,9 @@ def is_schedule(default: object) -> bool:
 
 def known(value: dict, default: dict) -> dict:
     """The mapping, if it says what it replaces or adds nothing to it. Raises ValueError."""
-    strange = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
-    if strange:
-        raise ValueError(f"there is no {', '.join(strange)} in it; it has {', '.join(default)}")
+    unknown = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)} in it; it has {', '.join(default)}")
     return value
 
 
@@ -149,6 +150,9 @@ def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
         return (
             "data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train PATH`"
         )
+    for old, new in migration.KEYS.items():
+        if f"{key}.".startswith(f"{old}."):
+            return f"{key} is not an option any more; it is called {new}{key.removeprefix(old)}"
     every = [*keys, *groups]
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]

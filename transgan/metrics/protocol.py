@@ -1,10 +1,11 @@
 """How numbers were measured, and which may be compared."""
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from torchmetrics import Metric
+
+from transgan import files
 
 if TYPE_CHECKING:
     from transgan.metrics.evaluator import Evaluator
@@ -38,7 +39,7 @@ def facts_of(metric: Metric) -> dict[str, Any]:
 def protocol_id(protocol: dict[str, Any]) -> str:
     """Eight hex digits that are equal where numbers compare: everything of the protocol but the seed."""
     fixed = {key: value for key, value in protocol.items() if key not in ("seed", "id")}
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
+    return files.hash_of(json.dumps(fixed, sort_keys=True))[:8]
 
 
 def incomparable(one: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ generator = StyleTransformer(**shape, **stack, latent_dim=8, style_dim=16, mappi
 discriminator = ViTDiscriminator(**shape, **stack, stem_dim=8, init_values=0.1)
 
 module = Adversarial(generator, discriminator, num_classes=10)
-save = ModelCheckpoint(dirpath="checkpoints", every_n_train_steps=8)
+save = ModelCheckpoint(dirpath="checkpoints", monitor="loss_g")
 trainer = Trainer(max_epochs=1, callbacks=[save])
 trainer.fit(module, DataLoader(TensorDataset(images, labels), batch_size=32, shuffle=True, drop_last=True))
 print(module.generate([0, 1, 2]).shape)  # uint8 (3, 1, 8, 8), by the EMA weights

@@ -59,7 +59,7 @@ class Generative(Loadable):
     A batch is (uint8 images (N, C, H, W), labels (N,)); without classes the images alone will do. `images_seen` counts
     real images shown, over all processes and resumes; schedules follow it, and it travels in the checkpoint. A batch
     counts as many as it has, equally many in every process: `images_in_step` of them in the latest one. `log_values`
-    holds what the latest step logs; unless a callback reads it, it goes to the Trainer's loggers and progress bar.
+    holds what the latest step logs; unless a callback `reads_log_values`, it is logged by Lightning too.
 
     Subclasses implement `generate` and `training_step`, and name their `networks`: attributes and arguments, the first
     of which makes images and has an exponential moving average (EMA) in NAME_ema.
@@ -138,8 +138,8 @@ class Generative(Loadable):
         return torch.tensor([mix(seed, 1) % self.num_classes for seed in seeds]) if self.num_classes else None
 
     def on_train_start(self) -> None:
-        read = any(getattr(callback, "reads_log_values", False) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
-        self.logs_itself = not read and bool(self.trainer.loggers or self.trainer.progress_bar_callback)
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        self.logs_itself = not any(getattr(callback, "reads_log_values", False) for callback in callbacks)
 
     def images_and_labels(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """uint8 images (N, C, H, W), and labels (N,) if there are classes. Raises ValueError where they are missing."""
@@ -211,10 +211,10 @@ class Generative(Loadable):
         self.images_seen += self.images_in_step
         self.lacking += (self.batch_size or 0) - self.images_in_step
         if self.logs_itself:
-            main = {name: value for name, value in self.log_values.items() if name in self.main_values}
-            rest = {name: value for name, value in self.log_values.items() if name not in main}
+            values = {name: torch.as_tensor(value).float() for name, value in self.log_values.items()}
+            main = {name: values.pop(name) for name in self.main_values if name in values}
             self.log_dict(main, prog_bar=True)
-            self.log_dict(rest | {"kimg": self.images_seen / 1000})
+            self.log_dict(values | {"kimg": torch.tensor(self.images_seen / 1000)})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["format"] = FORMAT
