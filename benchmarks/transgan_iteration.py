@@ -19,8 +19,13 @@ from torch.nn.utils import clip_grad_norm_
 
 from transgan.config.compose import compose
 from transgan.ema import update_ema
-from transgan.training.leak import NoLeak
-from transgan.training.objectives import discriminator_objective, generator_objective
+from transgan.training.objectives import (
+    DiscriminatorInputs,
+    GeneratorInputs,
+    discriminator_objective,
+    generator_objective,
+)
+from transgan.training.two_networks import frozen
 
 
 def measured(name, work, times):
@@ -59,12 +64,12 @@ def main():
         "experiment=transgan_cifar10", f"generator.checkpointing={again}", f"discriminator.checkpointing={again}",
     ])  # fmt: skip
     config.num_classes = 0
-    generator, discriminator, loss, penalty, consistency, augment, supervision, optimizer = (
+    generator, discriminator, loss, penalty, consistency, augmentation, supervision, optimizer = (
         instantiate(config[part], _convert_="all")
         for part in ("generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "supervision",
                      "optimizer")
     )  # fmt: skip
-    average = deepcopy(generator).eval().requires_grad_(False)
+    ema = deepcopy(generator).eval().requires_grad_(False)
     optimizers = [optimizer(network.parameters(), lr=1e-4) for network in (generator, discriminator)]
     real = torch.rand(32, 3, 32, 32) * 2 - 1
     one, gamma = torch.tensor(1.0), torch.tensor(20.0)
@@ -77,29 +82,27 @@ def main():
 
     def forward():
         with torch.no_grad():
-            average(torch.randn(32, 256))
+            ema(torch.randn(32, 256))
 
-    def judge():
+    def discriminator_step():
         with torch.no_grad():
             fake = generator(torch.randn(32, 256))
-        draws, numbers = torch.rand(2, 32, augment.num_random), torch.rand(32, 1, 1, 1)
-        value, *_ = discriminator_objective(
-            discriminator, loss, penalty, consistency, augment, real, fake, None, draws, numbers, one, gamma
-        )
+        random, noise = torch.rand(2, 32, augmentation.num_random), torch.rand(32, 1, 1, 1)
+        inputs = DiscriminatorInputs(real, fake, labels=None, random=random, noise=noise, strength=one, gamma=gamma)
+        value, *_ = discriminator_objective(discriminator, loss, penalty, consistency, augmentation, inputs)
         step_optimizer(value, discriminator, optimizers[1])
 
-    def draw():
-        with NoLeak()(discriminator):
-            value = generator_objective(
-                generator, discriminator, loss, supervision, augment, real, torch.randn(64, 256), None,
-                torch.rand(2, 64, augment.num_random), torch.empty(64, 0), one,
-            )  # fmt: skip
+    def generator_step():
+        random, noise = torch.rand(2, 64, augmentation.num_random), torch.empty(64, 0)
+        inputs = GeneratorInputs(real, torch.randn(64, 256), labels=None, random=random, noise=noise, strength=one)
+        with frozen(discriminator):
+            value = generator_objective(generator, discriminator, loss, supervision, augmentation, inputs)
             step_optimizer(value, generator, optimizers[0])
-        update_ema(average, generator, 0.99)
+        update_ema(ema, generator, 0.99)
 
     def iteration():
-        judge()
-        draw()
+        discriminator_step()
+        generator_step()
 
     print(f"{options.threads} threads, {gigaflops():.0f} GFLOP/s before", end="")
     print(f", checkpointing {'on' if options.checkpointing else 'off'}")

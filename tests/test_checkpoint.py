@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, back again bit by bit, and a sentence for everything that is not one."""
+"""Checkpoints: complete or absent, back again bit by bit, and a sentence for everything that is not one."""
 
 import copy
 import pickle
@@ -61,7 +61,7 @@ def test_nothing_but_tensors_and_plain_containers_is_loaded(saved, tmp_path):
 
     path = tmp_path / "evil.ckpt"
     torch.save(saved | {"extra": Evil()}, path)
-    with pytest.raises(CheckpointError, match="damaged or not a checkpoint"):
+    with pytest.raises(CheckpointError, match="holds an object of .*, and only tensors and plain containers"):
         checkpoint.read(path)
     assert not (tmp_path / "ran").exists()
 
@@ -140,8 +140,11 @@ def test_mismatched_weights_are_listed(config, saved, tmp_path):
         checkpoint.load_weights(module, saved, "x.ckpt")
     message = str(error.value)
     shape = tuple(before["generator.head.bias"].shape)
-    assert f"generator.head.bias is (3,) there and {shape} here" in message
-    assert "discriminator.norm.weight is only here" in message and "generator.more is only there" in message
+    assert f"generator.head.bias is (3,) in the checkpoint and {shape} in the network" in message
+    assert (
+        "discriminator.norm.weight is only in the network" in message
+        and "generator.more is only in the checkpoint" in message
+    )
     assert "x.ckpt" in message and "more;" not in message
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())  # untouched
 

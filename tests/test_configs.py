@@ -18,10 +18,9 @@ from transgan.commands import train
 from transgan.comparison.suite import Suite
 from transgan.config.compose import compose
 from transgan.config.search import CONF, groups
-from transgan.consistency import NoConsistency
 from transgan.losses import Relativistic
-from transgan.penalties import ZeroCentered
-from transgan.training.objectives import discriminator_objective
+from transgan.penalties import R1R2
+from transgan.training.objectives import DiscriminatorInputs, discriminator_objective
 
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
 NEEDED = {
@@ -150,10 +149,11 @@ def test_discriminator(name, channels, classes):
     norms = []
     for gamma in (0.0, 10.0):
         module.zero_grad()
-        value, log, _ = discriminator_objective(
-            module, Relativistic(), ZeroCentered(real=True, fake=True), NoConsistency(), NoAugmentation(), real, fake,
-            labels, torch.empty(2, 2, 0), torch.empty(2, 0), torch.tensor(1.0), torch.tensor(gamma),
+        inputs = DiscriminatorInputs(
+            real=real, fake=fake, labels=labels, random=torch.empty(2, 2, 0), noise=torch.empty(2, 0),
+            strength=torch.tensor(1.0), gamma=torch.tensor(gamma),
         )  # fmt: skip
+        value, log, _ = discriminator_objective(module, Relativistic(), R1R2(), None, NoAugmentation(), inputs)
         value.backward()
         assert log["r1"] > 0 and log["r2"] > 0
         learned = [p for p in module.parameters() if p.requires_grad]

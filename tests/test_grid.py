@@ -15,7 +15,12 @@ from omegaconf import OmegaConf
 from transgan.config.compose import compose
 from transgan.config.search import groups
 from transgan.errors import UserError, setting_up
-from transgan.training.objectives import discriminator_objective, generator_objective
+from transgan.training.objectives import (
+    DiscriminatorInputs,
+    GeneratorInputs,
+    discriminator_objective,
+    generator_objective,
+)
 
 GROUPS = groups()
 BACKBONE = ["discriminator.pretrained=false", "discriminator.model_name=test_vit", "discriminator.out_indices=[0,2]"]
@@ -86,10 +91,10 @@ def step(made):
         size = dict(resolution=resolution, channels=channels)
         supervised = [f"supervision={choice['supervision']}"] if "supervision" in choice else []
         chosen = DEFAULT | choice
-        parts = {
-            group: made(group, name, *(supervised if group in ("generator", "discriminator") else []), **size)
-            for group, name in chosen.items()
-        }
+        more = {group: supervised for group in ("generator", "discriminator")}
+        for group in more.keys() - choice.keys():
+            more[group] = [*supervised, f"{group}.depth=[1]"]  # only another part is asked about
+        parts = {group: made(group, name, *more.get(group, []), **size) for group, name in chosen.items()}
         algorithm = dict(parts.pop("algorithm"))
         with torch.device("meta"):
             module = get_class(algorithm.pop("_target_"))(**algorithm | parts | {"num_classes": 3})
@@ -101,25 +106,28 @@ def step(made):
 def assert_step(module, size):
     module.zero_grad()
     real, labels = torch.empty(N, *size), torch.zeros(N, dtype=torch.int64)
-    supervision, draws = module.supervision, Numbers(N)
-    latent, noise = torch.empty(N, module.generator.latent_dim), supervision.draw(draws, size)
+    supervision, rng, strength = module.supervision, Numbers(N), torch.tensor(0.5)
+    latent, noise = torch.empty(N, module.latent_dim), supervision.sample_noise(rng, size)
     with torch.no_grad():
-        fake = supervision.fake(supervision.generate(module.generator, latent, labels), noise)
-    judged = supervision.real(real, noise)
-    assert fake.shape == judged.shape
-    penalty, strength = module.penalty.at(0), torch.tensor(0.5)
-    shuffled = torch.empty(2 + module.consistency.views, N, module.augmentation.num_random)
+        fake = supervision.fake_input(supervision.generate(module.generator, latent, labels), noise)
+    seen = supervision.real_input(real, noise)
+    assert fake.shape == seen.shape
+    penalty = module.penalty.at_step(0)
+    count = 2 if module.consistency is None else 2 + module.consistency.num_augmentations
+    random = module.augmentation_random(rng, count)
+    inputs = DiscriminatorInputs(
+        real=seen, fake=fake, labels=supervision.repeat(labels), random=supervision.repeat(random, 1),
+        noise=supervision.repeat(penalty.sample_noise(rng, seen.shape[1:])), strength=strength, gamma=torch.tensor(1.0),
+    )  # fmt: skip
     value, _, logits = discriminator_objective(
-        module.discriminator, module.loss, penalty, module.consistency, module.augment, judged, fake,
-        supervision.labels(labels), supervision.spread(shuffled, 1),
-        supervision.spread(penalty.draw(draws, judged.shape[1:])), strength, torch.tensor(1.0),
-    )  # fmt: skip
-    assert value.shape == () and all(each.shape == (len(judged),) for each in logits)
+        module.discriminator, module.loss, penalty, module.consistency, module.augmentation, inputs
+    )
+    assert value.shape == () and all(each.shape == (len(seen),) for each in logits)
     value.backward()
+    inputs = GeneratorInputs(real=real, latent=latent, labels=labels, random=random[:2], noise=noise, strength=strength)
     value = generator_objective(
-        module.generator, module.discriminator, module.loss, supervision, module.augment, real, latent, labels,
-        shuffled[:2], noise, strength,
-    )  # fmt: skip
+        module.generator, module.discriminator, module.loss, supervision, module.augmentation, inputs
+    )
     value.backward()
     for network in (module.generator, module.discriminator):
         missing = [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]

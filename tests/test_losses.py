@@ -15,8 +15,8 @@ from transgan.losses import (
     Relativistic,
     RelativisticAverage,
     Wasserstein,
-    WassersteinMeanDrift,
 )
+from transgan.training.transgan_official import WassersteinMeanDrift
 
 REAL, FAKE = torch.tensor([2.0, -1.0, 0.0]), torch.tensor([0.5, 3.0, 0.0])
 EVERY = [
@@ -106,7 +106,8 @@ def test_relativistic_ones_ignore_a_common_shift_and_others_the_reals(loss):
 PROCESS = """
 import sys, torch
 from torch import distributed
-from transgan.losses import RelativisticAverage, WassersteinMeanDrift
+from transgan.losses import RelativisticAverage
+from transgan.training.transgan_official import WassersteinMeanDrift
 rank, place = int(sys.argv[1]), sys.argv[2]
 real, fake = torch.randn(2, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

@@ -1,14 +1,9 @@
-"""Consistency regularisation: the discriminator should judge an image alike however it is augmented.
-
-A consistency has `views`, the number of further augmentations per pair it needs (0 or 2), their `strength`, and
-`weights` by name. Called with (critic, real, fake, logits_real, logits_fake), the critic augmenting anew, it returns a
-dict of the regularisers per image (N,), whose means the weights multiply.
-"""
+"""Consistency regularisation: the discriminator's logit of an image should not depend on how it is augmented."""
 
 import torch
 from torch import Tensor
 
-Regularisers = dict[str, Tensor]
+from transgan.protocols import PairedDiscriminator
 
 
 class BalancedConsistency:
@@ -22,9 +17,9 @@ class BalancedConsistency:
         strength: share of the images each part of the second augmentation touches, in (0, 1].
     """
 
-    views = 2
+    num_augmentations = 2  # of a pair, besides those of the loss
 
-    def __init__(self, real: float, fake: float, strength: float):
+    def __init__(self, real: float = 10.0, fake: float = 10.0, strength: float = 1.0):
         if min(real, fake) < 0 or max(real, fake) == 0:
             raise ValueError(
                 f"consistency.real={real} and consistency.fake={fake} must be weights of which one is above 0; "
@@ -32,28 +27,24 @@ class BalancedConsistency:
             )
         if not 0 < strength <= 1:
             raise ValueError(f"consistency.strength must be above 0 and at most 1, not {strength}")
-        self.weights, self.strength = {"cr_real": real, "cr_fake": fake}, strength
+        self.real, self.fake, self.strength = real, fake, strength
+        self.weights = {"cr_real": real, "cr_fake": fake}
 
     def check(self, num_random: int) -> None:
-        """Raises ValueError for an augmentation of no random numbers."""
+        """Raises ValueError for an augmentation without random numbers."""
         if not num_random:
             raise ValueError(
                 "consistency=bcr compares two augmentations of an image and augmentation=none makes none; "
                 "use another augmentation, or consistency=none"
             )
 
-    def __call__(self, critic, real: Tensor, fake: Tensor, logits_real: Tensor, logits_fake: Tensor) -> Regularisers:
-        again_real, again_fake = critic.both(torch.cat([real, fake])).chunk(2)
+    def __call__(
+        self,
+        discriminator: PairedDiscriminator,
+        real: Tensor,
+        fake: Tensor,
+        logits_real: Tensor,
+        logits_fake: Tensor,
+    ) -> dict[str, Tensor]:
+        again_real, again_fake = discriminator.both(torch.cat([real, fake])).chunk(2)
         return {"cr_real": (logits_real - again_real).square(), "cr_fake": (logits_fake - again_fake).square()}
-
-
-class NoConsistency:
-    """Nothing, at no cost."""
-
-    views, strength = 0, 0.0
-
-    def check(self, num_random: int) -> None:
-        pass
-
-    def __call__(self, critic, real: Tensor, fake: Tensor, logits_real: Tensor, logits_fake: Tensor) -> Regularisers:
-        return {}

@@ -1,13 +1,17 @@
-"""Files: whole or absent under their name, UTF-8 whatever the locale, and where what can be made again is kept."""
+"""Files: complete or absent under their name, UTF-8 in every locale; JSON, JSON lines, CSV, hashes, and the cache."""
 
+import csv
 import hashlib
+import io
+import json
+import math
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 SUFFIX = ".tmp"  # of a file that is being written
 
@@ -70,6 +74,92 @@ def append_text(path: str | os.PathLike, text: str) -> None:
     """Adds to the end of a file by one write."""
     with open(path, "ab", buffering=0) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def plain(node: Any) -> Any:
+    """Nested containers as strict JSON holds them: every number that is not finite is None, tuples are lists."""
+    if isinstance(node, dict):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [plain(value) for value in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Raises ValueError if the file is not JSON in UTF-8."""
+    return json.loads(read_text(path))
+
+
+def write_json(path: str | os.PathLike, content: Any, indent: int | None = 1) -> Path:
+    """Strict JSON, complete or as it was before. Returns the path."""
+    write_text(path, json.dumps(plain(content), indent=indent, allow_nan=False) + "\n")
+    return Path(path)
+
+
+def append_json_line(path: str | os.PathLike, content: Any) -> None:
+    """One line of strict JSON in one write."""
+    append_text(path, json.dumps(plain(content), allow_nan=False) + "\n")
+
+
+def read_json_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The objects of a file, one a line, without lines that are incomplete; none where there is no file."""
+    try:
+        lines = Path(path).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            content = json.loads(line)
+        except ValueError:  # cut off, or zeros of a disk that lost power
+            continue
+        if isinstance(content, dict):
+            found.append(content)
+    return found
+
+
+def keep_json_lines(path: str | os.PathLike, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Removes the lines that are incomplete or not to be kept; the others stay as they are."""
+    if not Path(path).exists():
+        return
+    kept = []
+    for line in Path(path).read_bytes().splitlines():
+        try:
+            if keep(json.loads(line)):
+                kept.append(line.decode() + "\n")
+        except (ValueError, KeyError, TypeError):  # cut off, or zeros of a disk that lost power
+            continue
+    write_text(path, "".join(kept))
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(rows)
+    return file.getvalue()
+
+
+def read_csv(path: str | os.PathLike) -> list[list[str]]:
+    """The rows of a file, the header first; none where there is no file."""
+    try:
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+            return list(csv.reader(line.replace("\0", "") for line in file))  # zeros: a disk that lost power
+    except FileNotFoundError:
+        return []
+
+
+def write_csv(path: str | os.PathLike, rows: Iterable[Sequence[Any]]) -> None:
+    write_text(path, csv_text(rows))
+
+
+def append_csv(path: str | os.PathLike, rows: Iterable[Sequence[Any]]) -> None:
+    """Rows at the end of a file, in one write."""
+    append_text(path, csv_text(rows))
+
+
+def hash_of(content: str | bytes) -> str:
+    """SHA-256 of bytes, or of a text in UTF-8, in hexadecimal."""
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    return hashlib.sha256(data).hexdigest()
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -1,9 +1,7 @@
-"""What the generator and the discriminator minimise, as functions of the logits of paired real and fake images.
+"""What the generator and the discriminator minimise, as functions of the logits (N,) of paired real and fake images.
 
-A loss has two methods, `discriminator(real, fake)` and `generator(real, fake)`: logits (N,) each, pair i of the same
-class, to one value per pair (N,), of which the mean counts. Where `relativistic` is False the generator's loss is of
-the fakes alone, and its real logits may be None. `boundary` is the logit that parts real from fake, None where the loss
-leaves the level of the logits open.
+`transgan.protocols.Loss` says what a loss provides. The images of pair i have the same class. A loss returns one value
+per pair (N,), of which the mean is minimised.
 """
 
 import torch
@@ -16,37 +14,39 @@ class Relativistic:
     """Relativistic pairing (Jolicoeur-Martineau, 2019; R3GAN, 2024, eq. 2): is this real more real than that fake?"""
 
     relativistic = True
-    boundary = None
+    boundary: float | None = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(fake - real)
 
-    def generator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        assert real is not None, "a relativistic loss compares with real images"
         return softplus(real - fake)
 
 
 class RelativisticAverage:
     """Is this image more real than the other kind on average (Jolicoeur-Martineau, 2019, RaSGAN)?
 
-    The averages are those of the whole batch, over all processes: the values are one per pair of the whole batch.
+    The averages are those of the complete batch, over all processes: there is one value per pair of the complete batch.
     """
 
     relativistic = True
-    boundary = None
+    boundary: float | None = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        real, fake = of_all_processes(real), of_all_processes(fake)
+        real, fake = gathered(real), gathered(fake)
         return softplus(fake.mean() - real) + softplus(fake - real.mean())
 
-    def generator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.discriminator(fake, real)  # the same question with the parts exchanged
+    def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        assert real is not None, "a relativistic loss compares with real images"
+        return self.discriminator(fake, real)  # the same question with the roles exchanged
 
 
 class NonSaturating:
     """The loss of the first GAN paper in its non-saturating form (Goodfellow et al., 2014)."""
 
     relativistic = False
-    boundary = 0.0
+    boundary: float | None = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return softplus(-real) + softplus(fake)
@@ -56,10 +56,10 @@ class NonSaturating:
 
 
 class Hinge:
-    """No more than a margin of 1 is asked of the discriminator (Lim and Ye, 2017; Miyato et al., 2018, eq. 16-17)."""
+    """The hinge loss, with a margin of 1 (Lim and Ye, 2017; Miyato et al., 2018, eq. 16-17)."""
 
     relativistic = False
-    boundary = 0.0
+    boundary: float | None = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return relu(1 - real) + relu(1 + fake)
@@ -72,7 +72,7 @@ class LeastSquares:
     """Half the squared distance of reals from 1 and fakes from 0, or for the generator from 1 (Mao et al., 2017)."""
 
     relativistic = False
-    boundary = 0.5
+    boundary: float | None = 0.5
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * ((real - 1).square() + fake.square())
@@ -82,16 +82,16 @@ class LeastSquares:
 
 
 class Wasserstein:
-    """How far apart a Lipschitz critic can hold the two (Arjovsky et al., 2017); only a penalty keeps it Lipschitz.
+    """The Wasserstein distance by a Lipschitz critic (Arjovsky et al., 2017); only a penalty keeps it Lipschitz.
 
-    `drift` times the mean square of the real logits keeps them near 0, which the rest leaves open (PGGAN, Karras et
-    al., 2018, appendix A.1, with 0.001).
+    `drift` times the mean square of the real logits keeps them near 0, which the loss does not (PGGAN, Karras et al.,
+    2018, appendix A.1, with 0.001).
     """
 
     relativistic = False
-    boundary = None
+    boundary: float | None = None
 
-    def __init__(self, drift: float):
+    def __init__(self, drift: float = 0.0):
         if drift < 0:
             raise ValueError(f"loss.drift must not be negative, as {drift} is: it keeps the real logits near 0")
         self.drift = drift
@@ -103,28 +103,17 @@ class Wasserstein:
         return -fake
 
 
-class WassersteinMeanDrift(Wasserstein):
-    """Wasserstein with `drift` times the square of the real logits' mean, as in TransGAN's released code (2021).
-
-    The mean is that of the whole batch, over all processes: the values are one per pair of the whole batch.
-    """
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        real, fake = of_all_processes(real), of_all_processes(fake)
-        return fake - real + self.drift * real.mean().square()
-
-
-def of_all_processes(logits: Tensor) -> Tensor:
+def gathered(logits: Tensor) -> Tensor:
     """The logits (n,) of each of R processes, in their order (R n,); those of one process as they are.
 
-    The gradient of the own part is R times what it would be: every process has the loss of the whole batch, and the
-    average that DDP makes of their gradients is then the gradient one process with the whole batch has.
+    The gradient of a process's own logits is R times what it would be: every process computes the loss of the complete
+    batch, and DDP's average of their gradients is then the gradient of one process with the complete batch.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return logits
     own = logits.detach()
-    parts = own.new_empty(dist.get_world_size() * len(own))
-    dist.all_gather_into_tensor(parts, own)
-    parts = list(parts.chunk(dist.get_world_size()))
+    everything = own.new_empty(dist.get_world_size() * len(own))
+    dist.all_gather_into_tensor(everything, own)
+    parts = list(everything.chunk(dist.get_world_size()))
     parts[dist.get_rank()] = own + len(parts) * (logits - own)
     return torch.cat(parts)

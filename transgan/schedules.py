@@ -1,6 +1,6 @@
 """Values that change while training, as functions of the images shown; spans are in kimg (thousands of images).
 
-Wherever a schedule may stand, a plain number may stand too and means that it stays.
+Wherever a schedule is accepted, a plain number is too: a constant.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 Schedule = Callable[[int], float]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cosine:
     """From `start` to `end` along half a cosine over `kimg`, then `end` (Loshchilov and Hutter, 2017; R3GAN's burn-in).
 
@@ -28,7 +28,7 @@ class Cosine:
         return rise * (self.end + (self.start - self.end) * (0.5 + 0.5 * math.cos(math.pi * done)))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Linear:
     """From `start` to `end` in a straight line over `kimg`, then `end`."""
 
@@ -41,7 +41,7 @@ class Linear:
         return self.start + (self.end - self.start) * done
 
 
-@dataclass
+@dataclass(frozen=True)
 class Share:
     """A share of what has been shown so far, at most `limit` kimg, in kimg (StyleGAN's EMA ramp)."""
 
@@ -53,5 +53,5 @@ class Share:
 
 
 def schedule(value: float | Schedule) -> Schedule:
-    """A schedule as it is, a number as one that stays."""
+    """A schedule as it is, a number as a constant one."""
     return value if callable(value) else lambda images: float(value)

@@ -1,207 +1,214 @@
-"""What the discriminator judges: the finished image alone, or the images on the generator's way to it as well.
+"""What the discriminator sees of the generator: the final image alone, or its intermediate outputs as well.
 
-A supervision knows `levels`, the number K of images a generator makes of one latent, coarse to fine, and
+`transgan.protocols.Supervision` says what a supervision provides. `real_input` and `fake_input` use different parts of
+the same noise. Only `check` changes an object.
 
-    check(generator)                    raises ValueError for a generator that does not make them; keeps their sizes
-    draw(draws, shape, each)            the random numbers (N * each, ...) for images of `shape` (C, H, W)
-    generate(generator, latent, labels) the K images, each (N, C, s, s), s at most H
-    real(images, noise)                 what is judged of N real images (N, C, H, W)
-    fake(levels, noise)                 what is judged of N times K generated ones
-    spread(numbers, dim), labels(them)  what belongs to N images, for what is judged of them; labels may be None
-    finished(logits)                    of the logits of all that is judged, those of the N finished images
-    augmentation(augment)               the augmentation of what is judged
-    regulariser(levels)                 what is added to the generator's loss
-
-where `noise` is what `draw` gave; `real` and `fake` use different parts of it. Only `check` changes an object.
-
-N batch, K levels, C channels, H W image.
+N batch, K outputs, C channels, H W image.
 """
 
-from collections.abc import Callable
 from math import sqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.protocols import Augmentation, RandomNumbers
+
 
 class FinalImage:
-    """The finished image, and nothing else. `levels` can only be 1."""
+    """The final image, and nothing else. `num_outputs` can only be 1."""
 
-    def __init__(self, levels: int = 1):
-        if levels != 1:
+    def __init__(self, num_outputs: int = 1):
+        if num_outputs != 1:
             raise ValueError(
-                f"supervision=none judges the finished image alone, so supervision.levels is 1, not {levels}; "
+                f"supervision=none sees the final image alone, so supervision.num_outputs is 1, not {num_outputs}; "
                 "for more use supervision=scale_wise or supervision=noise_guidance"
             )
-        self.levels = levels
+        self.num_outputs = num_outputs
 
     def check(self, generator: nn.Module) -> None:
         pass
 
-    def draw(self, draws, shape: tuple[int, ...], each: int = 1) -> Tensor:
-        return draws.uniform(each, 0).flatten(0, 1)  # (N * each, 0)
-
     def generate(self, generator: nn.Module, latent: Tensor, labels: Tensor | None) -> list[Tensor]:
         return [generator(latent, labels)]
 
-    def real(self, images: Tensor, noise: Tensor) -> Tensor:
+    def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
+        return rng.uniform(0)  # (N, 0)
+
+    def real_input(self, images: Tensor, noise: Tensor) -> Tensor:
         return images  # (N, C, H, W)
 
-    def fake(self, levels: list[Tensor], noise: Tensor) -> Tensor:
-        return levels[-1]  # (N, C, H, W)
+    def fake_input(self, outputs: list[Tensor], noise: Tensor) -> Tensor:
+        return outputs[-1]  # (N, C, H, W)
 
-    def spread(self, numbers: Tensor, dim: int = 0) -> Tensor:
-        return numbers
+    def repeat(self, values: Tensor, dim: int = 0) -> Tensor:
+        return values
 
-    def labels(self, labels: Tensor | None) -> Tensor | None:
-        return None if labels is None else self.spread(labels)
-
-    def finished(self, logits: Tensor) -> Tensor:
+    def final_logits(self, logits: Tensor) -> Tensor:
         return logits
 
-    def augmentation(self, augment: Callable) -> Callable:
-        return augment
+    def wrap(self, augmentation: Augmentation) -> Augmentation:
+        return augmentation
 
-    def regulariser(self, levels: list[Tensor]) -> Tensor:
-        return levels[-1].new_zeros(())
+    def regulariser(self, outputs: list[Tensor]) -> Tensor:
+        return outputs[-1].new_zeros(())
 
 
-class EveryLevel(FinalImage):
-    """What the two ways to judge all K levels of a generator share."""
+class IntermediateOutputs:
+    """What the two ways to use all K outputs of a generator share."""
 
-    def __init__(self, levels: int):
-        if levels < 2:
+    def __init__(self, num_outputs: int):
+        if num_outputs < 2:
             raise ValueError(
-                f"supervision.levels={levels} must be at least 2, for the images on the way to be judged; "
-                "for the finished image alone use supervision=none"
+                f"supervision.num_outputs={num_outputs} must be at least 2, an intermediate image and the final one; "
+                "for the final image alone use supervision=none"
             )
-        self.levels = levels
+        self.num_outputs = num_outputs
 
     def check(self, generator: nn.Module) -> None:
-        made = len(getattr(generator, "level_sizes", ())) if hasattr(generator, "levels") else 0
-        if made != self.levels:
+        made = len(getattr(generator, "image_sizes", ())) if hasattr(generator, "all_images") else 0
+        if made != self.num_outputs:
             raise ValueError(
-                f"supervision.levels={self.levels} needs a generator of as many levels and {type(generator).__name__} "
-                f"has {made or 'none'}; use generator=style_transformer or generator=vitgan with "
-                f"generator.image_heads={self.levels}, or supervision=none"
+                f"supervision.num_outputs={self.num_outputs} needs a generator with as many outputs and "
+                f"{type(generator).__name__} has {made or 'none'}; use generator=style_transformer or generator=vitgan "
+                f"with generator.image_heads={self.num_outputs}, or supervision=none"
             )
 
     def generate(self, generator: nn.Module, latent: Tensor, labels: Tensor | None) -> list[Tensor]:
-        return generator.levels(latent, labels)
+        return generator.all_images(latent, labels)  # type: ignore[operator]
+
+    def repeat(self, values: Tensor, dim: int = 0) -> Tensor:
+        return values
+
+    def final_logits(self, logits: Tensor) -> Tensor:
+        return logits
+
+    def regulariser(self, outputs: list[Tensor]) -> Tensor:
+        return outputs[-1].new_zeros(())
 
 
-class NoiseGuidance(EveryLevel):
-    """Multi-level noise-perturbed guidance (MNG): one judgement of all levels, the coarser under the more noise.
+class NoiseGuidance(IntermediateOutputs):
+    """Multi-level noise-perturbed guidance (MNG): one logit for all outputs, the coarser under the more noise.
 
-    Level k is (1 - t_k) x_k + n_k, where n_k has the standard deviation t_k and t falls from almost 1 to `floor`. The
-    noise is Markov from fine to coarse: a real image, which is its own every level, is at level k what it is at level
-    k + 1, shrunk, plus new noise. All levels are laid on each other: (N, K C, H, W), coarse to fine. From GAT (2025),
-    in the form of its code and with its numbers for defaults; they make four levels (.885, .76, .51, .01).
+    Output k becomes (1 - t_k) x_k + n_k, where n_k has the standard deviation t_k and t falls from almost 1 to `floor`.
+    The noise is Markov from fine to coarse: a real image, which stands for each of its outputs, is at output k what it
+    is at output k + 1, scaled down, plus new noise. All outputs are stacked as channels: (N, K C, H, W), coarse to
+    fine. From GAT (2025), as in its code and with its numbers as defaults; four outputs have t = (.885, .76, .51, .01).
 
     Args:
-        levels: K, at least 2.
+        num_outputs: K, at least 2.
         start, floor: t_k = 1 - start^(1 - lambda_k) + floor with lambda from 0 to 1; 0 <= floor < start < 1.
     """
 
-    def __init__(self, levels: int, start: float = 0.125, floor: float = 0.01):
-        super().__init__(levels)
+    def __init__(self, num_outputs: int = 2, start: float = 0.125, floor: float = 0.01):
+        super().__init__(num_outputs)
         if not 0 <= floor < start < 1:
             raise ValueError(
                 f"supervision.start={start} and supervision.floor={floor} must be 0 <= floor < start < 1, "
-                "for the noise to fall from one level to the next; GAT has 0.125 and 0.01"
+                "for the noise to fall from one output to the next; GAT has 0.125 and 0.01"
             )
-        self.t = [1 - start ** (1 - k / (levels - 1)) + floor for k in range(levels)]
+        self.start, self.floor = start, floor
+        self.t = [1 - start ** (1 - k / (num_outputs - 1)) + floor for k in range(num_outputs)]
 
-    def draw(self, draws, shape: tuple[int, ...], each: int = 1) -> Tensor:
-        return draws.normal(each, 2, self.levels, *shape).flatten(0, 1)  # (N * each, 2, K, C, H, W)
+    def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
+        return rng.normal(2, self.num_outputs, *shape)  # (N, 2, K, C, H, W)
 
-    def real(self, images: Tensor, noise: Tensor) -> Tensor:
-        return self.noised([images] * self.levels, noise[:, 0])
+    def real_input(self, images: Tensor, noise: Tensor) -> Tensor:
+        return self.perturbed([images] * self.num_outputs, noise[:, 0])
 
-    def fake(self, levels: list[Tensor], noise: Tensor) -> Tensor:
-        return self.noised([enlarged(level, levels[-1].shape[2:]) for level in levels], noise[:, 1])
+    def fake_input(self, outputs: list[Tensor], noise: Tensor) -> Tensor:
+        return self.perturbed([upsampled(output, outputs[-1].shape[2:]) for output in outputs], noise[:, 1])
 
-    def augmentation(self, augment: Callable) -> Callable:
-        return Alike(augment, self.levels)
+    def wrap(self, augmentation: Augmentation) -> Augmentation:
+        return SharedAugmentation(augmentation, self.num_outputs)
 
-    def noised(self, levels: list[Tensor], noise: Tensor) -> Tensor:  # K of (N, C, H, W), (N, K, C, H, W)
-        pairs = zip(levels, self.t, self.markov(noise), strict=True)
-        return torch.cat([(1 - t) * level + n for level, t, n in pairs], dim=1)  # (N, K C, H, W)
+    def perturbed(self, outputs: list[Tensor], noise: Tensor) -> Tensor:  # K of (N, C, H, W), (N, K, C, H, W)
+        triples = zip(outputs, self.t, self.markov(noise), strict=True)
+        return torch.cat([(1 - t) * output + n for output, t, n in triples], dim=1)  # (N, K C, H, W)
 
     def markov(self, noise: Tensor) -> list[Tensor]:  # (N, K, C, H, W), standard normal
-        """n_k (N, C, H, W): the finer level's, shrunk as its image is to become the coarser's, and what is missing."""
+        """n_k (N, C, H, W): the finer output's, scaled as its image is to become the coarser's, and what is missing."""
         found = [self.t[-1] * noise[:, -1]]
-        for k in reversed(range(self.levels - 1)):
+        for k in reversed(range(self.num_outputs - 1)):
             keep = (1 - self.t[k]) / (1 - self.t[k + 1])
             new = sqrt(self.t[k] ** 2 - (keep * self.t[k + 1]) ** 2)
             found.append(keep * found[-1] + new * noise[:, k])
         return found[::-1]
 
 
-class ScaleWise(EveryLevel):
-    """Every level is judged on its own by the same discriminator, and drawn to the finished image (CAT, 2026).
+class ScaleWise(IntermediateOutputs):
+    """Every output has a logit of its own, by the same discriminator, and is drawn to the final image (CAT, 2026).
 
-    Judged are (N K, C, H, W): image 0 at levels 1 to K, then image 1. A level smaller than the image is enlarged by
-    repeating pixels, and the real image that it is held against has no more detail. The weight, and that the finished
-    image is an anchor without a gradient, are ours: CAT's are not known.
+    The discriminator sees (N K, C, H, W): outputs 1 to K of image 0, then those of image 1. An output smaller than the
+    image is enlarged by repeating pixels, and the real image that it is compared with has no more detail. The weight,
+    and that the final image is an anchor without a gradient, are ours: CAT's are not known.
 
     Args:
-        levels: K, at least 2.
-        weight: of the mean squared difference between the levels and the finished image, averaged to their size.
+        num_outputs: K, at least 2.
+        weight: of the mean squared difference between the outputs and the final image, averaged to their size.
     """
 
-    def __init__(self, levels: int, weight: float):
-        super().__init__(levels)
+    def __init__(self, num_outputs: int = 2, weight: float = 1.0):
+        super().__init__(num_outputs)
         if weight < 0:
-            raise ValueError(f"supervision.weight={weight} must be at least 0, where 0 leaves the levels to themselves")
-        self.weight, self.sizes = weight, None
+            raise ValueError(
+                f"supervision.weight={weight} must be at least 0, where 0 leaves the outputs to themselves"
+            )
+        self.weight = weight
+        self.sizes: list[int] | None = None
 
     def check(self, generator: nn.Module) -> None:
         super().check(generator)
-        self.sizes = list(generator.level_sizes)
+        self.sizes = list(generator.image_sizes)  # type: ignore[arg-type]
 
-    def real(self, images: Tensor, noise: Tensor) -> Tensor:
+    def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
+        return rng.uniform(0)  # (N, 0)
+
+    def real_input(self, images: Tensor, noise: Tensor) -> Tensor:
         assert self.sizes is not None, "check(generator) comes first"
-        return self.one_by_one([averaged(images, (size, size)) for size in self.sizes], images.shape[2:])
+        return self.interleaved([downsampled(images, (size, size)) for size in self.sizes], images.shape[2:])
 
-    def fake(self, levels: list[Tensor], noise: Tensor) -> Tensor:
-        return self.one_by_one(levels, levels[-1].shape[2:])
+    def fake_input(self, outputs: list[Tensor], noise: Tensor) -> Tensor:
+        return self.interleaved(outputs, outputs[-1].shape[2:])
 
-    def one_by_one(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
-        return torch.stack([enlarged(level, size) for level in levels], dim=1).flatten(0, 1)  # (N K, C, H, W)
+    def interleaved(self, outputs: list[Tensor], size: torch.Size) -> Tensor:
+        return torch.stack([upsampled(output, size) for output in outputs], dim=1).flatten(0, 1)  # (N K, C, H, W)
 
-    def spread(self, numbers: Tensor, dim: int = 0) -> Tensor:
-        return numbers.repeat_interleave(self.levels, dim)
+    def repeat(self, values: Tensor, dim: int = 0) -> Tensor:
+        return values.repeat_interleave(self.num_outputs, dim)
 
-    def finished(self, logits: Tensor) -> Tensor:  # (N K,)
-        return logits[self.levels - 1 :: self.levels]  # (N,)
+    def final_logits(self, logits: Tensor) -> Tensor:  # (N K,)
+        return logits[self.num_outputs - 1 :: self.num_outputs]  # (N,)
 
-    def regulariser(self, levels: list[Tensor]) -> Tensor:
-        anchor = levels[-1].detach()
-        apart = [(level - averaged(anchor, level.shape[2:])).square().mean() for level in levels[:-1]]
+    def wrap(self, augmentation: Augmentation) -> Augmentation:
+        return augmentation
+
+    def regulariser(self, outputs: list[Tensor]) -> Tensor:
+        anchor = outputs[-1].detach()
+        apart = [(output - downsampled(anchor, output.shape[2:])).square().mean() for output in outputs[:-1]]
         return self.weight * torch.stack(apart).mean()
 
 
-class Alike:
-    """An augmentation that does the same to all K images that lie on each other."""
+class SharedAugmentation:
+    """An augmentation that treats all K images that are stacked as channels alike."""
 
-    def __init__(self, augment: Callable, levels: int):
-        self.augment, self.levels, self.num_random = augment, levels, augment.num_random
+    def __init__(self, augmentation: Augmentation, num_outputs: int):
+        self.augmentation, self.num_outputs = augmentation, num_outputs
+        self.num_random = augmentation.num_random
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, K C, H, W), draws (N, num_random), strength in [0, 1] -> (N, K C, H, W)."""
-        # level after level: an augmentation that decides for N images at once still decides for the same N
-        each = images.unflatten(1, (self.levels, -1)).transpose(0, 1).flatten(0, 1)  # (K N, C, H, W)
-        each = self.augment(each, draws.repeat(self.levels, 1), strength)
-        return each.unflatten(0, (self.levels, -1)).transpose(0, 1).flatten(1, 2)
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        """images (N, K C, H, W), random (N, num_random), strength in [0, 1] -> (N, K C, H, W)."""
+        # output after output: an augmentation that decides for N images at once still decides for the same N
+        images = images.unflatten(1, (self.num_outputs, -1)).transpose(0, 1).flatten(0, 1)  # (K N, C, H, W)
+        images = self.augmentation(images, random.repeat(self.num_outputs, 1), strength)
+        return images.unflatten(0, (self.num_outputs, -1)).transpose(0, 1).flatten(1, 2)
 
 
-def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:
+def upsampled(images: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     """(N, C, h, w) to (N, C, *size) by repeating pixels."""
-    return images if images.shape[2:] == size else F.interpolate(images, size, mode="nearest")
+    return images if images.shape[2:] == size else F.interpolate(images, tuple(size), mode="nearest")
 
 
-def averaged(images: Tensor, size: tuple[int, int]) -> Tensor:
+def downsampled(images: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     """(N, C, H, W) to (N, C, *size) by the mean over what becomes one pixel."""
-    return images if images.shape[2:] == size else F.interpolate(images, size, mode="area")
+    return images if images.shape[2:] == size else F.interpolate(images, tuple(size), mode="area")

@@ -19,7 +19,7 @@ def colour(channels=3, **probabilities):
     return Colour(**ALL | probabilities, **RANGES, in_chans=channels)
 
 
-def draws(n=1, on=(), **values):
+def random(n=1, on=(), **values):
     """Numbers of 0.5, which mean no change; `on` are switched on, others off at any strength below 0.9."""
     out = torch.full((n, 10), 0.5, dtype=torch.float64)
     out[:, 5:] = 0.9
@@ -57,7 +57,7 @@ def applied(matrix, images):
 @pytest.mark.parametrize("u", [0.1, 0.45, 0.8])
 def test_each_against_its_matrix(kind, u):
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64) * 2 - 1
-    out = colour()(images, draws(2, on=[kind], **{kind: u}), 0.5)
+    out = colour()(images, random(2, on=[kind], **{kind: u}), 0.5)
     torch.testing.assert_close(out, applied(matrix(kind, u), images))
 
 
@@ -75,15 +75,15 @@ def test_all_in_the_papers_order():
 def test_a_full_hue_turn_comes_back_and_a_third_permutes_the_channels():
     images = torch.rand(1, 3, 4, 4, dtype=torch.float64)
     hue = Colour(**ALL, **RANGES | dict(hue_max=2.0), in_chans=3)
-    torch.testing.assert_close(hue(images, draws(on=["hue"], hue=1.0), 0.5), images)
-    third = colour()(images, draws(on=["hue"], hue=0.5 + 1 / 3), 0.5)
+    torch.testing.assert_close(hue(images, random(on=["hue"], hue=1.0), 0.5), images)
+    third = colour()(images, random(on=["hue"], hue=0.5 + 1 / 3), 0.5)
     torch.testing.assert_close(third, images.roll(1, 1))
 
 
 @pytest.mark.parametrize("kind", ["hue", "saturation"])
 def test_hue_and_saturation_preserve_luma(kind):
     images = torch.rand(64, 3, 4, 4, dtype=torch.float64)
-    numbers = draws(64, on=[kind])
+    numbers = random(64, on=[kind])
     numbers[:, :5] = torch.rand(64, 5)
     out = colour()(images, numbers, 0.5)
     assert not torch.allclose(out, images)
@@ -94,7 +94,7 @@ def test_hue_and_saturation_preserve_luma(kind):
 
 def test_hue_preserves_the_distance_from_grey():
     images = torch.rand(8, 3, 4, 4, dtype=torch.float64)
-    out = colour()(images, draws(8, on=["hue"], hue=0.7), 0.5)
+    out = colour()(images, random(8, on=["hue"], hue=0.7), 0.5)
     far = lambda images: (images - images.mean(1, keepdim=True)).square().sum(1)  # noqa: E731
     torch.testing.assert_close(far(out), far(images))
 

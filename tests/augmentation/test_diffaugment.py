@@ -9,7 +9,7 @@ NOTHING = dict(brightness=0.0, saturation=0.0, contrast=0.0, translation=0.0, cu
 ALL = DiffAugment(brightness=0.5, saturation=1.0, contrast=0.5, translation=0.125, cutout=0.5)
 
 
-def draws(n, **at):
+def random(n, **at):
     """(n, 10) numbers of 0.5, which mean the middle of everything; `at` sets some, as d3=0.9."""
     out = torch.full((n, 10), 0.5)
     for name, value in at.items():
@@ -33,7 +33,7 @@ def test_each_kind_is_switched_by_a_number_of_its_own():
     images = torch.rand(1, 3, 8, 8)
     for kind, number in (("brightness", 7), ("translation", 8), ("cutout", 9)):
         one = DiffAugment(**NOTHING | {kind: 0.5})
-        moved = draws(1, d0=0.9, d3=0.9)
+        moved = random(1, d0=0.9, d3=0.9)
         assert not torch.equal(one(images, moved, 0.6), images)
         moved[:, number] = 0.7
         assert torch.equal(one(images, moved, 0.6), images)
@@ -43,7 +43,7 @@ def test_each_kind_is_switched_by_a_number_of_its_own():
 def test_translation_against_a_loop(rows, columns):
     augment = DiffAugment(**NOTHING | dict(translation=0.25))  # up to 2 of 8 pixels: 5 positions
     images = torch.rand(2, 3, 8, 8)
-    out = augment(images, draws(2, d3=(rows + 2.5) / 5, d4=(columns + 2.5) / 5), 1.0)
+    out = augment(images, random(2, d3=(rows + 2.5) / 5, d4=(columns + 2.5) / 5), 1.0)
     expected = torch.zeros_like(images)
     for i in range(8):
         for j in range(8):
@@ -65,12 +65,12 @@ def test_translation_reaches_both_ends_evenly():
 @pytest.mark.parametrize("cutout, size", [(0.5, 4), (0.25, 2), (0.375, 3)])
 def test_cutout_is_a_square_of_its_size(cutout, size):
     augment = DiffAugment(**NOTHING | dict(cutout=cutout))
-    hole = 1 - augment(torch.ones(1, 3, 8, 8), draws(1), 1.0)[0]
+    hole = 1 - augment(torch.ones(1, 3, 8, 8), random(1), 1.0)[0]
     assert torch.equal(hole[0], hole[2]) and hole.unique().tolist() == [0, 1]
     rows, columns = hole[0].any(1).nonzero().flatten(), hole[0].any(0).nonzero().flatten()
     assert len(rows) == len(columns) == size and hole[0].sum() == size * size
     assert rows[-1] - rows[0] == columns[-1] - columns[0] == size - 1
-    corner = augment(torch.ones(1, 3, 8, 8), draws(1, d5=0.0, d6=0.0), 1.0)
+    corner = augment(torch.ones(1, 3, 8, 8), random(1, d5=0.0, d6=0.0), 1.0)
     assert corner[0, 0].sum() > 64 - size * size  # it hangs over the edge
 
 
@@ -84,7 +84,7 @@ def test_cutout_is_even_about_the_middle():
 def test_colour_closed_form():
     augment = DiffAugment(brightness=0.5, saturation=1.0, contrast=0.5, translation=0.0, cutout=0.0)
     images = torch.rand(2, 3, 4, 4)
-    out = augment(images, draws(2, d0=0.75, d1=0.1, d2=1.0), 1.0)
+    out = augment(images, random(2, d0=0.75, d1=0.1, d2=1.0), 1.0)
     x = images + 0.5 * 0.5
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * (1 - 0.8)

@@ -37,42 +37,42 @@ def inputs(augment, n, channels, side=8, dtype=torch.float32):
 @every
 def test_strength_zero_is_the_identity_bit_for_bit(name, channels):
     augment = made(name, channels)
-    images, draws = inputs(augment, 16, channels)
-    draws[:8] = 0.0  # switches as far on as they go
-    assert torch.equal(augment(images, draws, 0.0), images)
-    assert torch.equal(augment(images, draws, torch.tensor(0.0)), images)
+    images, random = inputs(augment, 16, channels)
+    random[:8] = 0.0  # switches as far on as they go
+    assert torch.equal(augment(images, random, 0.0), images)
+    assert torch.equal(augment(images, random, torch.tensor(0.0)), images)
 
 
 @every
 def test_some_images_stay_and_some_change(name, channels):
     augment = made(name, channels)
-    images, draws = inputs(augment, 512, channels)
-    out = augment(images, draws, 0.1)
+    images, random = inputs(augment, 512, channels)
+    out = augment(images, random, 0.1)
     touched = (out != images).flatten(1).any(1).float().mean()
     assert out.isfinite().all() and out.shape == images.shape
     assert touched == 0 if name == "none" else 0.02 < touched < 0.9
 
 
 @every
-def test_a_function_of_an_image_and_its_draws(name, channels):
+def test_a_function_of_an_image_and_its_random_numbers(name, channels):
     augment = by_image(name, channels)
-    images, draws = inputs(augment, 6, channels)
-    whole = augment(images, draws, 0.8)
+    images, random = inputs(augment, 6, channels)
+    whole = augment(images, random, 0.8)
     for size in (1, 2, 4):
-        parts = [augment(*both, 0.8) for both in zip(images.split(size), draws.split(size), strict=True)]
+        parts = [augment(*both, 0.8) for both in zip(images.split(size), random.split(size), strict=True)]
         torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=2e-6)
     order = torch.tensor([3, 1, 5, 0, 4, 2])
-    torch.testing.assert_close(augment(images[order], draws[order], 0.8), whole[order], rtol=0, atol=2e-6)
+    torch.testing.assert_close(augment(images[order], random[order], 0.8), whole[order], rtol=0, atol=2e-6)
 
 
 @every
 def test_derivatives_of_both_orders(name, channels):
     augment = made(name, channels)
-    images, draws = inputs(augment, 2, channels, 4, torch.float64)
+    images, random = inputs(augment, 2, channels, 4, torch.float64)
     images.requires_grad_()
 
     def curved(images):
-        return augment(images, draws, 1.0).sin()
+        return augment(images, random, 1.0).sin()
 
     assert torch.autograd.gradcheck(curved, images)
     assert torch.autograd.gradgradcheck(curved, images)
@@ -81,27 +81,27 @@ def test_derivatives_of_both_orders(name, channels):
 @every
 def test_half_precision_is_widened_and_autocast_changes_nothing(name, channels):
     augment = made(name, channels)
-    images, draws = inputs(augment, 4, channels)
-    out = augment(images, draws, 1.0)
+    images, random = inputs(augment, 4, channels)
+    out = augment(images, random, 1.0)
     with torch.autocast("cpu", torch.bfloat16):
-        inside = augment(images, draws, 1.0)
+        inside = augment(images, random, 1.0)
     assert inside.dtype == torch.float32 and torch.equal(inside, out)
     if name != "none":
-        half = augment(images.bfloat16(), draws, 1.0)
-        assert half.dtype == torch.float32 and torch.equal(half, augment(images.bfloat16().float(), draws, 1.0))
+        half = augment(images.bfloat16(), random, 1.0)
+        assert half.dtype == torch.float32 and torch.equal(half, augment(images.bfloat16().float(), random, 1.0))
 
 
 @pytest.mark.parametrize("name, channels", [("diffaugment", 3), ("transgan_official_celebahq", 3), ("ada_r3gan", 1)])
 def test_a_compiled_graph_holds_it_with_its_gradient(name, channels):
     augment = made(name, channels)
-    images, draws = inputs(augment, 4, channels)
+    images, random = inputs(augment, 4, channels)
 
-    def slope(images, draws, strength):
-        return torch.func.grad(lambda images: augment(images, draws, strength).sin().sum())(images)
+    def slope(images, random, strength):
+        return torch.func.grad(lambda images: augment(images, random, strength).sin().sum())(images)
 
     compiled = torch.compile(slope, backend="aot_eager", fullgraph=True)
     for strength in (0.7, 0.2):
-        arguments = images, draws, torch.tensor(strength)
+        arguments = images, random, torch.tensor(strength)
         torch.testing.assert_close(compiled(*arguments), slope(*arguments), rtol=0, atol=1e-6)
 
 

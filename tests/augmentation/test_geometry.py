@@ -20,7 +20,7 @@ def geometry(**probabilities):
     return Geometry(**dict.fromkeys(KINDS, 1.0) | probabilities, **RANGES)
 
 
-def draws(n=1, on=(), values=(), dtype=torch.float32):
+def random(n=1, on=(), values=(), dtype=torch.float32):
     """Numbers of 0.5, which mean no change but for flips; `on` are switched on, others off at a strength of 0.5."""
     out = torch.full((n, 18), 0.5, dtype=dtype)
     out[:, 10:] = 0.9
@@ -33,7 +33,7 @@ def draws(n=1, on=(), values=(), dtype=torch.float32):
 
 def test_flip():
     images = torch.rand(2, 3, 8, 8)
-    numbers = draws(2, ["xflip"])
+    numbers = random(2, ["xflip"])
     numbers[0, 0], numbers[1, 0] = 0.4, 0.6
     out = geometry()(images, numbers, 0.5)
     assert torch.equal(out[0], images[0].flip(2)) and torch.equal(out[1], images[1])
@@ -43,14 +43,14 @@ def test_flip():
 @pytest.mark.parametrize("quarters", range(4))
 def test_quarter_turns_are_exact(quarters, side):
     images = torch.rand(2, 3, side, side)
-    out = geometry()(images, draws(2, ["rotate90"], {1: (quarters + 0.5) / 4}), 0.5)
+    out = geometry()(images, random(2, ["rotate90"], {1: (quarters + 0.5) / 4}), 0.5)
     assert torch.equal(out, torch.rot90(images, quarters, [2, 3]))
 
 
 @pytest.mark.parametrize("right, down", [(0, 0), (3, 0), (0, -4), (-2, 4), (4, 4)])
 def test_shifts_by_whole_pixels_are_exact_and_mirrored(right, down):
     images = torch.rand(2, 3, 32, 32)
-    numbers = draws(2, ["xint"], {2: (right / 4 + 1) / 2, 3: (down / 4 + 1) / 2})
+    numbers = random(2, ["xint"], {2: (right / 4 + 1) / 2, 3: (down / 4 + 1) / 2})
     padded = functional.pad(images, (4, 4, 4, 4), mode="reflect")
     expected = padded[:, :, 4 - down : 36 - down, 4 - right : 36 - right]
     rolled = images.roll((down, right), (2, 3))  # the same where nothing comes in
@@ -61,7 +61,7 @@ def test_shifts_by_whole_pixels_are_exact_and_mirrored(right, down):
 def test_fractional_shift_by_whole_pixels_is_the_same_shift():
     images = torch.rand(1, 1, 16, 16)
     u = norm.cdf(3 / 2)  # 3 pixels of 16 at a std of 2
-    out = geometry()(images, draws(1, ["xfrac"], {8: u}), 0.5)
+    out = geometry()(images, random(1, ["xfrac"], {8: u}), 0.5)
     expected = functional.pad(images, (3, 0, 0, 0), mode="reflect")[..., :16]
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-4)
 
@@ -70,7 +70,7 @@ def test_fractional_shift_by_whole_pixels_is_the_same_shift():
 @pytest.mark.parametrize("quarters", [-2, -1, 1, 2])
 def test_a_turn_by_a_right_angle_is_a_quarter_turn(which, number, quarters):
     images = torch.rand(1, 3, 8, 8, dtype=torch.float64)
-    out = geometry()(images, draws(1, [which], {number: (quarters / 2 + 1) / 2}, torch.float64), 0.5)
+    out = geometry()(images, random(1, [which], {number: (quarters / 2 + 1) / 2}, torch.float64), 0.5)
     torch.testing.assert_close(out, torch.rot90(images, quarters, [2, 3]))
 
 
@@ -156,13 +156,13 @@ def test_the_share_of_images_touched(kind, changed, strength, probability):
 @pytest.mark.parametrize("height, width", [(6, 10), (10, 6)])
 def test_images_that_are_not_square(height, width):
     images = torch.rand(4, 3, height, width)
-    out = geometry()(images, draws(4, ["xflip"], {0: 0.4}), 0.5)
+    out = geometry()(images, random(4, ["xflip"], {0: 0.4}), 0.5)
     assert torch.equal(out, images.flip(3))
     assert geometry()(images, torch.rand(4, 18), 1.0).isfinite().all()
 
 
 def test_an_image_far_away_is_still_an_image():
     images = torch.rand(1, 1, 8, 8)
-    far = draws(1, ["xfrac", "scale"], {8: 1 - 2**-24, 4: 2**-20})
+    far = random(1, ["xfrac", "scale"], {8: 1 - 2**-24, 4: 2**-20})
     out = geometry()(images, far, 0.5)
     assert out.isfinite().all() and out.min() > -0.5 and out.max() < 1.5

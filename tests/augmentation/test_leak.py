@@ -1,4 +1,4 @@
-"""Whether augmentation leaks into what a trained generator draws (Karras et al., 2020, section 2.2)."""
+"""Whether augmentation leaks into what a trained generator random (Karras et al., 2020, section 2.2)."""
 
 import pytest
 import torch

@@ -3,19 +3,20 @@
 import csv
 import json
 import math
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
+from pytorch_lightning import Callback
+from rich.console import Console
 
-from transgan.callbacks import evaluation, stats
-from transgan.callbacks.evaluation import Evaluation, append
-from transgan.callbacks.interval import Interval
-from transgan.callbacks.progress import ProgressLine
-from transgan.callbacks.samples import FORMATS, Samples, layout, save_grid
-from transgan.callbacks.stats import Stats
+from transgan.callbacks import Evaluation, ProgressLine, Samples, SaveCheckpoints, Session, Stats, evaluation, stats
+from transgan.callbacks import session as session_file
+from transgan.callbacks.evaluation import append
+from transgan.callbacks.samples import FORMATS, layout, save_grid
+
+QUIET = Console(quiet=True)
 
 
 def test_stats_beyond_the_checkpoint_are_taken_out(tmp_path):
@@ -44,17 +45,51 @@ def test_stats_from_the_beginning_and_without_a_file(tmp_path):
         assert path.read_text() == ""  # the header is written again with the first line
 
 
+class FakeStrategy:
+    root_device = torch.device("cpu")
+
+    def broadcast(self, value):
+        return value
+
+
+def trainer(*callbacks):
+    return SimpleNamespace(
+        is_global_zero=True, world_size=1, global_rank=0, logger=None, strategy=FakeStrategy(), callback_metrics={},
+        callbacks=list(callbacks), should_stop=False,
+    )  # fmt: skip
+
+
+def module(images, batch_size=100, **more):
+    return SimpleNamespace(
+        images_seen=images, batch_size=batch_size, nonfinite={"generator": 0}, **({"num_classes": 0} | more)
+    )
+
+
+def ready(callback, folder, kimg=1.0, network=None, **more):
+    """The callback after its setup in a session of this length; the session is `callback.session`."""
+    session = Session(folder, kimg, **more)
+    callback.setup(trainer(session, callback), network or module(0), "fit")
+    callback.session = session
+    return callback
+
+
+def step(callback, network, busy=0.0):
+    """Ends a step that took so many seconds of training."""
+    callback.session.clock.training += busy
+    callback.on_train_batch_end(trainer(callback.session), network, None, None, 0)
+
+
 def test_means_are_over_the_steps_that_logged_a_value(tmp_path):
     """The generator's loss comes in one of n_critic steps; a window may begin with it, or have none."""
-    watch, seen = Stats(tmp_path, Interval(0.002, 1.0)), SimpleNamespace(images_seen=0, batch_size=1, nonfinite={})
+    watch, seen = ready(Stats(0.002), tmp_path), module(0, batch_size=1, log_values={})
     watch.on_train_start(trainer(), seen)
-    for step in range(8):
+    for count in range(8):
         seen.images_seen += 1
-        seen.log_values = {"loss_d": step} | ({"loss_g": 10.0 * step} if step in (3, 4) else {}) | {"gamma": 1.0}
-        if step == 5:  # a resume amid a window
-            state, watch = watch.state_dict(), Stats(tmp_path, Interval(0.002, 1.0))
+        seen.log_values = {"loss_d": count} | ({"loss_g": 10.0 * count} if count in (3, 4) else {}) | {"gamma": 1.0}
+        if count == 5:  # a resume amid a window
+            state, watch = watch.state_dict(), ready(Stats(0.002), tmp_path)
             watch.load_state_dict(state)
-        watch.on_train_batch_end(trainer(), seen, None, None, step)
+        step(watch, seen)
     with open(tmp_path / "stats.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss_d"]) for row in rows] == [0.5, 2.5, 4.5, 6.5]
@@ -89,58 +124,58 @@ def test_what_is_not_finite_is_null(tmp_path):
     assert second["metrics"] == {"fid": None}
 
 
-class FakeStrategy:
-    def broadcast(self, value):
-        return value
-
-
-def trainer():
-    return SimpleNamespace(is_global_zero=True, world_size=1, global_rank=0, logger=None, strategy=FakeStrategy())
-
-
-def module(images, **more):
-    return SimpleNamespace(images_seen=images, batch_size=100, nonfinite={"generator": 0}, **more)
-
-
 def test_stats_are_means_since_the_last_line(tmp_path):
-    callback = Stats(tmp_path, Interval(kimg=0.2, total=1.0))
-    for step, value in enumerate((1.0, 2.0, 5.0, 9.0), start=1):
-        callback.on_train_batch_end(trainer(), module(100 * step, log_values={"loss": value}), None, None, step)
+    callback = ready(Stats(0.2), tmp_path)
+    for count, value in enumerate((1.0, 2.0, 5.0, 9.0), start=1):
+        step(callback, module(100 * count, log_values={"loss": value}))
     rows = [row.split(",") for row in (tmp_path / "stats.csv").read_text().split()]
     assert rows[0][:3] == ["kimg", "seconds", "loss"] and len(rows) == 3
     assert [(float(row[0]), float(row[2])) for row in rows[1:]] == [(0.2, 1.5), (0.4, 7.0)]
 
 
 def test_open_sums_travel_in_the_checkpoint(tmp_path):
-    first = Stats(tmp_path, Interval(kimg=0.2, total=1.0))
-    first.on_train_batch_end(trainer(), module(100, log_values={"loss": torch.tensor(1.0)}), None, None, 0)
-    second = Stats(tmp_path, Interval(kimg=0.2, total=1.0))
+    first, second = ready(Stats(0.2), tmp_path), ready(Stats(0.2), tmp_path)
+    step(first, module(100, log_values={"loss": torch.tensor(1.0)}))
     second.load_state_dict(first.state_dict())
-    second.on_train_batch_end(trainer(), module(200, log_values={"loss": torch.tensor(4.0)}), None, None, 1)
-    assert second.latest["loss"] == 2.5 and second.seconds >= first.before
+    step(second, module(200, log_values={"loss": torch.tensor(4.0)}))
+    assert second.latest["loss"] == 2.5
+
+
+@pytest.mark.parametrize("key", ["Session", "Stats"])
+def test_seconds_count_on_after_a_resume(tmp_path, key):
+    """Earlier versions kept them with the statistics."""
+    session = Session(tmp_path)
+    assert 0 <= session.state_dict()["seconds"] < 60
+    session.on_load_checkpoint(trainer(), module(0), {"callbacks": {key: {"seconds": 1000.0}}})
+    assert 1000 <= session.clock.seconds < 1060
 
 
 class Evaluator:
     primary = "fid"
     identity = ["fid", "ab", 100, 0, 1]
+    with_heldout, num_samples = False, 100
 
     def __init__(self, *values):
         self.values = list(values)
 
-    def __call__(self, generate, rank, world_size, gather, together):
+    def __call__(self, generate, context):
         value = self.values.pop(0)
         if isinstance(value, Exception):
             raise value
         return SimpleNamespace(numbers={"fid": value}, flags={})
+
+    def prepare(self, dataset, heldout, device, main, conditional):
+        assert not conditional
+
+    def few(self):
+        return None
 
     def protocol(self):
         return {"seed": 0}
 
 
 def evaluations(tmp_path, evaluator, share=1.0):
-    alone = SimpleNamespace(rank=0, world_size=1, gather=None, together=nullcontext)
-    seconds = SimpleNamespace(seconds=1.0)
-    return Evaluation(tmp_path, Interval(kimg=0.1, total=1.0), evaluator, lambda **_: None, alone, True, share, seconds)
+    return ready(Evaluation(0.1, True, share), tmp_path, evaluator=evaluator, dataset=[], console=QUIET)
 
 
 def test_the_best_is_the_lowest_finite(tmp_path):
@@ -148,9 +183,9 @@ def test_the_best_is_the_lowest_finite(tmp_path):
     network = module(0, generate=None, all_gather=None)
     callback.on_train_start(trainer(), network)
     improved = [callback.improved]
-    for step in range(1, 6):
-        network.images_seen = 100 * step
-        callback.on_train_batch_end(trainer(), network, None, None, step)
+    for count in range(1, 6):
+        network.images_seen = 100 * count
+        step(callback, network)
         improved.append(callback.improved)
     assert improved == [True, True, False, False, False, True]
     assert callback.best == {"kimg": 0.5, "value": 4.0} and callback.first == {"fid": 9.0}
@@ -158,7 +193,7 @@ def test_the_best_is_the_lowest_finite(tmp_path):
     assert written == [9.0, 5.0, None, None, 7.0, 4.0]
 
 
-def test_another_judges_best_is_no_measure(tmp_path):
+def test_the_best_of_another_evaluator_does_not_compare(tmp_path):
     callback, other = evaluations(tmp_path, Evaluator()), evaluations(tmp_path, Evaluator())
     callback.best = {"kimg": 0.5, "value": 4.0}
     other.load_state_dict(callback.state_dict())
@@ -171,10 +206,11 @@ def test_another_judges_best_is_no_measure(tmp_path):
 
 def test_evaluations_take_no_more_than_their_share(tmp_path, caplog):
     callback = evaluations(tmp_path, Evaluator(4.0, 3.0, 2.0, 1.0), share=0.25)
+    callback.session.clock = SimpleNamespace(seconds=1.0, training=0.0)
     network = module(0, generate=None, all_gather=None)
-    for images, spent in ((100, 0.0), (200, 0.2), (300, 0.3), (400, 0.25), (1000, 0.9)):  # of stats.seconds = 1
+    for images, spent in ((100, 0.0), (200, 0.2), (300, 0.3), (400, 0.25), (1000, 0.9)):  # of 1 second
         network.images_seen, callback.spent = images, spent
-        callback.on_train_batch_end(trainer(), network, None, None, 0)
+        step(callback, network)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["kimg"] for line in lines] == [0.1, 0.2, 0.4, 1.0]  # the last one in any case
     assert "no evaluation at 0.3 kimg: evaluations took 30 % of the time, and evaluate_share allows 25 %" in caplog.text
@@ -183,40 +219,73 @@ def test_evaluations_take_no_more_than_their_share(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("taken", [25.0, 1e4, 1e9, 0.0])
-def test_however_slow_the_speed_is_not_zero(tmp_path, monkeypatch, taken):
-    callback, clock = Stats(tmp_path, Interval(kimg=0.1, total=1.0)), [0.0]
-    monkeypatch.setattr(stats.time, "monotonic", lambda: clock[0])
-    callback.resume_clock()
-    clock[0] += taken
+def test_however_slow_the_speed_is_not_zero(tmp_path, taken):
+    callback = ready(Stats(0.1), tmp_path)
     network = module(100, log_values={"loss": 1.0})
-    callback.on_train_batch_end(trainer(), network, None, None, 0)
+    step(callback, network, taken)
     speed = callback.latest["images_per_second"]
     assert speed == pytest.approx(100 / max(taken, 1e-9), rel=1e-3) and speed > 0
-    line = ProgressLine(1.0, callback, None, None, Interval(1.0, 1.0), None)
-    assert " img/s  eta " in line.speed(network, callback.latest) and not line.speed(
-        network, callback.latest
-    ).startswith("0 ")
+    line = ready(ProgressLine(), tmp_path)
+    assert " img/s  eta " in (said := line.speed(network, callback.latest)) and not said.startswith("0 ")
     for unknown in (0.0, float("nan")):  # of a file of an earlier version, or made by hand
         assert line.speed(network, {"images_per_second": unknown}).endswith("eta unknown")
+    assert ready(ProgressLine(), tmp_path, kimg=math.inf).speed(network, callback.latest).endswith("eta unknown")
 
 
-def test_the_speed_counts_the_images_there_were(tmp_path, monkeypatch):
-    callback, clock = Stats(tmp_path, Interval(kimg=0.1, total=1.0)), [0.0]
-    monkeypatch.setattr(stats.time, "monotonic", lambda: clock[0])
-    callback.resume_clock()
-    shown = 0
+def test_the_speed_counts_the_images_there_were(tmp_path):
+    callback, shown = ready(Stats(0.1), tmp_path), 0
     for count in (60, 30, 10):
-        clock[0] += 1
         shown += count
-        network = module(shown, log_values={"loss": 1.0}, images_in_step=count)
-        callback.on_train_batch_end(trainer(), network, None, None, 0)
+        step(callback, module(shown, log_values={"loss": 1.0}, images_in_step=count), 1.0)
     assert callback.latest["images_per_second"] == pytest.approx(100 / 3, rel=1e-3)
-    resumed = Stats(tmp_path, Interval(kimg=0.1, total=1.0))  # amid a line: what came before took other time
+    resumed = ready(Stats(0.1), tmp_path)  # amid a line: what came before took other time
     resumed.load_state_dict(callback.state_dict() | {"steps": 5})
-    resumed.resume_clock()
-    clock[0] += 1
-    resumed.on_train_batch_end(trainer(), module(200, log_values={"loss": 1.0}, images_in_step=10), None, None, 0)
+    step(resumed, module(200, log_values={"loss": 1.0}, images_in_step=10), 1.0)
     assert resumed.latest["images_per_second"] == pytest.approx(10, rel=1e-3)
+
+
+def test_training_is_what_happens_between_callbacks(tmp_path, monkeypatch):
+    """Wherever a slow callback stands, in whichever hook: before a step, after it, or when training starts."""
+    clock = [0.0]
+    monkeypatch.setattr(session_file.time, "monotonic", lambda: clock[0])
+
+    class Slow(Callback):
+        def on_train_start(self, trainer, module):
+            clock[0] += 100
+
+        on_train_batch_start = on_train_batch_end = lambda self, *arguments: self.on_train_start(None, None)
+
+    for place in range(3):
+        callbacks = [Stats(0.1), ProgressLine()]
+        callbacks.insert(place, Slow())
+        session = Session(tmp_path, 1.0, console=QUIET)
+        everyone = trainer(*session.around(callbacks))
+        network = module(0, log_values={"loss": 1.0})
+        for callback in everyone.callbacks:
+            callback.setup(everyone, network, "fit")
+        for callback in everyone.callbacks:
+            callback.on_train_start(everyone, network)
+        for _ in range(3):
+            clock[0] += 1  # for the batch
+            for callback in everyone.callbacks:
+                callback.on_train_batch_start(everyone, network, None, 0)
+            clock[0] += 3  # for the step
+            network.images_seen += 100
+            for callback in everyone.callbacks:
+                callback.on_train_batch_end(everyone, network, None, None, 0)
+            assert callbacks[0 if place else 1].latest["images_per_second"] == 25.0
+        assert session.clock.training == 12.0 and session.clock.seconds > 600
+
+
+def test_checkpoints_come_after_what_has_a_state(tmp_path):
+    save, line, stats = SaveCheckpoints(1.0), ProgressLine(), Stats(1.0)
+    session = Session(tmp_path)
+    assert session.around([line, save, stats]) == [session, stats, save, line, session.last]
+
+
+def test_callbacks_without_a_session_say_what_they_lack():
+    with pytest.raises(ValueError, match=r"Session\(folder, kimg\)\.around"):
+        Stats(1.0).setup(trainer(), module(0), "fit")
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, ".PNG", ".Jpg"])
@@ -231,7 +300,7 @@ def test_a_picture_is_what_its_suffix_says(tmp_path, suffix):
 
 @pytest.mark.parametrize("name", ["grid.gif", "grid", "grid.png.tmp", "v1.5", "grid.pdf"])
 def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="a picture has a name that ends in .png, "):
+    with pytest.raises(ValueError, match="a grid of images has a name that ends in .png, "):
         save_grid(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), tmp_path / name, 1)
     for images in (torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8, dtype=torch.uint8), torch.zeros(1, 1, 8, 8).long()):
         with pytest.raises(ValueError, match="is made of uint8 images N x C x H x W"):
@@ -273,10 +342,10 @@ def test_reals_stand_in_the_same_layout(tmp_path):
         def __getitems__(self, chosen):
             return torch.tensor(chosen), self.labels[chosen]
 
-    callback = Samples(tmp_path, Interval(1.0, 1.0), Data(), 3, 9)
+    callback = ready(Samples(1.0, 9), tmp_path, network=module(0, num_classes=3), dataset=Data())
     chosen = callback.reals().tolist()
     assert [k % 3 for k in chosen] == [0, 1, 2] * 3 and len(set(chosen)) == 9
-    free = Samples(tmp_path, Interval(1.0, 1.0), Data(), 0, 4)
+    free = ready(Samples(1.0, 4), tmp_path, dataset=Data())
     assert free.reals().tolist() == [0, 3, 7, 11]
 
 
@@ -287,12 +356,12 @@ def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
         asked.append((seeds, labels.tolist()))
         return torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8)
 
-    callback = Samples(tmp_path, Interval(kimg=2.0, total=9.0), None, 3, 70)
+    callback = ready(Samples(2.0, 70), tmp_path, kimg=9.0, network=module(0, num_classes=3))
     for images in (1900, 2000, 2100, 4000):
-        callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
+        step(callback, module(images, generate=generate))
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["000002.png", "000004.png"]
     for images in (5900, 6064):  # what no batch shows whole
-        callback.on_train_batch_end(trainer(), module(images, generate=generate), None, None, 0)
+        step(callback, module(images, generate=generate))
     assert (tmp_path / "samples" / "000006_064.png").exists()
     assert asked[:2] == asked[2:4] and [len(seeds) for seeds, _ in asked] == [64, 6] * 3
     assert asked[1] == (list(range(64, 70)), [k % 3 for k in range(64, 70)])

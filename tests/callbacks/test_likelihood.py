@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from transgan.callbacks.interval import Interval
-from transgan.callbacks.likelihood import Likelihood
+from transgan.callbacks import Likelihood, Session
 
 
 class Images:
@@ -26,12 +25,21 @@ def module(images_seen, off=0.0):
     )
 
 
-TRAINER = SimpleNamespace(is_global_zero=True, logger=None)
+TRAINER = SimpleNamespace(
+    is_global_zero=True, logger=None, strategy=SimpleNamespace(broadcast=lambda value: value), callback_metrics={}
+)
+
+
+def ready(folder, **options):
+    callback, session = Likelihood(0.02, **options), Session(folder, 0.05, heldout=Images())
+    assert callback.applies(session, module(0)) and not callback.applies(Session(folder), module(0))
+    callback.setup(SimpleNamespace(callbacks=[session, callback]), module(0), "fit")
+    return callback
 
 
 @pytest.fixture
 def likelihood(tmp_path):
-    return Likelihood(tmp_path, Interval(0.02, 0.05), Images(), SimpleNamespace(seconds=1.5))
+    return ready(tmp_path)
 
 
 def lines(folder):
@@ -52,13 +60,14 @@ def test_measured_at_the_start_at_every_interval_and_at_the_end(likelihood, tmp_
         "data": "f",
         "likelihood": "exact",
     }
+    assert TRAINER.callback_metrics["bits_per_dim_heldout"] == 301.5
     assert likelihood.best == {"kimg": 0, "value": 300} and likelihood.latest == {"kimg": 0.05, "value": 301.5}
 
 
-def test_a_resumed_run_takes_out_what_comes_again(likelihood, tmp_path):
+def test_a_resumed_run_removes_what_comes_again(likelihood, tmp_path):
     for images in (0, 20, 40):
         likelihood.measure(TRAINER, module(images))
-    other = Likelihood(tmp_path, Interval(0.02, 0.05), Images(), SimpleNamespace(seconds=1.5))
+    other = ready(tmp_path)
     other.load_state_dict(likelihood.state_dict())
     other.on_train_start(TRAINER, module(20))
     assert [line["kimg"] for line in lines(tmp_path)] == [0, 0.02]
@@ -66,6 +75,6 @@ def test_a_resumed_run_takes_out_what_comes_again(likelihood, tmp_path):
 
 
 def test_a_large_set_is_thinned(tmp_path):
-    few = Likelihood(tmp_path, Interval(1, 1), Images(), SimpleNamespace(seconds=0), count=3)
+    few = ready(tmp_path, count=3)
     few.measure(TRAINER, module(0))
-    assert few.places == [0, 299, 599] and lines(tmp_path)[0]["protocol"]["num_real"] == 3
+    assert few.indices == [0, 299, 599] and lines(tmp_path)[0]["protocol"]["num_real"] == 3

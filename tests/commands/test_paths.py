@@ -4,23 +4,41 @@ import shutil
 
 import pytest
 
+from transgan.config.compose import compose
+
 NAMES = [
     "two words", "[b]", "(p)", "a=b", "#1", "it's", 'say "x"', "a,b", "${x}", "Bücher 图片", "{c}", "a:b;c", "100%",
     "a\\b", "~tilde",
 ]  # fmt: skip
+TOGETHER = [
+    "it's [1], (a) #2",
+    'say "x";y',
+    "${x} Bücher 图片 {c}",
+    "~a\\b:c 100%",
+]  # the same characters, with fewer runs
+WAYS = {
+    "the argument": lambda path: [path],
+    "a key": lambda path: ["experiment=folder", f"data.path={path}"],
+    "an option": lambda path: ["--experiment=folder", f"--data.path={path}"],
+    "a key of a zip": lambda path: ["experiment=folder", "data=zip", f"data.path={path}"],
+}
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", NAMES)
-def test_folder(inside, pictures, tiny_folder, tmp_path, name):
-    """As the positional word, and twice as a value; only the data is read, then the run is over."""
+def test_a_path_is_taken_as_it_is(tmp_path, name, way):
+    (tmp_path / name).mkdir()
+    assert compose("train", WAYS[way](f"{tmp_path}/{name}")).data.path == f"{tmp_path}/{name}"
+
+
+@pytest.mark.parametrize(
+    "name, way", list(zip([*TOGETHER, "a=b"], ["the argument", "a key", "an option"] * 2, strict=False))
+)
+def test_folder(inside, pictures, tiny_folder, tmp_path, name, way):
     pictures(tmp_path / name / "in")
-    path = f"{tmp_path}/{name}"
-    by_key = ["experiment=folder", f"data.path={path}/in"]
-    for words in ([f"{path}/in"], by_key, [f"--{word}" for word in by_key]):
-        code, out, err = inside("train", *words, *tiny_folder, "kimg=0.032", "--name=it")
-        assert code == 0, err
-        assert "16 images" in out and "2 classes (a 8, b 8)" in out
-        shutil.rmtree("runs")
+    code, out, err = inside("train", *WAYS[way](f"{tmp_path}/{name}/in"), *tiny_folder, "kimg=0.032", "--name=it")
+    assert code == 0, err
+    assert "16 images" in out and "2 classes (a 8, b 8)" in out
 
 
 def test_relative_folder_with_an_equal_sign_needs_a_path(inside, pictures, tiny_folder, tmp_path):
@@ -31,17 +49,18 @@ def test_relative_folder_with_an_equal_sign_needs_a_path(inside, pictures, tiny_
     assert code == 0, err
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_zip(inside, pictures, tiny_folder, tmp_path, name):
+@pytest.mark.parametrize(
+    "name, way", list(zip([*TOGETHER, "a=b"], ["the argument", "a key of a zip"] * 3, strict=False))
+)
+def test_zip(inside, pictures, tiny_folder, tmp_path, name, way):
     pictures(tmp_path / "in" / "it's [1], 図")
     archive = shutil.make_archive(str(tmp_path / name), "zip", tmp_path / "in")
-    for words in ([archive], ["experiment=folder", "data=zip", f"data.path={archive}"]):
-        code, out, err = inside("train", *words, *tiny_folder, "kimg=0.032")
-        assert code == 0, err
-        assert "16 images" in out
+    code, out, err = inside("train", *WAYS[way](archive), *tiny_folder, "kimg=0.032")
+    assert code == 0, err
+    assert "16 images" in out
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "=" not in name])
+@pytest.mark.parametrize("name", TOGETHER)
 def test_run(inside, pictures, tiny_folder, tmp_path, name):
     """A run with such a name, from such a folder: trained, continued, repeated, evaluated, drawn from."""
     pictures(tmp_path / name, count=4)

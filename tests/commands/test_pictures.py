@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.commands.sample import choose_labels
 from transgan.config.compose import compose
 from transgan.errors import UserError
 from transgan.runs import images
+from transgan.runs.sampling import choose_labels
 
 
 class Module:
@@ -24,7 +24,7 @@ class Module:
 def label(word, names):
     module = Module()
     module.num_classes = len(names)
-    return int(choose_labels(word, [0], {"class_names": names}, module)[0])
+    return int(choose_labels(word, [0], names, module)[0])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def work(trained, tmp_path):
 def test_what_cannot_be_known_is_asked_for_in_the_words_of_the_command(tmp_path, key, says):
     Image.fromarray(np.eye(8, dtype=np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=f"say what is white by data.white=1.*{says}"):
-        images.pictures(tmp_path, 8, 1, key)
+        images.images_at(tmp_path, 8, 1, key)
 
 
 def test_a_run_goes_on_with_the_same_images_elsewhere(work, inside, tmp_path):
@@ -163,23 +163,23 @@ def test_and_not_with_others(work, refused, tmp_path, change):
 
 def test_a_run_or_what_lies_in_it_is_no_pictures(work, refused, tmp_path):
     run = "runs/folder"
-    assert "is a run of this program and no pictures" in refused("train", run, *work)
-    for path, says in ((run, "is a run of this program"), (f"{run}/samples", "many images in one picture"),
-                       (f"{run}/checkpoints/last.ckpt", "is a checkpoint of this program")):  # fmt: skip
+    assert "is a run written by transgan, not images" in refused("train", run, *work)
+    for path, says in ((run, "is a run written by transgan"), (f"{run}/samples", "grids of images"),
+                       (f"{run}/checkpoints/last.ckpt", "is a checkpoint written by transgan")):  # fmt: skip
         for key in ("against", "heldout"):
             err = refused("evaluate", run, "metrics=fast", f"{key}={path}", "extractor=pixels")
             assert f"{key}=" in err and says in err and f"transgan sample {tmp_path / run}" in err
-    assert "many images in one picture" in refused("evaluate", f"{run}/samples", "against=p")
+    assert "grids of images" in refused("evaluate", f"{run}/samples", "against=p")
 
 
 def test_pictures_with_runs_inside_are_trained_on_twice(work, inside, tmp_path):
     shutil.move(tmp_path / "runs", tmp_path / "p" / "runs")
     code, out, err = inside("train", "p", *work, "runs=p/runs", "kimg=0.064")
-    assert code == 0 and "Left out runs/folder: this program's own." in out, err
+    assert code == 0 and "Left out runs/folder: written by transgan." in out, err
     code, out, _ = inside("sample", "p/runs/folder", "seeds=0-1", "out=p/drawn")
     assert code == 0 and "run" in json.loads((tmp_path / "p" / "drawn" / "index.json").read_text())
     code, out, err = inside("train", "p", *work, "runs=p/runs", "kimg=0.096")
-    assert code == 0 and "Left out drawn, runs/folder: this program's own." in out and "16 images" in out, err
+    assert code == 0 and "Left out drawn, runs/folder: written by transgan." in out and "16 images" in out, err
     assert inside("train", "p/drawn", *work, "name=other")[0] == 0
 
 
@@ -187,8 +187,8 @@ def test_a_grid_among_the_pictures_is_named(work, inside, refused, tmp_path):
     assert inside("sample", "runs/folder", "seeds=0-3", "to=grid", "out=p/a/grid.png")[0] == 0
     shutil.copy(tmp_path / "runs/folder/samples/reals.png", tmp_path / "p/b")
     err = refused("train", "p", *work, "name=other")
-    assert "2 of 18 images" in err and "a/grid.png: this program's own, many images in one picture" in err
-    assert "b/reals.png: this program's own" in err
+    assert "2 of 18 images" in err and "a/grid.png: a grid of generated images made by transgan" in err
+    assert "b/reals.png: a grid of generated images" in err
 
 
 def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
@@ -204,14 +204,23 @@ def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
 def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
     from omegaconf import OmegaConf
 
-    from transgan.runs.targets import Pictures
+    from transgan.runs.targets import ImagesTarget
 
     (tmp_path / "b" / "x").mkdir(parents=True)
     for i in range(2):
         Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "b" / "x" / f"{i}.png")
     monkeypatch.chdir(tmp_path / "b" / "x" if word == ".." else tmp_path / "b")
-    rest = {"channels": None, "psi": 1.0, "ema": True, "checkpoint": "best", "seed": None, "against": "x", "out": None}
-    subject = Pictures(OmegaConf.create({"run": word} | rest), "cpu")
-    assert subject.name == "b"
-    written = subject.write(OmegaConf.create({"out": None}), None, {"id": "0123"}, 0, {})
+    rest = {
+        "channels": None,
+        "psi": 1.0,
+        "temperature": 1.0,
+        "ema": True,
+        "checkpoint": "best",
+        "seed": None,
+        "against": "x",
+        "out": None,
+    }
+    target = ImagesTarget(OmegaConf.create({"run": word} | rest))
+    assert target.name == "b"
+    written = target.write(OmegaConf.create({"out": None}), {"protocol": {"id": "0123"}})
     assert (tmp_path / "b.0123.evaluation.json").samefile(written)

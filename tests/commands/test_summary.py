@@ -49,7 +49,7 @@ def test_classes_are_counted_where_they_are_known(inside):
 
     assert parameters("num_classes=5") - parameters("conditional=false") == 5 * 48
     code, out, err = inside("summary", "experiment=folder")
-    assert code == 0 and "the data is not here to say how many classes it has" in out
+    assert code == 0 and "the data is not on this machine to say how many classes it has" in out
 
 
 def test_a_run_is_counted_as_it_was_trained(inside, digits_run):

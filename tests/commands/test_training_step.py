@@ -1,4 +1,4 @@
-"""What a training step may be told to do besides the default holds with a resume and with two processes, too."""
+"""What a training step may do besides the default holds with a resume and with two processes, too."""
 
 import pytest
 import torch
@@ -40,13 +40,12 @@ def test_a_run_goes_on_bit_by_bit(inside, tiny, tmp_path, variant):
 
 
 @each_variant
-def test_two_processes_train_as_one(transgan_process, tiny, tmp_path, variant):
-    ends = []
-    for name, more in (("one", []), ("two", ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"])):
-        # eps: else Adam makes much of the last bit of small gradients
-        words = ["train", *tiny, *VARIANTS[variant], *SHORT, "optimizer.eps=1.0e-3", f"name={name}", *more]
-        done = transgan_process(*words, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        ends.append(saved(tmp_path / "runs" / name)["state_dict"])
-    for name, value in ends[0].items():
-        assert (value - ends[1][name]).abs().max() <= 2e-6, name
+def test_two_processes_train_as_one(inside, srun, tiny, tmp_path, variant):
+    # eps: else Adam makes much of the last bit of small gradients
+    words = ["train", *tiny, *VARIANTS[variant], *SHORT, "optimizer.eps=1.0e-3"]
+    assert inside(*words, "name=one")[0] == 0
+    done = srun([*words, "name=two"], tmp_path)
+    assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
+    one, two = (saved(tmp_path / "runs" / name)["state_dict"] for name in ("one", "two"))
+    for name, value in one.items():
+        assert (value - two[name]).abs().max() <= 2e-6, name

@@ -1,11 +1,11 @@
-"""Verdicts: Welch's interval against scipy's worked-out numbers and by its coverage; what a claim needs to hold."""
+"""Results of claims: Welch's interval against scipy's worked-out numbers and by its coverage; what a claim needs to hold."""
 
 import math
 import random
 
 import pytest
 
-from transgan.comparison.claims import FAILS, HOLDS, UNDECIDED, judged, verdict, welch
+from transgan.comparison.claims import FAILS, HOLDS, UNDECIDED, check_claims, result_of, welch
 from transgan.comparison.claims import test as compared
 from transgan.comparison.tables import claims_table
 
@@ -42,22 +42,22 @@ def test_the_interval_holds_the_truth_19_times_of_20():
         ([1.0, 1.0], [2.0, 2.0], "lower", HOLDS),
     ],
 )
-def test_verdict_of_two_systems(ours, theirs, better, expected):
+def test_result_of_two_systems(ours, theirs, better, expected):
     found = compared("fd", "images", ("a", ours), ("b", theirs), better)
-    assert found.verdict == expected
+    assert found.result == expected
     assert found.sentence().startswith(f"{expected} against b (fd, images: ")
 
 
-def test_verdict_of_a_claim():
-    def of(*verdicts):
+def test_result_of_a_claim():
+    def of(*results):
         numbers = {HOLDS: [1.0, 1.1, 0.9], FAILS: [9.0, 9.1, 8.9], UNDECIDED: [2.0, 7.0, 6.0]}
-        return [compared("fd", "images", ("a", numbers[each]), ("b", [5.0, 5.1, 4.9]), "lower") for each in verdicts]
+        return [compared("fd", "images", ("a", numbers[each]), ("b", [5.0, 5.1, 4.9]), "lower") for each in results]
 
-    assert verdict(of(HOLDS, HOLDS)) == HOLDS
-    assert verdict(of(HOLDS, FAILS)) == FAILS
-    assert verdict(of(HOLDS, UNDECIDED)) == UNDECIDED
-    assert verdict(of(UNDECIDED)) == UNDECIDED
-    assert verdict([]) == UNDECIDED
+    assert result_of(of(HOLDS, HOLDS)) == HOLDS
+    assert result_of(of(HOLDS, FAILS)) == FAILS
+    assert result_of(of(HOLDS, UNDECIDED)) == UNDECIDED
+    assert result_of(of(UNDECIDED)) == UNDECIDED
+    assert result_of([]) == UNDECIDED
 
 
 def test_a_claim_about_a_system_without_numbers_is_undecided_and_says_so():
@@ -67,19 +67,19 @@ def test_a_claim_about_a_system_without_numbers_is_undecided_and_says_so():
         "whole": {"says": "", "tests": [test | {"theirs": ["rnn"]}]},
         "part": {"says": "", "tests": [test | {"theirs": ["rnn", "gan"]}]},
     }
-    found = judged(claims, lambda system, budget, metric: numbers[system])
+    found = check_claims(claims, lambda system, budget, metric: numbers[system])
     assert found["whole"][0] == HOLDS and not found["whole"][2]
-    verdict_of_part, tests, missing = found["part"]
-    assert verdict_of_part == UNDECIDED and len(tests) == 1 and missing == [("gan", "images")]
+    result_of_part, tests, missing = found["part"]
+    assert result_of_part == UNDECIDED and len(tests) == 1 and missing == [("gan", "images")]
 
 
 def test_one_table_with_a_sentence_for_each_pair():
     numbers = {"gpt": [1.0, 1.1, 0.9], "rnn": [2.0, 2.1, 1.9], "gan": []}
     test = {"metric": "bits", "budget": "images", "better": "lower", "ours": "gpt", "theirs": ["rnn", "gan"]}
-    claims = {"one": {"says": "It expresses more", "tests": [test]}}
-    found = judged(claims, lambda system, budget, metric: numbers[system])
+    claims = {"one": {"says": "It is better", "tests": [test]}}
+    found = check_claims(claims, lambda system, budget, metric: numbers[system])
     *_, row = claims_table(found, claims, str.upper)
     assert row.startswith(
-        "| It expresses more | **undecided** | GPT holds against RNN (bits, images: 1 against 2, -1, 95 % "
+        "| It is better | **undecided** | GPT holds against RNN (bits, images: 1 against 2, -1, 95 % "
     )
     assert row.endswith("<br>without numbers: GAN (images) |")

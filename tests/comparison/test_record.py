@@ -175,7 +175,7 @@ def unescaped(row):
     return row.replace("\\\\", "").replace("\\|", "").split("|")
 
 
-def test_names_of_pictures(run):
+def test_names_of_files(run):
     taken = set()
     names = ["real", "Real", "a/b", "a:b", "../x", "/tmp/x", "", "ä ö", "x" * 300, "x" * 301, "a|b"]
     files = [file_name(name, taken) for name in names]

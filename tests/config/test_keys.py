@@ -87,7 +87,7 @@ def test_refused(refused, words, sentence, monkeypatch):
         ("loss._target_=transgan.losses.Hinges", "loss._target_=transgan.losses.Hinges: there is no such class here"),
         ("algorithm.leak={_target_: nowhere.Leak}", "there is no such class here (No module named 'nowhere')"),
         ("optimizer._target_=torch.optim.SGD", "SGD takes no betas"),
-        ("penalty._target_=transgan.penalties.Interpolated", "penalty: Interpolated needs target"),
+        ("penalty._target_=transgan.penalties.WGANGP", "penalty: WGANGP needs target"),
         ("trainer.strategy=quick", "trainer.strategy=quick: Lightning has no such strategy; there are auto, ddp"),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: this machine has none that torch can use"),
     ],

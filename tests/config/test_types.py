@@ -72,7 +72,7 @@ def test_values_are_not_shared():
         ("train", "trainer.limit_train_batches", "9", None, "data.limit="),
         ("train", "num_classes", "3", None, "conditional=false"),
         ("train", "generator.img_size", "9", "${resolution}", "give resolution="),
-        ("train", "discriminator.in_chans", "9", "${product:${channels},${supervision.levels}}", "give channels="),
+        ("train", "discriminator.in_chans", "9", "${product:${channels},${supervision.num_outputs}}", "give channels="),
         ("train", "algorithm.batch_size", "9", "${batch_size}", "give batch_size="),
         ("train", "algorithm.loss", "{_target_: x.y}", "${loss}", "loss="),
         ("train", "algorithm.network", "{a: 1}", "${autoencoder}", "autoencoder"),
@@ -91,7 +91,7 @@ def test_no_effect(command, key, word, default, said):
     [
         ("train", "algorithm.gamma.kimg", "9", "${kimg}"), ("train", "trainer.max_time", "00:01", None),
         ("train", "trainer.benchmark", "true", None), ("train", "trainer.profiler", "simple", None),
-        ("train", "generator.image_heads", "2", "${supervision.levels}"), ("train", "discriminator.num_classes", "0", "${num_classes}"),
+        ("train", "generator.image_heads", "2", "${supervision.num_outputs}"), ("train", "discriminator.num_classes", "0", "${num_classes}"),
         ("train", "augmentation.steps.cutout.batch", "null", "${batch_size}"), ("summary", "num_classes", "3", None),
         ("train", "discriminator.stem_dim", "8", "${discriminator.in_chans}"),
     ],

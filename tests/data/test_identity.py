@@ -177,7 +177,7 @@ def test_what_goes_while_training_is_one_sentence(pictures, gone, workers):
     with pytest.raises(UnreadableFile) as caught:
         list(loader)
     assert isinstance(caught.value, OSError) and "\n" not in str(caught.value)
-    assert " cannot be read any more: " in str(caught.value) and "Traceback" not in str(caught.value)
+    assert " can no longer be read: " in str(caught.value) and "Traceback" not in str(caught.value)
     assert gone == "the archive" or str(caught.value).startswith("a/3.png in ")
 
 

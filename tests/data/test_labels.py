@@ -303,7 +303,7 @@ def test_the_first_of_several_pages_is_taken_and_said(tmp_path, form, suffix, in
     frames(1)[0].save(tmp_path / "one.bmp")
     for _ in range(2):  # the second time, what was found is remembered
         data = Folder(tmp_path, 8, 1, in_memory=in_memory)
-        said = f"1 file of several pages or frames (stack.{suffix} 5): the first of each is taken, 4 are not."
+        said = f"1 file of several pages or frames (stack.{suffix} 5): the first of each is used, 4 are not."
         assert said in data.describe() and len(data) == 2
 
 
@@ -334,7 +334,7 @@ def test_our_outputs_among_the_pictures_are_left_out(tmp_path, make, place):
     make(tmp_path / "p" / place)
     data = both(tmp_path / "p")
     assert data.fingerprint == before.fingerprint and data.class_names == before.class_names
-    assert f"Left out {place}: this program's own." in data.describe() and "No image" not in data.describe()
+    assert f"Left out {place}: written by transgan." in data.describe() and "No image" not in data.describe()
 
 
 def test_an_earlier_or_half_made_run_is_one_too(tmp_path):
@@ -362,10 +362,10 @@ def test_drawn_images_alone_are_pictures(tmp_path):
 @pytest.mark.parametrize(
     "inside, says",
     [
-        ("run", "is a run of this program and no pictures.*transgan sample .*run out="),
-        ("run/samples", "lies in the run .*run, whose samples are many images in one picture"),
-        ("run/checkpoints/last.ckpt", "is a checkpoint of this program and no pictures.*transgan sample .*run out="),
-        ("made", "is one of this program's comparisons"),
+        ("run", "is a run written by transgan, not images.*transgan sample .*run out="),
+        ("run/samples", "lies in the run .*run, whose samples are grids of images"),
+        ("run/checkpoints/last.ckpt", "is a checkpoint written by transgan, not images.*transgan sample .*run out="),
+        ("made", "is a comparison written by transgan"),
     ],
 )
 def test_ours_in_the_place_of_pictures_is_refused(tmp_path, inside, says):
@@ -375,7 +375,7 @@ def test_ours_in_the_place_of_pictures_is_refused(tmp_path, inside, says):
     with pytest.raises(ValueError, match=says):
         (Folder if path.is_dir() else Zip)(path, 8, 1)
     if path.is_dir() and "samples" not in inside:
-        with pytest.raises(ValueError, match="of this program and no pictures"):
+        with pytest.raises(ValueError, match="is a .* written by transgan, not images"):
             Zip(packed(path), 8, 1)
 
 
@@ -385,7 +385,7 @@ def test_images_drawn_into_a_run_are_pictures(tmp_path):
 
 def test_runs_alone_are_no_pictures(tmp_path):
     run_folder(tmp_path / "runs" / "a")
-    with pytest.raises(ValueError, match="No image in .*Left out a: this program's own"):
+    with pytest.raises(ValueError, match="No image in .*Left out a: written by transgan"):
         Folder(tmp_path / "runs", 8, 1)
 
 
@@ -425,7 +425,7 @@ def test_a_link_to_a_folder_that_is_read(tmp_path):
         tree(tmp_path, [f"{folder}/1.png"])
     (tmp_path / "a").symlink_to("b")
     data = Folder(tmp_path, 8, 3)
-    assert data.class_names == ["b", "c"] and "Left out a: links to folders that are read already." in data.notes
+    assert data.class_names == ["b", "c"] and "Left out a: links to folders that are already read." in data.notes
 
 
 @pytest.mark.parametrize("name", ["a\nb", "tab\t", "bell\a"])

@@ -188,5 +188,5 @@ def test_many_images_in_one_picture_are_known_in_every_format_that_can_say_it(tm
     from transgan.callbacks.samples import save_grid
 
     save_grid(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), tmp_path / f"a{suffix}", 2)
-    with pytest.raises(ValueError, match="this program's own"):
+    with pytest.raises(ValueError, match="a grid of generated images made by transgan"):
         decode((tmp_path / f"a{suffix}").read_bytes(), 8, 3)

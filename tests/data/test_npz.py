@@ -35,7 +35,7 @@ def test_the_files_that_programs_write(tmp_path, arrays, channels, classes):
     assert torch.equal(data[3][0], torch.from_numpy(pixels[3]).permute(2, 0, 1))
     assert (len(data), data.resolution, data.channels, data.class_names) == (12, 6, channels, classes)
     assert "some.npz: 12 images" in data.describe()
-    assert ("num_real=N takes its mean and covariance" in data.describe()) == ("mu" in arrays)
+    assert ("num_real=N uses its mean and covariance" in data.describe()) == ("mu" in arrays)
     assert holds_images(tmp_path / "some.npz")
 
 

@@ -1,4 +1,4 @@
-"""What is kept out of training: the same images for everybody, of every class, and none of them trained on."""
+"""What is held out of training: the same images for everybody, of every class, and none of them trained on."""
 
 import numpy as np
 import pytest
@@ -83,10 +83,10 @@ class Labelled:
     "sizes, share, counts, says",
     [
         ([10, 20, 30], 0.1, [1, 2, 3], []),  # as it always was
-        ([30, 20, 4], 0.1, [3, 2, 0], ["no image out of 1 of 3 classes, those of up to 4 images"]),
-        ([1] * 60, 0.1, 6, ["no image out of 54 of 60 classes", "no image to train on of 6 classes"]),
-        ([4] * 10, 0.1, 4, ["no image out of 6 of 10 classes, those of up to 4 images"]),
-        ([1, 1, 4, 4, 4, 1], 0.12, [0, 0, 1, 1, 0, 0], ["no image out of 4 of 6"]),  # none loses its only image
+        ([30, 20, 4], 0.1, [3, 2, 0], ["no image of 1 of 3 classes, those of up to 4 images"]),
+        ([1] * 60, 0.1, 6, ["no image of 54 of 60 classes", "no training image of 6 classes"]),
+        ([4] * 10, 0.1, 4, ["no image of 6 of 10 classes, those of up to 4 images"]),
+        ([1, 1, 4, 4, 4, 1], 0.12, [0, 0, 1, 1, 0, 0], ["no image of 4 of 6"]),  # none loses its only image
         ([2, 2, 2], 0.7, [1, 1, 1], []),
     ],
 )

@@ -170,7 +170,7 @@ def test_checkpoints_are_off_where_a_second_derivative_is_wanted():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="windows have no place for prefix tokens"):
+    with pytest.raises(ValueError, match="windowed attention takes no prefix tokens"):
         Transformer(8, 1, 2, (4, 4), window_size=2, num_prefix_tokens=1)
     with pytest.raises(ValueError, match="either causal or windowed, not both"):
         Transformer(8, 1, 2, (4, 4), window_size=2, causal=True)

@@ -77,15 +77,15 @@ def test_the_logit_is_the_sum_of_its_heads():
     assert not torch.allclose(network(images, labels), network(images, labels.flip(0)))
 
 
-def test_a_frozen_backbone_stays_frozen_when_training_switches_the_judge(adversarial):
+def test_a_frozen_backbone_stays_frozen_when_training_switches_the_discriminator(adversarial):
     module = adversarial(discriminator=make(in_chans=1))
-    judge = module.discriminator
-    judge.requires_grad_(False)
-    assert not any(p.requires_grad for p in judge.parameters())
-    judge.requires_grad_(True)
-    assert all(p.requires_grad for p in judge.heads.parameters())
-    assert not any(p.requires_grad for p in judge.backbone.parameters())
-    assert not judge.train().backbone.training and judge.heads.training
+    network = module.discriminator
+    network.requires_grad_(False)
+    assert not any(p.requires_grad for p in network.parameters())
+    network.requires_grad_(True)
+    assert all(p.requires_grad for p in network.heads.parameters())
+    assert not any(p.requires_grad for p in network.backbone.parameters())
+    assert not network.train().backbone.training and network.heads.training
 
 
 def test_features_last_in_other_orders():

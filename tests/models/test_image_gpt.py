@@ -53,7 +53,7 @@ def uniform_of(network, count):
         (partial(Patches, patch_size=2, components=3, levels=7), 2),
     ],
 )
-def test_chances_of_all_images_sum_to_one(tokens, img_size, conditional):
+def test_probabilities_of_all_images_sum_to_one(tokens, img_size, conditional):
     network = gpt(tokens, img_size=img_size, num_classes=3 if conditional else 0)
     numbers = torch.tensor(list(itertools.product(range(network.tokens.levels), repeat=img_size**2)))
     images = network.tokens.value(numbers.double()).view(-1, 1, img_size, img_size)
@@ -64,7 +64,7 @@ def test_chances_of_all_images_sum_to_one(tokens, img_size, conditional):
     assert probabilities.max() > 2 * probabilities.min()
 
 
-def test_chances_of_all_colours_sum_to_one():
+def test_probabilities_of_all_colours_sum_to_one():
     network = gpt(partial(Pixels, levels=3), img_size=1, in_chans=3)
     images = network.tokens.value(torch.tensor(list(itertools.product(range(3), repeat=3))).double()).view(-1, 3, 1, 1)
     with torch.no_grad():
@@ -191,7 +191,7 @@ def test_what_cannot_be_sampled_is_refused():
     network = gpt(PATCHES)
     images, uniform, labels = images_of(network, 1), uniform_of(network, 1), torch.tensor([0])
     for rows in (0, 1, 4):
-        with pytest.raises(ValueError, match=rf"{rows} rows cannot be kept: a multiple of 2 from 2 to 2 can"):
+        with pytest.raises(ValueError, match=rf"rows={rows}: give a multiple of 2, from 2 to 2"):
             network.complete(images, rows, uniform, labels)
     with pytest.raises(ValueError, match="temperature 0: it must be more than 0"):
         network.sample(uniform, labels, temperature=0)

@@ -37,9 +37,7 @@ def test_codes():
 
 def test_more_colours_are_refused_or_clustered():
     images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
-    with pytest.raises(
-        ValueError, match=r"tokens.colours=5: the images have 25\d colours, and others than this palette"
-    ):
+    with pytest.raises(ValueError, match=r"tokens.colours=5: the images have 25\d colours, some not in this palette"):
         Palette(8, 3, 8, colours=5).prepare(images)
     tokens = Palette(8, 3, 8, colours=5, quantise=True)
     tokens.prepare(images)
@@ -58,7 +56,7 @@ def test_clusters_find_what_is_there():
     assert (found[found.sum(1).argsort()] - centres[centres.sum(1).argsort()]).abs().max() <= 3
 
 
-def test_chances_of_all_images_sum_to_one():
+def test_probabilities_of_all_images_sum_to_one():
     torch.manual_seed(0)
     network = ImageGPT(2, 3, 0, partial(Palette, colours=3), 8, 1, 2, 2.0)
     network.tokens.prepare(COLOURS[:3, :, None, None])

@@ -45,7 +45,7 @@ def uniform_of(network, count):
     [partial(Pixels, levels=2), partial(Patches, patch_size=1, components=2, levels=2)],
     ids=["pixels", "patches"],
 )
-def test_chances_of_all_images_sum_to_one(layer, tokens, conditional):
+def test_probabilities_of_all_images_sum_to_one(layer, tokens, conditional):
     network = rnn(layer, tokens, img_size=2, num_classes=3 if conditional else 0)
     images = network.tokens.value(torch.tensor(list(itertools.product(range(2), repeat=4))).double()).view(-1, 1, 2, 2)
     labels = torch.full((16,), 2) if conditional else None

@@ -144,7 +144,7 @@ def seeded(make, **changes):
 @pytest.mark.parametrize("changes", [DEEP, VITGAN | DEEP])
 def test_one_level_is_the_generator_without_image_heads(generator, changes):
     network, heads = seeded(generator, **changes), seeded(generator, **changes, image_heads=4)
-    assert not len(network.image_heads) and network.level_sizes == [16]
+    assert not len(network.image_heads) and network.image_sizes == [16]
     style = network.mapping(LATENT, LABELS)
     x = network.tokens.expand(2, -1, -1)
     if network.embed is not None:
@@ -155,7 +155,7 @@ def test_one_level_is_the_generator_without_image_heads(generator, changes):
     else:
         image = network.refine(F.silu(unpatchify(network.head(network.norm(x)), (8, 8), 2)))
     assert torch.equal(network(LATENT, LABELS), image)
-    (only,) = network.levels(LATENT, LABELS)
+    (only,) = network.all_images(LATENT, LABELS)
     assert torch.equal(only, image)
     # heads come last: all other weights are the same as without them
     without, with_heads = network.state_dict(), heads.state_dict()
@@ -177,9 +177,9 @@ def test_one_level_is_the_generator_without_image_heads(generator, changes):
 )
 def test_where_the_heads_are_and_how_large_their_images(generator, depth, heads, blocks, sizes):
     network = generator(**DEEP | dict(depth=depth), in_chans=3, image_heads=heads)
-    assert network.head_blocks == blocks and network.level_sizes == sizes
-    assert all(type(size) is int for size in network.level_sizes)
-    levels = network.levels(LATENT, LABELS)
+    assert network.head_blocks == blocks and network.image_sizes == sizes
+    assert all(type(size) is int for size in network.image_sizes)
+    levels = network.all_images(LATENT, LABELS)
     assert [tuple(level.shape) for level in levels] == [(2, 3, size, size) for size in sizes]
     assert torch.equal(levels[-1], network(LATENT, LABELS))
     assert torch.equal(levels[-1], network.synthesis(network.mapping(LATENT, LABELS)))
@@ -207,7 +207,7 @@ def test_levels_add_up(generator, changes):
     expected.append(expected[-1] + rgb(1, first[2], 4))
     expected.append(up(expected[-1]) + rgb(2, second[0], 8))
     expected.append(expected[-1] + network.finish(second[1], style))
-    for found, level in zip(network.levels(LATENT, LABELS), expected, strict=True):
+    for found, level in zip(network.all_images(LATENT, LABELS), expected, strict=True):
         torch.testing.assert_close(found, level)
 
 
@@ -215,7 +215,7 @@ def test_a_last_path_of_zeros_leaves_the_level_before_enlarged(generator):
     network = generator(**DEEP, image_heads=2)
     torch.nn.init.zeros_(network.refine.weight)
     torch.nn.init.zeros_(network.refine.bias)
-    small, last = network.levels(LATENT, LABELS)
+    small, last = network.all_images(LATENT, LABELS)
     assert small.shape[2:] == (8, 8) and small.abs().max() > 1e-3
     assert torch.equal(last, small.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
@@ -223,7 +223,7 @@ def test_a_last_path_of_zeros_leaves_the_level_before_enlarged(generator):
 @pytest.mark.parametrize("changes", [DEEP, VITGAN | DEEP])
 def test_image_heads_start_small_follow_the_style_and_all_of_them_learn(generator, changes):
     network, plain = seeded(generator, **changes, image_heads=4), seeded(generator, **changes)
-    levels = network.levels(LATENT, LABELS)
+    levels = network.all_images(LATENT, LABELS)
     assert all(0 < level.std() < 0.5 for level in levels[:-1])
     assert (levels[-1] - plain(LATENT, LABELS)).abs().max() < 1.5
     assert not torch.allclose(levels[0][0], levels[0][1], atol=1e-3)
@@ -234,14 +234,14 @@ def test_image_heads_start_small_follow_the_style_and_all_of_them_learn(generato
 def test_levels_of_half_precision_add_up_in_single(generator):
     network = generator(**DEEP, image_heads=4)
     with torch.autocast("cpu", torch.bfloat16):
-        levels = network.levels(LATENT, LABELS)
+        levels = network.all_images(LATENT, LABELS)
     assert all(level.dtype == torch.float32 for level in levels)
 
 
 def test_levels_compile_into_one_graph(generator):
     network = generator(**DEEP, image_heads=4)
-    compiled = torch.compile(network.levels, backend="eager", fullgraph=True)
-    for found, level in zip(compiled(LATENT, LABELS), network.levels(LATENT, LABELS), strict=True):
+    compiled = torch.compile(network.all_images, backend="eager", fullgraph=True)
+    for found, level in zip(compiled(LATENT, LABELS), network.all_images(LATENT, LABELS), strict=True):
         torch.testing.assert_close(found, level)
 
 

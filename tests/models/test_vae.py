@@ -215,7 +215,7 @@ def test_a_fresh_one_starts_at_the_prior(parts):
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="autoencoder.num_latents=0: it takes at least one"):
+    with pytest.raises(ValueError, match="autoencoder.num_latents=0: give at least 1"):
         vae(num_latents=0)
     with pytest.raises(ValueError, match="autoencoder.observation.components=0: a mixture has at least one"):
         Logistics(8, 1, 0)

@@ -102,7 +102,7 @@ def test_with_other_parts(discriminator, changes):
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_every_weight_of_vitgans_judge_keeps_its_initial_bound(discriminator):
+def test_every_weight_of_vitgans_discriminator_keeps_its_initial_bound(discriminator):
     torch.manual_seed(3)
     before = discriminator(**VITGAN | dict(weight_norm=None)).state_dict()
     torch.manual_seed(3)

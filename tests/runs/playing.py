@@ -11,7 +11,7 @@ os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command does before torch 
 
 import torch  # noqa: E402
 
-import transgan.commands.train as train  # noqa: E402
+import transgan.runs.training as training  # noqa: E402
 from transgan.cli import main  # noqa: E402
 from transgan.metrics import Evaluator  # noqa: E402
 from transgan.training.adversarial import Adversarial  # noqa: E402
@@ -43,9 +43,9 @@ def sending(name: str):
 def play(what: str) -> None:
     kind, _, number = what.partition(":")
     if kind == "no images here":
-        first(train, "training_data", 1, raising(FileNotFoundError("There is nothing at '/data': give the folder")))
+        first(training, "training_data", 1, raising(FileNotFoundError("There is nothing at '/data': give the folder")))
     if kind == "a picture is gone":
-        first(Adversarial, "training_step", 3, raising(OSError("7.png in p cannot be read any more")))
+        first(Adversarial, "training_step", 3, raising(OSError("7.png in p can no longer be read")))
     if kind == "is killed":
         first(Adversarial, "training_step", 3, sending("SIGKILL"))
     if kind == "cannot draw":
@@ -53,7 +53,7 @@ def play(what: str) -> None:
     if kind == "cannot measure":
         first(Evaluator, "measure", 1, raising(ValueError("no numbers today")))
     if kind == "before the first step":
-        first(train, "training_data", 1, sending(number))
+        first(training, "training_data", 1, sending(number))
     if kind == "amid a step":
         first(Adversarial, "step_optimizer", 3, sending(number))
     if kind == "while saving":

@@ -49,14 +49,14 @@ def drained(process) -> str:
 
 @pytest.fixture(scope="module")
 def killed(transgan_process, words, tmp_path_factory):
-    """The same, killed ten times: (run, how many of the kills came amid a checkpoint)."""
+    """The same, killed six times: (run, how many of the kills came amid a checkpoint)."""
     cwd = tmp_path_factory.mktemp("killed")
     run, moments, amid = cwd / "runs" / "digits", random.Random(0), 0
 
     def beside() -> list:
         return list((run / "checkpoints").glob("last.ckpt.*.tmp"))
 
-    for kill in range(10):
+    for kill in range(6):
         process = transgan_process.start(*words, cwd=cwd)
         until_progress(process)
         if kill % 2:
@@ -78,7 +78,7 @@ def killed(transgan_process, words, tmp_path_factory):
     return run, amid
 
 
-def test_killed_ten_times(killed, whole, assert_same_run):
+def test_killed_six_times(killed, whole, assert_same_run):
     run, amid = killed
     assert amid >= 1
     assert_same_run(run, whole)

@@ -1,25 +1,23 @@
-"""Several processes train as one does with the same images, whoever has started them; what fails on one of them is told
+"""Several processes train as one does with the same images, whoever has started them; what fails on one of them is reported
 by all, and nobody waits for ever."""
 
 import csv
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from srun import free_port
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
 
 pytestmark = pytest.mark.slow
-PLAYING = Path(__file__).with_name("playing.py")
 EPS = ["optimizer.eps=1.0e-3"]  # else Adam makes much of the last bit of small gradients
 ADA = [
     "augmentation=shift",
@@ -47,44 +45,6 @@ LENGTH = ["metrics=fast", "evaluate_share=1", "extractor.steps=20", "metrics.num
 WAYS = ("devices", "ddp", "torchrun", "srun")
 
 
-class Tasks:
-    """Starts a command as the two tasks of an emulated srun."""
-
-    def __init__(self, command_line):
-        self.command_line = command_line
-
-    def start(self, words, cwd, play=("none", ""), **environment) -> list[subprocess.Popen]:
-        common = self.command_line.environment | {
-            "SLURM_JOB_ID": str(random.randrange(1000, 9999)), "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1",
-            "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost", "SLURM_JOB_NAME": "train", "MASTER_PORT": str(free_port()),
-        } | environment  # fmt: skip
-        return [
-            subprocess.Popen(
-                [sys.executable, PLAYING, str(play[0]), play[1], *words], cwd=cwd, text=True, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, env=common | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
-            )
-            for rank in (0, 1)
-        ]  # fmt: skip
-
-    def __call__(self, words, cwd, play=("none", ""), **environment) -> list[SimpleNamespace]:
-        done = []
-        for process in self.start(words, cwd, play, **environment):
-            out, err = process.communicate(timeout=240)
-            done.append(SimpleNamespace(code=process.returncode, out=out, err=err))
-        return done
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def srun(transgan_process):
-    return Tasks(transgan_process)
-
-
 @pytest.fixture(scope="module")
 def words(tiny):
     return ["train", *[word for word in tiny if not word.startswith(("kimg", "metrics"))], *LENGTH, *EPS, *ADA]
@@ -101,32 +61,25 @@ def runs(transgan_process, srun, words, tmp_path_factory):
             assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
             assert not done[1].out
             out, err = done[0].out, done[0].err + done[1].err
-        else:
-            program = [sys.executable, "-m", "transgan"]
-            if way == "torchrun":
-                program = [
-                    sys.executable,
-                    "-m",
-                    "torch.distributed.run",
-                    "--nproc-per-node",
-                    "2",
-                    "--master-port",
-                    str(free_port()),
-                    "-m",
-                    "transgan",
-                ]
-            more = {"devices": ["trainer.devices=2"], "ddp": ["trainer=ddp", "trainer.accelerator=cpu"]}.get(way, [])
+        elif way == "torchrun":
+            program = [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--nproc-per-node=2",
+                f"--master-port={free_port()}",
+            ]
             done = subprocess.run(
-                [*program, *words, *more],
-                cwd=cwd,
-                capture_output=True,
-                text=True,
-                env=transgan_process.environment,
-                timeout=300,
-                stdin=subprocess.DEVNULL,
-            )
-            assert done.returncode == 0, done.stderr
+                [*program, "-m", "transgan", *words], cwd=cwd, capture_output=True, text=True, timeout=300,
+                env=transgan_process.environment, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
             out, err = done.stdout, done.stderr
+            assert done.returncode == 0, err
+        else:
+            more = {"devices": ["trainer.devices=2"], "ddp": ["trainer=ddp", "trainer.accelerator=cpu"]}.get(way, [])
+            done = transgan_process(*words, *more, cwd=cwd, new=way != "one")
+            out, err = done.stdout, done.stderr
+            assert done.returncode == 0, err
         assert [path.name for path in (cwd / "runs").iterdir()] == ["digits"]
         found[way] = cwd / "runs" / "digits", out, err
     return found
@@ -190,10 +143,10 @@ def test_one_goes_on_where_two_stopped(runs, inside, words):
     (0, "no images here", [2, 2], "transgan: There is nothing at '/data': give the folder\n"),
     (1, "a picture is gone", [1, 2], "transgan: process 1 of 2 failed: training stopped at 0.064 kimg: 7.png in p cannot be "
      "read any more; the same command continues from runs/digits/checkpoints/last.ckpt at 0.064 kimg\n"),
-    (0, "a picture is gone", [2, 1], "transgan: training stopped at 0.064 kimg: 7.png in p cannot be read any more; "),
+    (0, "a picture is gone", [2, 1], "transgan: training stopped at 0.064 kimg: 7.png in p can no longer be read; "),
     (1, "is killed", [1, -9], "transgan: process 1 of 2 failed: it is gone; the same command continues from "),
 ])  # fmt: skip
-def test_what_fails_on_one_is_told_by_all(rank, what, codes, says, srun, words, tmp_path):
+def test_what_fails_on_one_is_reported_by_all(rank, what, codes, says, srun, words, tmp_path):
     done = srun([*words, "checkpoint_every=0.032"], tmp_path, (rank, what))
     assert [each.code for each in done] == codes, done[0].err + done[1].err
     assert says in done[0].err and done[0].err.count("\n") == 1 and done[1].err == ""

@@ -54,7 +54,7 @@ def test_a_disk_that_fails(number, place, saved, inside, words, monkeypatch, tmp
         return write
 
     monkeypatch.setattr(files, "replacing", failing(files.replacing))
-    monkeypatch.setattr("transgan.callbacks.stats.append_text", failing(files.append_text))
+    monkeypatch.setattr("transgan.files.append_text", failing(files.append_text))
     code, out, err = inside(*words)
     run = tmp_path / "runs" / "digits"
     assert code == 2 and os.strerror(number) in err and name in err and seen_of(run) == saved
@@ -101,7 +101,7 @@ def test_out_of_memory_while_setting_up(words, way, inside, tiny, monkeypatch, t
     def too_large(*arguments):
         raise MemoryError("Unable to allocate 300 GiB")
 
-    monkeypatch.setattr("transgan.commands.train.training_data", too_large)
+    monkeypatch.setattr("transgan.runs.training.training_data", too_large)
     code, out, err = inside(words[0], *tiny, *words[1:])
     assert code == 2 and err.startswith("transgan: out of memory") and way in err and err.count("\n") == 1
     assert ("precision=bf16-mixed" in err) == (len(words) == 2)
@@ -191,7 +191,7 @@ def stopped_output(stream, lines, error):
     return output
 
 
-def test_a_fault_of_ours_is_told_as_one(inside, words, monkeypatch, tmp_path):
+def test_a_fault_of_ours_is_reported_as_one(inside, words, monkeypatch, tmp_path):
     def step(self, *arguments):
         raise KeyError("a bug")
 

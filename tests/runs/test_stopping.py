@@ -4,6 +4,7 @@ bit."""
 import os
 import signal
 import threading
+from itertools import cycle
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ LENGTH = [
     "extractor=pixels", "metrics.num_samples=20", "evaluate_every=0.064", "evaluate_share=1", "augmentation=shift",
 ]  # fmt: skip
 MOMENTS = {     # what is done at that moment: (owner, name), and at which time it is called
-    "before the first step: reading images": ("transgan.commands.train.training_data", 1),
+    "before the first step: reading images": ("transgan.runs.training.training_data", 1),
     "before the first step: features of real images": (Evaluator, "prepare", 1),
     "before the first step: the first pictures": (Adversarial, "generate", 1),
     "amid a step": (Adversarial, "step_optimizer", 6),             # of the discriminator's, and then of the generator's
@@ -66,12 +67,20 @@ def images_seen(run) -> int | None:
     return torch.load(path, weights_only=True)["images_seen"] if path.exists() else None
 
 
-@pytest.mark.parametrize("moment, workers", [
-    (moment, workers) for moment in list(MOMENTS) for workers in (0, 2)
-    if not (workers and moment.startswith("before"))            # no process reads images yet
-])  # fmt: skip
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_every_signal_at_every_moment(
+def covered() -> list[tuple[signal.Signals, str, int]]:
+    """Every moment with Ctrl-C, which has a meaning of its own, and with two of the others, which have one together; with
+    processes that read images, where they do by then. Every signal comes at several moments."""
+    turns = cycle(SIGNALS[1:])
+    return [
+        (number, moment, workers)
+        for moment in MOMENTS
+        for number, workers in zip((signal.SIGINT, next(turns), next(turns)), (0, 0, 2), strict=True)
+        if not (workers and moment.startswith("before"))  # no process reads images yet
+    ]
+
+
+@pytest.mark.parametrize("number, moment, workers", covered(), ids=lambda it: getattr(it, "name", str(it)))
+def test_a_signal_at_any_moment(
     number, moment, workers, inside, words, whole, strike, assert_same_run, tmp_path, monkeypatch
 ):
     assert threading.current_thread() is threading.main_thread()
@@ -100,7 +109,7 @@ def test_every_signal_at_every_moment(
 
 @pytest.mark.parametrize("number", SIGNALS[1:], ids=lambda number: number.name)
 def test_again_and_again_changes_nothing(number, inside, words, whole, strike, assert_same_run, tmp_path):
-    """Schedulers send a signal to every process, and once more: only a second Ctrl-C means that a person is in a hurry."""
+    """Schedulers send a signal to every process, and once more: only a second Ctrl-C means that a user is in a hurry."""
     strike("amid a step", lambda: [os.kill(os.getpid(), number) for _ in range(3)])
     code, out, err = inside(*words)
     assert code == 128 + number and "and saved; the same command continues" in out, err

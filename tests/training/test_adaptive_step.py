@@ -20,7 +20,7 @@ class HeldOut:
     def __getitems__(self, positions):
         self.asked = positions
         return torch.full((len(positions), 1, 8, 8), 77, dtype=torch.uint8), torch.tensor(
-            [place % 3 for place in positions]
+            [position % 3 for position in positions]
         )
 
 
@@ -49,7 +49,7 @@ def test_the_strength_of_a_step_is_what_the_steps_before_led_to(adversarial):
 
 
 @pytest.mark.parametrize("measure", [PairSigns, HeldOutGap])
-def test_time_is_counted_in_images_where_every_level_of_them_is_judged(adversarial, generator, measure):
+def test_time_is_counted_in_images_with_intermediate_outputs_too(adversarial, generator, measure):
     network = generator(dim=[16, 8], depth=[1, 1], num_heads=[2, 2], image_heads=2)
     module = adversarial(
         generator=network, supervision=ScaleWise(2, 1.0), augmentation=SHIFT, adaptive=strength(measure())
@@ -62,15 +62,15 @@ def test_time_is_counted_in_images_where_every_level_of_them_is_judged(adversari
 def test_it_reads_the_logits_of_the_step(adversarial, monkeypatch):
     seen = []
     module = adversarial(augmentation=SHIFT, adaptive=strength(RealSigns()), loss=Hinge())
-    observe = module.adaptive.observe
-    monkeypatch.setattr(module.adaptive, "observe", lambda *a: seen.append(a) or observe(*a))
+    update = module.adaptive.update
+    monkeypatch.setattr(module.adaptive, "update", lambda *a: seen.append(a) or update(*a))
     (values,) = train(module, 1)
     real, fake, heldout, largest, _ = seen[0]
     assert heldout is None and largest == 1.0
     assert (real.mean(), fake.mean()) == (values["d_real"], values["d_fake"])
 
 
-def test_held_out_images_are_judged_as_training_images_are_and_change_nothing(adversarial):
+def test_held_out_images_are_augmented_as_training_images_are_and_change_nothing(adversarial):
     make = lambda: adversarial(augmentation=SHIFT, augment=0.7, adaptive=strength(HeldOutGap(), target=9.0, start=0.7))  # noqa: E731
     module, seen = make(), []
     module.heldout = HeldOut()
@@ -82,7 +82,7 @@ def test_held_out_images_are_judged_as_training_images_are_and_change_nothing(ad
     hole, left = first.abs() < 1e-6, (first - grey).abs() < 1e-6
     assert len(first) == 4 and (hole | left).all() and hole.any() and left.any()
     assert not seen[0].requires_grad
-    assert all(0 <= place < 10 for place in module.heldout.asked) and "overfitting" in logged[-1]
+    assert all(0 <= position < 10 for position in module.heldout.asked) and "overfitting" in logged[-1]
 
     unasked = adversarial(augmentation=SHIFT, augment=0.7)
     train(unasked, 1)

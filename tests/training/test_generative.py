@@ -7,7 +7,7 @@ from transgan.training.generative import Generative, to_float, to_uint8
 from transgan.training.randomness import mix
 
 
-def test_T10_all_256_values_come_back():
+def test_all_256_values_come_back():
     values = torch.arange(256, dtype=torch.uint8)
     floats = to_float(values)
     assert floats.min() == -1 and floats.max() == 1 and floats.dtype == torch.float32
@@ -17,7 +17,7 @@ def test_T10_all_256_values_come_back():
     assert (naive != values).sum() == 63
 
 
-def test_T10_to_uint8_clamps_and_rounds():
+def test_to_uint8_clamps_and_rounds():
     floats = torch.tensor([-9.0, -1.0001, 1.0001, 9.0, 0.0, 3 / 255, 0.99])
     assert to_uint8(floats).tolist() == [0, 0, 255, 255, 128, 129, 254]
     assert to_uint8(torch.tensor([0.5], dtype=torch.bfloat16)).tolist() == [191]
@@ -27,7 +27,7 @@ def test_T10_to_uint8_clamps_and_rounds():
     )
 
 
-def test_T10_nan_is_no_colour():
+def test_nan_is_no_colour():
     images = torch.zeros(3, 1, 2, 2)
     images[1, 0, 1, 1] = float("nan")
     images[2] = float("inf")

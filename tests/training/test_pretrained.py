@@ -7,8 +7,9 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
 
-from transgan.training.leak import GradientLeak
-from transgan.training.pretrained import FromScratch, Pretrained
+from transgan.training.adversarial import Adversarial
+from transgan.training.pretrained import Pretrained
+from transgan.training.transgan_official import TransGANOfficial
 
 
 class Watch(Callback):
@@ -52,12 +53,11 @@ NAMES = ("generator", "discriminator")
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, partial(torch.optim.AdamW, betas=(0.0, 0.9), weight_decay=0.1)])
-@pytest.mark.parametrize("leak", [None, GradientLeak()])
-def test_frozen_for_some_images_and_then_not(adversarial, name, optimizer, leak):
+@pytest.mark.parametrize("kind", [Adversarial, TransGANOfficial])
+def test_frozen_for_some_images_and_then_not(adversarial, name, optimizer, kind):
     """8 images of 4 a step: the third step is the first to move what was copied. Nor does weight decay move it."""
-    more = {} if leak is None else {"leak": leak}
     start = Pretrained(frozen=0.008)
-    module = adversarial(optimizer=optimizer, **{f"{name}_pretrained": start}, **more)
+    module = adversarial(kind, optimizer=optimizer, **{f"{name}_pretrained": start})
     own = copied(module, name, start)
     assert len(own) == 10
     watch = watched(module, 4)
@@ -83,7 +83,9 @@ def test_the_first_step_of_others_is_the_same_with_and_without(adversarial):
 @pytest.mark.parametrize("name", NAMES)
 def test_learning_rate_factor(adversarial, name):
     """By gradient descent a step is the gradient times the rate: a quarter of it, in what was copied alone."""
-    full, part = (watched(adversarial(**SGD, **{f"{name}_pretrained": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25))
+    full, part = (
+        watched(adversarial(**SGD, **{f"{name}_pretrained": Pretrained(lr_factor=f)}), 1) for f in (1.0, 0.25)
+    )
     own = copied(adversarial(), name, Pretrained())
     for key in full.moved(1):
         if key.startswith(NAMES[1 - NAMES.index(name)]) and name == "discriminator":
@@ -128,15 +130,9 @@ def test_which_layers(generator, options, count):
     names = start.copied(network)
     assert len(names) == count
     assert all(name.startswith("stages.0.blocks.0.") for name in names) or options.get("blocks") != 1
-    fresh, old = start.groups(network)
+    fresh, old = start.parameter_groups(network)
     assert {id(p) for p in old["params"]} == {id(p) for p in names.values()}
     assert len(fresh["params"]) + len(old["params"]) == len(list(network.parameters()))
-
-
-def test_fresh_is_one_group_of_all(generator):
-    network = generator()
-    assert not FromScratch().copied(network) and FromScratch().rates(0.5) == [0.5]
-    assert [len(group["params"]) for group in FromScratch().groups(network)] == [len(list(network.parameters()))]
 
 
 @pytest.mark.parametrize(

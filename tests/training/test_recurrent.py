@@ -16,7 +16,7 @@ def autoregressive(layer):
     return Autoregressive(
         PixelRNN(8, 1, 3, partial(Pixels, levels=17), dim=16, depth=1, layer=layer),
         optimizer=partial(torch.optim.AdamW, betas=(0.9, 0.98), weight_decay=0.1), lr=1e-2, ema_halflife=0.01, clip=1.0,
-        top_k=None, mirror=False, max_nonfinite=3, compile=None, batch_size=4, seed=0, num_classes=3,
+        max_nonfinite=3, batch_size=4, num_classes=3,
     )  # fmt: skip
 
 

@@ -26,8 +26,7 @@ def variational(parts=CONV, init=0, **changes):
     torch.manual_seed(init)
     arguments = dict(
         optimizer=partial(torch.optim.AdamW, betas=(0.9, 0.98), weight_decay=0.0), lr=1e-2, beta=1.0, free_bits=0.0,
-        ema_halflife=0.01, clip=10.0, bound_samples=1, sample_pixels=False, mirror=False, max_nonfinite=3, compile=None,
-        batch_size=4, seed=0, num_classes=3,
+        ema_halflife=0.01, max_nonfinite=3, batch_size=4, num_classes=3,
     ) | changes  # fmt: skip
     observation = partial(Logistics, components=1, levels=17)
     arguments.setdefault("network", VAE(8, 1, arguments["num_classes"], 4, *parts, observation))

@@ -6,7 +6,7 @@ N batch, C channels, H W image.
 import torch
 from torch import Tensor
 
-from transgan.augmentation.numbers import normal, wide
+from transgan.augmentation.conversions import at_least_float32, uniform_to_normal
 from transgan.augmentation.resampling import SYM2, along, smoothing
 
 
@@ -23,21 +23,21 @@ class BandGains:
 
     num_random = 8
 
-    def __init__(self, probability: float, std: float):
+    def __init__(self, probability: float = 1.0, std: float = 1.0):
         self.probability, self.std = probability, std
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
-        images = wide(images)
-        on = draws[:, 4:] < strength * self.probability
-        gains = self.gains(draws[:, :4], on).to(images.dtype)
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        """images (N, C, H, W), random (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
+        images = at_least_float32(images)
+        on = random[:, 4:] < strength * self.probability
+        gains = self.gains(random[:, :4], on).to(images.dtype)
         gains = gains[:, :, None, None]
         rows, columns = ((gains * bands(side, images)).sum(1, keepdim=True) for side in images.shape[2:])
         return torch.where(on.any(1)[:, None, None, None], along(images, rows, columns), images)
 
-    def gains(self, draws: Tensor, on: Tensor) -> Tensor:
-        """draws and whether each band takes part, (N, 4) -> gain of each band, from low to high (N, 4)."""
-        values = torch.exp2(normal(draws) * self.std * on)
+    def gains(self, random: Tensor, on: Tensor) -> Tensor:
+        """random and whether each band takes part, (N, 4) -> gain of each band, from low to high (N, 4)."""
+        values = torch.exp2(uniform_to_normal(random) * self.std * on)
         gains = torch.ones_like(values)
         for band in range(4):
             power = 10 / 13 if band == 0 else 1 / 13  # a band's share of a natural image's

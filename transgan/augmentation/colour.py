@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from transgan.augmentation.numbers import normal, wide
+from transgan.augmentation.conversions import at_least_float32, uniform_to_normal
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +36,16 @@ class Colour:
 
     def __init__(
         self,
-        brightness: float,
-        contrast: float,
-        lumaflip: float,
-        hue: float,
-        saturation: float,
-        brightness_std: float,
-        contrast_std: float,
-        hue_max: float,
-        saturation_std: float,
-        in_chans: int,
+        brightness: float = 1.0,
+        contrast: float = 1.0,
+        lumaflip: float = 1.0,
+        hue: float = 1.0,
+        saturation: float = 1.0,
+        brightness_std: float = 0.2,
+        contrast_std: float = 0.5,
+        hue_max: float = 1.0,
+        saturation_std: float = 1.0,
+        in_chans: int = 3,
     ):
         if in_chans not in (1, 3):
             raise ValueError(f"colours are those of images with 1 or 3 channels, not {in_chans}")
@@ -56,21 +56,21 @@ class Colour:
         self.brightness_std, self.contrast_std, self.saturation_std = brightness_std, contrast_std, saturation_std
         self.hue_max, self.in_chans = hue_max, in_chans
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
-        images = wide(images)
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        """images (N, C, H, W), random (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
+        images = at_least_float32(images)
         if images.shape[1] != self.in_chans:
             raise ValueError(f"images with {images.shape[1]} channels in an augmentation with in_chans={self.in_chans}")
-        draws = draws[:, :, None, None, None]  # values, then switches
+        random = random[:, :, None, None, None]  # values, then switches
         on = [
-            draws[:, 5 + k] < strength * probability
+            random[:, 5 + k] < strength * probability
             for k, probability in enumerate((self.brightness, self.contrast, self.lumaflip, self.hue, self.saturation))
         ]
-        offset = normal(draws[:, 0]) * self.brightness_std * on[0]
-        contrast = torch.exp2(normal(draws[:, 1]) * self.contrast_std * on[1])
-        flip = 1 - 2 * ((draws[:, 2] < 0.5) & on[2]).to(draws.dtype)
-        turn = (2 * draws[:, 3] - 1) * self.hue_max * math.pi * on[3]
-        saturation = torch.exp2(normal(draws[:, 4]) * self.saturation_std * on[4])
+        offset = uniform_to_normal(random[:, 0]) * self.brightness_std * on[0]
+        contrast = torch.exp2(uniform_to_normal(random[:, 1]) * self.contrast_std * on[1])
+        flip = 1 - 2 * ((random[:, 2] < 0.5) & on[2]).to(random.dtype)
+        turn = (2 * random[:, 3] - 1) * self.hue_max * math.pi * on[3]
+        saturation = torch.exp2(uniform_to_normal(random[:, 4]) * self.saturation_std * on[4])
 
         mean = images.mean(1, keepdim=True)
         out = contrast * flip * (mean + offset)

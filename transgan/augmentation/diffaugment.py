@@ -1,6 +1,6 @@
-"""DiffAugment (Zhao et al., 2020), whole and in its parts: colour, translation, cutout.
+"""DiffAugment (Zhao et al., 2020), complete and in its parts: colour, translation, cutout.
 
-The parts are for other orders and probabilities, such as those of TransGAN's released code, inside an `InOrder`.
+The parts are for other orders and probabilities, such as those of TransGAN's released code, inside an `Compose`.
 
 N batch, C channels, H W image.
 """
@@ -8,13 +8,13 @@ N batch, C channels, H W image.
 import torch
 from torch import Tensor
 
-from transgan.augmentation.numbers import wide
+from transgan.augmentation.conversions import at_least_float32
 from transgan.augmentation.resampling import along
 
 
-def jitter(images: Tensor, draws: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:
-    """Brightness, then saturation about the mean of the channels, then contrast about the image's; draws (N, 3)."""
-    signed = 2 * draws[:, :, None, None, None] - 1  # (N, 3, 1, 1, 1) in [-1, 1]
+def jitter(images: Tensor, random: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:
+    """Brightness, then saturation about the mean of the channels, then contrast about the image's; random (N, 3)."""
+    signed = 2 * random[:, :, None, None, None] - 1  # (N, 3, 1, 1, 1) in [-1, 1]
     images = images + brightness * signed[:, 0]
     mean = images.mean(1, keepdim=True)
     images = mean + (images - mean) * (1 + saturation * signed[:, 1])
@@ -22,31 +22,31 @@ def jitter(images: Tensor, draws: Tensor, brightness: float, saturation: float, 
     return mean + (images - mean) * (1 + contrast * signed[:, 2])
 
 
-def translate(images: Tensor, draws: Tensor, translation: float) -> Tensor:
-    """Row and column shifts as products with shifted identity matrices: exact, cheap to differentiate; draws (N, 2)."""
+def translate(images: Tensor, random: Tensor, translation: float) -> Tensor:
+    """Row and column shifts as products with shifted identity matrices: exact, cheap; random (N, 2)."""
     moves = []
     for axis in (0, 1):
         side = images.shape[2 + axis]
         reach = int(side * translation + 0.5)
-        shift = (draws[:, axis] * (2 * reach + 1)).floor() - reach  # (N,)
-        place = torch.arange(side, device=images.device)
-        move = place[:, None] - place[None] == shift[:, None, None]  # (N, side, side)
+        shift = (random[:, axis] * (2 * reach + 1)).floor() - reach  # (N,)
+        position = torch.arange(side, device=images.device)
+        move = position[:, None] - position[None] == shift[:, None, None]  # (N, side, side)
         moves.append(move.to(images.dtype).unsqueeze(1))
     return along(images, *moves)
 
 
-def cut_out(images: Tensor, draws: Tensor, *sizes: Tensor | int) -> Tensor:
-    """A rectangle set to 0, its height and width whole numbers, of all images or (N, 1, 1, 1); draws (N, 2).
+def cut_out(images: Tensor, random: Tensor, *sizes: Tensor | int) -> Tensor:
+    """A rectangle set to 0, its height and width whole numbers, of all images or (N, 1, 1, 1); random (N, 2).
 
     Its centre is anywhere in the image, so that it may hang over the edge.
     """
-    inside = True
+    inside = torch.ones((), dtype=torch.bool, device=images.device)
     for axis, size, shape in ((0, sizes[0], (-1, 1)), (1, sizes[1], (1, -1))):
         side = images.shape[2 + axis]
-        place = torch.arange(side, device=images.device).view(shape)
-        centre = (draws[:, axis, None, None, None] * (side + 1 - size % 2)).floor()
+        position = torch.arange(side, device=images.device).view(shape)
+        centre = (random[:, axis, None, None, None] * (side + 1 - size % 2)).floor()
         start = centre - size // 2
-        inside = inside & (place >= start) & (place < start + size)
+        inside = inside & (position >= start) & (position < start + size)
     return images.masked_fill(inside, 0)
 
 
@@ -67,22 +67,29 @@ class DiffAugment:
 
     num_random = 10
 
-    def __init__(self, brightness: float, saturation: float, contrast: float, translation: float, cutout: float):
+    def __init__(
+        self,
+        brightness: float = 0.5,
+        saturation: float = 1.0,
+        contrast: float = 0.5,
+        translation: float = 0.125,
+        cutout: float = 0.5,
+    ):
         self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
         self.translation, self.cutout = translation, cutout
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
-        images = wide(images)
-        on = (draws[:, 7:] < strength)[:, :, None, None, None]  # colour, translation, cutout
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        """images (N, C, H, W), random (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
+        images = at_least_float32(images)
+        on = (random[:, 7:] < strength)[:, :, None, None, None]  # colour, translation, cutout
         if self.brightness or self.saturation or self.contrast:
-            changed = jitter(images, draws[:, :3], self.brightness, self.saturation, self.contrast)
+            changed = jitter(images, random[:, :3], self.brightness, self.saturation, self.contrast)
             images = torch.where(on[:, 0], changed, images)
         if self.translation:
-            images = torch.where(on[:, 1], translate(images, draws[:, 3:5], self.translation), images)
+            images = torch.where(on[:, 1], translate(images, random[:, 3:5], self.translation), images)
         if self.cutout:
             sizes = (size_of(side, self.cutout) for side in images.shape[2:])
-            images = torch.where(on[:, 2], cut_out(images, draws[:, 5:7], *sizes), images)
+            images = torch.where(on[:, 2], cut_out(images, random[:, 5:7], *sizes), images)
         return images
 
 
@@ -91,14 +98,16 @@ class Jitter:
 
     num_random = 4
 
-    def __init__(self, brightness: float, saturation: float, contrast: float, probability: float):
+    def __init__(
+        self, brightness: float = 0.5, saturation: float = 1.0, contrast: float = 0.5, probability: float = 1.0
+    ):
         self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
         self.probability = probability
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        images = wide(images)
-        on = draws[:, 3, None, None, None] < strength * self.probability
-        changed = jitter(images, draws[:, :3], self.brightness, self.saturation, self.contrast)
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        images = at_least_float32(images)
+        on = random[:, 3, None, None, None] < strength * self.probability
+        changed = jitter(images, random[:, :3], self.brightness, self.saturation, self.contrast)
         return torch.where(on, changed, images)
 
 
@@ -107,13 +116,13 @@ class Translation:
 
     num_random = 3
 
-    def __init__(self, translation: float, probability: float):
+    def __init__(self, translation: float = 0.125, probability: float = 1.0):
         self.translation, self.probability = translation, probability
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        images = wide(images)
-        on = draws[:, 2, None, None, None] < strength * self.probability
-        return torch.where(on, translate(images, draws, self.translation), images)
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        images = at_least_float32(images)
+        on = random[:, 2, None, None, None] < strength * self.probability
+        return torch.where(on, translate(images, random, self.translation), images)
 
 
 class Cutout:
@@ -121,31 +130,31 @@ class Cutout:
 
     Args:
         smallest, largest: the rectangle's sides, as shares of the image's; all whole pixels between them are equally
-            likely, and height and width have nothing to do with each other.
+            likely, and height and width are independent.
         probability: of an image having one, times strength.
-        batch: None: every image decides for itself. A number: so many images, one after the other, all have one or
-            none, of one size, at positions of their own: the first one's numbers decide. What counts are the images of
+        batch: None: every image decides for itself. A number: so many consecutive images all have one or none, of one
+            size, at positions of their own: the first one's random numbers decide. What counts are the images of
             one call, so every process decides for itself, as in the released TransGAN; such a step is therefore not
             the same for another number of processes.
     """
 
     num_random = 5
 
-    def __init__(self, smallest: float, largest: float, probability: float, batch: int | None):
+    def __init__(self, smallest: float = 0.5, largest: float = 0.5, probability: float = 1.0, batch: int | None = None):
         if not 0 <= smallest <= largest <= 1:
             raise ValueError(f"a cutout's sides must be 0 <= smallest <= largest <= 1, not {smallest} and {largest}")
         if batch is not None and batch < 1:
             raise ValueError(f"a cutout's batch must be at least 1 image, or null for each by itself, not {batch}")
         self.smallest, self.largest, self.probability, self.batch = smallest, largest, probability, batch
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        images = wide(images)
-        shared = draws[:, 2:, None, None, None]  # height, width, on
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        images = at_least_float32(images)
+        shared = random[:, 2:, None, None, None]  # height, width, on
         if self.batch is not None:
-            shared = shared[torch.arange(len(draws), device=draws.device) // self.batch * self.batch]
+            shared = shared[torch.arange(len(random), device=random.device) // self.batch * self.batch]
         sizes = []
         for axis in (0, 1):
             low, high = (size_of(images.shape[2 + axis], share) for share in (self.smallest, self.largest))
             sizes.append(low + (shared[:, axis] * (high - low + 1)).floor())
         on = shared[:, 2] < strength * self.probability
-        return torch.where(on, cut_out(images, draws[:, :2], *sizes), images)
+        return torch.where(on, cut_out(images, random[:, :2], *sizes), images)

@@ -8,12 +8,12 @@ import math
 import torch
 from torch import Tensor
 
-from transgan.augmentation.numbers import normal, wide
+from transgan.augmentation.conversions import at_least_float32, uniform_to_normal
 from transgan.augmentation.resampling import SYM6, along, doubling, mirrored
 
 
-def sample(images: Tensor, place: Tensor) -> Tensor:
-    """images (N, C, H, W) at place (N, 2, H', W'), its x and y in pixels from the first one -> (N, C, H', W').
+def sample(images: Tensor, position: Tensor) -> Tensor:
+    """images (N, C, H, W) at position (N, 2, H', W'), its x and y in pixels from the first one -> (N, C, H', W').
 
     Bilinear in an image twice as fine, which keeps pixels that land on pixels as they are, and others sharp. Gathers
     and products only: `grid_sample` has a second derivative in new versions of PyTorch alone.
@@ -21,9 +21,9 @@ def sample(images: Tensor, place: Tensor) -> Tensor:
     n, channels, height, width = images.shape
     fine = along(images, doubling(height, SYM6, images), doubling(width, SYM6, images))
     height, width = fine.shape[2:]
-    place = 2 * place
-    corner = place.floor()
-    right, below = (place - corner).to(fine.dtype).unsqueeze(2).unbind(1)  # (N, 1, H', W')
+    position = 2 * position
+    corner = position.floor()
+    right, below = (position - corner).to(fine.dtype).unsqueeze(2).unbind(1)  # (N, 1, H', W')
     (x, y), fine = corner.long().unbind(1), fine.flatten(2)
 
     def at(rows: Tensor, columns: Tensor) -> Tensor:
@@ -56,36 +56,36 @@ class Geometry:
 
     def __init__(
         self,
-        xflip: float,
-        rotate90: float,
-        xint: float,
-        scale: float,
-        rotate: float,
-        aniso: float,
-        xfrac: float,
-        xint_max: float,
-        scale_std: float,
-        rotate_max: float,
-        aniso_std: float,
-        xfrac_std: float,
+        xflip: float = 1.0,
+        rotate90: float = 1.0,
+        xint: float = 1.0,
+        scale: float = 1.0,
+        rotate: float = 1.0,
+        aniso: float = 1.0,
+        xfrac: float = 1.0,
+        xint_max: float = 0.125,
+        scale_std: float = 0.2,
+        rotate_max: float = 1.0,
+        aniso_std: float = 0.2,
+        xfrac_std: float = 0.125,
     ):
         self.xflip, self.rotate90, self.xint, self.scale = xflip, rotate90, xint, scale
         self.rotate, self.aniso, self.xfrac = rotate, aniso, xfrac
         self.xint_max, self.scale_std, self.rotate_max = xint_max, scale_std, rotate_max
         self.aniso_std, self.xfrac_std = aniso_std, xfrac_std
 
-    def __call__(self, images: Tensor, draws: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), draws (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
-        images = wide(images)
-        x_axis, y_axis, origin, touched = self.axes(draws, strength, *images.shape[2:])
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        """images (N, C, H, W), random (N, num_random), strength in [0, 1] -> (N, C, H, W)."""
+        images = at_least_float32(images)
+        x_axis, y_axis, origin, touched = self.axes(random, strength, *images.shape[2:])
         height, width = images.shape[2:]
-        x, y = (torch.arange(side, device=draws.device) - (side - 1) / 2 for side in (width, height))
+        x, y = (torch.arange(side, device=random.device) - (side - 1) / 2 for side in (width, height))
         middle = torch.stack([-x[0], -y[0]])[:, None, None]
         x_axis, y_axis, origin = (vector[:, :, None, None] for vector in (x_axis, y_axis, origin))
-        place = x_axis * x + y_axis * y[:, None] + origin + middle  # (N, 2, H, W)
-        return torch.where(touched[:, :, None, None], sample(images, place), images)
+        position = x_axis * x + y_axis * y[:, None] + origin + middle  # (N, 2, H, W)
+        return torch.where(touched[:, :, None, None], sample(images, position), images)
 
-    def axes(self, draws: Tensor, strength: Tensor | float, height: int, width: int) -> tuple[Tensor, ...]:
+    def axes(self, random: Tensor, strength: Tensor | float, height: int, width: int) -> tuple[Tensor, ...]:
         """Where pixel (x, y) of the output, from the middle, lies in the image: x * x_axis + y * y_axis + origin.
 
         The inverse of all operations, found by applying the inverse of each, in the same order, to the axes. Without
@@ -97,27 +97,27 @@ class Geometry:
         turned = 1 - (1 - strength * self.rotate) ** 0.5  # twice: together as likely as one of strength * rotate
         probabilities = [strength * p for p in (self.xflip, self.rotate90, self.xint, self.scale)]
         probabilities += [turned, strength * self.aniso, turned, strength * self.xfrac]
-        on = [draws[:, 10 + k, None] < chance for k, chance in enumerate(probabilities)]
-        draw = draws[:, :10, None]  # (N, 10, 1)
-        one, zero = torch.ones_like(draw[:, 0]), torch.zeros_like(draw[:, 0])
+        on = [random[:, 10 + k, None] < probability for k, probability in enumerate(probabilities)]
+        random = random[:, :10, None]  # (N, 10, 1)
+        one, zero = torch.ones_like(random[:, 0]), torch.zeros_like(random[:, 0])
         x_axis, y_axis, origin = torch.cat([one, zero], 1), torch.cat([zero, one], 1), torch.cat([zero, zero], 1)
 
-        x_axis = torch.where(on[0] & (draw[:, 0] < 0.5), -x_axis, x_axis)  # xflip
-        quarters = (4 * draw[:, 1]).floor() * on[1]  # rotate90, exact
+        x_axis = torch.where(on[0] & (random[:, 0] < 0.5), -x_axis, x_axis)  # xflip
+        quarters = (4 * random[:, 1]).floor() * on[1]  # rotate90, exact
         cos, sin = (0.0 + (quarters == k) - 1.0 * (quarters == k + 2) for k in (0, 1))
         x_axis, y_axis = x_axis * cos + y_axis * sin, y_axis * cos - x_axis * sin
         for axis, side, k in ((x_axis, width, 2), (y_axis, height, 3)):  # xint
-            origin = origin - axis * ((2 * draw[:, k] - 1) * self.xint_max * side * on[2]).round()
-        smaller = torch.exp2(-normal(draw[:, 4]) * self.scale_std * on[3])  # scale
+            origin = origin - axis * ((2 * random[:, k] - 1) * self.xint_max * side * on[2]).round()
+        smaller = torch.exp2(-uniform_to_normal(random[:, 4]) * self.scale_std * on[3])  # scale
         x_axis, y_axis = x_axis * smaller, y_axis * smaller
-        x_axis, y_axis = self.turn(x_axis, y_axis, draw[:, 5], on[4])  # before the stretch
-        narrower = torch.exp2(-normal(draw[:, 6]) * self.aniso_std * on[5])  # aniso
+        x_axis, y_axis = self.turn(x_axis, y_axis, random[:, 5], on[4])  # before the stretch
+        narrower = torch.exp2(-uniform_to_normal(random[:, 6]) * self.aniso_std * on[5])  # aniso
         x_axis, y_axis = x_axis * narrower, y_axis / narrower
-        x_axis, y_axis = self.turn(x_axis, y_axis, draw[:, 7], on[6])  # after it
+        x_axis, y_axis = self.turn(x_axis, y_axis, random[:, 7], on[6])  # after it
         for axis, side, k in ((x_axis, width, 8), (y_axis, height, 9)):  # xfrac
-            origin = origin - axis * normal(draw[:, k]) * self.xfrac_std * side * on[7]
+            origin = origin - axis * uniform_to_normal(random[:, k]) * self.xfrac_std * side * on[7]
         return x_axis, y_axis, origin, torch.stack(on).any(0)
 
-    def turn(self, x_axis: Tensor, y_axis: Tensor, draw: Tensor, on: Tensor) -> tuple[Tensor, Tensor]:
-        angle = (2 * draw - 1) * self.rotate_max * math.pi * on
+    def turn(self, x_axis: Tensor, y_axis: Tensor, random: Tensor, on: Tensor) -> tuple[Tensor, Tensor]:
+        angle = (2 * random - 1) * self.rotate_max * math.pi * on
         return x_axis * angle.cos() + y_axis * angle.sin(), y_axis * angle.cos() - x_axis * angle.sin()

@@ -1,4 +1,4 @@
-"""What moves and filters pixels here: matrices along the rows and columns of images, mirrored at the edges.
+"""Moving and filtering pixels by matrices along the rows and columns of images, mirrored at the edges.
 
 An image goes on beyond its edge as in a mirror that stands on the outermost pixels, for as long as it takes. Products
 with matrices are exact to differentiate, as often as one likes, and are the same sums in the same order every time.
@@ -18,11 +18,11 @@ def along(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         return rows @ images @ columns.mT
 
 
-def mirrored(place: Tensor, side: int) -> Tensor:
+def mirrored(position: Tensor, side: int) -> Tensor:
     """Whole numbers from anywhere to 0..side-1."""
     period = max(2 * (side - 1), 1)
-    place = place.remainder(period)
-    return torch.minimum(place, period - place)
+    position = position.remainder(period)
+    return torch.minimum(position, period - position)
 
 
 def halfway(taps: int) -> list[float]:
@@ -38,20 +38,19 @@ SYM2, SYM6 = halfway(4), halfway(12)
 def doubling(side: int, weights: list[float], like: Tensor) -> Tensor:
     """(2 side - 1, side): every sample, and between two of them the value half way."""
     half = len(weights) // 2
-    place = torch.arange(side, device=like.device)
-    between = sum(
-        weight * (mirrored(place[:-1, None] + k, side) == place)
-        for k, weight in zip(range(1 - half, half + 1), weights, strict=True)
-    ).to(like.dtype)
+    position = torch.arange(side, device=like.device)
+    between = torch.zeros((), device=like.device)
+    for k, weight in zip(range(1 - half, half + 1), weights, strict=True):
+        between = between + weight * (mirrored(position[:-1, None] + k, side) == position)
+    between = between.to(like.dtype)
     every = torch.eye(side, device=like.device, dtype=like.dtype)
     return torch.cat([torch.stack([every[:-1], between], 1).flatten(0, 1), every[-1:]])
 
 
 def smoothing(side: int, weights: list[float], step: int, like: Tensor) -> Tensor:
     """(side, side): the lower half of the frequencies of every `step`-th sample; half of it the sample itself."""
-    place = torch.arange(side, device=like.device)
-    around = sum(
-        0.5 * weight * (mirrored(place[:, None] + step * k, side) == place)
-        for k, weight in zip(range(1 - len(weights), len(weights), 2), weights, strict=True)
-    )
-    return (0.5 * (place[:, None] == place) + around).to(like.dtype)
+    position = torch.arange(side, device=like.device)
+    around = torch.zeros((), device=like.device)
+    for k, weight in zip(range(1 - len(weights), len(weights), 2), weights, strict=True):
+        around = around + 0.5 * weight * (mirrored(position[:, None] + step * k, side) == position)
+    return (0.5 * (position[:, None] == position) + around).to(like.dtype)

@@ -1,4 +1,20 @@
-"""What watches a training run: numbers, pictures, evaluations, checkpoints, one line of progress.
+"""What watches a training run: statistics, images, evaluations, checkpoints, one line of progress.
 
-They import nothing of ours but their own folder; a module has `images_seen`, `batch_size`, `generate`, and so on.
+conf/callbacks composes them. They import nothing of ours but files.py and their own folder, and find what they need
+at runtime: `Session.of(trainer)` knows the run, its data and its clock; the module has `images_seen` and `generate`.
 """
+
+from transgan.callbacks.checkpoints import SaveCheckpoints
+from transgan.callbacks.evaluation import Evaluation
+from transgan.callbacks.interval import Interval
+from transgan.callbacks.likelihood import Likelihood
+from transgan.callbacks.progress import ProgressLine
+from transgan.callbacks.samples import Samples
+from transgan.callbacks.session import Session, find
+from transgan.callbacks.stats import Stats
+from transgan.callbacks.stopping import Stop
+
+__all__ = [
+    "Evaluation", "Interval", "Likelihood", "ProgressLine", "Samples", "SaveCheckpoints", "Session", "Stats", "Stop",
+    "find",
+]  # fmt: skip

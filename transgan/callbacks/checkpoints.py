@@ -1,59 +1,66 @@
-"""checkpoints/last.ckpt and best.ckpt: at every interval, and whenever training ends at a whole step."""
+"""checkpoints/last.ckpt and best.ckpt: at every interval, and whenever training ends at a complete step."""
 
 import logging
-from pathlib import Path
+from typing import Any
 
-from pytorch_lightning import Callback
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Checkpoint
 
+from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
-from transgan.callbacks.stopping import Stop
+from transgan.callbacks.session import Session, Trained, find
 
 log = logging.getLogger(__name__)
 
 
-class SaveCheckpoints(Callback):
-    """last.ckpt at every interval and when stopping, best.ckpt when an evaluation was the best so far.
+class SaveCheckpoints(Checkpoint):
+    """last.ckpt at every interval and when training stops, best.ckpt when an evaluation was the best so far.
 
-    `extra` (plain containers) goes into every checkpoint: the configuration and the data's fingerprint. At an interval
-    amid steps without a finite gradient nothing is saved; when training stops, everything is. `saved`: images shown at
-    the last.ckpt that this process has written or begun with; None without one.
+    At an interval amid steps without a finite gradient nothing is saved; when training stops, everything is. `saved`:
+    images shown at the last.ckpt that this process has written or continued from; None without one.
     """
 
-    def __init__(self, run: Path, interval: Interval, stop: Stop, evaluation, extra: dict, saved: int | None = None):
-        self.folder, self.interval, self.stop = Path(run) / "checkpoints", interval, stop
-        self.evaluation, self.extra, self.saved = evaluation, extra, saved
-        self.whole = False  # whether a step and everything that follows it are done
+    def __init__(self, every_kimg: float) -> None:
+        self.interval = Interval(every_kimg)
+        self.evaluation: Evaluation | None = None
+        self.saved: int | None = None
+        self.complete = False  # whether a step and everything that follows it are done
 
-    def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
-        self.whole = False
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        session = Session.of(trainer)
+        self.folder = session.folder / "checkpoints"
+        self.interval = Interval(self.interval.kimg, session.kimg)
+        self.evaluation = find(trainer, Evaluation)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        ends = self.stop.reason is not None or self.interval.finished(module.images_seen)
+    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        self.saved = checkpoint["images_seen"]
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        self.complete = False
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         due = self.interval.due_after(module) and not module.nonfinite_in_a_row
         if self.evaluation is not None and self.evaluation.improved:
             trainer.save_checkpoint(self.folder / "best.ckpt")
-        if due or ends:
+        if due or trainer.should_stop:
             self.save(trainer, module)
-        self.whole = True
+        self.complete = True
 
-    def on_train_end(self, trainer, module) -> None:
-        if self.saved != module.images_seen and self.whole:  # something else has asked the Trainer to stop
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        if self.saved != module.images_seen and self.complete:  # a callback after this one asked the Trainer to stop
             self.save(trainer, module)
 
-    def on_exception(self, trainer, module, exception) -> None:
-        """Images that cannot be read any more, or a second Ctrl-C: between two steps all is whole and can be saved.
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
+        """Images that cannot be read any more, or a second Ctrl-C: between two steps the state is complete, and saved.
 
-        Alone: with other processes saving waits for all of them.
+        Not with other processes, for all of which saving would wait.
         """
-        if self.whole and trainer.world_size == 1 and self.saved != module.images_seen:
+        if self.complete and trainer.world_size == 1 and self.saved != module.images_seen:
             try:
                 self.save(trainer, module)
             except Exception as error:  # the disk may be what has failed
                 log.warning("the state at %g kimg could not be saved: %s", module.images_seen / 1000, error)
 
-    def save(self, trainer, module) -> None:
+    def save(self, trainer: Trainer, module: Trained) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")
         self.saved = module.images_seen
-
-    def on_save_checkpoint(self, trainer, module, checkpoint: dict) -> None:
-        checkpoint |= self.extra

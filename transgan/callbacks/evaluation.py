@@ -1,36 +1,68 @@
-"""metrics.jsonl: the averaged generator's numbers with their protocol, and which moment was the best."""
+"""metrics.jsonl: the numbers of the EMA weights with their protocol, and which moment was the best."""
 
-import json
 import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 
+from transgan import files
 from transgan.callbacks.interval import Interval
-from transgan.files import append_text, write_text
+from transgan.callbacks.session import Session, Trained
 
 log = logging.getLogger(__name__)
 
 
-class Evaluation(Callback):
-    """Runs `evaluator` on the module at every interval; a failure is reported and noted as null, training goes on.
+class Result(Protocol):
+    """What the evaluator returns on rank 0."""
 
-    `prepare(device, main)` readies the evaluator where the strategy computes; `context`: the processes that share it.
-    An evaluation is left out, and that is said, while evaluations have taken more than `share` of the run's time; the
-    last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg", "value"};
-    `improved` tells whether the evaluation just made is it.
+    numbers: dict[str, float]
+    flags: dict[str, str]
+
+
+class Evaluator(Protocol):
+    """`evaluator(generate, context)` measures on all processes and returns a result on rank 0, None on the others.
+    `primary` names the number to choose by, `identity` says what that depends on, `protocol()` how it is measured."""
+
+    with_heldout: bool
+    num_samples: int | None
+
+    @property
+    def primary(self) -> str: ...
+
+    @property
+    def identity(self) -> list[Any]: ...
+
+    def prepare(self, dataset: Any, heldout: Any, device: Any, *, main: bool, conditional: bool) -> None: ...
+
+    def few(self) -> str | None: ...
+
+    def __call__(self, generate: Any, context: Any, /) -> Result | None: ...
+
+    def protocol(self) -> dict[str, Any]: ...
+
+
+class Evaluation(Callback):
+    """Runs an evaluator on the module at every interval; a failure is reported and noted as null, training continues.
+
+    An evaluation is left out, and that is reported, while evaluations have taken more than `share` of the run's time;
+    the last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg", "value"};
+    `improved` tells whether the evaluation just made is it. All numbers are in `trainer.callback_metrics` by name.
+
+    Args:
+        every_kimg: between evaluations. at_start: also before the first step. share: of the time.
+        evaluator: None for the run's own, which metrics= chooses.
     """
 
     def __init__(
-        self, run: Path, interval: Interval, evaluator, prepare: Callable, context, at_start: bool, share: float, stats
-    ):
+        self, every_kimg: float, at_start: bool = False, share: float = 1.0, evaluator: Evaluator | None = None
+    ) -> None:
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
-        self.path, self.interval, self.evaluator, self.stats = Path(run) / "metrics.jsonl", interval, evaluator, stats
-        self.prepare, self.context, self.at_start, self.share = prepare, context, at_start, share
+        self.interval, self.at_start, self.share = Interval(every_kimg), at_start, share
+        self.given = evaluator
         self.best: dict[str, float] | None = None
         self.latest: dict[str, float] = {}
         self.first: dict[str, float] = {}
@@ -38,17 +70,37 @@ class Evaluation(Callback):
         self.took = 0.0  # seconds of the latest evaluation
         self.spent = 0.0  # seconds of all evaluations of the run
 
-    def setup(self, trainer, module, stage) -> None:
-        with self.context.together():
-            self.prepare(device=trainer.strategy.root_device, main=trainer.is_global_zero)
+    def applies(self, session: Session, module: Trained) -> bool:
+        """Whether there is something to evaluate by; with metrics=none there is not."""
+        return self.given is not None or session.evaluator is not None
 
-    def on_train_start(self, trainer, module) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        self.session = session = Session.of(trainer)
+        self.path = session.folder / "metrics.jsonl"
+        self.interval = Interval(self.interval.kimg, session.kimg)
+        evaluator: Evaluator = self.given or session.evaluator
+        self.evaluator = evaluator
+        heldout = session.heldout if evaluator.with_heldout else None
+        with session.preparing("preparing the metrics: features of all real images"):
+            evaluator.prepare(
+                session.dataset, heldout, trainer.strategy.root_device, main=trainer.is_global_zero,
+                conditional=module.num_classes > 0,
+            )  # fmt: skip
+        if trainer.is_global_zero:
+            session.console.print(
+                f"metrics {evaluator.primary}: {evaluator.num_samples:,} generated against {len(session.dataset):,} "
+                f"real images every {self.interval.kimg:g} kimg, for at most {100 * self.share:g} % of the time"
+            )
+            if few := evaluator.few():
+                session.console.print(f"note    small_sample: {few}")
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
         if self.at_start and module.images_seen == 0:
             self.evaluate(trainer, module)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.improved = False
         if self.interval.due_after(module):
             # one process decides for all: their clocks differ
@@ -57,20 +109,22 @@ class Evaluation(Callback):
             else:
                 log.warning(
                     "no evaluation at %g kimg: evaluations took %.0f %% of the time, and evaluate_share allows %.0f %%",
-                    module.images_seen / 1000, 100 * self.spent / self.stats.seconds, 100 * self.share,
+                    module.images_seen / 1000, 100 * self.spent / self.session.clock.seconds, 100 * self.share,
                 )  # fmt: skip
 
-    def affordable(self, module) -> bool:
-        return self.interval.finished(module.images_seen) or self.spent <= self.share * self.stats.seconds
+    def affordable(self, module: Trained) -> bool:
+        last = self.interval.finished(module.images_seen)
+        return last or self.spent <= self.share * self.session.clock.seconds
 
-    def evaluate(self, trainer, module) -> None:
+    def evaluate(self, trainer: Trainer, module: Trained) -> None:
         start = time.monotonic()
-        result = None
+        numbers: dict[str, float] = {}
+        flags: list[str] = []
         try:
-            context = self.context
-            result = self.evaluator(module.generate, context.rank, context.world_size, context.gather, context.together)
-            numbers, flags = (result.numbers, sorted(result.flags)) if result is not None else ({}, [])
-        except Exception as error:  # images that are not finite, too little memory, ...: training goes on
+            result = self.evaluator(module.generate, self.session.context)
+            if result is not None:
+                numbers, flags = result.numbers, sorted(result.flags)
+        except Exception as error:  # images that are not finite, too little memory, ...: training continues
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
             numbers, flags = {self.evaluator.primary: float("nan")}, ["failed"]
         numbers = trainer.strategy.broadcast(numbers)
@@ -83,46 +137,29 @@ class Evaluation(Callback):
         if self.improved:
             self.best = {"kimg": kimg, "value": value}
         if trainer.is_global_zero:
-            append(self.path, kimg, self.stats.seconds, numbers, self.evaluator.protocol() | {"flags": flags})
+            seconds = self.session.clock.seconds
+            append(self.path, kimg, seconds, numbers, self.evaluator.protocol() | {"flags": flags})
         if trainer.logger is not None:
             trainer.logger.log_metrics(numbers, step=module.images_seen)
+        self.session.report(trainer, numbers)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "evaluator": self.evaluator.identity, "best": self.best, "latest": self.latest, "first": self.first,
             "spent": self.spent,
         }  # fmt: skip
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.spent = state["spent"]
-        if state["evaluator"] == self.evaluator.identity:  # another evaluator's best is no measure
+        if state["evaluator"] == self.evaluator.identity:  # the best by another evaluator does not compare
             self.best, self.latest, self.first = state["best"], state["latest"], state["first"]
 
 
-def append(path: Path, kimg: float, seconds: float, numbers: dict, protocol: dict) -> None:
+def append(path: Path, kimg: float, seconds: float, numbers: dict[str, float], protocol: dict[str, Any]) -> None:
     """One line of metrics.jsonl, in one write. What is not finite is null: JSON has no word for it."""
-    line = {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, "protocol": protocol}
-    append_text(path, json.dumps(plain(line), allow_nan=False) + "\n")
-
-
-def plain(node):
-    """Nested containers with every number that is not finite as None."""
-    if isinstance(node, dict):
-        return {str(key): plain(value) for key, value in node.items()}
-    if isinstance(node, (list, tuple)):
-        return [plain(value) for value in node]
-    return None if isinstance(node, float) and not math.isfinite(node) else node
+    files.append_json_line(path, {"kimg": kimg, "seconds": round(seconds, 3), "metrics": numbers, "protocol": protocol})
 
 
 def keep_until(path: Path, kimg: float) -> None:
-    """Takes out the lines after `kimg`, and a last line cut off in the middle."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_bytes().splitlines():
-        try:
-            if json.loads(line)["kimg"] <= kimg:
-                kept.append(line.decode() + "\n")
-        except (ValueError, KeyError, TypeError):  # cut off, or a disk's zeros
-            continue
-    write_text(path, "".join(kept))
+    """Removes the lines after `kimg`, and a last line that is incomplete."""
+    files.keep_json_lines(path, lambda line: line["kimg"] <= kimg)

@@ -1,6 +1,15 @@
 """When something is due, as a pure function of the images shown, so that a resumed run does what it would have done."""
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Counting(Protocol):
+    """What counts the images shown, as modules do; one that does not count its batches has complete ones."""
+
+    images_seen: int
+    batch_size: int
 
 
 def moment(images: int) -> str:
@@ -17,9 +26,9 @@ class Interval:
     """Due whenever another `kimg` thousand images are shown, and at the end of the run at `total` kimg."""
 
     kimg: float
-    total: float
+    total: float = math.inf
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kimg <= 0:
             raise ValueError(
                 f"an interval must be more than 0 kimg, not {self.kimg:g}; one larger than the run switches it off"
@@ -30,8 +39,8 @@ class Interval:
         unit = 1000 * self.kimg
         return images // unit > (images - batch_size) // unit or self.finished(images)
 
-    def due_after(self, module) -> bool:
-        """`due` for the latest batch of a module; one that does not count its batches has whole ones."""
+    def due_after(self, module: Counting) -> bool:
+        """`due` for the latest batch of a module."""
         return self.due(module.images_seen, getattr(module, "images_in_step", module.batch_size))
 
     def finished(self, images: int) -> bool:

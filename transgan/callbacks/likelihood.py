@@ -1,56 +1,82 @@
-"""metrics.jsonl: how well a model with a likelihood predicts images that it was not trained on."""
+"""metrics.jsonl: how well a model with a likelihood predicts held-out images."""
 
-from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
+from torch import Tensor
 
 from transgan.callbacks.evaluation import append, keep_until
 from transgan.callbacks.interval import Interval
+from transgan.callbacks.session import Session, Trained
+
+
+class Likely(Trained, Protocol):
+    """What has a likelihood: exact, or a bound, as `likelihood` says."""
+
+    likelihood: str
+
+    def bits_per_dim(self, images: Tensor, labels: Tensor, /) -> Tensor: ...
 
 
 class Likelihood(Callback):
-    """Bits per dimension of held-out images under the averaged network, at the start and at every interval.
+    """Bits per dimension of held-out images under the EMA weights, at the start and at every interval.
 
     `count` of them, evenly spread, if there are more. `latest` and `best` are such numbers, {"kimg", "value"}.
     """
 
     name = "bits_per_dim_heldout"
 
-    def __init__(self, run: Path, interval: Interval, heldout, stats, count: int = 10_000):
-        self.path, self.interval, self.heldout, self.stats = Path(run) / "metrics.jsonl", interval, heldout, stats
-        self.places = torch.linspace(0, len(heldout) - 1, min(count, len(heldout))).long().tolist()
+    def __init__(self, every_kimg: float, count: int = 10_000) -> None:
+        self.interval, self.count = Interval(every_kimg), count
         self.latest: dict[str, float] | None = None
         self.best: dict[str, float] | None = None
 
-    def on_train_start(self, trainer, module) -> None:
+    def applies(self, session: Session, module: Trained) -> bool:
+        """Whether the model has a likelihood, and there are held-out images."""
+        return session.heldout is not None and hasattr(module, "bits_per_dim")
+
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        self.session = session = Session.of(trainer)
+        self.path, self.heldout = session.folder / "metrics.jsonl", session.heldout
+        self.interval = Interval(self.interval.kimg, session.kimg)
+        there = len(self.heldout)
+        self.indices = torch.linspace(0, there - 1, min(self.count, there)).long().tolist()
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
-            if module.images_seen == 0:
-                self.measure(trainer, module)
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        if trainer.is_global_zero and self.interval.due_after(module):
+        if module.images_seen == 0:
             self.measure(trainer, module)
 
-    def measure(self, trainer, module) -> None:
-        parts = [self.places[i : i + 256] for i in range(0, len(self.places), 256)]
-        found = torch.cat([module.bits_per_dim(*self.heldout.__getitems__(part)) for part in parts])
-        value = found.double().mean().item()
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.interval.due_after(module):
+            self.measure(trainer, module)
+
+    def measure(self, trainer: Trainer, module: Likely) -> None:
+        value = self.bits_per_dim(module) if trainer.is_global_zero else 0.0
+        value = trainer.strategy.broadcast(value)
         kimg = module.images_seen / 1000
         self.latest = {"kimg": kimg, "value": value}
         if self.best is None or value < self.best["value"]:
             self.best = self.latest
-        protocol = {
-            "split": "heldout", "num_real": len(self.places), "weights": "ema", "data": self.heldout.fingerprint,
-            "likelihood": module.likelihood,
-        }  # fmt: skip
-        append(self.path, kimg, self.stats.seconds, {self.name: value}, protocol)
+        if trainer.is_global_zero:
+            protocol = {
+                "split": "heldout", "num_real": len(self.indices), "weights": "ema", "data": self.heldout.fingerprint,
+                "likelihood": module.likelihood,
+            }  # fmt: skip
+            append(self.path, kimg, self.session.clock.seconds, {self.name: value}, protocol)
         if trainer.logger is not None:
             trainer.logger.log_metrics({self.name: value}, step=module.images_seen)
+        self.session.report(trainer, {self.name: value})
 
-    def state_dict(self) -> dict:
+    def bits_per_dim(self, module: Likely) -> float:
+        parts = [self.indices[i : i + 256] for i in range(0, len(self.indices), 256)]
+        found = torch.cat([module.bits_per_dim(*self.heldout.__getitems__(part)) for part in parts])
+        return found.double().mean().item()
+
+    def state_dict(self) -> dict[str, Any]:
         return {"latest": self.latest, "best": self.best}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.latest, self.best = state["latest"], state["best"]

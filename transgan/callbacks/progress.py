@@ -1,15 +1,20 @@
 """Progress: a bar with the numbers under it in a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
+from typing import Any
 
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from transgan.callbacks.interval import Interval
+from transgan.callbacks.evaluation import Evaluation
+from transgan.callbacks.likelihood import Likelihood
+from transgan.callbacks.session import Session, Trained, find
+from transgan.callbacks.stats import Stats
 
 
 def clock(seconds: float) -> str:
@@ -19,16 +24,29 @@ def clock(seconds: float) -> str:
 
 
 class ProgressLine(Callback):
-    """kimg, images per second, time left including evaluation, losses, logits, the latest metrics and the best."""
+    """kimg, images per second, time left including evaluation, losses, logits, the latest metrics and the best.
 
-    def __init__(self, total: float, stats, evaluation, likelihood, evaluate: Interval, console, every: float = 10.0):
-        self.total, self.stats, self.evaluation, self.evaluate = total, stats, evaluation, evaluate
-        self.likelihood, self.console, self.every = likelihood, console, every
-        self.printed = -every
-        self.shown: dict | None = None
-        self.bar = None
+    What it shows comes from `Stats`, `Evaluation` and `Likelihood`, as far as the run has them. Where it cannot draw a
+    bar, a line is printed every so many seconds, and after every evaluation.
+    """
 
-    def on_train_start(self, trainer, module) -> None:
+    def __init__(self, every_seconds: float = 10.0) -> None:
+        self.every = every_seconds
+        self.printed = -every_seconds
+        self.shown: dict[str, float] | None = None
+        self.bar: Progress | None = None
+        self.stats: Stats | None = None
+        self.evaluation: Evaluation | None = None
+        self.likelihood: Likelihood | None = None
+
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        self.session = Session.of(trainer)
+        self.total, self.console = self.session.kimg, self.session.console
+        self.stats, self.evaluation = find(trainer, Stats), find(trainer, Evaluation)
+        self.likelihood = find(trainer, Likelihood)
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self.begun = module.images_seen
         if trainer.is_global_zero and sys.stdout.isatty():
             self.bar = Progress(
                 TextColumn("kimg {task.fields[kimg]}"), BarColumn(20), TextColumn("{task.percentage:>3.0f}%"),
@@ -39,38 +57,44 @@ class ProgressLine(Callback):
             self.live = Live(Group(self.bar, self.under), console=self.console, refresh_per_second=4)
             self.live.start()
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        row = self.stats.latest
-        if trainer.is_global_zero and row:
-            kimg = f"{module.images_seen / 1000:.1f}/{self.total:g}"
-            if self.bar is not None:
-                self.bar.update(self.task, completed=module.images_seen, kimg=kimg, speed=self.speed(module, row))
-                self.under.plain = self.numbers(module, row)
-            elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
-                self.printed, self.shown = time.monotonic(), row
-                self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}")
-        self.stats.resume_clock()
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        row = self.row(module)
+        if not trainer.is_global_zero or not row:
+            return
+        kimg = f"{module.images_seen / 1000:.1f}/{self.total:g}"
+        if self.bar is not None:
+            self.bar.update(self.task, completed=module.images_seen, kimg=kimg, speed=self.speed(module, row))
+            self.under.plain = self.numbers(module, row)
+        elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
+            self.printed, self.shown = time.monotonic(), row
+            self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}")
 
-    def news(self, module) -> bool:
-        return self.evaluation is not None and self.evaluate.due_after(module)
+    def row(self, module: Trained) -> dict[str, float]:
+        """The latest statistics; the speed alone where the run keeps none."""
+        if self.stats is not None:
+            return self.stats.latest
+        return {"images_per_second": (module.images_seen - self.begun) / max(self.session.clock.training, 1e-9)}
 
-    def speed(self, module, row: dict) -> str:
+    def news(self, module: Trained) -> bool:
+        return self.evaluation is not None and self.evaluation.interval.due_after(module)
+
+    def speed(self, module: Trained, row: dict[str, float]) -> str:
         left, speed = max(0.0, self.total - module.images_seen / 1000), row["images_per_second"]
         said = f"{speed:.0f} img/s" if speed >= 10 else f"{speed:.2g} img/s"
-        if not speed > 0:
+        if not speed > 0 or math.isinf(left):
             return f"{said}  eta unknown"
         eta = 1000 * left / speed
         if self.evaluation is not None:
-            eta += self.evaluation.took * int(left / self.evaluate.kimg)
+            eta += self.evaluation.took * int(left / self.evaluation.interval.kimg)
         return f"{said}  eta {clock(eta)}"
 
-    def numbers(self, module, row: dict) -> str:
+    def numbers(self, module: Trained, row: dict[str, float]) -> str:
         shown = (
             ("G", "loss_g", 2), ("D", "loss_d", 2), ("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2),
             ("bits/dim", "bits_per_dim", 3),
         )  # fmt: skip
         parts = [" ".join(f"{name} {row[key]:.{digits}f}" for name, key, digits in shown if key in row)]
-        if self.likelihood is not None and self.likelihood.latest:
+        if self.likelihood is not None and self.likelihood.latest and self.likelihood.best:
             last, best = self.likelihood.latest, self.likelihood.best
             parts.append(f"held out {last['value']:.3f} (best {best['value']:.3f} @ {best['kimg']:g})")
         if self.evaluation is not None and self.evaluation.best:
@@ -80,10 +104,10 @@ class ProgressLine(Callback):
             parts.append(f"skipped {skipped} non-finite steps")
         return " | ".join(parts)
 
-    def on_train_end(self, trainer, module) -> None:
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self.close()
 
-    def on_exception(self, trainer, module, exception) -> None:
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,51 +1,43 @@
 """stats.csv: one line per interval with the means of what the training step logged, and the speed."""
 
-import csv
-import io
-import time
 from pathlib import Path
+from typing import Any
 
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 
+from transgan import files
 from transgan.callbacks.interval import Interval
-from transgan.files import append_text, write_text
+from transgan.callbacks.session import Session, Trained
 
 
 class Stats(Callback):
-    """Means over the steps since the last line that logged a value; the open sums travel in the checkpoint.
+    """Means over the steps since the last line that logged a value; the open sums are part of the checkpoint.
 
-    `seconds` counts the whole run over all resumes, `images_per_second` training alone, without evaluation,
-    pictures and checkpoints. After a resume, lines beyond the checkpoint are taken out: they will be written again.
+    `seconds` counts the entire run over all of its sessions, `images_per_second` training alone, without what callbacks
+    do. After a resume, lines beyond the checkpoint are removed: they will be written again.
     """
 
-    def __init__(self, run: Path, interval: Interval):
-        self.path, self.interval = Path(run) / "stats.csv", interval
+    reads_log_values = True
+
+    def __init__(self, every_kimg: float) -> None:
+        self.interval = Interval(every_kimg)
         self.sums: dict[str, torch.Tensor] = {}
         self.counts: dict[str, int] = {}  # steps that logged a value: the generator's loss comes in one of n_critic
-        self.steps = self.images = 0  # since the last line; the images in this session alone, as `busy`
-        self.before = 0.0  # seconds of earlier sessions
-        self.start = self.clock = time.monotonic()
-        self.busy = 0.0  # seconds of training since the last line
+        self.steps = self.images = 0  # since the last line; the images in this session alone
+        self.counted = 0.0  # seconds of training in this session that earlier lines have counted
         self.latest: dict[str, float] = {}
 
-    @property
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.start
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        self.session = Session.of(trainer)
+        self.path = self.session.folder / "stats.csv"
+        self.interval = Interval(self.interval.kimg, self.session.kimg)
 
-    def resume_clock(self) -> None:
-        """Training goes on now: what passed since the last step was not training."""
-        self.clock = time.monotonic()
-
-    def on_train_start(self, trainer, module) -> None:
-        self.start = time.monotonic()
-        self.resume_clock()
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        self.busy += time.monotonic() - self.clock
-        self.clock = time.monotonic()
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.steps += 1
         self.images += getattr(module, "images_in_step", module.batch_size)
         for name, value in module.log_values.items():
@@ -57,28 +49,31 @@ class Stats(Callback):
         if self.interval.due_after(module):
             self.write(trainer, module)
 
-    def write(self, trainer, module) -> None:
+    def write(self, trainer: Trainer, module: Trained) -> None:
         names = list(self.sums)
         means = torch.stack([self.sums[name].cpu() / self.counts[name] for name in names])
         if trainer.world_size > 1:  # each process saw its own part of the batches
             means = trainer.strategy.reduce(means.to(module.device), reduce_op="mean").cpu()
-        row = {"kimg": module.images_seen / 1000, "seconds": round(self.seconds, 3)}
+        clock = self.session.clock
+        row = {"kimg": module.images_seen / 1000, "seconds": round(clock.seconds, 3)}
         row |= dict(zip(names, means.tolist(), strict=True))
         row |= {f"skipped_{name}": count for name, count in module.nonfinite.items()}
-        row["images_per_second"] = float(f"{self.images / max(self.busy, 1e-9):.4g}")  # however slow, not 0
+        taken = max(clock.training - self.counted, 1e-9)
+        row["images_per_second"] = float(f"{self.images / taken:.4g}")  # however slow, not 0
         row["memory_mib"] = round(memory_mib(), 1)
-        self.latest, self.sums, self.counts, self.steps, self.images, self.busy = row, {}, {}, 0, 0, 0.0
+        self.latest, self.sums, self.counts, self.steps, self.images = row, {}, {}, 0, 0
+        self.counted = clock.training
         if trainer.is_global_zero:
             append(self.path, row)
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=module.images_seen)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         sums = {name: value.cpu() for name, value in self.sums.items()}
-        return {"sums": sums, "counts": dict(self.counts), "steps": self.steps, "seconds": self.seconds}
+        return {"sums": sums, "counts": dict(self.counts), "steps": self.steps}
 
-    def load_state_dict(self, state: dict) -> None:
-        self.sums, self.steps, self.before = dict(state["sums"]), state["steps"], state["seconds"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.sums, self.steps = dict(state["sums"]), state["steps"]
         self.counts = dict(state.get("counts", dict.fromkeys(self.sums, self.steps)))  # none in earlier versions
 
 
@@ -95,36 +90,18 @@ def memory_mib() -> float:
 
 def append(path: Path, row: dict[str, float]) -> None:
     """Adds a line under the columns there are; one that is new stays empty in the lines before."""
-    header, lines = [], []
-    if path.exists():
-        header, *lines = lines_of(path) or [[]]
+    header, *lines = files.read_csv(path) or [[]]
     names = header + [name for name in row if name not in header]
     if names != header:
         more = [""] * (len(names) - len(header))
-        replace(path, [names, *(line + more for line in lines)])
-    append_text(path, text_of([[row.get(name, "") for name in names]]))
-
-
-def text_of(lines: list[list]) -> str:
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows(lines)
-    return file.getvalue()
-
-
-def lines_of(path: Path) -> list[list[str]]:
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        return list(csv.reader(line.replace("\0", "") for line in file))  # zeros: a disk that lost power
-
-
-def replace(path: Path, lines: list[list[str]]) -> None:
-    """Writes a CSV beside the file and renames it."""
-    write_text(path, text_of(lines))
+        files.write_csv(path, [names, *(line + more for line in lines)])
+    files.append_csv(path, [[row.get(name, "") for name in names]])
 
 
 def keep_until(path: Path, kimg: float) -> None:
-    """Takes out the lines of a CSV after `kimg`, and a last line cut off in the middle."""
+    """Removes the lines of a CSV after `kimg`, and a last line that is incomplete."""
     if not path.exists():
         return
-    header, *rows = lines_of(path) or [[]]
+    header, *rows = files.read_csv(path) or [[]]
     kept = [row for row in rows if len(row) == len(header) and not row[0].isalpha() and float(row[0]) <= kimg]
-    replace(path, [header, *kept] if kept else [])
+    files.write_csv(path, [header, *kept] if kept else [])

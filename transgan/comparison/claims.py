@@ -1,8 +1,10 @@
-"""Whether a claim about systems holds, by the seeds there are: Welch's interval for each pair of systems."""
+"""Whether a claim about systems holds over the seeds: Welch's interval of the difference for each pair of systems."""
 
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from scipy import stats
 
@@ -11,7 +13,7 @@ HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
 @dataclass(frozen=True)
 class Test:
-    """One system's number against another's. `difference` is ours minus theirs, from `low` to `high` with 95 %."""
+    """One system's metric against another's. `difference` is ours minus theirs, `low` to `high` its 95 % interval."""
 
     metric: str
     budget: str
@@ -22,13 +24,13 @@ class Test:
     difference: float
     low: float
     high: float
-    verdict: str
+    result: str
 
     def sentence(self) -> str:
         sign = "+" if self.difference > 0 else ""
         interval = "" if math.isnan(self.low) else f", 95 % {self.low:+.3g} to {self.high:+.3g}"
         return (
-            f"{self.verdict} against {self.theirs} ({self.metric}, {self.budget}: {self.our_mean:.4g} against "
+            f"{self.result} against {self.theirs} ({self.metric}, {self.budget}: {self.our_mean:.4g} against "
             f"{self.their_mean:.4g}, {sign}{self.difference:.3g}{interval})"
         )
 
@@ -47,26 +49,28 @@ def welch(ours: list[float], theirs: list[float]) -> tuple[float, float]:
 def test(metric: str, budget: str, ours: tuple[str, list], theirs: tuple[str, list], better: str) -> Test:
     """`ours` and `theirs` are names with their values over seeds; `better` is "lower" or "higher".
 
-    A claim holds where the whole interval is on its side, fails where it is on the other, and is undecided else.
+    A claim holds if the whole interval is on its side, fails if it is on the other, and is undecided otherwise.
     """
     (our_name, our_values), (their_name, their_values) = ours, theirs
     low, high = welch(our_values, their_values)
     good, bad = (high < 0, low > 0) if better == "lower" else (low > 0, high < 0)
-    verdict = HOLDS if good else FAILS if bad else UNDECIDED
+    result = HOLDS if good else FAILS if bad else UNDECIDED
     a, b = statistics.fmean(our_values), statistics.fmean(their_values)
-    return Test(metric, budget, our_name, their_name, a, b, a - b, low, high, verdict)
+    return Test(metric, budget, our_name, their_name, a, b, a - b, low, high, result)
 
 
-def verdict(tests: list[Test]) -> str:
-    """Of a claim: it fails with any of its tests, and holds if all do."""
-    found = {each.verdict for each in tests}
+def result_of(tests: list[Test]) -> str:
+    """The result of a claim: it fails if any of its tests fails, and holds if all hold."""
+    found = {each.result for each in tests}
     if not tests or found == {UNDECIDED}:
         return UNDECIDED
     return FAILS if FAILS in found else HOLDS if found == {HOLDS} else UNDECIDED
 
 
-def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[tuple[str, str]]]]:
-    """name -> (verdict, tests, systems and budgets without numbers).
+def check_claims(
+    claims: dict[str, Any], values: Callable[[str, str, str], list[float]]
+) -> dict[str, tuple[str, list[Test], list[tuple[str, str]]]]:
+    """name -> (result, tests, systems and budgets without numbers).
 
     `values(system, budget, metric)` is a list over seeds.
     """
@@ -85,5 +89,5 @@ def judged(claims: dict, values) -> dict[str, tuple[str, list[Test], list[tuple[
                     ]
                     continue
                 tests.append(test(each["metric"], each["budget"], (ours, pair[0]), (theirs, pair[1]), each["better"]))
-        found[name] = (verdict(tests) if not missing else UNDECIDED, tests, list(dict.fromkeys(missing)))
+        found[name] = (result_of(tests) if not missing else UNDECIDED, tests, list(dict.fromkeys(missing)))
     return found

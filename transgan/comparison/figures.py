@@ -1,8 +1,9 @@
-"""The pictures of a comparison: quality against seconds, images, sampling speed and size; samples side by side."""
+"""The figures of a comparison: quality against seconds, images, sampling speed and size; samples side by side."""
 
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,7 +16,7 @@ matplotlib.rcParams["text.parse_math"] = False  # a name may hold dollars
 from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
-LINE = ("-", "--", "-.", ":")  # so that nobody has to tell them by colour alone
+LINE = ("-", "--", "-.", ":")  # distinguishable without colour
 MARK = "osD^vPX*<>h"  # one more than there are colours
 
 
@@ -23,15 +24,15 @@ def style(index: int) -> dict:
     return {"color": f"C{index % 10}", "marker": MARK[index % len(MARK)], "linestyle": LINE[index % len(LINE)]}
 
 
-def logarithmic(axis) -> None:
+def logarithmic(axis: Any) -> None:
     """Marked at 1, 2, 5, 10, ... in plain numbers; its scale has been set."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def save(figure, path: Path) -> Path:
-    """A PNG, whole or absent."""
+def save(figure: Any, path: Path) -> Path:
+    """A PNG, complete or absent."""
     with files.replacing(path) as file:
         figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
     plt.close(figure)
@@ -39,7 +40,7 @@ def save(figure, path: Path) -> Path:
 
 
 def drawn(text: str) -> str:
-    """A title as it is: a dollar begins no formula, and bytes of a file name that are no text are question marks."""
+    """A title as it is: a dollar begins no formula, and bytes of a file name that are not text are question marks."""
     return text.encode("utf-8", "replace").decode().replace("$", r"\$")
 
 
@@ -63,12 +64,12 @@ def curves(
         axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     logarithmic(axes.yaxis)
-    words = {
+    labels = {
         "kimg": "thousands of images shown, pre-training with them",
         "own_kimg": "thousands of images shown, without pre-training",
         "seconds": "seconds of training, pre-training with them",
     }
-    axes.set_xlabel(words[against])
+    axes.set_xlabel(labels[against])
     axes.set_ylabel(f"{metric} (lower is better)")
     axes.set_title(drawn(title), fontsize=10)
     axes.grid(alpha=0.3, which="both")
@@ -126,7 +127,7 @@ def scatter(
     return save(figure, path)
 
 
-def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
+def bars(path: Path, titles: Callable[[str], str], sizes: dict[str, dict[str, int]]) -> Path:
     """Parameters of each system: the network that makes images, and what else was trained."""
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(sizes) + 1.2))
     names = list(sizes)[::-1]
@@ -142,15 +143,15 @@ def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
     return save(figure, path)
 
 
-def side_by_side(path: Path, pictures: dict) -> Path:
-    """Pictures with their titles."""
-    columns = min(4, len(pictures))
-    rows = -(-len(pictures) // columns)
+def side_by_side(path: Path, images: dict) -> Path:
+    """Images with their titles."""
+    columns = min(4, len(images))
+    rows = -(-len(images) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.7 * rows), squeeze=False)
     for place in axes.flat:
         place.axis("off")
-    for place, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
-        place.imshow(picture, interpolation="nearest")
+    for place, (name, image) in zip(axes.flat, images.items(), strict=False):
+        place.imshow(image, interpolation="nearest")
         place.set_title(drawn(name), fontsize=10)
     figure.tight_layout()
     return save(figure, path)

@@ -1,17 +1,20 @@
 """What `transgan compare` leaves: comparison.csv, comparison.md, figures/ and samples/."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
+from rich.console import Console
 from rich.table import Table
 
 from transgan import files
-from transgan.callbacks.samples import layout, save_grid
+from transgan.callbacks.samples import layout, real_images, save_grid
 from transgan.comparison import figures, tables
-from transgan.comparison.claims import judged
+from transgan.comparison.claims import check_claims
 from transgan.comparison.record import Record
 
 BITS = "bits_per_dim_heldout"
@@ -21,7 +24,7 @@ class Results:
     """Everything known of a comparison, and its files in `out`.
 
     Args:
-        records: evaluated runs. title, says: words for a system, for a budget. claims: those of a suite, or none.
+        records: evaluated runs. title, says: how a system and a budget are called. claims: those of a suite, or none.
         primary: the name of the Frechet distance. line: the protocol in a sentence.
         speeds, sizes: of each system, {"images_per_second", ...} and {network: parameters}. notes: sentences to add.
     """
@@ -30,15 +33,15 @@ class Results:
         self,
         out: Path,
         records: list[Record],
-        title,
-        says,
+        title: Callable[[str], str],
+        says: Callable[[str], str],
         claims: dict,
         primary: str,
         line: str,
         speeds: dict,
         sizes: dict,
         notes: list[str],
-    ):
+    ) -> None:
         self.out, self.records, self.title, self.says, self.claims = out, records, title, says, claims
         self.primary, self.line, self.speeds, self.sizes, self.notes = primary, line, speeds, sizes, notes
         self.budgets = {
@@ -48,14 +51,14 @@ class Results:
             }
             for budget in dict.fromkeys(r.budget for r in records)
         }
-        self.found = judged(
+        self.found = check_claims(
             claims, lambda system, budget, metric: tables.values(self.budgets.get(budget, {}).get(system, []), metric)
         )
         self.shown: list[tuple[str, str]] = []  # (file, what it shows)
 
     @property
     def quality(self) -> str:
-        """The number that pictures show: against held-out images where there are some."""
+        """The metric that figures show: against held-out images where there are some."""
         heldout = f"{self.primary}_heldout"
         return heldout if any(heldout in record.metrics for record in self.records) else self.primary
 
@@ -72,10 +75,10 @@ class Results:
                         "protocols while training"
                     )
                     continue
-                words = {"kimg": "images", "seconds": "seconds"}
+                axes = {"kimg": "images", "seconds": "seconds"}
                 if any(r.before and r.curve(metric) for group in groups.values() for r in group):
-                    words["own_kimg"] = "own_images"
-                for against, word in words.items():
+                    axes["own_kimg"] = "own_images"
+                for against, word in axes.items():
                     place(
                         f"{metric}_against_{word}",
                         f"{metric} against {word.replace('_', ' ')}",
@@ -87,18 +90,19 @@ class Results:
         figures.bars(self.out / "figures" / "parameters.png", self.title, self.sizes)
         self.shown.append(("figures/parameters.png", "parameters"))
 
-    def figure(self, budget: str, name: str, text: str, make) -> None:
-        """One picture of a budget, unless there is nothing to show."""
+    def figure(self, budget: str, name: str, text: str, make: Callable[..., Any]) -> None:
+        """One figure of a budget, unless there is nothing to show."""
         path = self.out / "figures" / f"{file_name(f'{name}_{budget}')}.png"
         if make(path, titles=self.title, title=self.says(budget)):
             self.shown.append((f"figures/{path.name}", f"{text}, {self.says(budget)}"))
 
-    def grids(self, modules: dict, real) -> None:
+    def grids(self, modules: dict[str, Any], real: Any) -> None:
         """samples/: 100 images of each system and real ones, the same classes in the same columns; and one figure."""
         columns, labels = layout(100, next(iter(modules.values())).num_classes)
-        pictures, taken = {}, set()
+        grids: dict[str, Any] = {}
+        taken: set[str] = set()
         for name, module in [("real", None), *modules.items()]:
-            images = real_grid(real, labels, columns) if module is None else torch.cat([
+            images = real_images(real, labels, columns, 100) if module is None else torch.cat([
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
@@ -106,8 +110,8 @@ class Results:
             save_grid(images, path, columns)
             with Image.open(path) as file:
                 title = "real images" if module is None else self.title(name)
-                pictures[title if title not in pictures else f"{title} ({name})"] = file.convert("RGB").copy()
-        figures.side_by_side(self.out / "figures" / "samples.png", pictures)
+                grids[title if title not in grids else f"{title} ({name})"] = file.convert("RGB").copy()
+        figures.side_by_side(self.out / "figures" / "samples.png", grids)
         self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
 
     def write(self) -> None:
@@ -129,14 +133,14 @@ class Results:
                 "of 0. A bound on bits per dimension may be loose: the true number is that or less.",
                 "",
             ]
-        pictures = (f"![{tables.cell(text).replace(']', '')}]({file})" for file, text in self.shown)
-        lines += ["## Pictures", "", *pictures, ""]
+        shown = (f"![{tables.cell(text).replace(']', '')}]({file})" for file, text in self.shown)
+        lines += ["## Figures", "", *shown, ""]
         lines += ["## Where every number is from", "", *tables.sources(self.records, self.out), ""]
         self.out.mkdir(parents=True, exist_ok=True)
         tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
         files.write_text(self.out / "comparison.md", "\n".join(lines))
 
-    def show(self, console) -> None:
+    def show(self, console: Console) -> None:
         """The short of it."""
         for budget, groups in self.budgets.items():
             table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
@@ -158,8 +162,8 @@ class Results:
 
 
 def file_name(name: str, taken: set[str] | None = None) -> str:
-    """The name of a picture of something: without what parts folders or cannot be in a name, and not one of `taken`,
-    to which it is added, whether or not the file system tells small letters from capital ones."""
+    """A file name: without separators and characters that file systems refuse, and unlike those of `taken`, to which it
+    is added, also where the file system ignores case."""
     plain = found = re.sub(r"[\x00-\x20/\\:*?\"<>|()]+", "_", name).lstrip(".")[:150] or "_"
     taken = set() if taken is None else taken
     count = 1
@@ -168,12 +172,3 @@ def file_name(name: str, taken: set[str] | None = None) -> str:
         found = f"{plain}_{count}"
     taken.add(found.lower())
     return found
-
-
-def real_grid(real, labels, columns: int):
-    """Real images in a grid's layout: row by row another one of each column's class."""
-    if labels is None:
-        return real.__getitems__(torch.linspace(0, len(real) - 1, 100).long().tolist())[0]
-    members = {int(k): (real.labels == k).nonzero().flatten().tolist() for k in real.labels.unique()}
-    chosen = [members[int(k)][i // columns % len(members[int(k)])] for i, k in enumerate(labels)]
-    return real.__getitems__(chosen)[0]

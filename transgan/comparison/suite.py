@@ -1,10 +1,9 @@
 """A suite: which systems to train, at two budgets, with several seeds; and the training of what is missing.
 
-The runs of the first budget see as many images, those of the second train for as many seconds: how many images that
-is, the speed of the first ones tells, which were trained under the same conditions.
+The runs of the first budget see as many images, those of the second train for as many seconds: the number of
+images follows from the speed of the first ones, which were trained under the same conditions.
 """
 
-import json
 import math
 import os
 import signal
@@ -63,7 +62,7 @@ class Suite:
                 "of equal images tell the speed of those of equal seconds"
             )
         if not config["seeds"]:
-            found.append("suite.seeds=[]: give one seed at least, three for a verdict")
+            found.append("suite.seeds=[]: give at least one seed, three for a result")
         if config["points"] < 1:
             found.append(f"suite.points={config['points']}: it takes 1 or more")
         for name, system in self.systems.items():
@@ -83,11 +82,11 @@ class Suite:
         return self.config["budgets"]
 
     def title(self, name: str) -> str:
-        """The words for a system."""
+        """The title of a system."""
         return self.config["systems"][name].get("title", name)
 
     def says(self, budget: str) -> str:
-        """The words for a budget."""
+        """How a budget is called."""
         return (
             f"equal images: {self.config['kimg']:g} kimg"
             if budget == IMAGES
@@ -101,12 +100,12 @@ class Suite:
     def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float) -> Job:
         points = self.config["points"]
         run = f"{name}-{budget}-{seed}"
-        words = [
+        arguments = [
             *self.config["common"], *train, f"runs={self.runs}", f"name={run}", f"seed={seed}", f"kimg={kimg:g}",
             f"log_every={kimg / 40:g}", f"evaluate_every={kimg / points:g}", f"sample_every={kimg:g}",
             f"checkpoint_every={kimg / points:g}", "evaluate_share=1", "evaluate_at_start=false",
         ]  # fmt: skip
-        return Job(run, tuple(words), kimg)
+        return Job(run, tuple(arguments), kimg)
 
     def speed(self, name: str) -> float:
         """Images per second of training that the runs of equal images had, the median over seeds."""
@@ -185,7 +184,7 @@ def finished(folder: Path, job: Job) -> bool:
     """Whether a run was trained by this very command, to its end."""
     if not (folder / "env.json").exists() or not (folder / "checkpoints" / "last.ckpt").exists():
         return False
-    command = json.loads(files.read_text(folder / "env.json"))["command"]
+    command = files.read_json(folder / "env.json")["command"]
     if command[2:] != list(job.arguments):
         return False  # train says whether it goes on, or what differs
     return checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] >= 1000 * job.kimg
@@ -194,7 +193,8 @@ def finished(folder: Path, job: Job) -> bool:
 def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None]) -> Iterator[str]:
     """Runs `transgan train` for each, `count` at a time. Yields a sentence for each that failed."""
     logs.mkdir(parents=True, exist_ok=True)
-    waiting, running, done = list(jobs), {}, 0
+    waiting, done = list(jobs), 0
+    running: dict[subprocess.Popen[bytes], tuple[Job, Path, float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < count:
@@ -226,9 +226,9 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
 
 @contextmanager
 def ending_well(say: Callable[[str], None]) -> Iterator[None]:
-    """SIGTERM ends things here as Ctrl-C does, so that the runs that are being trained are told to save themselves."""
+    """SIGTERM ends the suite as Ctrl-C does, so that the runs in training are asked to save."""
 
-    def stop(number, frame):
+    def stop(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
     before = {signal.SIGTERM: signal.signal(signal.SIGTERM, stop)}
@@ -237,7 +237,7 @@ def ending_well(say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        say("stopped; the same command goes on")
+        say("stopped; the same command continues")
         raise
     finally:
         for number, handler in before.items():

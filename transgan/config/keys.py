@@ -4,8 +4,12 @@ A line is found by the whole key, else by the class the key is an argument of (`
 key's end as there is a line for (`gamma.start` before `start`). A key that a command has of its own is in COMMANDS.
 """
 
+import re
+from functools import cache
+
 from transgan.config.texts import Label, Location, Name, Text
 from transgan.config.types import Choice, Either, Free, Items, Kind, Number, Part, Scheduled, Switch, Whole
+from transgan.extensions import CONF
 
 SEED = Whole(least=0, most=2**63 - 1)
 BLOCK_SEED = Whole(least=0, most=10**12)  # of blocks of a million seeds each
@@ -87,8 +91,9 @@ KEYS: dict[str, Kind] = {
     "MobileNetV2.weights": Location(), "ResNet56Cifar10.weights": Location(),
     # how they are trained
     **dict.fromkeys(("algorithm.network", "algorithm.generator", "algorithm.discriminator", "algorithm.loss",
-                     "algorithm.penalty", "algorithm.consistency", "algorithm.augmentation", "algorithm.adaptive",
-                     "algorithm.supervision", "algorithm.optimizer", "network.tokens"), Part()),
+                     "algorithm.penalty", "algorithm.augmentation", "algorithm.supervision", "algorithm.optimizer",
+                     "network.tokens"), Part()),
+    **dict.fromkeys(("consistency", "adaptive", "algorithm.consistency", "algorithm.adaptive"), OBJECT),
     "generator_lr": RATE, "discriminator_lr": RATE, "lr": RATE,
     "beta2": Scheduled(of=Number(most=1, below=1), optional=True), "beta2.start": Number(most=1, below=1),
     "beta2.end": Number(most=1, below=1),
@@ -97,7 +102,7 @@ KEYS: dict[str, Kind] = {
     "ema_halflife": Scheduled(of=WEIGHT), "ema_halflife.share": WEIGHT, "limit": WEIGHT,
     "start": WEIGHT, "end": WEIGHT, "warmup": Number(), "Cosine.kimg": WEIGHT, "Linear.kimg": WEIGHT,
     "n_critic": Whole(most=1000), "clip": Number(above=0, optional=True),
-    "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": Part(),
+    "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": SWITCH,
     "generator_pretrained": OBJECT, "discriminator_pretrained": OBJECT,
     "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),
     "free_bits": WEIGHT, "bound_samples": Whole(most=10**6), "sample_pixels": SWITCH,
@@ -109,7 +114,7 @@ KEYS: dict[str, Kind] = {
     "sigma": Number(most=1000, above=0), "target": Number(most=1000, above=0),
     "consistency.real": WEIGHT, "consistency.fake": WEIGHT, "strength": PART,
     "adaptive.target": Number(least=-1e6, most=1e6), "adaptive.kimg": KIMG, "adaptive.start": SHARE,
-    "supervision.levels": Whole(most=1000), "weight": WEIGHT, "floor": Number(most=1, below=1),
+    "supervision.num_outputs": Whole(most=1000), "weight": WEIGHT, "floor": Number(most=1, below=1),
     "supervision.start": Number(most=1, above=0, below=1),
     # augmentation: shares of the images, and how far each goes
     **dict.fromkeys(("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac", "lumaflip", "hue",
@@ -138,6 +143,9 @@ KEYS: dict[str, Kind] = {
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
     "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
+    # callbacks
+    "every_kimg": EVERY, "Samples.count": Whole(most=10_000), "Likelihood.count": Whole(),
+    "Evaluation.at_start": SWITCH, "Evaluation.share": PART, "every_seconds": Number(), "Evaluation.evaluator": OBJECT,
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),
     "suite.seeds": Items(of=SEED, example="[0,1,2]"), "suite.name": Name(),
@@ -154,13 +162,15 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "checkpoint": Choice(of=("best", "last")), "num_real": Whole(least=2, most=10**12, optional=True),
         "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
         "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
-        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "bounds": SWITCH,
+        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "temperature": Number(most=100),
+        "bounds": SWITCH,
         "devices": Whole(most=1024), "device": DEVICE,
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
         "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
-        "psi": Number(most=100), "complete": PATH, "rows": Whole(most=4096, optional=True),
+        "psi": Number(most=100), "temperature": Number(most=100), "complete": PATH,
+        "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },
     "compare": {
@@ -175,6 +185,17 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "architecture": Choice(of=("cifar10", "stl10", "church256", "celebahq256"), optional=True),
     },
 }  # fmt: skip
+
+
+@cache
+def roots() -> frozenset[str]:
+    """The first parts of the package's own keys: a user's groups and main configurations have others."""
+    texts = [path.read_text(encoding="utf-8") for path in CONF.glob("*.yaml")]
+    return frozenset(key for text in texts for key in re.findall(r"^(\w+):", text, re.MULTILINE)) | {
+        folder.name for folder in CONF.iterdir() if folder.is_dir()
+    }
+
+
 RUN_NAMES = ("train", "summary", "import-transgan")
 
 
@@ -183,14 +204,21 @@ def declared(command: str, key: str, target: str | None = None) -> Kind | None:
 
     Of arguments of others' classes only lines with more than the last word count.
     """
+    if key.partition(".")[0] not in roots():
+        return None
     if key in COMMANDS[command]:
         return COMMANDS[command][key]
     if key == "name" and command in RUN_NAMES:
         return KEYS["train.name"]
     parts = key.split(".")
     ends = [".".join(parts[i:]) for i in range(len(parts))]
+    if parts[0] == "callbacks" and len(parts) == 2:
+        return OBJECT  # null leaves it out
     if parts[0] == "suite":
         ends = [f"suite.{parts[-1]}"]
+    if target and not target.startswith(("transgan.", "torch.", "pytorch_lightning.")):
+        # a user's own class: only where a path stands, which is taken character by character
+        return next((KEYS[end] for end in ends if end.startswith("_") or isinstance(KEYS.get(end), Location)), None)
     if target and not target.startswith("transgan."):
         ends = [end for end in ends if "." in end or end.startswith("_")]
     elif target:

@@ -9,10 +9,10 @@ TRAINER = {
     "fast_dev_run": "give a short length, such as kimg=1", "overfit_batches": "give data.limit=N",
     "limit_train_batches": "kimg=N sets the length of a run, and data.limit=N takes so many images",
     "precision": "give precision=bf16-mixed or 32-true", "logger": "give logger=tensorboard or none",
-    "callbacks": "leave it out: evaluate_every=, sample_every=, checkpoint_every= and log_every= say what is done when",
+    "callbacks": "give +callbacks.NAME={_target_: package.Callback}, or callbacks.samples=null to leave one out",
     "gradient_clip_val": "give algorithm.clip=X, the largest gradient norm of a network",
     "gradient_clip_algorithm": "give algorithm.clip=X, the largest gradient norm of a network",
-    "accumulate_grad_batches": "give batch_size=N, or algorithm.generator_batch_size=N for the generator's step alone",
+    "accumulate_grad_batches": "give batch_size=N",
     "limit_val_batches": OWN_LOOP, "limit_test_batches": OWN_LOOP, "limit_predict_batches": OWN_LOOP,
     "val_check_interval": OWN_LOOP, "check_val_every_n_epoch": OWN_LOOP, "num_sanity_val_steps": OWN_LOOP,
     "inference_mode": OWN_LOOP, "log_every_n_steps": "give log_every=KIMG",
@@ -36,7 +36,7 @@ RATES = "give algorithm.generator_lr= and algorithm.discriminator_lr=, or algori
 SAME = ("img_size", "in_chans", "resolution", "channels", "batch_size", "seed", "mirror", "compile", "num_classes")
 
 
-def instead(command: str, key: str, word: str, default) -> str | None:
+def instead(command: str, key: str, word: str, default: object) -> str | None:
     """Why `key` would have no effect, or contradict another key, and what to give instead; None if it is fine.
 
     `default` is its value so far, in which ${...} refers to other keys.
@@ -52,7 +52,8 @@ def instead(command: str, key: str, word: str, default) -> str | None:
         return "it is filled in; give checkpoint=RUN"
     if parts[-1] == "num_classes" and len(parts) == 2 and parts[0] != "algorithm":
         return None if word == "0" else "it takes 0, for a network that knows no classes, or is the data's number"
-    follows = str(default).startswith("${")
+    default = str(default)
+    follows = default.startswith("${")
     if follows and parts[-1] in SAME:
         return f"it must be what {origin(default)} says; give {origin(default)}="
     if follows and parts[-1] in (origin(default), "network") and origin(default) != "kimg":

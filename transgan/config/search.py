@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -56,7 +57,10 @@ def sources(arguments: Sequence[str] = ()) -> list[Source]:
         found.append(named("hydra.searchpath in command-line", address, f"hydra.searchpath: {address}"))
     if (given := option(arguments, "config-path")) is not None:
         found = [named("main", given, f"--config-path {given}"), Source("transgan", CONF, str(CONF)), *found[1:]]
-    return list({source.folder: source for source in reversed(found)}.values())[::-1]
+    first: dict[Path, Source] = {}
+    for source in found:
+        first.setdefault(source.folder, source)
+    return list(first.values())
 
 
 def named(provider: str, address: str, said: str) -> Source:
@@ -152,11 +156,23 @@ def location(name: str, arguments: Sequence[str]) -> Path | None:
 
 def groups_of(name: str, arguments: Sequence[str] = ()) -> set[str]:
     """The groups that a main configuration has choices of."""
-    found: set[str] = set()
+    return set(defaults_of(name, arguments))
+
+
+def default_of(name: str, group: str, arguments: Sequence[str] = ()) -> str:
+    """A group's default in a main configuration."""
+    return str(defaults_of(name, arguments).get(group))
+
+
+def defaults_of(name: str, arguments: Sequence[str]) -> dict[str, object]:
+    """The groups of a main configuration's defaults list, and of those in it, with their defaults."""
+    found: dict[str, object] = {}
     path = location(name, arguments)
-    for entry in OmegaConf.load(path).get("defaults", ()) if path is not None else ():
+    loaded: Any = OmegaConf.load(path) if path is not None else {}
+    for entry in loaded.get("defaults", ()):
         if isinstance(entry, str):
-            found |= groups_of(entry, arguments) if entry != "_self_" else set()
+            found |= defaults_of(entry, arguments) if entry != "_self_" else {}
         else:
-            found |= {re.sub(r"^(optional|override) |@.*", "", str(key)).lstrip("/") for key in entry}
+            for key, choice in entry.items():
+                found[re.sub(r"^(optional|override) |@.*", "", str(key)).lstrip("/")] = choice
     return found

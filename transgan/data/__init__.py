@@ -1,16 +1,17 @@
-"""Sources of images: every one gives uint8 tensors, and a data module that shows them endlessly."""
+"""Sources of images, each yielding uint8 tensors, and a data module of endless batches."""
 
-from .arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
-from .datamodule import ImageData
-from .files import UnreadableFile
-from .folder import Folder
-from .npz import Npz
-from .part import Part, hold_out
-from .published import CelebA, ImageNet, Lsun
-from .sampler import EndlessSampler
-from .zip import Zip
+from transgan.data.arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
+from transgan.data.datamodule import ImageData
+from transgan.data.dataset import ImageDataset
+from transgan.data.file import UnreadableFile
+from transgan.data.folder import Folder
+from transgan.data.npz import Npz
+from transgan.data.part import Part, hold_out
+from transgan.data.published import CelebA, ImageNet, Lsun
+from transgan.data.sampler import EndlessSampler
+from transgan.data.zip import Zip
 
 __all__ = [
-    "CelebA", "Cifar10", "Digits", "EndlessSampler", "FashionMnist", "Folder", "ImageData", "ImageNet", "Lsun", "Mnist",
-    "Npz", "Part", "Stl10", "UnreadableFile", "Zip", "hold_out",
+    "CelebA", "Cifar10", "Digits", "EndlessSampler", "FashionMnist", "Folder", "ImageData", "ImageDataset", "ImageNet",
+    "Lsun", "Mnist", "Npz", "Part", "Stl10", "UnreadableFile", "Zip", "hold_out",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Published archives: found in a data set's folder or downloaded, checked, and unpacked whole or not at all."""
+"""Published archives: found in the folder of a data set or downloaded, verified by MD5, and unpacked atomically."""
 
 import contextlib
 import io
@@ -8,6 +8,7 @@ import socket
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +21,16 @@ class Archive(NamedTuple):
     title: str  # what it belongs to, such as CIFAR-10
     filename: str
     md5: str
-    url: str  # where a person finds it; also where a download comes from, unless `drive` names a file of Google Drive
+    url: str  # its page; also the address of the download, unless `drive` is the id of a file on Google Drive
     size: str
     drive: str | None = None
 
 
-def unpack(root, archive, folder, download):
-    """Makes root/folder from an archive in root, or from the network; whole, or not at all, also when several processes
-    do it at once."""
+def unpack(root: Path, archive: Archive, folder: str, download: bool) -> None:
+    """Creates root/folder from an archive in `root`, downloading it if allowed.
+
+    Atomic: the folder is complete or absent, also when several processes unpack at once.
+    """
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as place:
         path = find(root, archive) or fetch(root, archive, place, download)
@@ -40,8 +43,8 @@ def unpack(root, archive, folder, download):
         rename(Path(place) / folder, root / folder)
 
 
-def obtain(root, archive, download):
-    """-> the path of a file in root, which is downloaded if need be; whole, or not at all."""
+def obtain(root: Path, archive: Archive, download: bool) -> Path:
+    """Returns the path of a file in `root`, downloading it if it is missing. Atomic, as `unpack`."""
     root.mkdir(parents=True, exist_ok=True)
     path = find(root, archive)
     if path is None:
@@ -51,8 +54,8 @@ def obtain(root, archive, download):
     return path
 
 
-def find(root, archive):
-    """-> the archive in root, or None; ValueError if it is damaged, for nothing of a person's is replaced."""
+def find(root: Path, archive: Archive) -> Path | None:
+    """Returns the archive in `root`, or None. Raises ValueError if it is damaged: a user's file is never replaced."""
     from torchvision.datasets.utils import check_integrity
 
     path = root / archive.filename
@@ -65,8 +68,9 @@ def find(root, archive):
     return path
 
 
-def fetch(root, archive, place, download):
-    """Downloads into the folder `place`; OSError with what to put where if that is not wanted or does not work."""
+def fetch(root: Path, archive: Archive, place: str, download: bool) -> Path:
+    """Downloads into the folder `place`. Raises OSError, naming the file to fetch by hand, if that is not allowed or
+    fails."""
     from torchvision.datasets.utils import download_file_from_google_drive, download_url
 
     if not download:
@@ -83,7 +87,7 @@ def fetch(root, archive, place, download):
     return Path(place) / archive.filename
 
 
-def rename(source, target):
+def rename(source: Path, target: Path) -> None:
     try:
         os.rename(source, target)
     except OSError:  # another process was faster
@@ -91,7 +95,7 @@ def rename(source, target):
             raise
 
 
-def missing(root, archive, reason):
+def missing(root: Path, archive: Archive, reason: str) -> str:
     return (
         f"{archive.title} is not in {root} ({reason}): put {archive.filename} (md5 {archive.md5}, from {archive.url}) "
         "into that folder; data=zip or data=folder with data.path=<path> work with any copy of the images."
@@ -99,14 +103,14 @@ def missing(root, archive, reason):
 
 
 @contextlib.contextmanager
-def silent():
+def silent() -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
 
 @contextlib.contextmanager
-def patience(seconds):
-    """torchvision waits for ever behind a firewall that swallows packets."""
+def patience(seconds: float) -> Iterator[None]:
+    """A timeout for torchvision's downloads, which otherwise wait for ever behind a firewall that drops packets."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

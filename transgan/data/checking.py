@@ -1,31 +1,38 @@
-"""Looks into every file once before training starts: into one tensor where that fits, otherwise only to find what is
-broken and what the pictures are, remembered for the next start."""
+"""Reads every file once before training starts: into one tensor if that fits into memory, and otherwise to find damaged
+files and to learn the sizes and value ranges, which are cached for the next start."""
 
-import hashlib
-import json
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import PIL
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from transgan.files import cache_folder, write_text
+from transgan.data.decode import Seen, look
+from transgan.data.levels import Facts, Levels, decide, decided
+from transgan.files import cache_folder, hash_of, read_json, write_json
 
-from .decode import Seen, look
-from .levels import Facts, Levels, decide, decided
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
-VERSION = 2  # of what is remembered
+VERSION = 2  # of the cached records
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Checked(NamedTuple):
-    """images: uint8 (N, C, H, W) or None, with undefined rows of broken files; seen: N, None where broken;
-    reasons: {i: str} of the broken ones; levels: of files whose white was not known from themselves, else None."""
+    """What reading every file has found.
+
+    images: uint8 (N, C, H, W) or None, undefined where a file is damaged; seen: N, None where a file is damaged;
+    reasons: {i: why} of the damaged files; levels: of files that do not state their white, None if all of them do;
+    assumed: sentences on what was assumed of their white.
+    """
 
     images: torch.Tensor | None
     seen: list[Seen | None]
@@ -34,46 +41,57 @@ class Checked(NamedTuple):
     assumed: list[str]
 
 
-def check_all(count, read, resolution, channels, keep=True, levels=None, memory=None, digest=None):
-    """read(i): bytes of file i of `count`. levels: what is white where files do not say it, None to find out.
+def check_all(
+    count: int,
+    read: Callable[[int], bytes],
+    resolution: int,
+    channels: int,
+    keep: bool = True,
+    levels: Levels | None = None,
+    memory: "Remembered | None" = None,
+    digest: "_Hash | None" = None,
+) -> tuple[Checked, bool]:
+    """Reads `count` files and returns what was found, and whether `digest` has received the pixels of all of them.
 
-    memory: a Remembered, to look only at files that were not found in order before; for keep=False.
-    digest: gets the pixels of all images one after another. -> (Checked, whether digest has got them all)
-    Raises ValueError where what is white cannot be known.
+    read(i): the bytes of file i. keep: into one tensor. levels: the white of files that do not state it, None to decide
+    it from all files. memory: skips files that were found in order before, with keep=False. digest: is updated with
+    the pixels of all images in order. Raises ValueError where the white cannot be decided.
     """
     images = torch.empty(count, channels, resolution, resolution, dtype=torch.uint8) if keep else None
-    seen = (memory.load(count) if memory else None) or [None] * count
-    reasons, complete = {}, digest is not None and not any(seen)
+    seen: list[Seen | None] = (memory.load(count) if memory else None) or [None] * count
+    reasons: dict[int, str] = {}
+    complete = digest is not None and not any(seen)
 
-    def one(i, levels):
+    def one(i: int, levels: Levels | None) -> tuple[Seen | None, str | None]:
         try:
             found = look(read(i), resolution, channels, levels)
-        except Exception as error:  # noqa: BLE001 - on a broken file Pillow raises SyntaxError, struct.error...
+        except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises SyntaxError, struct.error...
             return None, why(error)
-        if keep and found.pixels is not None:
+        if images is not None and found.pixels is not None:
             images[i] = found.pixels
         return found, None
 
     unknown = [i for i, each in enumerate(seen) if each is None]
     for i, (found, reason) in zip(unknown, in_order(lambda i: one(i, levels), unknown), strict=True):
         complete = complete and found is not None and found.pixels is not None
-        if complete:
-            digest.update(found.pixels.numpy())
+        if complete and digest is not None and found is not None and found.pixels is not None:
+            digest.update(found.pixels.numpy().data)
         seen[i] = found and found._replace(pixels=None)
         if reason:
             reasons[i] = reason
     if memory and unknown:
         memory.save(seen)
-    deep = [i for i, each in enumerate(seen) if each is not None and each.facts is not None]
-    unclear, assumed = [i for i in deep if not decided(seen[i].facts, levels)], []
+    deep = {i: each.facts for i, each in enumerate(seen) if each is not None and each.facts is not None}
+    unclear = [i for i, facts in deep.items() if not decided(facts, levels)]
+    assumed: list[str] = []
     if unclear:
-        found, assumed, asked = decide(seen[i].facts for i in unclear)
+        decision, assumed, asked = decide(deep[i] for i in unclear)
         if asked:
             raise ValueError("; ".join(asked))
         if levels is not None:
-            known = {kind: white for kind, white in found._asdict().items() if white is not None and kind != "alpha"}
-            found = levels._replace(**known)
-        levels = found
+            known = {kind: white for kind, white in decision._asdict().items() if white is not None and kind != "alpha"}
+            decision = levels._replace(**known)
+        levels = decision
         if keep:
             for i, (_, reason) in zip(unclear, in_order(lambda i: one(i, levels), unclear), strict=True):
                 if reason:
@@ -82,15 +100,15 @@ def check_all(count, read, resolution, channels, keep=True, levels=None, memory=
     return Checked(images, seen, reasons, levels, assumed), complete
 
 
-def in_order(function, items):
-    """function(item) of each, by several threads, with a bar for a person where that takes long."""
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yields function(item) for each item in order, computed by several threads, with a progress bar if it is long."""
     items = list(items)
     with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from progress(pool.map(function, items), len(items))
 
 
-def why(error):
-    """The reason in a few words, for a list of broken files."""
+def why(error: BaseException) -> str:
+    """The reason in a few words, for a list of damaged files."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image that Pillow can read"
     if isinstance(error, OSError) and error.strerror:
@@ -99,16 +117,16 @@ def why(error):
 
 
 @contextmanager
-def quiet():
-    """Pillow warns about odd metadata and large photographs in files that it then reads perfectly well."""
+def quiet() -> Iterator[None]:
+    """Silences Pillow's warnings about unusual metadata and large photographs, which it reads correctly."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
 
 
-def progress(results, total):
-    """A bar on stderr for a person who would otherwise wait before a silent terminal."""
+def progress(results: Iterable[Result], total: int) -> Iterable[Result]:
+    """The results, with a progress bar on stderr if there are many and a terminal shows it."""
     if total <= 2000 or not sys.stderr.isatty():
         return results
     from rich.console import Console
@@ -117,8 +135,8 @@ def progress(results, total):
     return track(results, description="reading images", total=total, console=Console(stderr=True))
 
 
-def fits(size):
-    """Whether `size` bytes are less than a quarter of the memory that is free, here and in this container."""
+def fits(size: int) -> bool:
+    """Whether `size` bytes are less than a quarter of the free memory of the machine and of the container."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -136,46 +154,46 @@ def fits(size):
     return size < free / 4
 
 
-def remember(identity, value):
-    """Keeps a value that JSON can hold in the user's cache, under an identity with a stable repr."""
-    with suppress(OSError, ValueError):  # a home that cannot be written to costs time at the next start, nothing else
-        write_text(place_of(identity), json.dumps(value))
+def remember(identity: object, value: Any) -> None:
+    """Stores a JSON value in the user's cache, under an identity with a stable repr."""
+    with suppress(OSError, ValueError):  # without a writable cache the next start takes longer, nothing else
+        write_json(place_of(identity), value, indent=None)
 
 
-def recall(identity):
-    """-> what was kept under an identity; None if nothing was."""
+def recall(identity: object) -> Any:
+    """Returns the value stored under an identity, or None."""
     try:
-        return json.loads(place_of(identity).read_text(encoding="utf-8"))
+        return read_json(place_of(identity))
     except (OSError, ValueError):
         return None
 
 
-def place_of(identity):
-    key = hashlib.sha256(repr((PIL.__version__, VERSION, identity)).encode("utf-8", "surrogateescape")).hexdigest()
+def place_of(identity: object) -> Path:
+    key = hash_of(repr((PIL.__version__, VERSION, identity)))
     return cache_folder("checked") / f"{key}.json"
 
 
 class Remembered:
     """What was found when exactly this list of files was last checked.
 
-    Broken files are stored as null and looked at again: a network drive may have been to blame.
+    Damaged files are stored as null and read again: the cause may have been a network drive.
     """
 
-    def __init__(self, identity):
+    def __init__(self, identity: object) -> None:
         self.identity = identity
 
-    def load(self, count):
-        """-> list of Seen without pixels, or None in it, or None if this list was never checked."""
+    def load(self, count: int) -> list[Seen | None] | None:
+        """Returns what was found, without pixels and None for damaged files; None if this list was never checked."""
         try:
             lines = recall(self.identity)
             return None if lines is None or len(lines) != count else [each and restored(each) for each in lines]
         except (TypeError, ValueError):  # somebody else's file
             return None
 
-    def save(self, seen):
+    def save(self, seen: list[Seen | None]) -> None:
         remember(self.identity, [each and [*each.size, each.frames, each.facts] for each in seen])
 
 
-def restored(line):
+def restored(line: list[Any]) -> Seen:
     width, height, count, facts = line
     return Seen(None, (int(width), int(height)), int(count), None if facts is None else Facts(*facts))

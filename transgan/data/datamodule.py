@@ -1,22 +1,26 @@
-"""The data module: any image data set, shown endlessly, from where the run stopped, to every process its share."""
+"""The data module: endless batches of any image data set, shared among processes, continued where a run stopped."""
 
 import signal
+from typing import TypeVar
 
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from .sampler import EndlessSampler
+from transgan.data.dataset import ImageDataset
+from transgan.data.sampler import EndlessSampler
+
+Batch = TypeVar("Batch")
 
 
-def as_is(batch):
+def as_is(batch: Batch) -> Batch:
     """`dataset.__getitems__` already returns a batch. A named function, because worker processes pickle it."""
     return batch
 
 
-def undisturbed(worker):
-    """Ctrl-C reaches all processes of a terminal, and a scheduler's signals all of a job: the main one decides when its
-    workers end."""
+def undisturbed(worker: int) -> None:
+    """Ignores signals in a worker process. Ctrl-C reaches every process of a terminal and a scheduler's signals every
+    process of a job, but the main process decides when its workers end."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -25,15 +29,16 @@ def undisturbed(worker):
 class ImageData(pl.LightningDataModule):
     """Batches are uint8 (N, C, H, W) and int64 (N,); N = batch_size / number of processes.
 
-    Continues at the module's `images_seen` (0 if it has none). Train with Trainer(use_distributed_sampler=False):
-    the sampler shares the images out itself.
+    Continues at the `images_seen` of the LightningModule (0 if it has none). Use it with
+    Trainer(use_distributed_sampler=False): the sampler itself divides the images among processes.
     """
 
-    def __init__(self, dataset, batch_size, seed, num_workers=0):
+    def __init__(self, dataset: ImageDataset, batch_size: int, seed: int, num_workers: int = 0) -> None:
         super().__init__()
         self.dataset, self.batch_size, self.seed, self.num_workers = dataset, batch_size, seed, num_workers
 
-    def train_dataloader(self):
+    def train_dataloader(self) -> DataLoader:
+        assert self.trainer is not None, "a Trainer asks for the loader"
         sampler = EndlessSampler(
             len(self.dataset),
             self.batch_size,

@@ -1,46 +1,45 @@
-"""A person's own images: every image file in a folder or a zip archive, in any format Pillow reads."""
+"""The user's own images: every image file in a folder or a zip archive, in any format that Pillow reads."""
 
 import copy
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
+from transgan.data import own
+from transgan.data.checking import Remembered, check_all, fits, quiet, remember, why
+from transgan.data.dataset import ImageDataset
+from transgan.data.decode import Seen, decode, form
+from transgan.data.file import File, NothingThere, UnreadableFile, UnreadableImages
+from transgan.data.labels import Classes, after_prefix, classes, read_table, shared, training_part, without_images
+from transgan.data.levels import Levels
+from transgan.data.listing import image_suffixes, is_image, kinds
 from transgan.files import expanded
-
-from . import own
-from .checking import Remembered, check_all, fits, quiet, remember, why
-from .dataset import ImageDataset
-from .decode import decode, form
-from .labels import after_prefix, classes, read_table, shared, training_part, without_images
-from .levels import Levels
-from .listing import image_suffixes, is_image, kinds
-
-
-class UnreadableFile(OSError):
-    """A file of a data set that could be read when training began and cannot any more. One sentence, also when it comes
-    from a worker process of a DataLoader, which puts a traceback around it."""
-
-    def __init__(self, sentence):
-        lines = str(sentence).strip().splitlines()
-        named = [line for line in lines if line.startswith(f"{__name__}.{type(self).__name__}: ")]
-        super().__init__(named[-1].split(": ", 1)[1] if named else str(sentence))
 
 
 class Files(ImageDataset):
-    """What Folder and Zip share. They define `find()` -> [(relative posix name, place, stamp)] of all files that are
-    not hidden, where `stamp` changes when the file does, and `read(place)` -> bytes; it may fill `folders`, all there
-    are, `system`, the names of those that are left out, and `again`, links to folders that are read already.
+    """Base class of sources that are files. A subclass defines `find` and `read`.
 
-    resolution=None takes the images as they are: squares of one size, which no resizing has touched.
-    channels=None: 1 if the first image is gray, else 3. limit: how many images to take, of every class equally many.
-    white: the number that is white in files of more than 8 bits that do not say it; None: what all of them use.
-    labels: None, "folders" or "none": whether the folders are classes; None looks at their names.
+    resolution=None takes the images as they are: squares of one size, never resized.
+    channels=None: 1 if the first image is grey, else 3. limit: number of images to take, balanced over the classes.
+    white: the value of white in files of more than 8 bits that do not state it; None: decided from all of them.
+    labels: "folders" or "none", whether folders are classes; None decides by their names.
     """
 
     kind = ""
+    files: list[File]
 
     def __init__(
-        self, path, resolution, channels, on_error="raise", in_memory="auto", limit=None, white=None, labels=None
-    ):
+        self,
+        path: str | Path,
+        resolution: int | None = None,
+        channels: int | None = None,
+        on_error: str = "raise",
+        in_memory: bool | Literal["auto"] = "auto",
+        limit: int | None = None,
+        white: float | Levels | None = None,
+        labels: str | None = None,
+    ) -> None:
         self.path = expanded(path)
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error={on_error} is not possible: give raise or skip.")
@@ -53,22 +52,21 @@ class Files(ImageDataset):
             raise ValueError(f"data.white={white} is not possible: give the number that is white, or null.")
         if not str(path).strip() or not self.path.exists():
             what = f"There is nothing at '{path}': "
-            ways = {"data.path": f"give the {self.kind} with your images, data.path=<path>"}
-            error = FileNotFoundError(what + ways["data.path"])
-            error.what, error.ways = (
-                what,
-                ways
-                | {
-                    "against": "put the images back, or compare with others, against=PATH",
-                    "complete": "give complete=PATH",
-                },
-            )
-            raise error
+            ways = {
+                "data.path": f"give the {self.kind} with your images, data.path=<path>",
+                "against": "put the images back, or compare with others, against=PATH",
+                "complete": "give complete=PATH",
+            }
+            raise NothingThere(what, ways)
         if refusal := own.refusal(self.path):
             raise ValueError(refusal)
-        self.on_error, self.labelling, self.white, self.folders, self.system = on_error, labels, white, [], set()
-        self.again = []
-        self.table, self.left, notes = None, {}, []
+        self.on_error, self.labelling, self.white = on_error, labels, white
+        self.folders: list[str] = []  # all of them
+        self.system: set[str] = set()  # names of those left out because a storage system keeps them
+        self.again: list[str] = []  # links to folders that are already read
+        self.table: dict[str, int | str] | None = None
+        self.left: dict[str, list[File]] = {}  # by part, such as test
+        notes: list[str] = []
         files = self._without_own(sorted(self.find(), key=lambda file: file[0]), notes)
         self.files = self.images_among(files)
         if not self.files:
@@ -77,9 +75,9 @@ class Files(ImageDataset):
             others = f" ({'; '.join(notes)}){others if files else ''}" if notes else others
             raise ValueError(f"No image in {self.path}{others}; give a {self.kind} with png, jpg, webp... files.")
         as_they_are = resolution is None
-        if as_they_are or channels is None:
-            width, gray = self._first()
-            resolution, channels = (width if as_they_are else resolution), channels or (1 if gray else 3)
+        if resolution is None or channels is None:
+            width, grey = self._first()
+            resolution, channels = (width if resolution is None else resolution), channels or (1 if grey else 3)
         super().__init__(self.path.resolve().stem, resolution, channels, limit)
         self.notes += notes
         self._leave_out_others(files)
@@ -92,35 +90,43 @@ class Files(ImageDataset):
         if as_they_are:
             self._require_one_size()
 
-    def images_among(self, files):
+    def find(self) -> list[File]:
+        """All files that are not hidden. May fill `folders`, `system` and `again`."""
+        raise NotImplementedError(f"{type(self).__name__} defines no find()")
+
+    def read(self, place: Any) -> bytes:
+        """The content of a file."""
+        raise NotImplementedError(f"{type(self).__name__} defines no read(place)")
+
+    def images_among(self, files: list[File]) -> list[File]:
         suffixes = image_suffixes()
         return [file for file in files if is_image(file[0], suffixes)]
 
-    def _without_own(self, files, notes):
-        """The files without this program's own outputs among them."""
+    def _without_own(self, files: list[File], notes: list[str]) -> list[File]:
+        """The files without transgan's own outputs among them."""
         places = {name: place for name, place, _ in files}
         found = own.own_folders(places, lambda name: self.read(places[name]))
         if found.get("") in ("run", "comparison"):
-            raise ValueError(f"{self.path} holds a {found['']} of this program and no pictures: give other pictures.")
+            raise ValueError(f"{self.path} is a {found['']} written by transgan, not images: give other images.")
         within = [folder for folder in found if folder]
         drawn = [folder for folder in within if found[folder] == "samples"]
 
-        def outside(folders):
+        def outside(folders: list[str]) -> list[File]:
             return [file for file in files if not file[0].startswith(tuple(f"{folder}/" for folder in folders))]
 
-        if drawn and not self.images_among(outside(within)):  # drawn images and nothing else: on purpose
+        if drawn and not self.images_among(outside(within)):  # generated images and nothing else: intended
             within = [folder for folder in within if folder not in drawn]
         if within:
             rest = f" and {len(within) - 3:,} more" if len(within) > 3 else ""
-            notes.append(f"Left out {', '.join(within[:3])}{rest}: this program's own.")
+            notes.append(f"Left out {', '.join(within[:3])}{rest}: written by transgan.")
         self.folders = [
             folder for folder in self.folders
             if not any(folder == each or own.contains(folder, each) or own.contains(each, folder) for each in within)
         ]  # fmt: skip
         return outside(within) if within else files
 
-    def _leave_out_others(self, files):
-        """Says what is no image, and which folders hold none; finds out whether dataset.json names labels."""
+    def _leave_out_others(self, files: list[File]) -> None:
+        """Notes which files are not images and which folders have none; reads the labels of a dataset.json."""
         taken = {name for name, _, _ in self.files}
         others = [name for name, _, _ in files if name not in taken]
         before = "/".join(shared(list(taken)))
@@ -132,31 +138,31 @@ class Files(ImageDataset):
                 others = [other for other in others if other != name or self.table is None]
         self.ignored, self.others = len(others), kinds(others)
         if self.system:
-            self.notes.append(f"Left out {', '.join(sorted(self.system))}: folders that a system keeps.")
+            self.notes.append(f"Left out {', '.join(sorted(self.system))}: folders of the operating or storage system.")
         if self.again:
-            self.notes.append(f"Left out {', '.join(sorted(self.again)[:5])}: links to folders that are read already.")
+            self.notes.append(f"Left out {', '.join(sorted(self.again)[:5])}: links to folders that are already read.")
         folders = [folder for folder in self.folders if folder not in self.again]
         if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
             more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
             self.notes.append(f"No image in {', '.join(empty[:5])}{more}.")
 
-    def _take_training_part(self):
-        """Of folders named train, test and so on, those to train on."""
+    def _take_training_part(self) -> None:
+        """Of folders named train, test and so on, takes those to train on."""
         if self.table is not None:
             return
         chosen, left = training_part([name for name, _, _ in self.files])
         self.left = {folder: [self.files[i] for i in indices] for folder, indices in left.items()}
         if left:
             named = ", ".join(f"{folder} {len(indices):,}" for folder, indices in left.items())
-            self.notes.append(f"Left out {named}: parts that are not to be trained on.")
+            self.notes.append(f"Left out {named}: not parts to train on.")
             self.hints.append(f"data.path={self.path}/... takes another part, data.labels=folders all of them.")
         self.files = [self.files[i] for i in chosen]
 
-    def _classes_of(self, files):
+    def _classes_of(self, files: list[File]) -> Classes:
         return classes([name for name, _, _ in files], self.labelling, self.table)
 
-    def _first(self):
-        """-> width of the first image, whether it is gray"""
+    def _first(self) -> tuple[int, bool]:
+        """The width of the first image, and whether it is grey."""
         name, place, _ = self.files[0]
         try:
             with quiet():
@@ -164,7 +170,7 @@ class Files(ImageDataset):
         except Exception as error:  # noqa: BLE001 - of many kinds, as in checking.py
             raise ValueError(f"{name} in {self.path} cannot be read: {why(error)}; repair or remove it.") from error
 
-    def _require_one_size(self):
+    def _require_one_size(self) -> None:
         other = (self.sizes != self.resolution).any(1).nonzero().flatten().tolist()
         if other:
             width, height = self.sizes[other[0]].tolist()
@@ -174,14 +180,20 @@ class Files(ImageDataset):
                 "of one size; save them all at the size they were generated at."
             )
 
-    def _load(self, keep):
+    def _load(self, keep: bool) -> None:
         names = [name for name, _, _ in self.files]
         given = self.white if self.white is None or isinstance(self.white, Levels) else Levels(*[self.white] * 3)
         memory = None if keep else Remembered((self.identity(), self.version(), given and tuple(given)))
         digest = None if keep else self.begun(self._classes_of(self.files).labels)
-        form = (self.resolution, self.channels, keep)
         checked, complete = check_all(
-            len(names), lambda i: self.read(self.files[i][1]), *form, levels=given, memory=memory, digest=digest
+            len(names),
+            lambda i: self.read(self.files[i].place),
+            self.resolution,
+            self.channels,
+            keep,
+            levels=given,
+            memory=memory,
+            digest=digest,
         )
         reasons, seen = checked.reasons, checked.seen
         self.skipped = [(names[i], reasons[i]) for i in sorted(reasons)]
@@ -194,58 +206,56 @@ class Files(ImageDataset):
         if reasons:
             good = [i for i in range(len(names)) if i not in reasons]
             self.files, seen = [self.files[i] for i in good], [seen[i] for i in good]
-            images = images[good] if keep else None
-        self._say_pages(seen)
+            images = None if images is None else images[good]
+        found_in = [each for each in seen if each is not None]
+        self._note_pages(found_in)
         found = self._classes_of(self.files)
         self.notes += [found.note] if found.note else []
         if self.labelling is None:
             self.labelled = found.how
         if self.labelled == "by folder":
             self.hints.append("data.labels=none for no classes.")
-        self.hold(images, found.labels, found.names, [each.size for each in seen])
-        if complete:
+        self.hold(images, found.labels, found.names, [each.size for each in found_in])
+        if complete and digest is not None:
             self.fingerprint = digest.hexdigest()
             remember(self.fingerprint_identity(), self.fingerprint)
 
-    def _say_pages(self, seen):
+    def _note_pages(self, seen: list[Seen]) -> None:
         several = [(each.frames, name) for each, (name, _, _) in zip(seen, self.files, strict=True) if each.frames > 1]
         if several:
             most, name = max(several)
             left = sum(count for count, _ in several) - len(several)
             files = f"{len(several):,} file{'s' if len(several) > 1 else ''}"
             self.notes.append(
-                f"{files} of several pages or frames ({name} {most:,}): the first of each is taken, {left:,} are not."
+                f"{files} of several pages or frames ({name} {most:,}): the first of each is used, {left:,} are not."
             )
 
-    def _complaint(self, everything):
-        """A ValueError with `what` is wrong, and `ways` out by the key that each needs: a command may not have it."""
+    def _complaint(self, everything: bool) -> UnreadableImages:
         listed = "\n".join(f"  {name}: {reason}" for name, reason in self.skipped[:20])
         more = f"\n  and {len(self.skipped) - 20:,} more" if len(self.skipped) > 20 else ""
         what = f"{len(self.skipped):,} of {len(self.files):,} images in {self.path} cannot be read:\n{listed}{more}\n"
         ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
         if everything:
             ways = {"": "there is nothing to train on."}
-        error = ValueError(what + ", or ".join(ways.values()))
-        error.what, error.ways = what, ways
-        return error
+        return UnreadableImages(what, ways)
 
-    def identity(self):
+    def identity(self) -> object | None:
         return [(name, stamp) for name, _, stamp in self.files]
 
-    def version(self):
+    def version(self) -> object | None:
         return ()
 
-    def decode(self, index):
+    def decode(self, index: int) -> torch.Tensor:
         name, place, _ = self.files[index]
         try:
             with quiet():
                 return decode(self.read(place), self.resolution, self.channels, self.levels)[0]
         except Exception as error:
-            raise UnreadableFile(f"{name} in {self.path} cannot be read any more: {why(error)}") from error
+            raise UnreadableFile(f"{name} in {self.path} can no longer be read: {why(error)}") from error
 
-    def heldout(self):
-        """The part named test, or else val or another one, where the data set has parts; with the classes of this one,
-        and None if it has others."""
+    def heldout(self) -> ImageDataset | None:
+        """The part named test, or else val or another, of a data set with such parts, under the classes of this one;
+        None if its classes differ."""
         if not self.left:
             return None
         named = [folder for folder in self.left if folder != "outside of them"]
@@ -271,7 +281,7 @@ class Files(ImageDataset):
         return part
 
 
-def forget(dataset):
-    """What was worked out from labels and files that have changed."""
+def forget(dataset: ImageDataset) -> None:
+    """Drops the fingerprints, after labels or files have changed."""
     for key in ("fingerprint", "earlier_fingerprint"):
         dataset.__dict__.pop(key, None)

@@ -4,8 +4,9 @@ import os
 import zipfile
 from pathlib import Path
 
-from .files import Files
-from .listing import is_hidden, is_system, separated
+from transgan.data.file import File
+from transgan.data.files import Files
+from transgan.data.listing import is_hidden, is_system, separated
 
 
 class Folder(Files):
@@ -13,15 +14,16 @@ class Folder(Files):
 
     kind = "folder"
 
-    def find(self):
+    def find(self) -> list[File]:
         if not self.path.is_dir():
             hint = "it is a zip archive, use data=zip" if zipfile.is_zipfile(self.path) else "it is a file"
             raise NotADirectoryError(f"{self.path} is not a folder: {hint}, or give the folder with your images.")
 
-        def stop(error):  # os.walk would pass over a folder it may not read
+        def stop(error: OSError) -> None:  # os.walk skips a folder that it may not read
             raise error
 
-        result, seen = [], set()
+        result: list[File] = []
+        seen: set[str] = set()
         for folder, below, names in os.walk(self.path, followlinks=True, onerror=stop):
             real = os.path.realpath(folder)
             self.system |= {name for name in below if is_system(name)}
@@ -36,15 +38,15 @@ class Folder(Files):
             for name in names:
                 if not is_hidden(name):
                     place = os.path.join(folder, name)
-                    result.append((Path(place).relative_to(self.path).as_posix(), place, stamp(place)))
+                    result.append(File(Path(place).relative_to(self.path).as_posix(), place, stamp(place)))
         names = separated(name for name, _, _ in result)
-        return [(name, *file[1:]) for name, file in zip(names, result, strict=True)]
+        return [file._replace(name=name) for name, file in zip(names, result, strict=True)]
 
-    def read(self, place):
+    def read(self, place: str) -> bytes:
         return Path(place).read_bytes()
 
 
-def stamp(place):
+def stamp(place: str | Path) -> tuple[int, int] | None:
     try:
         status = os.stat(place)
     except OSError:  # a link to nowhere; reading it will say so

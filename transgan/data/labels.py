@@ -1,9 +1,10 @@
-"""Which classes the folders of a data set name, and which of its folders are something else: parts to train and to test
-on, shares of a large set, a camera's folders. Looks at names, and into dataset.json."""
+"""The classes that the folders of a data set name, and the folders that are something else: training and test splits,
+shards of a large set, a camera's folders. Reads only names, and dataset.json."""
 
 import json
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"  # t
 
 
 class Classes(NamedTuple):
-    """labels: one number an image, all 0 without classes; names: of the classes; how: by what, in two words."""
+    """labels: one number per image, all 0 without classes; names: of the classes; how: where they come from."""
 
     labels: list[int]
     names: list[str]
@@ -24,11 +25,11 @@ class Classes(NamedTuple):
     note: str | None = None
 
 
-def classes(names, labels=None, table=None):
-    """Paths of images -> Classes.
+def classes(names: Sequence[str], labels: str | None = None, table: dict[str, int | str] | None = None) -> Classes:
+    """The classes of images with these paths.
 
-    labels: None, "folders" or "none", what a person said. table: what dataset.json says, see `read_table`.
-    The folder that all images share does not count. After it, the first folder is the class, if every image has one.
+    labels: None, "folders" or "none", as the user said. table: from dataset.json, see `read_table`.
+    Below the folders that all images share, the first folder is the class, if every image has one.
     """
     unlabelled = Classes([0] * len(names), [])
     if labels == "none":
@@ -40,14 +41,13 @@ def classes(names, labels=None, table=None):
         numbers = sorted(set(found))
         return Classes([numbers.index(each) for each in found], [str(each) for each in numbers], "by dataset.json")
     depth = len(shared(names))
-    folders = [parts[depth] if len(parts := folders_of(name)) > depth else None for name in names]
-    inside = sum(folder is not None for folder in folders)
-    if not inside:
+    folders = [parts[depth] for name in names if len(parts := folders_of(name)) > depth]
+    if not folders:
         return unlabelled
-    if inside < len(folders):
+    if len(folders) < len(names):
         return unlabelled._replace(
             note=(
-                f"No labels: {inside:,} of {len(folders):,} images lie in sub-folders and the others do not; "
+                f"No labels: {len(folders):,} of {len(names):,} images lie in sub-folders and the others do not; "
                 "for classes, put every image into a sub-folder."
             )
         )
@@ -58,26 +58,26 @@ def classes(names, labels=None, table=None):
     return Classes([number[folder] for folder in folders], class_names, "by folder")
 
 
-def folders_of(name):
+def folders_of(name: str) -> tuple[str, ...]:
     return tuple(name.split("/")[:-1])
 
 
-def shared(names):
-    """The folders that all paths begin with."""
+def shared(names: Sequence[str]) -> tuple[str, ...]:
+    """The leading folders that all paths have in common."""
     parents = [folders_of(name) for name in names]
     first, last = min(parents), max(parents)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[:same]
 
 
-def no_classes(names, folders):
-    """What the folders of all images are, where their names say that they are no classes; else None."""
+def no_classes(names: Sequence[str], folders: Sequence[str]) -> str | None:
+    """What the folders of all images are, if their names say that they are not classes; else None."""
     distinct = set(folders)
     if all(re.fullmatch(r"\d{5}", folder) for folder in distinct):
         stems = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] for name in names]
         pairs = zip(folders, stems, strict=True)
         if all(re.fullmatch(r"img\d{8}", stem) for stem in stems):
-            return "the folders are shares of a set in StyleGAN's format"
+            return "the folders are shards of a set in StyleGAN's format"
         if all(re.fullmatch(r"\d{5,}", stem) and int(folder) == int(stem) // 1000 * 1000 for folder, stem in pairs):
             return "the folders hold a thousand numbered images each"
     if len(distinct) > 1 and all(is_split(folder) and not is_split(folder, TRAIN) for folder in distinct):
@@ -87,23 +87,23 @@ def no_classes(names, folders):
     return None
 
 
-def is_split(name, kind=SPLIT):
+def is_split(name: str, kind: str = SPLIT) -> bool:
     return re.fullmatch(f"(?i:{kind}){AFTER}", name) is not None
 
 
-def after_prefix(folders):
-    """{folder: its name without what all of them begin with}: seg_train, seg_test -> train, test; as they are if they
-    share nothing that ends with a separator."""
-    before = os.path.commonprefix(list(folders))
+def after_prefix(folders: Iterable[str]) -> dict[str, str]:
+    """Each folder without the common prefix up to a separator: seg_train and seg_test become train and test."""
+    folders = list(folders)
+    before = os.path.commonprefix(folders)
     before = before[: max(before.rfind(sign) for sign in "-_ .") + 1] if len(folders) > 1 else ""
     return {folder: folder[len(before) :] for folder in folders}
 
 
-def training_part(names):
-    """-> (indices of the images to train on, {folder: indices} of the parts left out).
+def training_part(names: Sequence[str]) -> tuple[list[int], dict[str, list[int]]]:
+    """The indices of the images to train on, and {folder: indices} of the parts left out.
 
-    Where folders are named train and test, or val and so on, only those to train on are taken. They may lie beside each
-    other, or in every class.
+    Where folders are named train and test, val and so on, only those to train on are taken. They may be siblings, or
+    within every class.
     """
     everything = list(range(len(names)))
     paths = [folders_of(name) for name in names]
@@ -116,7 +116,7 @@ def training_part(names):
         chosen = {folder for folder, name in present.items() if is_split(name, TRAIN)}
         if not chosen or len(chosen) == len(present):
             continue
-        left = {}
+        left: dict[str, list[int]] = {}
         for i, folder in enumerate(folders):
             if folder not in chosen:
                 left.setdefault(folder or "outside of them", []).append(i)
@@ -124,17 +124,17 @@ def training_part(names):
     return everything, {}
 
 
-def read_table(names, data, folder):
-    """What a dataset.json of StyleGAN's format says: {name: label} of all images, a number or a name each, {} if these
-    are no classes, None if it is some other file. names: of all images; folder: where it lies, "" or "a/b".
+def read_table(names: Sequence[str], data: bytes, folder: str) -> dict[str, int | str] | None:
+    """Reads a dataset.json in StyleGAN's format: {name: label}, a number or a name for each image; {} if its labels are
+    not classes, None if it is another file. names: of all images; folder: that of the file, "" or "a/b".
 
-    Raises ValueError where it has labels and an image is not among them.
+    Raises ValueError if it has labels but none for one of the images.
     """
     try:
         labels = json.loads(data)["labels"]
         labels = labels.items() if isinstance(labels, dict) else labels
         pairs = None if labels is None else {posix(name): label for name, label in labels}
-    except (ValueError, TypeError, KeyError):  # bytes that are no UTF-8 are a ValueError, too
+    except (ValueError, TypeError, KeyError):  # invalid UTF-8 is a ValueError, too
         return None
     if not pairs:
         return {}
@@ -151,12 +151,12 @@ def read_table(names, data, folder):
     return table if numbers or all(isinstance(label, str) and label for label in found) else {}
 
 
-def posix(name):
+def posix(name: object) -> str:
     return PurePosixPath(str(name).replace("\\", "/")).as_posix().lstrip("/")
 
 
-def without_images(names, folders):
-    """The folders that would be classes, or lie beside those that all images share, and hold no image."""
+def without_images(names: Sequence[str], folders: Iterable[str]) -> list[str]:
+    """The folders without an image that would otherwise be classes, or are siblings of the common leading folders."""
     common = shared(names)
     with_images = {folders_of(name) for name in names}
     taken = {"/".join(parts[: i + 1]) for parts in with_images for i in range(len(parts))}

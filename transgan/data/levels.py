@@ -1,5 +1,5 @@
-"""Which number is white. A file of more than eight bits may use fewer than it has, and one of floats does not say its
-range: there all files of a set are looked at together, and what they do not tell either is asked for."""
+"""Which value is white. A file of more than eight bits may use fewer than it has, and one of floats does not state its
+range: then all files of a set decide together, and where they are ambiguous the user is asked."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,17 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from .samples import Samples
+from transgan.data.samples import Samples
 
-USED = (8, 10, 12, 14, 16)  # bits that cameras, microscopes and scanners have
-SLIGHT = 1e-4  # of white: a negative number so small is rounding
-ROUNDS = 255.5 / 255  # times white: what is below still rounds to 255
+USED = (8, 10, 12, 14, 16)  # bit depths of cameras, microscopes and scanners
+SLIGHT = 1e-4  # of white: negative values this small are rounding
+ROUNDS = 255.5 / 255  # times white: anything below still rounds to 255
 
 
 class Levels(NamedTuple):
-    """The number that is white, where the file does not say it: of integers, of floats, and of an alpha channel.
+    """The value of white where the file does not state it: for integers, for floats and for an alpha channel.
 
-    None: not decided. For a picture that is no file of a set, it is 65535, and 1 or 255.
+    None: not decided; a single image then uses 65535 for integers, and 1 or 255 for floats.
     """
 
     integer: float | None = None
@@ -26,27 +26,27 @@ class Levels(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a file of unknown white adds to the decision. kind: integer or real."""
+    """What a file of unknown white contributes to the decision. kind: integer or real."""
 
     kind: str
     high: float
-    fraction: bool  # of floats: not all are whole numbers
+    fraction: bool  # of floats: not all are integers
     alpha: int
-    bits: int  # significant, as the file says; 0 if it does not
-    most: int = 65535  # white, if all there are are used
+    bits: int  # significant bits that the file states; 0 if it does not
+    most: int = 65535  # white, if the full range is used
 
 
 def facts(found: Samples) -> Facts | None:
-    """Raises ValueError for numbers that no picture has; None where the file says what is white."""
+    """Raises ValueError for values that no image has. None where the file states its white."""
     values = found.values
     colour = values[..., :-1] if found.bands in ("LA", "RGBA") else values
     low, high = colour.min(), colour.max()
     real = values.dtype.kind == "f"
-    if real and not (np.isfinite(low) and np.isfinite(high)):  # the least of numbers with NaN is NaN
+    if real and not (np.isfinite(low) and np.isfinite(high)):  # the minimum of values with NaN is NaN
         raise ValueError(f"float values {low:g} to {high:g}, expected 0 to 1 or 0 to 255")
     if low < -SLIGHT * (max(high, 1) if real else 0):
-        word = "float" if real else "integer"
-        raise ValueError(f"{word} values {low:g} to {high:g}, expected 0 to {'1 or 0 to 255' if real else 65535}")
+        kind = "float" if real else "integer"
+        raise ValueError(f"{kind} values {low:g} to {high:g}, expected 0 to {'1 or 0 to 255' if real else 65535}")
     if found.white is not None:
         return None
     alpha = int(values[..., -1].max()) if found.bands in ("LA", "RGBA") else 0
@@ -61,12 +61,12 @@ def facts(found: Samples) -> Facts | None:
 
 
 def decided(found: Facts | None, levels: Levels | None) -> bool:
-    """Whether a file's numbers can be scaled."""
+    """Whether the values of a file can be scaled."""
     return found is None or levels is not None and getattr(levels, found.kind) is not None
 
 
 def within(found: Facts) -> None:
-    """Raises ValueError where only a person can know what is white."""
+    """Raises ValueError where only the user can know what is white."""
     if found.kind == "real" and found.high >= 255 * ROUNDS:
         raise ValueError(
             f"float values to {found.high:g}, expected 0 to 1 or 0 to 255; data.white=NUMBER says what is white"
@@ -78,9 +78,11 @@ def within(found: Facts) -> None:
 
 
 def decide(every: Iterable[Facts]) -> tuple[Levels, list[str], list[str]]:
-    """-> (levels for all files of a set, what was assumed, what must be asked), the last two in sentences."""
+    """The levels of all files of a set, and sentences on what was assumed and on what the user must say."""
     every = list(every)
-    levels, assumed, asked = Levels(), [], []
+    levels = Levels()
+    assumed: list[str] = []
+    asked: list[str] = []
     if integers := [each for each in every if each.kind == "integer"]:
         high, named = max(each.high for each in integers), max(each.bits for each in integers)
         bits = next(bits for bits in USED if high < 2**bits)
@@ -112,14 +114,14 @@ def decide(every: Iterable[Facts]) -> tuple[Levels, list[str], list[str]]:
 
 
 def scaled(found: Samples, levels: Levels) -> Image.Image:
-    """Eight bits of everything, rounded to the nearest and never clipped. -> an image of mode L, LA, RGB or RGBA"""
+    """An image of mode L, LA, RGB or RGBA with eight bits per sample, rounded to nearest and never clipped."""
     values, bands = found.values, found.bands
     alpha = None
     if bands in ("LA", "RGBA"):
         values, alpha = values[..., :-1], values[..., -1]
         values, bands = (values[..., 0], "L") if bands == "LA" else (values, "RGB")
-    result = eight_bits(values, white_of(found, levels))
-    result = Image.fromarray(255 - result if found.inverted else result)  # of mode L or RGB, by its shape
+    pixels = eight_bits(values, white_of(found, levels))
+    result = Image.fromarray(255 - pixels if found.inverted else pixels)  # of mode L or RGB, by its shape
     transparent = found.transparent
     if alpha is not None:
         result.putalpha(Image.fromarray(eight_bits(alpha, opaque(found, alpha.max(), levels))))
@@ -130,7 +132,7 @@ def scaled(found: Samples, levels: Levels) -> Image.Image:
 
 
 def opaque(found: Samples, most: float, levels: Levels) -> float:
-    """The number that lets nothing through, in an alpha channel that goes up to `most`."""
+    """The opaque value of an alpha channel that goes up to `most`."""
     if found.white is not None:
         return found.white
     if found.values.dtype.kind == "f":
@@ -147,7 +149,7 @@ def white_of(found: Samples, levels: Levels) -> float:
 
 
 def eight_bits(values: np.ndarray, white: float) -> np.ndarray:
-    """Raises ValueError for what would be clipped."""
+    """Raises ValueError for values that would be clipped."""
     if values.dtype.kind == "f" or white != int(white):
         result = np.rint(values * (255 / white))
     else:
@@ -155,5 +157,5 @@ def eight_bits(values: np.ndarray, white: float) -> np.ndarray:
         result = (values.astype(np.int64) * 510 + white) // (2 * white)
     low, high = result.min(), result.max()
     if not (low >= 0 and high <= 255) or values.dtype.kind != "f" and values.max() > white:
-        raise ValueError(f"values {values.min():g} to {values.max():g}, expected 0 to {white:g}, which is white here")
+        raise ValueError(f"values {values.min():g} to {values.max():g}, expected 0 to {white:g}, which is white")
     return result.astype(np.uint8)

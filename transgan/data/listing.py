@@ -1,12 +1,13 @@
-"""Which files of a tree are images. Looks at names only, opens nothing."""
+"""Which files of a tree are images, by their names alone."""
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from PIL import Image
 
-from . import decode as decode  # whatever it registers with Pillow counts here
+from transgan.data import decode as decode  # registers further formats with Pillow
 
-STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows these by name and cannot decode them
+STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow identifies these but cannot decode them
 SYSTEM = {  # folders of storage systems and desktops, in lower case
     "__macosx", "@eadir", "@tmp", "@__thumb", "@sharebin", "@download", "@database", "@appdata",
     "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "~snapshot",
@@ -14,7 +15,7 @@ SYSTEM = {  # folders of storage systems and desktops, in lower case
     "network trash folder", "temporary items", "thevolumesettingsfolder", "found.000", "__pycache__",
 }  # fmt: skip
 LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "picasa.ini"}
-WAYS = {  # of files with pictures that Pillow alone does not read
+WAYS = {  # to read images in formats that Pillow alone does not read
     "pip install pillow-heif reads them": {".heic", ".heif", ".hif"},
     "raw photographs, to be developed to tif or jpg first": {
         ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"
@@ -24,31 +25,31 @@ WAYS = {  # of files with pictures that Pillow alone does not read
 }  # fmt: skip
 
 
-def image_suffixes():
-    """Lower-case suffixes of everything this Pillow, with its plug-ins, can open."""
+def image_suffixes() -> set[str]:
+    """Lower-case suffixes of everything that the installed Pillow and its plug-ins can open."""
     suffixes = Image.registered_extensions()
     return {suffix for suffix, form in suffixes.items() if form in Image.OPEN and form not in STUBS}
 
 
-def is_system(part):
-    """Whether a folder of this name is kept by a storage system or a desktop."""
+def is_system(part: str) -> bool:
+    """Whether a folder of this name belongs to a storage system or a desktop."""
     return part.lower() in SYSTEM
 
 
-def is_hidden(name):
-    """Hidden files and folders, and what storage systems and desktops add."""
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or added by a storage system or a desktop."""
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or is_system(part) for part in parts) or bool(parts) and parts[-1].lower() in LITTER
 
 
-def is_image(name, suffixes):
+def is_image(name: str, suffixes: set[str]) -> bool:
     return PurePosixPath(name).suffix.lower() in suffixes
 
 
-def separated(names):
-    """Paths that a program of Windows has written with backslashes -> the same with slashes; others as they are.
+def separated(names: Iterable[str]) -> list[str]:
+    """Paths with slashes for the backslashes that a Windows program has written; others unchanged.
 
-    A backslash may be a letter of a name: it separates only where nothing else does.
+    A backslash may be part of a name: it separates only where no slash does.
     """
     names = list(names)
     if any("/" in name for name in names):
@@ -56,9 +57,9 @@ def separated(names):
     return [name.replace("\\", "/") for name in names]
 
 
-def kinds(names):
-    """The suffixes of other files, most frequent first: `.heic 12, .txt 3`, with a way to read what holds pictures."""
-    counts = {}
+def kinds(names: Iterable[str]) -> str:
+    """The suffixes of other files, most frequent first, `.heic 12, .txt 3`, and how to read those that are images."""
+    counts: dict[str, int] = {}
     for name in names:
         suffix = PurePosixPath(name).suffix.lower() or "no suffix"
         counts[suffix] = counts.get(suffix, 0) + 1

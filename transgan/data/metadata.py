@@ -1,4 +1,4 @@
-"""What a file says beside its pixels never stands in their way: it is read where it can be, and left out where not."""
+"""Metadata never prevents pixels from being read: it is used where it is valid and dropped where it is not."""
 
 import io
 import re
@@ -7,10 +7,10 @@ import zlib
 
 from PIL import ExifTags, Image
 
-from .tiff import Directory, pages
+from transgan.data.tiff import Directory, pages
 
 PNG = b"\x89PNG\r\n\x1a\n"
-PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}  # chunks that say what the pixels are
+PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}  # chunks that define the pixels
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -19,9 +19,9 @@ TURNS = {
 
 
 def opened(data: bytes) -> tuple[Image.Image, bytes]:
-    """-> (the loaded image, the bytes it was read from: those given, or the same without what was in the way).
+    """The loaded image and the bytes it was read from: `data`, or `data` without the metadata that prevented reading.
 
-    Raises what Pillow raises of the file as it is, if its pixels cannot be read either way.
+    Raises Pillow's error for the original file if its pixels cannot be read either way.
     """
     try:
         return loaded(data), data
@@ -31,29 +31,29 @@ def opened(data: bytes) -> tuple[Image.Image, bytes]:
         if less not in (None, data):
             try:
                 return loaded(less), less
-            except Exception:  # noqa: BLE001, S112 - the first error says what is wrong with the file
+            except Exception:  # noqa: BLE001, S112 - the first error describes the file
                 continue
     raise first
 
 
 def loaded(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
-    image.load()  # raises here if the file is cut short; TIFF turns itself while loading
+    image.load()  # raises if the file is truncated; Pillow rotates TIFF while loading
     return image
 
 
 def orientation(image: Image.Image) -> int:
-    """1 to 8, what EXIF or XMP says of a loaded image; 1 where they say nothing that can be understood."""
+    """The orientation of a loaded image by EXIF or XMP, 1 to 8; 1 if there is none or it is invalid."""
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - damaged metadata raises errors of many kinds
+    except Exception:  # noqa: BLE001 - damaged metadata raises many kinds of errors
         return 1
     found = found[0] if isinstance(found, tuple) and len(found) == 1 else found
     return found if isinstance(found, int) and found in TURNS else 1
 
 
 def software(image: Image.Image) -> str | None:
-    """What EXIF says has written a loaded image; None where it says nothing that can be understood."""
+    """The program that wrote a loaded image, by EXIF; None if it is missing or invalid."""
     try:
         return image.getexif().get(ExifTags.Base.Software)
     except Exception:  # noqa: BLE001 - as above
@@ -61,14 +61,15 @@ def software(image: Image.Image) -> str | None:
 
 
 def turned(image: Image.Image, number: int) -> Image.Image:
-    """Mirrored or turned as an orientation says. Nothing is written into its metadata."""
+    """The image mirrored or rotated as its orientation says. Its metadata stay unchanged."""
     return image.transpose(TURNS[number]) if number in TURNS else image
 
 
 def frames(image: Image.Image | None, data: bytes) -> int:
-    """How many pages or frames the file has; a PSD has layers, of which the first is all of them together.
+    """The number of pages or frames of a file; 1 for a PSD, whose first frame is all layers composed.
 
-    image: as Pillow has read it, None for a TIFF that it does not know."""
+    image: as Pillow has read it, None for a TIFF that it does not support.
+    """
     if image is None or image.format == "TIFF":
         return pages(data)
     if image.format in ("JPEG", "BMP", "PPM", "JPEG2000", "PSD"):
@@ -78,12 +79,12 @@ def frames(image: Image.Image | None, data: bytes) -> int:
     try:
         with Image.open(io.BytesIO(data)) as again:
             return getattr(again, "n_frames", 1)
-    except Exception:  # noqa: BLE001 - a later frame is damaged, which is not needed
+    except Exception:  # noqa: BLE001 - a later frame is damaged and not needed
         return 1
 
 
 def plain(data: bytes, exif: bool) -> bytes | None:
-    """The file without what its pixels do not need; None if it is of another format, or not even to be taken apart."""
+    """The file without what its pixels do not need; None if it is of another format or cannot be parsed."""
     try:
         if data.startswith(PNG):
             return plain_png(data, exif)
@@ -116,7 +117,7 @@ def plain_png(data: bytes, exif: bool) -> bytes:
 
 
 def plain_jpeg(data: bytes, exif: bool) -> bytes:
-    """Keeps JFIF (APP0) and Adobe (APP14), which say how colours are stored, and EXIF if it is wanted."""
+    """Keeps JFIF (APP0) and Adobe (APP14), which define how colours are stored, and EXIF if `exif`."""
     keep, at = [data[:2]], 2
     while data[at] == 0xFF:
         marker = data[at + 1]
@@ -127,7 +128,9 @@ def plain_jpeg(data: bytes, exif: bool) -> bytes:
             break
         length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         part = data[at : at + length]
-        short = part[4:9] in (b"JFIF\0", b"Adobe") and length < 14  # says nothing, and no reader expects it
+        short = (
+            part[4:9] in (b"JFIF\0", b"Adobe") and length < 14
+        )  # too short to mean anything, and unexpected by readers
         extra = short or 0xE1 <= marker <= 0xEF and marker != 0xEE or marker == 0xFE
         if not extra or exif and marker == 0xE1 and part[4:10] == b"Exif\0\0":
             keep.append(part)

@@ -1,19 +1,22 @@
 """Images in an npz file: what `transgan sample to=npz` writes, and the reference batches of ADM (arr_0)."""
 
 import zipfile
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from ..files import expanded
-from .arrays import Arrays
+from transgan.data.arrays import Arrays
+from transgan.files import expanded
 
 IMAGES, LABELS = ("images", "arr_0"), ("labels", "arr_1")
 MOST = 1_000_000  # classes
 
 
-def shapes(path):
-    """{name: (shape, dtype)} of the arrays of an npz file, from their headers; {} if it is none."""
-    found, headers = {}, {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+def shapes(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """{name: (shape, dtype)} of the arrays of an npz file, from their headers; {} for any other file."""
+    found: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         with zipfile.ZipFile(expanded(path)) as archive:
             for name in archive.namelist():
@@ -21,32 +24,39 @@ def shapes(path):
                     if read := headers.get(np.lib.format.read_magic(file)):
                         shape, _, dtype = read(file)
                         found[name.removesuffix(".npy")] = shape, dtype
-    except Exception:  # noqa: BLE001 - of many kinds: no zip, cut short, no arrays
+    except Exception:  # noqa: BLE001 - of many kinds: not a zip, truncated, not arrays
         return {}
     return found
 
 
-def holds_images(path):
-    """Whether an npz file has an array of the name and the shape of images, whatever else is in it."""
+def holds_images(path: str | Path) -> bool:
+    """Whether an npz file has an array with the name and the shape of images, whatever else it has."""
     return any(name in IMAGES and len(shape) in (3, 4) for name, (shape, _) in shapes(path).items())
 
 
 class Npz(Arrays):
-    """The images of an npz file: uint8 N x H x W x C, or N x H x W, called images or arr_0, with their labels, if any,
-    (N,) called labels or arr_1 (-1: none), and class_names. No pickle is read.
+    """The images of an npz file: uint8 N x H x W x C, or N x H x W, named images or arr_0, with optional labels (N,),
+    named labels or arr_1 (-1: none), and class_names. Pickles are not read.
 
-    resolution=None takes them as they are: squares. channels=None: as many as they have.
+    resolution=None takes the images as they are, which must be square. channels=None: as many as they have.
     """
 
-    def __init__(self, path, resolution=None, channels=None, in_memory="auto", limit=None):
+    def __init__(
+        self,
+        path: str | Path,
+        resolution: int | None = None,
+        channels: int | None = None,
+        in_memory: bool | Literal["auto"] = "auto",
+        limit: int | None = None,
+    ) -> None:
         self.path = expanded(path)
         there = shapes(path)
         name = next((name for name in IMAGES if name in there and len(there[name][0]) in (3, 4)), None)
         if name is None:
-            held = ", ".join(f"{each} {shape}" for each, (shape, _) in there.items()) or "nothing that can be read"
+            listed = ", ".join(f"{each} {shape}" for each, (shape, _) in there.items()) or "nothing that can be read"
             raise ValueError(
                 f"{path} holds no images: they are an array images (or arr_0) of uint8 N x H x W x C, and "
-                f"there is {held}."
+                f"there is {listed}."
             )
         shape, dtype = there[name]
         depth = shape[3] if len(shape) == 4 else 1
@@ -64,7 +74,7 @@ class Npz(Arrays):
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 held = {each: file[each] for each in (name, *LABELS, "class_names") if each in there}
-        except Exception as error:  # of many kinds: cut short, a pickle inside
+        except Exception as error:  # of many kinds: truncated, a pickle inside
             raise ValueError(
                 f"{path} cannot be read as plain arrays ({' '.join(str(error).split())}): make it again with np.savez."
             ) from error
@@ -72,12 +82,14 @@ class Npz(Arrays):
         labels, class_names = classes(held, shape[0], path)
         super().__init__(self.path.name, resolution or width, channels or depth, limit)
         if {"mu", "sigma"} <= set(there) or {"mean", "cov"} <= set(there):
-            self.notes.append("its images are taken; num_real=N takes its mean and covariance, which are of N images")
+            self.notes.append(
+                "its images are used; num_real=N uses its mean and covariance instead, which are of N images"
+            )
         self.take(pixels.reshape(shape[:3]) if depth == 1 else pixels, labels, class_names, in_memory)
 
 
-def classes(held, count, path):
-    """-> labels (N,), names of the classes"""
+def classes(held: dict[str, Any], count: int, path: str | Path) -> tuple[np.ndarray, list[str]]:
+    """Labels (N,) and the names of the classes."""
     name = next((name for name in LABELS if name in held), None)
     if name is None:
         return np.zeros(count, np.int64), []

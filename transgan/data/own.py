@@ -1,15 +1,19 @@
-"""What this program itself has written: runs, drawn images, comparisons. Its outputs are never its inputs."""
+"""Recognises transgan's own outputs, runs, generated images and comparisons, which are never inputs."""
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 BESIDE = ("checkpoints", "samples", "env.json", "metrics.jsonl", "stats.csv", "log.txt", "evaluations", "tensorboard")
 
 
-def own_folders(names, read):
-    """names: every file below a place; read(name): its bytes. -> {folder: "run" | "samples" | "comparison"}, the
-    outermost ones, "" being the place itself."""
-    beside, telling = {}, {"config.yaml", "index.json", "comparison.csv", "comparison.md", *BESIDE}
+def own_folders(names: Iterable[str], read: Callable[[str], bytes]) -> dict[str, str]:
+    """{folder: "run" | "samples" | "comparison"} of the outermost folders written by transgan; "" is the root itself.
+
+    names: every file below the root; read(name): its bytes.
+    """
+    beside: dict[str, set[str]] = {}
+    telling = {"config.yaml", "index.json", "comparison.csv", "comparison.md", *BESIDE}
     for name in names:
         parts = name.split("/")
         for depth, part in enumerate(parts):
@@ -19,14 +23,14 @@ def own_folders(names, read):
     return {folder: kind for folder, kind in found.items() if not any(contains(other, folder) for other in found)}
 
 
-def contains(outer, inner):
+def contains(outer: str, inner: str) -> bool:
     return outer != inner and (outer == "" or inner.startswith(f"{outer}/"))
 
 
-def kind_of(folder, inside, read):
-    """inside: the names in a folder, of files and folders. -> what of ours the folder is, or None"""
+def kind_of(folder: str, inside: set[str], read: Callable[[str], bytes]) -> str | None:
+    """Which of transgan's outputs a folder is, or None. inside: the names of its files and folders."""
 
-    def text(name):
+    def text(name: str) -> str:
         try:
             return read(f"{folder}/{name}" if folder else name).decode("utf-8", "replace")
         except (OSError, KeyError):
@@ -48,8 +52,8 @@ def kind_of(folder, inside, read):
     return None
 
 
-def kind_of_place(path):
-    """What of ours a folder or a file on the disk is: "run", "samples", "comparison", "checkpoint", or None."""
+def kind_of_place(path: str | Path) -> str | None:
+    """Which of transgan's outputs a folder or file is: "run", "samples", "comparison", "checkpoint", or None."""
     path = Path(path)
     if path.is_dir():
         try:
@@ -60,19 +64,18 @@ def kind_of_place(path):
     return "checkpoint" if path.suffix.lower() == ".ckpt" else None
 
 
-def refusal(path):
-    """The sentence for a place that holds no pictures but is this program's, or lies in a run; None for others."""
+def refusal(path: str | Path) -> str | None:
+    """The message for a path that was written by transgan or lies in a run, and is no source of images; else None."""
     path = Path(path).absolute()
     kind = kind_of_place(path)
     if kind in ("run", "checkpoint", "comparison"):
         run = path if kind == "run" else next((p for p in path.parents if kind_of_place(p) == "run"), path)
-        draw = "" if kind == "comparison" else f", or draw images of it first: transgan sample {run} out=FOLDER"
-        what = "one of this program's comparisons" if kind == "comparison" else f"a {kind} of this program"
-        return f"{path} is {what} and no pictures; give a folder or zip of pictures{draw}"
+        draw = "" if kind == "comparison" else f", or generate images first: transgan sample {run} out=FOLDER"
+        return f"{path} is a {kind} written by transgan, not images; give a folder or zip of images{draw}"
     inside = next((parent for parent in list(path.parents)[:3] if kind_of_place(parent) == "run"), None)
     if inside and kind != "samples" and not any(kind_of_place(p) == "samples" for p in path.parents):
         return (
-            f"{path} lies in the run {inside}, whose samples are many images in one picture; give a folder or zip of "
-            f"pictures, or draw single images first: transgan sample {inside} out=FOLDER"
+            f"{path} lies in the run {inside}, whose samples are grids of images; give a folder or zip of images, "
+            f"or generate single images first: transgan sample {inside} out=FOLDER"
         )
     return None

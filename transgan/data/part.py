@@ -1,50 +1,42 @@
-"""A part of a data set: what is trained on, and what is kept out of training to measure against."""
+"""A part of a data set: the images to train on, and those held out to measure against."""
 
 import hashlib
 
 import torch
 
-from .dataset import ImageDataset
+from transgan.data.dataset import ImageDataset
+from transgan.files import hash_of
 
 
 class Part(ImageDataset):
     """The images of `base` at `indices` (int64, ascending)."""
 
-    def __init__(self, base, indices, name):
+    def __init__(self, base: ImageDataset, indices: torch.Tensor, name: str) -> None:
         super().__init__(name, base.resolution, base.channels)
-        self.base, self.indices = None if base.in_memory else base, indices
+        self.base, self.indices = base if base.images is None else None, indices
         self.skipped, self.ignored, self.others, self.labelled = base.skipped, base.ignored, base.others, base.labelled
         self.notes, self.hints, self.levels = list(base.notes), list(base.hints), base.levels
-        self.known = known(base) if base.in_memory else None
-        images = base.images[indices] if base.in_memory else None
+        self.known = None if base.images is None else base.identity()
+        images = None if base.images is None else base.images[indices]
         self.hold(images, base.labels[indices], base.class_names, base.sizes[indices])
 
-    def decode(self, index):
+    def decode(self, index: int) -> torch.Tensor:
+        assert self.base is not None, "images in memory are not decoded"
         return self.base.decode(int(self.indices[index]))
 
-    def identity(self):
+    def identity(self) -> object | None:
         known = self.known if self.base is None else self.base.identity()
-        if known is None:
-            raise NotImplementedError
-        return known, hashlib.sha256(self.indices.numpy().tobytes()).hexdigest()
+        return None if known is None else (known, hash_of(self.indices.numpy().tobytes()))
 
-    def version(self):
+    def version(self) -> object | None:
         return () if self.base is None else self.base.version()
 
 
-def known(base):
-    """The identity of a data set, which needs none while it is held in memory."""
-    try:
-        return base.identity()
-    except NotImplementedError:
-        return None
+def hold_out(dataset: ImageDataset, share: float) -> tuple[Part, Part]:
+    """Splits into a training part and a held-out part with `share` of every class, always the same images.
 
-
-def hold_out(dataset, share):
-    """-> (training part, held-out part): `share` of every class, the same images whenever it is asked of this data.
-
-    Where classes are so small that this gives fewer than two images, it is `share` of all of them, spread over the
-    classes. Raises ValueError when either part would have fewer than two images.
+    Where classes are so small that this leaves fewer than two images, `share` of all images is held out, spread over
+    the classes. Raises ValueError if either part would have fewer than two images.
     """
     if not 0 < share < 1:
         raise ValueError(f"holdout={share:g}: it takes a share of the images between 0 and 1, such as 0.1.")
@@ -68,9 +60,9 @@ def hold_out(dataset, share):
     return train, heldout
 
 
-def spread(sizes, total):
-    """int64 (K,), images of every class -> how many of each to hold out, `total` of all: as large a share of each as
-    there can be, the rest to those with the largest remainder, and if possible not the last image of a class."""
+def spread(sizes: torch.Tensor, total: int) -> torch.Tensor:
+    """How many images to hold out of each of K classes of these sizes, int64 (K,), `total` in all: an equal share of
+    each, the rest by largest remainder, and if possible never the last image of a class."""
     share = total / max(1, int(sizes.sum()))
     counts = torch.tensor([int(share * int(size)) for size in sizes])
     order = sorted(
@@ -82,24 +74,24 @@ def spread(sizes, total):
     return counts
 
 
-def shuffled(number):
-    """An order in which neighbours do not follow each other, the same everywhere."""
+def shuffled(number: int) -> bytes:
+    """The sorting key of a fixed pseudo-random order."""
     return hashlib.sha256(f"transgan holdout {number}".encode()).digest()
 
 
-def unequal(sizes, counts, share):
-    """Sentences about classes of which none is kept out, or all."""
+def unequal(sizes: torch.Tensor, counts: torch.Tensor, share: float) -> list[str]:
+    """Sentences about classes of which no image, or every image, is held out."""
     none, every = (sizes > 0) & (counts == 0), (sizes > 0) & (counts == sizes)
     said = []
     if none.any():
         largest = int(sizes[none].max())
         said.append(
-            f"holdout={share:g} keeps no image out of {int(none.sum()):,} of {len(sizes):,} classes, those "
+            f"holdout={share:g} holds out no image of {int(none.sum()):,} of {len(sizes):,} classes, those "
             f"of up to {largest} image{'s' if largest > 1 else ''}."
         )
     if every.any():
         said.append(
-            f"holdout={share:g} leaves no image to train on of {int(every.sum()):,} class"
+            f"holdout={share:g} leaves no training image of {int(every.sum()):,} class"
             f"{'es' if every.sum() > 1 else ''}."
         )
     return said

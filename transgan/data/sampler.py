@@ -1,33 +1,36 @@
-"""Endless shuffled batches as a pure function of (seed, position): nothing to save, any run can be continued.
+"""Endless shuffled batches as a pure function of (seed, position): no state to save, any run can be resumed.
 
 Position p, counted in images shown, lies in epoch e = p // length and shows image permutation_e[p % length].
 permutation_e is torch.randperm(length) from a CPU generator seeded with the first 63 bits of
-SHA-256("transgan sampler <seed> <e>"): the same on every machine, and unrelated between neighbouring seeds.
+SHA-256("transgan sampler <seed> <e>"): the same on every machine, and independent between neighbouring seeds.
 """
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
 
 
-@lru_cache(maxsize=2)  # a batch looks at one epoch, and at a border at two
-def permutation(length, seed, epoch):
-    """-> int64 (length,), the order of one epoch."""
+@lru_cache(maxsize=2)  # a batch spans one epoch, or two at a boundary
+def permutation(length: int, seed: int, epoch: int) -> torch.Tensor:
+    """The order of one epoch: int64 (length,)."""
     digest = hashlib.sha256(f"transgan sampler {seed} {epoch}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
     return torch.randperm(length, generator=generator)
 
 
 class EndlessSampler:
-    """A batch sampler without an end: yields lists of image indices, across epoch borders.
+    """An endless batch sampler: yields lists of image indices, across epoch boundaries.
 
     `batch_size` is the total over all ranks and `start` the number of images already shown. Batch k covers the
-    positions from start + k * batch_size on; every rank takes its contiguous slice of them. So the images shown at
-    a position depend neither on the number of ranks nor on when the run was last continued.
+    positions from start + k * batch_size on, and every rank takes a contiguous slice of them. So the images shown at
+    a position depend neither on the number of ranks nor on when the run was last resumed.
     """
 
-    def __init__(self, length, batch_size, seed, start=0, rank=0, world_size=1):
+    def __init__(
+        self, length: int, batch_size: int, seed: int, start: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
         if length < 1:
             raise ValueError("There are no images to show: the data set is empty.")
         if batch_size < 1 or batch_size % world_size:
@@ -40,9 +43,9 @@ class EndlessSampler:
         self.length, self.batch_size, self.seed, self.start = length, batch_size, seed, start
         self.rank, self.local_batch_size = rank, batch_size // world_size
 
-    def indices(self, position, count):
-        """The images shown at positions position ... position + count - 1, whatever the batches. -> list of int"""
-        result = []
+    def indices(self, position: int, count: int) -> list[int]:
+        """The images shown at positions position ... position + count - 1, independent of the batches."""
+        result: list[int] = []
         while count > 0:
             epoch, offset = divmod(position, self.length)
             piece = permutation(self.length, self.seed, epoch)[offset : offset + count].tolist()
@@ -50,7 +53,7 @@ class EndlessSampler:
             position, count = position + len(piece), count - len(piece)
         return result
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[int]]:
         position = self.start + self.rank * self.local_batch_size
         while True:
             yield self.indices(position, self.local_batch_size)

@@ -1,5 +1,5 @@
-"""The first directory of a TIFF file, read and written anew: only what its pixels need, so that no other tag can stand
-in their way, and in a form that Pillow reads where it has none for the original."""
+"""The first directory of a TIFF file, rewritten with only the tags that its pixels need, so that no other tag prevents
+reading, and in a layout that Pillow supports where it does not support the original."""
 
 import copy
 import struct
@@ -12,27 +12,27 @@ NEEDED = {
     512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532,
 }  # fmt: skip
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8, 17: 8, 18: 8}
-LETTERS = {1: "B", 3: "H", 4: "L", 16: "Q"}  # the types that tags of pixels have
+CODES = {1: "B", 3: "H", 4: "L", 16: "Q"}  # struct codes of the types of pixel tags
 
 
 class Entry(NamedTuple):
-    """A tag: the number of its type, how many values, and their bytes."""
+    """A tag: the number of its type, the number of its values, and their bytes."""
 
     kind: int
-    count: int
+    length: int
     raw: bytes
 
 
 class Directory:
-    """The first directory. Raises ValueError if `data` is no TIFF or ends too early."""
+    """The first directory. Raises ValueError if `data` is not a TIFF or is truncated."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes) -> None:
         self.order = {b"II": "<", b"MM": ">"}.get(data[:2])
         self.data = data
         try:
             version = struct.unpack_from(f"{self.order}H", data, 2)[0] if self.order else 0
             if version not in (42, 43):
-                raise ValueError("no TIFF file")
+                raise ValueError("not a TIFF file")
             self.big = version == 43
             offset = self._unpack("Q" if self.big else "L", 8 if self.big else 4)
             count = self._unpack("Q" if self.big else "H", offset)
@@ -48,16 +48,16 @@ class Directory:
                 if length > inside:
                     at = self._unpack("Q" if self.big else "L", at)
                 if at + length > len(data):
-                    raise ValueError("a TIFF file that is cut short")
+                    raise ValueError("a truncated TIFF file")
                 self.entries[tag] = Entry(kind, many, data[at : at + length])
         except struct.error as error:
-            raise ValueError("a TIFF file that is cut short") from error
+            raise ValueError("a truncated TIFF file") from error
 
     def plane(self, number: int, of: int) -> "Directory":
-        """The directory of one of several planes that lie one behind the other, as if it were all there is."""
+        """The directory of a single plane, of several that are stored one after another."""
         other = copy.copy(self)
         other.entries = dict(self.entries)
-        for tag in (273, 279, 324, 325):  # where strips and tiles lie, and how long they are
+        for tag in (273, 279, 324, 325):  # offsets and lengths of strips and tiles
             if places := self.values(tag):
                 each = len(places) // of
                 other.set(tag, *places[number * each : (number + 1) * each])
@@ -73,18 +73,18 @@ class Directory:
         return struct.unpack_from(f"{self.order}{letter}", self.data, at)[0]
 
     def values(self, tag: int, otherwise: tuple = ()) -> tuple:
-        """The whole numbers of a tag."""
+        """The integers of a tag."""
         entry = self.entries.get(tag)
-        if entry is None or entry.kind not in LETTERS:
+        if entry is None or entry.kind not in CODES:
             return otherwise
-        return struct.unpack(f"{self.order}{entry.count}{LETTERS[entry.kind]}", entry.raw)
+        return struct.unpack(f"{self.order}{entry.length}{CODES[entry.kind]}", entry.raw)
 
     def set(self, tag: int, *values: int) -> None:
         raw = struct.pack(f"{self.order}{len(values)}L", *values)
         self.entries[tag] = Entry(4, len(values), raw)
 
     def written(self) -> bytes:
-        """The file with this directory in the place of its first, as its only one; the pixels lie where they lay."""
+        """The file with this directory as its only one; the pixels stay where they are."""
         letter, inside = ("Q", 8) if self.big else ("L", 4)
         start = len(self.data) + len(self.data) % 2
         head = struct.pack(f"{self.order}{'Q' if self.big else 'H'}", len(self.entries))
@@ -104,8 +104,8 @@ class Directory:
 
 
 def pages(data: bytes) -> int:
-    """How many directories there are, as far as they can be followed."""
-    seen = set()
+    """The number of directories, as far as they can be followed."""
+    seen: set[int] = set()
     try:
         order = {b"II": "<", b"MM": ">"}[data[:2]]
         big = struct.unpack_from(f"{order}H", data, 2)[0] == 43

@@ -4,19 +4,22 @@ import os
 import zipfile
 from pathlib import PurePosixPath
 
-from .checking import why
-from .files import Files
-from .folder import stamp
-from .listing import is_hidden, is_system, separated
+from transgan.data.checking import why
+from transgan.data.file import File
+from transgan.data.files import Files
+from transgan.data.folder import stamp
+from transgan.data.listing import is_hidden, is_system, separated
 
 
 class Zip(Files):
-    """Every image in a zip archive, read in place. Each process opens the archive for itself: processes that share
-    one file position read each other's bytes."""
+    """Every image in a zip archive, read in place. Each process opens the archive itself: processes that share a file
+    position would read each other's bytes."""
 
     kind = "zip archive"
+    _archive: zipfile.ZipFile | None
+    _process: int | None
 
-    def find(self):
+    def find(self) -> list[File]:
         self._archive, self._process = None, None
         if self.path.is_dir():
             raise ValueError(f"{self.path} is a folder, not a zip archive: use data=folder.")
@@ -24,12 +27,17 @@ class Zip(Files):
             raise ValueError(
                 f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder."
             )
-        result, locked = [], []
+        result: list[File] = []
+        locked: list[str] = []
         try:
             members = self._open().NameToInfo
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:  # names that are no UTF-8, versions
+        except (
+            zipfile.BadZipFile,
+            ValueError,
+            NotImplementedError,
+        ) as error:  # names that are not UTF-8, unsupported versions
             raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
-        names = separated(  # a program of Windows or DOS knows no backslash as a letter
+        names = separated(  # a program of Windows or DOS allows no backslash in a name
             member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
             for member in members.values()
         )
@@ -37,13 +45,13 @@ class Zip(Files):
             parts = [part for part in PurePosixPath(filename).parts if part not in ("/", "..")]
             name = PurePosixPath(*parts)
             self.system |= {part for part in parts[:-1] if is_system(part) and part != "__MACOSX"}
-            if is_hidden(name):
+            if is_hidden(name.as_posix()):
                 continue
             folders = parts if filename.endswith("/") else parts[:-1]
             self.folders += ["/".join(folders[: i + 1]) for i in range(len(folders))]
             if filename.endswith("/"):
                 continue
-            result.append((name.as_posix(), member.filename, (member.file_size, member.CRC)))
+            result.append(File(name.as_posix(), member.filename, (member.file_size, member.CRC)))
             if member.flag_bits & 1:
                 locked.append(member.filename)
         self.folders = sorted(set(self.folders))
@@ -54,16 +62,16 @@ class Zip(Files):
             )
         return result
 
-    def version(self):
+    def version(self) -> object | None:
         return stamp(self.path)  # a damaged copy lists the same names and checksums as the archive it came from
 
-    def read(self, place):
+    def read(self, place: str) -> bytes:
         return self._open().read(place)
 
-    def _open(self):
+    def _open(self) -> zipfile.ZipFile:
         if self._archive is None or self._process != os.getpid():
             self._archive, self._process = zipfile.ZipFile(self.path), os.getpid()
         return self._archive
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_archive": None}

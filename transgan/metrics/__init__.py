@@ -1,11 +1,17 @@
-"""Measuring generators: feature extractors, measures of their features, and the evaluator that brings both together."""
+"""Measuring generators: torchmetrics Metrics of features, feature extractors, and the evaluator that runs both."""
 
+from transgan.metrics.accuracy import ClassAccuracy
 from transgan.metrics.evaluator import Evaluator, Result
-from transgan.metrics.measures import Accuracy, Frechet, Kernel, Memorisation, Score
-from transgan.metrics.neighbours import Manifold, PrecisionRecall
+from transgan.metrics.frechet import FrechetDistance
+from transgan.metrics.kernel import KernelDistance
+from transgan.metrics.manifold import PRDC, PrecisionRecall
+from transgan.metrics.memorisation import Memorisation
+from transgan.metrics.metric import FeatureMetric
 from transgan.metrics.protocol import incomparable, ranking
+from transgan.metrics.report import Report
+from transgan.metrics.score import InceptionScore
 
 __all__ = [
-    "Accuracy", "Memorisation", "Frechet", "Evaluator", "Kernel", "Manifold", "PrecisionRecall", "Result", "Score",
-    "incomparable", "ranking",
+    "PRDC", "ClassAccuracy", "Evaluator", "FeatureMetric", "FrechetDistance", "InceptionScore", "KernelDistance",
+    "Memorisation", "PrecisionRecall", "Report", "Result", "incomparable", "ranking",
 ]  # fmt: skip

@@ -1,130 +1,17 @@
-"""The Frechet distance between Gaussians fitted to feature rows (Heusel et al., 2017), in float64 from sums to root."""
+"""The Frechet distance between Gaussians fitted to features (Heusel et al., 2017), in float64 from sums to root."""
 
-from dataclasses import dataclass
-from functools import reduce
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from transgan.metrics.rows import RowMetric, checked
+from transgan.metrics.extractors.extractor import FeatureExtractor
+from transgan.metrics.features import checked
+from transgan.metrics.metric import FeatureMetric, side
+from transgan.metrics.moments import Moments, MomentSums, merged_all, square_root
+from transgan.metrics.report import Report
 
-BLOCK = 1000  # rows summed up at a time
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """Mean (D,) and unbiased covariance (D, D) of n rows, float64; n is None where nobody wrote it down.
-
-    Raises ValueError for n below 2, of which there is no covariance: a distance counts no more directions than n - 1.
-    """
-
-    n: int | None
-    mean: Tensor
-    covariance: Tensor
-
-    def __post_init__(self):
-        if self.n is not None and (isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 2):
-            raise ValueError(f"moments are of a whole number of rows, 2 or more, not of {self.n}")
-
-    @classmethod
-    def of(cls, rows: Tensor, block: int = BLOCK) -> "Moments":
-        """Of rows (N, D), any float type. Raises ValueError for fewer than two, and for numbers that are not finite."""
-        sums = MomentSums(checked(rows, "feature").shape[1], block, rows.device)
-        sums.update(rows)
-        return sums.moments()
-
-
-class MomentSums:
-    """Moments of rows (N, D) that arrive in portions.
-
-    Sums about the mean, merged by the update of Chan, Golub and LeVeque (1983): no offset of the features spoils them,
-    and none has to be known. Rows are folded in `block` at a time, so any portions give the same bits.
-
-    `table` (D + 2, D) float64 holds the scatter, then the mean, then n; `pending` the rows not folded in yet.
-    """
-
-    def __init__(self, num_features: int, block: int = BLOCK, device="cpu"):
-        self.block = block
-        self.table = torch.zeros(num_features + 2, num_features, dtype=torch.float64, device=device)
-        self.pending: list[Tensor] = []
-
-    @property
-    def n(self) -> int:
-        return int(self.table[-1, 0]) + sum(map(len, self.pending))
-
-    def update(self, rows: Tensor, name: str = "feature") -> None:
-        """Adds rows (N, D) of any float type. Raises ValueError naming the first one that is not finite."""
-        rows = checked(rows, name, self.n)
-        if rows.shape[1] != self.table.shape[1]:
-            raise ValueError(f"{name} rows have {rows.shape[1]} features instead of {self.table.shape[1]}")
-        for part in rows.split(self.block):
-            self.pending.append(part.to(self.table.device, torch.float64, copy=True))
-            if sum(map(len, self.pending)) >= self.block:
-                rows = torch.cat(self.pending)
-                self.table = merged(self.table, table_of(rows[: self.block]))
-                self.pending = [rows[self.block :].clone()]
-
-    def fold(self) -> None:
-        """Folds in what is pending, though it is no whole block."""
-        if sum(map(len, self.pending)):
-            self.table = merged(self.table, table_of(torch.cat(self.pending)))
-        self.pending = []
-
-    def merge(self, other: "MomentSums") -> None:
-        """Adds what `other` has seen, of the same D."""
-        self.fold()
-        other.fold()
-        self.table = merged(self.table, other.table)
-
-    def moments(self, name: str = "feature") -> Moments:
-        """Raises ValueError when there are fewer than two rows."""
-        self.fold()
-        n = self.n
-        if n < 2:
-            raise ValueError(f"a covariance needs 2 rows or more, and there are {n} {name} rows")
-        return Moments(n, self.table[-2].clone(), self.table[:-2] / (n - 1))
-
-
-def table_of(rows: Tensor) -> Tensor:
-    """The table of one block of rows (n, D) float64, n > 0."""
-    table = rows.new_empty(rows.shape[1] + 2, rows.shape[1])
-    centred = rows - rows[0]  # before the mean is taken: exact where the offset is large
-    mean = centred.mean(0)
-    centred -= mean
-    torch.mm(centred.T, centred, out=table[:-2])
-    table[-2] = rows[0] + mean
-    table[-1] = len(rows)
-    return table
-
-
-def merged(a: Tensor, b: Tensor) -> Tensor:
-    """The table of the rows of both."""
-    n_a, n_b = a[-1, 0], b[-1, 0]
-    share = n_b / (n_a + n_b).clamp_min(1)
-    delta = b[-2] - a[-2]
-    table = a + b
-    table[-2] = a[-2] + delta * share
-    table[:-2].addr_(delta, delta, alpha=float(n_a * share))
-    return table
-
-
-def merged_all(tables: Tensor) -> Tensor:
-    """Tables of several processes (P, D + 2, D) -> one."""
-    return reduce(merged, tables)
-
-
-def square_root(covariance: Tensor) -> Tensor:
-    """F (D, rank) with F F^T = covariance (D, D): what `frechet_distance` takes as `root`.
-
-    Cholesky's where the rank is D beyond doubt, else of the eigenvectors whose values are no rounding errors.
-    """
-    negligible = len(covariance) * torch.finfo(covariance.dtype).eps
-    lower, failed = torch.linalg.cholesky_ex(covariance)
-    if not failed and lower.diagonal().min() ** 2 > negligible * covariance.diagonal().max():
-        return lower
-    values, vectors = torch.linalg.eigh(covariance)
-    kept = values > negligible * values[-1]
-    return vectors[:, kept] * values[kept].sqrt()
+FEWEST_FOR_INFINITY = 50_000  # generated images
 
 
 def frechet_distance(a: Moments, b: Moments, root: Tensor | None = None) -> float:
@@ -151,33 +38,33 @@ def frechet_distance(a: Moments, b: Moments, root: Tensor | None = None) -> floa
 
 
 def is_rank_deficient(a: Moments, b: Moments) -> bool:
-    """Whether the rows of either were too few to span their features (n - 1 < D): the distance is then mostly bias."""
+    """Whether the images of either were too few to span their features (n - 1 < D): the distance is mostly bias."""
     return any(moments.n is not None and moments.n - 1 < len(moments.mean) for moments in (a, b))
 
 
 def frechet_infinity(
-    real: Moments, fake_rows: Tensor, points: int = 15, smallest: int = 5000, seed: int = 0, minimum: int = 50_000,
+    real: Moments, fake: Tensor, points: int = 15, smallest: int = 5000, seed: int = 0, minimum: int = 50_000,
     root: Tensor | None = None,
 ) -> tuple[float, float]:  # fmt: skip
     """The Frechet distance that infinitely many generated images would have (Chong and Forsyth, 2020), and R^2.
 
-    Distances of the first n of the rows (N, D), in an order drawn from `seed`, at `points` sizes n from `smallest` to
-    N, are extrapolated by a line in 1/n to its intercept. That may be negative: then n was too small, and it stays so.
-    `root` is square_root(real.covariance), if it is at hand. 45 CPU-seconds for 50,000 rows and D = 2048.
-    Raises ValueError for fewer rows than `minimum`.
+    Distances of the first n of N images, in an order drawn from `seed`, at `points` sizes n from `smallest` to N, are
+    extrapolated by a line in 1/n to its intercept. That may be negative: then n was too small, and it stays so.
+    `root` is square_root(real.covariance), if it is at hand. 45 CPU-seconds for 50,000 images and D = 2048.
+    Raises ValueError for fewer images than `minimum`.
     """
-    total = len(checked(fake_rows, "generated"))
+    total = len(checked(fake, "generated features"))
     if total < max(minimum, smallest + points - 1) or points < 3:
         raise ValueError(
-            f"extrapolating needs {max(minimum, smallest + points - 1):,} generated rows or more and 3 "
+            f"extrapolating needs {max(minimum, smallest + points - 1):,} generated images or more and 3 "
             f"points or more; there are {total:,} and {points}"
         )
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).to(fake_rows.device)
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).to(fake.device)
     sizes = [smallest + i * (total - smallest) // (points - 1) for i in range(points)]
     root = square_root(real.covariance) if root is None else root
-    sums, distances = MomentSums(fake_rows.shape[1], device=fake_rows.device), []
+    sums, distances = MomentSums(fake.shape[1], device=fake.device), []
     for first, size in zip([0, *sizes], sizes, strict=False):
-        sums.update(fake_rows[order[first:size]])
+        sums.update(fake[order[first:size]])
         distances.append(frechet_distance(sums.moments(), real, root))
     x = 1 / torch.tensor(sizes, dtype=torch.float64)
     y = torch.tensor(distances, dtype=torch.float64)
@@ -187,50 +74,133 @@ def frechet_infinity(
     return (y.mean() - slope * x.mean()).item(), (1 - unexplained / y_left.square().sum()).item()
 
 
-class FrechetDistance(RowMetric):
-    """`frechet_distance` between real and generated rows (N, D), of which only the sums are kept.
+class FrechetDistance(FeatureMetric):
+    """`frechet_distance` between real and generated images, of which only the sums are kept; reported as fd, and
+    fd_heldout for held-out real images.
 
     `set_real` gives the real side as moments that every process holds: they count once, are no part of what is summed
-    over processes, and stay after reset(), and so does their root. Raises ValueError at compute() for fewer than two
-    rows on either side.
+    over processes, and stay after reset(). Raises ValueError at compute() for fewer than two images on either side.
+
+    Args:
+        per_class: the report has the distance of each class to its own real images; then labels are needed and all
+            features are kept. infinity: the report has fd_infinity (`frechet_infinity`), from 50,000 generated images
+            on. The others: see FeatureMetric.
     """
 
     higher_is_better = False
+    needs_features = False
 
-    def __init__(self, num_features: int, **kwargs):
-        super().__init__("real_pending", "fake_pending", dtype=torch.float64, **kwargs)
-        self.reference: Moments | None = None
-        self.root: Tensor | None = None
-        for side in ("real", "fake"):
-            self.add_state(side, MomentSums(num_features).table, dist_reduce_fx=merged_all)
+    def __init__(
+        self,
+        per_class: bool = False,
+        infinity: bool = False,
+        extractor: FeatureExtractor | nn.Module | None = None,
+        reset_real_features: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(extractor=extractor, reset_real_features=reset_real_features, **kwargs)
+        self.per_class, self.infinity = per_class, infinity
+        self.moments: dict[str, Moments] = {}  # of real and heldout, where set_real() has given them
+        self.roots: dict[str, Tensor] = {}
+        self.real_classes: tuple[Tensor, Tensor] | None = None  # features and labels given with them
+        for name in ("real", "heldout", "fake"):
+            self.add_state(name, MomentSums(0).table, dist_reduce_fx=merged_all)
+            self.add_state(f"{name}_pending", [], dist_reduce_fx="cat")
+        for name in ("real_features", "real_labels", "fake_features", "fake_labels"):
+            self.add_state(name, [], dist_reduce_fx="cat")
 
-    def set_real(self, moments: Moments) -> None:
-        """Compare with these from now on. Raises ValueError when real rows were given already."""
-        if self.sums("real").n:
-            raise ValueError("real rows were given already: set_real() takes their place and must come first")
-        self.reference, self.root, self._computed = moments, None, None
+    def set_real(
+        self,
+        moments: Moments,
+        root: Tensor | None = None,
+        heldout: bool = False,
+        features: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> None:
+        """Compare with these from now on. `root` is their `square_root`, if it is at hand; `features` and `labels` of
+        the same images are for `per_class`. Held-out ones come after the others, which replace both. Raises ValueError
+        when real images were given already."""
+        name = side(True, heldout)
+        if self.sums(name).n:
+            raise ValueError("real images were given already: set_real() takes their place and must come first")
+        if not heldout:
+            self.moments, self.roots = {}, {}
+            self.real_classes = None if features is None or labels is None else (features, labels)
+        self.moments[name], self._computed = moments, None
+        self.roots[name] = square_root(moments.covariance) if root is None else root
 
-    def update(self, features: Tensor, real: bool) -> None:
-        """features (N, D) of any float type"""
-        if real and self.reference is not None:
-            raise ValueError("set_real() has given the real moments: there is no place for real rows beside them")
-        side = "real" if real else "fake"
-        sums = self.sums(side)
-        sums.update(features, side)
-        setattr(self, side, sums.table)
-        setattr(self, f"{side}_pending", sums.pending)
+    def update(self, features: Tensor, real: bool, heldout: bool = False, labels: Tensor | None = None) -> None:
+        """features (N, D) of any float type, or images; `heldout`: of real images that were not trained on"""
+        name = side(real, heldout)
+        if name in self.moments:
+            raise ValueError("set_real() has given the real moments: there is no place for real images beside them")
+        features = self.extracted(features).features
+        sums = self.sums(name)
+        sums.update(features, f"{'generated' if name == 'fake' else name} features")
+        setattr(self, name, sums.table)
+        setattr(self, f"{name}_pending", sums.pending)
+        if (self.per_class and not heldout) or (self.infinity and not real):
+            getattr(self, f"{name}_features").append(features.detach().float())
+        if self.per_class and not heldout and labels is not None:
+            getattr(self, f"{name}_labels").append(labels[:, None].to(self.device))
 
-    def compute(self) -> float:
-        real = self.reference or self.sums("real").moments("real")
-        fake = self.sums("fake").moments("fake")
-        if self.reference is not None and self.root is None:
-            self.root = square_root(real.covariance)
-        return frechet_distance(fake, real, self.root)
+    def compute(self) -> Tensor:
+        """The distance of generated to real images."""
+        return self.scalar(self.distance(self.sums("fake").moments("generated")))
 
-    def sums(self, side: str) -> MomentSums:
+    def distance(self, fake: Moments, to: str = "real") -> float:
+        moments = self.moments.get(to) or self.sums(to).moments(to)
+        return frechet_distance(fake, moments, self.roots.get(to))
+
+    def sums(self, name: str) -> MomentSums:
         """The sums in the states of a side."""
         sums = MomentSums(0)
-        sums.table = getattr(self, side)
-        pending = getattr(self, f"{side}_pending")
+        sums.table = getattr(self, name)
+        pending = getattr(self, f"{name}_pending")
         sums.pending = [pending] if isinstance(pending, Tensor) else list(pending)  # gathered, or not
         return sums
+
+    def facts(self) -> dict[str, Any]:
+        return self.settings("per_class", "infinity")
+
+    def report(self) -> Report:
+        fake = self.sums("fake").moments("generated")
+        real = self.moments.get("real") or self.sums("real").moments("real")
+        report = Report({"fd": self.distance(fake)})
+        if is_rank_deficient(fake, real):
+            assert fake.n is not None and real.n is not None
+            report.flags["rank_deficient"] = (
+                f"{min(fake.n, real.n):,} images cannot span {len(real.mean):,} features: the Frechet distance is "
+                "mostly bias"
+            )
+        if "heldout" in self.moments or self.sums("heldout").n:
+            report.numbers["fd_heldout"] = self.distance(fake, "heldout")
+        if self.infinity and (fake.n or 0) >= FEWEST_FOR_INFINITY:
+            features = self.kept("fake_features")
+            report.numbers["fd_infinity"], fit = frechet_infinity(real, features, root=self.roots.get("real"))
+            report.details["fd_infinity_r_squared"] = fit
+        elif self.infinity:
+            report.flags["no_infinity"] = "fd_infinity is left out: it needs 50,000 generated images"
+        if self.per_class:
+            self.add_classes(report)
+        return report
+
+    def add_classes(self, report: Report) -> None:
+        """The distance of each class to its own real images, among the details."""
+        real = self.real_classes or (self.kept("real_features"), self.kept("real_labels").flatten())
+        fake = self.kept("fake_features"), self.kept("fake_labels").flatten()
+        if not len(real[1]) or not len(fake[1]):
+            return
+        distances: dict[int, float | None] = {}
+        small = 0
+        for k in real[1].unique().tolist():
+            ours, theirs = (features[labels == k] for features, labels in (fake, real))
+            count = min(len(ours), len(theirs))
+            distances[k] = None if count < 2 else frechet_distance(Moments.of(ours), Moments.of(theirs))
+            small += 2 <= count <= ours.shape[1]
+        report.details["fd_per_class"] = distances
+        if small:
+            report.flags["classes_rank_deficient"] = (
+                f"{small} of {len(distances)} classes have fewer images than features: compare their distances "
+                "at equal numbers only"
+            )

@@ -4,15 +4,16 @@ pytorch-fid, clean-fid, ADM and many repositories write them; what they lack is 
 the extractor, its hash and its resize, the data and its resolution, as plain arrays: no pickle is read or written.
 """
 
-import hashlib
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from transgan import files
-from transgan.metrics.frechet import Moments
+from transgan.metrics.extractors.extractor import FeatureExtractor
+from transgan.metrics.moments import Moments
 from transgan.metrics.reference import Reference
 
 NAMES = (("mu", "sigma"), ("mean", "cov"))
@@ -20,20 +21,22 @@ TOLERANCE = 1e-5  # of the largest eigenvalue: more than float32 ever leaves bel
 TEXTS = ("extractor", "extractor_sha256", "preprocessing", "dataset", "preparation", "split")
 
 
-def write_statistics(path: str | Path, reference: Reference, extractor) -> None:
+def write_statistics(path: str | Path, reference: Reference, extractor: FeatureExtractor) -> None:
     """Writes mu (D,), sigma (D, D) float64, n, and the facts of the reference."""
     moments = reference.moments
     facts = reference.facts | {
         "extractor": extractor.name, "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
     }  # fmt: skip
-    arrays = {name: np.array(str(facts[name])) for name in TEXTS if name in facts}
+    arrays: dict[str, Any] = {name: np.array(str(facts[name])) for name in TEXTS if name in facts}
     if "resolution" in facts:
         arrays["resolution"] = np.array(facts["resolution"])
     with files.replacing(path) as file:
         np.savez(file, mu=moments.mean.numpy(), sigma=moments.covariance.numpy(), n=np.array(moments.n), **arrays)
 
 
-def read_statistics(path: str | Path, extractor, num_real: int | None = None, resolution: int | None = None):
+def read_statistics(
+    path: str | Path, extractor: FeatureExtractor, num_real: int | None = None, resolution: int | None = None
+) -> Reference:
     """The Reference in an npz of `mu` and `sigma`, or of `mean` and `cov`. `num_real` is how many images it was made
     of, where the file does not say.
 
@@ -65,7 +68,7 @@ def read_statistics(path: str | Path, extractor, num_real: int | None = None, re
     if texts.get("extractor_sha256", extractor.hash) != extractor.hash:
         raise ValueError(
             f"{path} was made with other weights of {texts.get('extractor')} "
-            f"({texts['extractor_sha256'][:8]}, and here are {extractor.hash[:8]}); use the same weights"
+            f"({texts['extractor_sha256'][:8]} instead of {str(extractor.hash)[:8]}); use the same weights"
         )
     made = whole(held["resolution"], f"resolution in {path} is ", least=1) if "resolution" in held else None
     if None not in (made, resolution) and made != resolution:
@@ -76,14 +79,16 @@ def read_statistics(path: str | Path, extractor, num_real: int | None = None, re
     n = number_of(held, num_real, path)
     facts = {
         "split": texts.get("split", "not stated"), "num_real": n, "file": path.name,
-        "file_sha256": hashlib.sha256(content).hexdigest(), "resolution": made,
+        "file_sha256": files.hash_of(content), "resolution": made,
         "dataset": texts.get("dataset", "not stated"), "preparation": texts.get("preparation", "not stated"),
         "resize": texts.get("preprocessing", "not stated"),
     }  # fmt: skip
     return Reference(facts, moments=Moments(n, mean, possible(covariance, n, f"{pair[1]} in {path}")))
 
 
-def moments_in(held: dict, pair: tuple[str, str], path: Path, extractor) -> tuple[torch.Tensor, torch.Tensor]:
+def moments_in(
+    held: dict[str, Any], pair: tuple[str, str], path: Path, extractor: FeatureExtractor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean (D,) and covariance (D, D) in float64. Raises ValueError where they are not of the extractor's D."""
     given = [held[name] for name in pair]
     for name, array in zip(pair, given, strict=True):
@@ -91,6 +96,7 @@ def moments_in(held: dict, pair: tuple[str, str], path: Path, extractor) -> tupl
             raise ValueError(f"{name} in {path} is {array.dtype} and holds no real numbers; make the statistics again")
     mean, covariance = (torch.from_numpy(np.asarray(array, dtype=np.float64)) for array in given)
     width = extractor.num_features
+    assert width is not None, "prepare() comes first"
     if mean.shape != (width,) or covariance.shape != (width, width):
         raise ValueError(
             f"{path} holds {pair[0]} {tuple(mean.shape)} and {pair[1]} {tuple(covariance.shape)}, and "
@@ -102,7 +108,7 @@ def moments_in(held: dict, pair: tuple[str, str], path: Path, extractor) -> tupl
     return mean, covariance
 
 
-def number_of(held: dict, num_real: int | None, path: Path) -> int:
+def number_of(held: dict[str, Any], num_real: int | None, path: Path) -> int:
     """How many images the statistics are of: what the file says, or `num_real`. Raises ValueError if neither does."""
     given = None if num_real is None else whole(num_real, "num_real=")
     if "n" not in held:
@@ -115,7 +121,7 @@ def number_of(held: dict, num_real: int | None, path: Path) -> int:
     return n
 
 
-def whole(value, what: str, least: int = 2) -> int:
+def whole(value: Any, what: str, least: int = 2) -> int:
     """A whole number of at least `least`, of any type. `what` comes before it in the ValueError there is otherwise."""
     array = np.asarray(value)
     if array.size == 1 and array.dtype.kind in "iuf":

@@ -1,29 +1,27 @@
-"""Penalties on the discriminator's slope: exact, along random directions, by differences, between real and fake.
+"""Gradient penalties of the discriminator: exact, along random directions, by differences, between real and fake.
 
-A penalty runs the critic itself, since it decides which images need a gradient: called with (critic, real, fake,
-numbers) it returns the logits of both and a dict of penalties, each of some images (n,). Their means are weighted by
-gamma / 2, so that a weight of lambda is gamma = 2 lambda. `numbers` (N, ...) is what its `draw` took from the random
-numbers of the step: the rest is a pure function, which a compiled graph can contain whole.
+`transgan.protocols.Penalty` says what a penalty provides. The means of what it returns are weighted by gamma / 2, so
+that a weight of lambda is gamma = 2 lambda. Its random numbers are handed in, so that the rest is a pure function,
+which a compiled graph can contain completely.
 
 N batch, C channels, H W image.
 """
 
-from .critic import Critic, NoPenalty, Penalty
-from .directional import CentralDifference, FiniteDifference, JacobianVector
-from .exact import AtImages, Interpolated, ZeroCentered, slope
-from .sparse import Lazy, Subsampled
+from transgan.penalties.base import AugmentedDiscriminator, NoPenalty
+from transgan.penalties.directional import R1R2JVP, R1R2CentralDifference, R1R2FiniteDifference
+from transgan.penalties.exact import R1R2, WGANGP, PointwisePenalty, input_gradient
+from transgan.penalties.sparse import Lazy, Subsampled
 
 __all__ = [
-    "AtImages",
-    "CentralDifference",
-    "Critic",
-    "FiniteDifference",
-    "Interpolated",
-    "JacobianVector",
+    "R1R2",
+    "R1R2JVP",
+    "WGANGP",
+    "AugmentedDiscriminator",
     "Lazy",
     "NoPenalty",
+    "PointwisePenalty",
+    "R1R2CentralDifference",
+    "R1R2FiniteDifference",
     "Subsampled",
-    "Penalty",
-    "ZeroCentered",
-    "slope",
+    "input_gradient",
 ]

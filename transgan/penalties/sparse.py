@@ -3,9 +3,10 @@
 from math import ceil, floor
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .critic import Critic, Judged, NoPenalty, Penalty
+from transgan.penalties.base import paired_logits
+from transgan.protocols import PairedDiscriminator, Penalty, PenaltyOutput, RandomNumbers
 
 
 class Lazy(Penalty):
@@ -14,15 +15,15 @@ class Lazy(Penalty):
     In between it is logged as 0, so that its mean is the penalty's. Adam's settings stay as they are.
     """
 
-    def __init__(self, penalty: Penalty, every: int):
+    def __init__(self, penalty: Penalty, every: int = 16):
         if every < 1:
             raise ValueError(f"penalty.every must be at least 1, not {every}: it counts discriminator steps")
         self.penalty, self.every, self.names = penalty, every, penalty.names
 
-    def at(self, step: int) -> Penalty:
-        return Skipped(self.names) if step % self.every else Weighted(self.penalty.at(step), self.every)
+    def at_step(self, step: int) -> Penalty:
+        return Skipped(self.names) if step % self.every else Weighted(self.penalty.at_step(step), self.every)
 
-    def check(self, batch_size: int, discriminator) -> None:
+    def check(self, batch_size: int, discriminator: nn.Module) -> None:
         self.penalty.check(batch_size, discriminator)
 
 
@@ -32,22 +33,22 @@ class Weighted(Penalty):
     def __init__(self, penalty: Penalty, weight: float):
         self.penalty, self.weight, self.names = penalty, weight, penalty.names
 
-    def draw(self, draws, shape: torch.Size) -> Tensor:
-        return self.penalty.draw(draws, shape)
+    def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
+        return self.penalty.sample_noise(rng, shape)
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:
-        logits_real, logits_fake, found = self.penalty(critic, real, fake, numbers)
-        return logits_real, logits_fake, {name: self.weight * each for name, each in found.items()}
+    def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
+        logits_real, logits_fake, penalties = self.penalty(discriminator, real, fake, noise)
+        return logits_real, logits_fake, {name: self.weight * value for name, value in penalties.items()}
 
 
-class Skipped(NoPenalty):
-    """Only the logits, and zeros under the names of a penalty that rests."""
+class Skipped(Penalty):
+    """The logits alone, and zeros under the names of a penalty that is left out in this step."""
 
     def __init__(self, names: tuple[str, ...]):
         self.names = names
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:
-        logits_real, logits_fake, _ = super().__call__(critic, real, fake, numbers)
+    def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
+        logits_real, logits_fake = paired_logits(discriminator, real, fake)
         return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
 
 
@@ -58,38 +59,38 @@ class Subsampled(Penalty):
     their parts of the batch is a whole number.
     """
 
-    def __init__(self, penalty: Penalty, share: float):
+    def __init__(self, penalty: Penalty, share: float = 0.25):
         if not 0 < share < 1:
             raise ValueError(f"penalty.share must be between 0 and 1, not {share}: it is a share of the images")
         self.penalty, self.share, self.names = penalty, share, penalty.names
 
-    def at(self, step: int) -> Penalty:
-        return Subsampled(self.penalty.at(step), self.share)
+    def at_step(self, step: int) -> Penalty:
+        return Subsampled(self.penalty.at_step(step), self.share)
 
-    def check(self, batch_size: int, discriminator) -> None:
-        if not self.places(batch_size)[0]:
+    def check(self, batch_size: int, discriminator: nn.Module) -> None:
+        if not self.indices(batch_size)[0]:
             raise ValueError(
                 f"penalty.share={self.share} of a batch of {batch_size} images is not one image; "
                 f"make it at least {ceil(10_000 / batch_size) / 10_000}"
             )
-        self.penalty.check(len(self.places(batch_size)[0]), discriminator)
+        self.penalty.check(len(self.indices(batch_size)[0]), discriminator)
 
-    def places(self, n: int) -> tuple[list[int], list[int]]:
+    def indices(self, n: int) -> tuple[list[int], list[int]]:
         """Which of n pairs are penalised, and which are not."""
-        upto = [floor(i * self.share + 1e-9) for i in range(n + 1)]  # 100 * 0.29 is 28.999...
-        chosen = [upto[i + 1] > upto[i] for i in range(n)]
+        count = [floor(i * self.share + 1e-9) for i in range(n + 1)]  # 100 * 0.29 is 28.999...
+        chosen = [count[i + 1] > count[i] for i in range(n)]
         return [i for i in range(n) if chosen[i]], [i for i in range(n) if not chosen[i]]
 
-    def draw(self, draws, shape: torch.Size) -> Tensor:
-        return self.penalty.draw(draws, shape)
+    def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
+        return self.penalty.sample_noise(rng, shape)
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, numbers: Tensor) -> Judged:
-        places = self.places(len(real))
-        if not places[0]:  # a last batch of few images
-            logits_real, logits_fake = critic.both(torch.cat([real, fake])).chunk(2)
+    def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
+        indices = self.indices(len(real))
+        if not indices[0]:  # a last batch of few images
+            logits_real, logits_fake = paired_logits(discriminator, real, fake)
             return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
-        some, rest = (torch.tensor(each, dtype=torch.long, device=real.device) for each in places)
-        some_real, some_fake, found = self.penalty(critic.of(some), real[some], fake[some], numbers[some])
-        rest_real, rest_fake = critic.of(rest).both(torch.cat([real[rest], fake[rest]])).chunk(2)
-        back = torch.cat([some, rest]).argsort()
-        return torch.cat([some_real, rest_real])[back], torch.cat([some_fake, rest_fake])[back], found
+        some, rest = (torch.tensor(each, dtype=torch.long, device=real.device) for each in indices)
+        some_real, some_fake, penalties = self.penalty(discriminator.subset(some), real[some], fake[some], noise[some])
+        rest_real, rest_fake = paired_logits(discriminator.subset(rest), real[rest], fake[rest])
+        order = torch.cat([some, rest]).argsort()
+        return torch.cat([some_real, rest_real])[order], torch.cat([some_fake, rest_fake])[order], penalties

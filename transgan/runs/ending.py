@@ -1,42 +1,51 @@
-"""What `transgan train` says at its end, and the best checkpoint measured again."""
+"""What `transgan train` reports at its end, and the best checkpoint evaluated again."""
 
-from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
 
 from transgan import checkpoint
+from transgan.callbacks import Evaluation, Likelihood, Session, find
 from transgan.callbacks.evaluation import append
 from transgan.callbacks.interval import moment
 from transgan.errors import setting_up
 
 
-def report(config, module, evaluation, likelihood, folder: Path, console, device) -> None:
-    """Says how good the run became, with best.ckpt measured again where there is one, and what to do next."""
+def report(module: Any, trainer: Trainer, session: Session, device: torch.device) -> None:
+    """Says how good the run became, with best.ckpt evaluated again where there is one, and what to do next."""
+    evaluation, likelihood = find(trainer, Evaluation), find(trainer, Likelihood)
+    folder, console = session.folder, session.console
     if evaluation is not None and evaluation.best:
         name, best = evaluation.evaluator.primary, evaluation.best
-        start = f" (untrained {evaluation.first[name]:.3g})" if config.evaluate_at_start else ""
+        start = f" (untrained {evaluation.first[name]:.3g})" if evaluation.at_start else ""
         console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}")
         if (folder / "checkpoints" / "best.ckpt").exists():  # not where nothing was better than untrained
-            with console.status("measuring the best again"):
-                again = measure_again(module, evaluation, folder, device)
-            console.print(f"again   {name} {again:.4g} with fresh seeds: the best of several is chosen by luck, too")
+            with console.status("evaluating the best again"):
+                again = measure_again(module, evaluation, session, device)
+            console.print(f"again   {name} {again:.4g} with other seeds: the best of several is chosen by luck, too")
     else:
         console.print(f"done    {module.images_seen / 1000:g} kimg")
-    if likelihood is not None:
+    if likelihood is not None and likelihood.latest and likelihood.best:
         last, best = likelihood.latest, likelihood.best
         console.print(
-            f"bits    {last['value']:.4g} per dimension of {len(likelihood.places):,} held-out images, best "
+            f"bits    {last['value']:.4g} per dimension of {len(likelihood.indices):,} held-out images, best "
             f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})"
         )
     grid = folder / "samples" / f"{moment(module.images_seen)}.png"
-    console.print(f"look    {grid}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
+    if grid.exists():
+        console.print(f"look    {grid}")
+    if (folder / "checkpoints" / "last.ckpt").exists():
+        console.print(f"next    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
 
-def measure_again(module, evaluation, folder: Path, device) -> float:
-    """The primary number of best.ckpt by seeds that did not choose it; a line of metrics.jsonl says so."""
-    path = folder / "checkpoints" / "best.ckpt"
+def measure_again(module: Any, evaluation: Evaluation, session: Session, device: torch.device) -> float:
+    """The primary number of best.ckpt by seeds that did not choose it, which becomes a line of metrics.jsonl."""
+    path = session.folder / "checkpoints" / "best.ckpt"
     saved = checkpoint.read(path)
     checkpoint.load_weights(module, saved, path)
     module.eval().to(device)
-    evaluator = evaluation.evaluator
+    evaluator: Any = evaluation.evaluator
     evaluator.seed += evaluator.blocks
     result = evaluator(module.generate)
     facts = evaluator.protocol() | {
@@ -44,5 +53,6 @@ def measure_again(module, evaluation, folder: Path, device) -> float:
         "selection": "chosen by other seeds, measured again by these",
     }  # fmt: skip
     with setting_up():
-        append(folder / "metrics.jsonl", saved["images_seen"] / 1000, evaluation.stats.seconds, result.numbers, facts)
+        kimg, seconds = saved["images_seen"] / 1000, session.clock.seconds
+        append(session.folder / "metrics.jsonl", kimg, seconds, result.numbers, facts)
     return result.numbers[evaluator.primary]

@@ -1,6 +1,5 @@
-"""The folder a run leaves, its log, and whether a configuration continues the run that is in it."""
+"""The folder of a run, its description and its log; and the console of a command."""
 
-import json
 import logging
 import platform
 import shutil
@@ -8,9 +7,10 @@ import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO, cast
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from transgan import __version__, files
@@ -18,30 +18,9 @@ from transgan.errors import UserError
 from transgan.instantiation import escaped
 from transgan.runs.output import bearing
 
-# What may change when a run is continued: how it is watched, where it runs and how far it goes.
-FREE = (
-    "kimg", "trainer.", "trainer", "logger", "logger.", "log_every", "sample_every", "evaluate_every",
-    "evaluate_at_start", "checkpoint_every", "grid", "num_workers", "force", "debug", "runs", "name", "init_from",
-    "evaluate_share", "extractor.weights", "metrics.extractor.weights", "extractor.download",
-    "metrics.extractor.download", "compile", "algorithm.compile", "algorithm.max_nonfinite", "data.path",
-    "data.in_memory", "data.on_error", "data.download",
-)  # fmt: skip
-ARCHITECTURE = (
-    "generator.", "discriminator.", "tokens.", "autoencoder.", "algorithm.network.", "resolution", "channels",
-    "num_classes", "conditional", "warm_start.generator._target_", "warm_start.generator.layers",
-    "warm_start.generator.blocks",
-    "warm_start.discriminator._target_", "warm_start.discriminator.layers", "warm_start.discriminator.blocks",
-)  # fmt: skip
-# What the algorithm refers to, which has been compared where it stands.
-REPEATED = (
-    "algorithm.generator.", "algorithm.discriminator.", "algorithm.generator_pretrained",
-    "algorithm.discriminator_pretrained",
-    "algorithm.network.tokens.",
-)  # fmt: skip
-
 
 def hush() -> None:
-    """Libraries keep to themselves what means nothing to a person."""
+    """Silences messages of libraries that mean nothing to the user."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in (
@@ -56,7 +35,7 @@ def hush() -> None:
 
 
 def open_console(speaks: bool = True) -> Console:
-    """Where people read; a handler brings our own warnings there too. Of several processes one `speaks`."""
+    """The console of a command; our own warnings go to standard error. Of several processes one `speaks`."""
     hush()
     root = logging.getLogger()
     if speaks:
@@ -64,17 +43,18 @@ def open_console(speaks: bool = True) -> Console:
         shown.setFormatter(logging.Formatter("%(message)s"))
         shown.addFilter(lambda record: record.name.startswith("transgan"))
     return Console(
-        file=bearing(sys.stdout),
+        file=cast(IO[str], bearing(sys.stdout)),
         quiet=not speaks,
         width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
         highlight=False,
         markup=False,  # a path may hold [brackets]
         emoji=False,
+        force_jupyter=False,  # a notebook, too, shows it as text
     )
 
 
-def say_version(console: Console, config) -> None:
+def say_version(console: Console, config: DictConfig) -> None:
     console.print(f"transgan {__version__} · torch {torch.__version__} · run {config.runs}/{config.name}")
 
 
@@ -96,7 +76,7 @@ def prepare(folder: Path) -> None:
         raise UserError(f"{error.filename}: a part of this path is a file; give another runs=") from error
 
 
-def logger_findings(config) -> list[str]:
+def logger_findings(config: DictConfig) -> list[str]:
     """Why the logger cannot write where this run is: TensorBoard's library encodes every path in UTF-8."""
     logger = config.get("logger") or {}
     folder = str(logger.get("save_dir", ""))
@@ -136,41 +116,4 @@ def describe_machine(arguments: list[str], command: str = "train") -> dict:
 def write_description(folder: Path, config: dict, arguments: list[str], command: str = "train") -> None:
     """config.yaml and env.json."""
     files.write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config))))
-    files.write_text(folder / "env.json", json.dumps(describe_machine(arguments, command), indent=2) + "\n")
-
-
-def flat(node, prefix: str = "") -> dict:
-    if isinstance(node, dict):
-        return {k: v for key, value in node.items() for k, v in flat(value, f"{prefix}{key}.").items()}
-    return {prefix.removesuffix("."): node}
-
-
-def differences(old: dict, new: dict) -> list[str]:
-    """Keys whose values differ and may not, as `key: old -> new`; the networks' first. Repetitions are left out."""
-    a, b = flat(old), flat(new)
-    keys = [
-        key
-        for key in a | b
-        if a.get(key) != b.get(key)  # earlier versions had fewer keys: null is as if there were none
-        and not key.startswith(tuple(k for k in FREE if k.endswith(".")))
-        and key not in FREE
-        and not key.startswith(REPEATED)
-        and not (key.startswith("algorithm.network.") and key.replace("algorithm.network.", "autoencoder.") in a | b)
-    ]
-    keys.sort(key=lambda key: not key.startswith(ARCHITECTURE))
-    return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]
-
-
-def refuse_other(folder: Path, found: list[str], force: bool) -> None:
-    """Raises UserError if a run in `folder` was trained with settings this one may not change."""
-    architecture = [each for each in found if each.startswith(ARCHITECTURE)]
-    if architecture:
-        raise UserError(
-            f"{folder} holds a run of another architecture ({'; '.join(architecture)}); "
-            "give this one another name=, or take back the change"
-        )
-    if found and not force:
-        raise UserError(
-            f"{folder} holds a run with other settings ({'; '.join(found)}); "
-            "give this one another name=, or go on with the change by force=true"
-        )
+    files.write_json(folder / "env.json", describe_machine(arguments, command), indent=2)

@@ -1,4 +1,4 @@
-"""How a run ended before its length was reached, in sentences that are so: what is saved, and what continues it."""
+"""How a run ended before its length was reached: true sentences about what is saved, and what continues it."""
 
 import os
 import shutil
@@ -7,14 +7,18 @@ import subprocess
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
+from rich.console import Console
 
 from transgan import checkpoint
+from transgan.callbacks import SaveCheckpoints, Session, find
 from transgan.callbacks.stats import memory_mib
 from transgan.callbacks.stopping import READER_GONE, TIME_IS_UP
 from transgan.errors import UserError, describe, is_out_of_memory
-from transgan.runs.folder import flat
 from transgan.runs.output import complain
+from transgan.runs.resuming import leaves
+from transgan.training.generative import Generative
 
 
 def kept(folder: Path) -> str:
@@ -32,24 +36,34 @@ def name_of(number: int) -> str:
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
-def say_stopped(reason: int, module, folder: Path, console) -> int:
-    """Says why training was stopped after a whole step, and saved. Returns the exit code."""
+def whether_saved(trainer: Trainer, module: Generative) -> str:
+    """Whether the state after the last step is in last.ckpt, in words that follow where a run was stopped."""
+    checkpoints = find(trainer, SaveCheckpoints)
+    if checkpoints is None:
+        return "and not saved, because the run has no callbacks.checkpoints"
+    if checkpoints.saved != module.images_seen:
+        return f"and not saved; {kept(Session.of(trainer).folder)}"
+    return "and saved; the same command continues"
+
+
+def say_stopped(reason: int, module: Generative, saved: str, console: Console) -> int:
+    """Says why training was stopped after a complete step, and whether it was saved. Returns the exit code."""
     where = f"stopped at {module.images_seen / 1000:g} kimg"
     if reason == TIME_IS_UP:
-        console.print(f"{where}, after trainer.max_time, and saved; the same command continues")
+        console.print(f"{where}, after trainer.max_time, {saved}")
         return 0
     if reason == READER_GONE:
-        error = console.file.gone
+        error = getattr(console.file, "gone", None) or BrokenPipeError()
         why = "nobody reads the output any more" if isinstance(error, BrokenPipeError) else describe(error)
-        complain(f"{why}: {where} and saved; the same command continues; `transgan train ... > FILE` needs no reader")
+        complain(f"{why}: {where} {saved}; `transgan train ... > FILE` needs no reader")
         return 128 + READER_GONE
-    console.print(f"{where} by {name_of(reason)} and saved; the same command continues")
+    console.print(f"{where} by {name_of(reason)} {saved}")
     if name_of(reason) in ("SIGUSR1", "SIGUSR2") and "SLURM_JOB_ID" in os.environ:
         return requeue(console)
     return 128 + reason
 
 
-def requeue(console) -> int:
+def requeue(console: Console) -> int:
     """Asks Slurm to start this job again, as a job does that was warned of its end. Returns the exit code."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{task}" if array and task else os.environ["SLURM_JOB_ID"]
@@ -65,17 +79,17 @@ def requeue(console) -> int:
     return 1
 
 
-def failure(error: BaseException, config) -> str | None:
-    """What a person can do about an error in training, in a sentence; None for a fault of ours."""
+def failure(error: BaseException, config: DictConfig) -> str | None:
+    """What the user can do about an error in training, in a sentence; None for a fault of ours."""
     if is_out_of_memory(error):
         return out_of_memory(config)
     return describe(error, "runs=PATH") if isinstance(error, OSError) else None
 
 
-def out_of_memory(config, began: bool = True) -> str:
+def out_of_memory(config: DictConfig, began: bool = True) -> str:
     """The peak, and what to lower."""
     ways = [f"a smaller batch_size= (it is {config.batch_size})"]
-    keys = flat(OmegaConf.to_container(config, resolve=False))
+    keys = leaves(OmegaConf.to_container(config, resolve=False))
     switches = [f"{key}=true" for key, value in keys.items() if key.endswith("checkpointing") and value is False]
     ways += [" ".join(switches)] if switches else []
     ways += ["precision=bf16-mixed"] if str(config.precision) == "32-true" else []
@@ -85,8 +99,8 @@ def out_of_memory(config, began: bool = True) -> str:
     return f"out of memory, after a peak of {memory_mib():,.0f} MiB of the {kind}; it needs less with {', '.join(ways)}"
 
 
-def raise_as_users(error: Exception, config, module, folder: Path) -> None:
-    """Raises UserError in place of an error in training that a person can do something about, else the error itself."""
+def raise_as_users(error: Exception, config: DictConfig, module: Generative, folder: Path) -> None:
+    """Raises UserError in place of an error in training that the user can do something about, else the error itself."""
     sentence = failure(error, config)
     if sentence is None:
         raise error

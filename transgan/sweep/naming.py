@@ -1,8 +1,9 @@
 """The name of a job's run folder: its overrides, such as loss-hinge_seed-0, the same whenever it is asked for."""
 
-import hashlib
 import re
 from collections.abc import Collection, Sequence
+
+from transgan import files
 
 LONGEST = 120  # characters; a file name may have 255 bytes
 
@@ -31,4 +32,4 @@ def clean(text: str) -> str:
 
 
 def digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return files.hash_of(text)[:6]

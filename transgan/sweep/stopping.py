@@ -1,4 +1,4 @@
-"""Signals of a sweep whose jobs are other processes: they are told, save and end, and no further job begins."""
+"""Signals of a sweep whose jobs are other processes: they get it too, save and end, and no further job begins."""
 
 import os
 import signal

@@ -1,261 +1,307 @@
 """A generator against a discriminator.
 
-One batch is one discriminator step; every `n_critic` batches the generator takes one. Time is images shown.
+One batch is one discriminator step; every `n_critic` batches the generator takes one. Time is counted in images shown.
+`Adversarial.training_step` is the algorithm.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from copy import deepcopy
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from transgan.augmentation import AdaptiveStrength, DiffAugment, GivenStrength
-from transgan.consistency import BalancedConsistency
+from transgan.augmentation import DiffAugment
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
-from transgan.penalties import Critic, Penalty
-from transgan.schedules import Schedule, schedule
+from transgan.penalties import R1R2, AugmentedDiscriminator
+from transgan.protocols import Augmentation, Consistency, Loss, Penalty, RandomNumbers, StrengthController, Supervision
+from transgan.schedules import Schedule, Share, schedule
 from transgan.supervision import FinalImage
-from transgan.training.generative import Generative, to_float, to_uint8
-from transgan.training.leak import GradientLeak
-from transgan.training.objectives import discriminator_objective, fakes_per_image, generator_objective
-from transgan.training.pretrained import FromScratch, Pretrained
+from transgan.training.generative import Batch, Generative, to_float, to_uint8
+from transgan.training.objectives import (
+    DiscriminatorInputs,
+    GeneratorInputs,
+    discriminator_objective,
+    generator_objective,
+)
+from transgan.training.pretrained import Pretrained
 from transgan.training.randomness import StepRNG, mix, seeded_normal
+from transgan.training.truncation import truncated
+from transgan.training.two_networks import frozen, latent_dim_of, require_trainer
 
 
 class Adversarial(Generative):
-    """Trains `generator` against `discriminator`; keeps an exponential moving average of the generator to sample from.
+    """Trains `generator` against `discriminator`, and keeps an EMA of the generator to sample from.
+
+    The defaults are those of conf/algorithm/gan.yaml, with constants in place of its schedules: a relativistic loss,
+    exact R1 and R2 in every step, and Adam without a first moment, as in R3GAN (2024).
 
     Args:
-        generator: (latent (N, Z), labels) -> images; has `latent_dim`. discriminator: (images, labels) -> logits (N,).
-        loss, penalty, consistency, augmentation, supervision: objects as in the files and folders of these names.
-        optimizer: makes an optimizer from parameters and `lr`, such as a partial of torch.optim.Adam.
+        generator: (latent (N, Z), labels (N,) or None) -> images (N, C, H, W) in [-1, 1]; has `latent_dim`, Z.
+        discriminator: (images, labels) -> logits (N,), each a function of its own image alone: no batch norm.
+        loss, penalty, consistency, augmentation, supervision: as in transgan/protocols.py. By default Relativistic(),
+            R1R2(), none, DiffAugment() and FinalImage().
+        adaptive: None, or how the strength of augmentation follows the discriminator's overfitting (AdaptiveStrength).
+            If it `needs_heldout`, `attach` must be given held-out images.
+        optimizer: makes an optimizer from parameters and `lr`; by default Adam with betas (0, 0.99).
         generator_lr, discriminator_lr, beta2, gamma, augment, ema_halflife: numbers or schedules over images shown.
-            gamma weighs the penalties by gamma / 2; augment is the augmentation's strength in [0, 1], or the largest
-            if it adapts; ema_halflife is in kimg. beta2 of None leaves the optimizer's own.
-        adaptive: whether and how the strength follows the discriminator's overfitting, as in augmentation/adaptive.py.
-            If it `needs_heldout`, `attach` must be given images kept out of training.
+            gamma / 2 weights the penalty; augment is the strength of augmentation in [0, 1], or the largest if it
+            adapts; ema_halflife is in kimg, by default a tenth of what has been shown, at most 500. beta2 of None
+            leaves the optimizer's own.
         n_critic: discriminator steps per generator step.
-        generator_batch_size: fakes in a generator step over all processes, a multiple of batch_size, which None means.
-        leak: what the generator's step leaves in the discriminator's gradient, as in leak.py.
         generator_pretrained, discriminator_pretrained: how pretrained weights are trained (pretrained.py).
         compile: None for eager, or a torch.compile backend such as "inductor".
-        mirror, clip, max_nonfinite and the rest: as in generative.py.
+        others: as in generative.py.
 
     Raises ValueError for parts that do not go together.
     """
 
     networks = ("generator", "discriminator")
     remedy = "a lower algorithm.generator_lr.start or a larger algorithm.gamma.start"
+    main_values = ("loss_g", "loss_d")
 
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        loss: Relativistic,
-        penalty: Penalty,
-        consistency: BalancedConsistency,
-        augmentation: DiffAugment,
-        adaptive: AdaptiveStrength | GivenStrength,
-        supervision: FinalImage,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        generator_lr: float | Schedule,
-        discriminator_lr: float | Schedule,
-        beta2: float | Schedule | None,
-        gamma: float | Schedule,
-        augment: float | Schedule,
-        ema_halflife: float | Schedule,
-        n_critic: int,
-        clip: float | None,
-        generator_batch_size: int | None,
-        leak: GradientLeak,
-        mirror: bool,
-        max_nonfinite: int,
-        compile: str | None,
-        batch_size: int,
-        seed: int,
-        num_classes: int,
+        *,
+        loss: Loss | None = None,
+        penalty: Penalty | None = None,
+        consistency: Consistency | None = None,
+        augmentation: Augmentation | None = None,
+        adaptive: StrengthController | None = None,
+        supervision: Supervision | None = None,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        generator_lr: float | Schedule = 2e-4,
+        discriminator_lr: float | Schedule = 2e-4,
+        beta2: float | Schedule | None = None,
+        gamma: float | Schedule = 0.1,
+        augment: float | Schedule = 1.0,
+        ema_halflife: float | Schedule | None = None,
+        n_critic: int = 1,
         generator_pretrained: Pretrained | None = None,
         discriminator_pretrained: Pretrained | None = None,
+        compile: str | None = None,
+        **others: Any,
     ):
-        super().__init__(batch_size, seed, num_classes, mirror, clip, max_nonfinite)
+        super().__init__(**others)
         self.generator, self.discriminator = generator, discriminator
         self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
-        self.loss, self.penalty, self.consistency, self.augmentation = loss, penalty, consistency, augmentation
-        self.adaptive, self.supervision = adaptive, supervision
-        self.augment = supervision.augmentation(augmentation)
-        self.heldout = None
-        self.optimizer, self.leak = optimizer, leak
-        self.starts = {
-            "generator": generator_pretrained or FromScratch(),
-            "discriminator": discriminator_pretrained or FromScratch(),
-        }
-        for name, start in self.starts.items():
-            start.copied(getattr(self, name))  # raises ValueError for more blocks than there are
-        self.schedules = {
-            name: schedule(value)
-            for name, value in {
-                "generator_lr": generator_lr,
-                "discriminator_lr": discriminator_lr,
-                "beta2": beta2,
-                "gamma": gamma,
-                "augment": augment,
-                "ema_halflife": ema_halflife,
-            }.items()
-            if value is not None
-        }
-        if n_critic < 1:
-            raise ValueError(f"algorithm.n_critic must be at least 1, not {n_critic}")
-        penalty.check(batch_size, discriminator)
-        consistency.check(augmentation.num_random)
-        adaptive.check(loss, augmentation.num_random)
-        supervision.check(generator)
-        self.fakes_per_image = fakes_per_image(generator_batch_size, batch_size, loss)  # in a generator step
+        self.latent_dim = latent_dim_of(generator)
+        augmentation = DiffAugment() if augmentation is None else augmentation
+        self.loss: Loss = loss or Relativistic()
+        self.penalty: Penalty = penalty or R1R2()
+        self.supervision: Supervision = supervision or FinalImage()
+        self.augmentation = self.supervision.wrap(augmentation)  # of the discriminator's inputs
+        self.consistency, self.adaptive, self.heldout = consistency, adaptive, None
+        self.optimizer = optimizer or partial(torch.optim.Adam, betas=(0.0, 0.99))
         self.n_critic = n_critic
+        schedules = {
+            "generator_lr": generator_lr,
+            "discriminator_lr": discriminator_lr,
+            "beta2": beta2,
+            "gamma": gamma,
+            "augment": augment,
+            "ema_halflife": Share(0.1, 500.0) if ema_halflife is None else ema_halflife,
+        }
+        self.schedules = {name: schedule(value) for name, value in schedules.items() if value is not None}
+        pretrained = {"generator": generator_pretrained, "discriminator": discriminator_pretrained}
+        self.pretrained = {name: part for name, part in pretrained.items() if part is not None}
+        self.check(augmentation.num_random)
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
         if compile:
             self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
             self.generator_objective = torch.compile(generator_objective, backend=compile)
         self.images_before = 0  # in the steps since the generator's last one
-        self.leaked: dict[str, Tensor] = {}  # of a checkpoint, until training starts
 
-    def attach(self, dataset, heldout) -> None:
-        super().attach(dataset, heldout)
-        if not self.adaptive.needs_heldout:
-            return
-        if heldout is None:
-            raise ValueError(
-                "this adaptive strength compares with images that are not trained on, and none are "
-                "kept out: give holdout=0.1, or adaptive=pair_signs, which needs none"
-            )
-        self.heldout = heldout
+    def check(self, num_random: int) -> None:
+        """Raises ValueError for parts that do not go together."""
+        if self.n_critic < 1:
+            raise ValueError(f"algorithm.n_critic must be at least 1, not {self.n_critic}")
+        for name, part in self.pretrained.items():
+            part.copied(getattr(self, name))
+        if self.batch_size:
+            self.penalty.check(self.batch_size, self.discriminator)
+        if self.consistency is not None:
+            self.consistency.check(num_random)
+        if self.adaptive is not None:
+            self.adaptive.check(self.loss, num_random)
+        self.supervision.check(self.generator)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [
-            self.optimizer(self.starts[name].groups(getattr(self, name)), lr=self.schedules[f"{name}_lr"](0))
-            for name in self.networks
-        ]
+    # Training.
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch  # uint8 (n, C, H, W), (n,)
-        labels = labels if self.num_classes else None
-        n = len(images)
-        draws = self.draws(n)
-        now = {name: value(self.images_seen) for name, value in self.schedules.items()}
-        largest = now["augment"]
-        now["augment"] = self.adaptive.at(largest)
-        for name, start in self.starts.items():
-            start.at(getattr(self, name), self.images_seen)
-        # as tensors: a compiled graph would be rebuilt for every new Python number
-        strength, gamma = (torch.tensor(now[name], device=self.device) for name in ("augment", "gamma"))
-        logits_heldout = self.heldout_logits(n, strength) if self.adaptive.needs_heldout else None
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
+        rng, now = self.begin_step(len(images)), self.scheduled()
+        logits_heldout = self.heldout_logits(len(images), now) if self.needs_heldout else None
 
-        real = self.mirrored(to_float(images), draws)
-        generator_optimizer, discriminator_optimizer = self.optimizers()
-        supervision, loss = self.supervision, self.loss
-        with torch.no_grad():
-            levels = supervision.generate(self.generator, draws.normal(self.generator.latent_dim), labels)
-            noise = supervision.draw(draws, real.shape[1:])
-            fake, judged = supervision.fake(levels, noise).float(), supervision.real(real, noise)
-        augmentation_numbers = supervision.spread(self.augmentation_numbers(draws, 2 + self.consistency.views), 1)
-        penalty = self.penalty.at(self.step)
-        value, self.log_values, logits = self.discriminator_objective(
-            self.discriminator, loss, penalty, self.consistency, self.augment, judged, fake, supervision.labels(labels),
-            augmentation_numbers, supervision.spread(penalty.draw(draws, judged.shape[1:])), strength, gamma,
-        )  # fmt: skip
-        # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
-        raw = discriminator_optimizer.optimizer
-        rates = self.starts["discriminator"].rates(now["discriminator_lr"])
-        self.step_optimizer("discriminator", raw, value, rates, now.get("beta2"))
-        logits = map(supervision.finished, logits)
-        self.log_values |= self.adaptive.observe(*logits, logits_heldout, largest, self.all_reduce)
+        real = self.mirrored(to_float(images), rng)
+        logits = self.discriminator_step(real, labels, rng, now)
+        if self.adaptive is not None:
+            largest = self.schedules["augment"](self.images_seen)
+            self.log_values |= self.adaptive.update(*logits, logits_heldout, largest, self.all_reduce)
 
+        self.images_before += self.images_in_step
         if (self.step + 1) % self.n_critic == 0:
-            each = self.fakes_per_image
-            latent = draws.normal(each, self.generator.latent_dim).flatten(0, 1)
-            noise = supervision.draw(draws, real.shape[1:], each)
-            labels = None if labels is None else labels.repeat_interleave(each)
-            with self.leak(self.discriminator):
-                value = self.generator_objective(
-                    self.generator, self.discriminator, loss, supervision, self.augment,
-                    real, latent, labels, self.augmentation_numbers(draws, 2, each), noise, strength,
-                )  # fmt: skip
-                self.log_values["loss_g"] = value.detach()
-                rates = self.starts["generator"].rates(now["generator_lr"])
-                stepped = self.step_optimizer("generator", generator_optimizer, value, rates, now.get("beta2"))
-            if stepped:
-                shown = self.images_before + self.images_in_step
-                update_ema(self.generator_ema, self.generator, decay(shown, 1000 * now["ema_halflife"]))
+            if self.generator_step(real, labels, rng, now):
+                keep = decay(self.images_before, 1000 * now["ema_halflife"])
+                update_ema(self.generator_ema, self.generator, keep)
             self.images_before = 0
-        else:
-            self.images_before += self.images_in_step
 
         self.log_values |= now
         self.end_step()
 
-    @torch.no_grad()
-    def heldout_logits(self, n: int, strength: Tensor) -> Tensor:
-        """The logits of n held-out images, prepared as training images are; other random numbers than the step's."""
-        draws = StepRNG(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
-        positions = (draws.uniform().double() * len(self.heldout)).long().tolist()
-        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(positions))
-        real = self.mirrored(to_float(images), draws)
+    def discriminator_step(
+        self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
+    ) -> tuple[Tensor, Tensor]:
+        """One step of the discriminator on real images (n, C, H, W) and as many fakes -> the logits (n,) of both."""
         supervision = self.supervision
-        numbers = supervision.spread(self.augmentation_numbers(draws, 2), 1)
-        labels = supervision.labels(labels) if self.num_classes else None
-        critic = Critic(self.discriminator, self.augment, strength, labels, numbers)
-        return supervision.finished(critic.real(supervision.real(real, supervision.draw(draws, real.shape[1:]))))
+        with torch.no_grad():
+            outputs = supervision.generate(self.generator, rng.normal(self.latent_dim), labels)
+            noise = supervision.sample_noise(rng, real.shape[1:])
+            fake = supervision.fake_input(outputs, noise).float()
+            real = supervision.real_input(real, noise)
+        num_augmentations = 2 if self.consistency is None else 2 + self.consistency.num_augmentations
+        random = self.augmentation_random(rng, num_augmentations)
+        penalty = self.penalty.at_step(self.step)
+        inputs = DiscriminatorInputs(
+            real=real,
+            fake=fake,
+            labels=None if labels is None else supervision.repeat(labels),
+            random=supervision.repeat(random, 1),
+            noise=supervision.repeat(penalty.sample_noise(rng, real.shape[1:])),
+            strength=self.scalar(now["augment"]),
+            gamma=self.scalar(now["gamma"]),
+        )
+        value, log, logits = self.discriminator_objective(
+            self.discriminator, self.loss, penalty, self.consistency, self.augmentation, inputs
+        )
+        self.log_values = dict(log)
+        # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
+        optimizer = self.optimizers()[1].optimizer  # type: ignore[index]
+        self.step_optimizer("discriminator", optimizer, value, self.rates("discriminator", now), now.get("beta2"))
+        return supervision.final_logits(logits[0]), supervision.final_logits(logits[1])
+
+    def generator_step(self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]) -> bool:
+        """One step of the generator; False if it was skipped. Real images (n, C, H, W) are for relativistic losses."""
+        inputs = GeneratorInputs(
+            real=real,
+            latent=rng.normal(self.latent_dim),
+            labels=labels,
+            noise=self.supervision.sample_noise(rng, real.shape[1:]),
+            random=self.augmentation_random(rng, 2),
+            strength=self.scalar(now["augment"]),
+        )
+        with self.holding_discriminator():
+            value = self.generator_objective(
+                self.generator, self.discriminator, self.loss, self.supervision, self.augmentation, inputs
+            )
+            self.log_values["loss_g"] = value.detach()
+            optimizer = self.optimizers()[0]  # type: ignore[index]
+            return self.step_optimizer("generator", optimizer, value, self.rates("generator", now), now.get("beta2"))
+
+    def scheduled(self) -> dict[str, float]:
+        """What the schedules say for this step, with the strength of augmentation as it has adapted."""
+        for name, part in self.pretrained.items():
+            part.freeze_until_due(getattr(self, name), self.images_seen)
+        now = {name: value(self.images_seen) for name, value in self.schedules.items()}
+        if self.adaptive is not None:
+            now["augment"] = self.adaptive.current(now["augment"])
+        return now
+
+    def augmentation_random(self, rng: RandomNumbers, count: int) -> Tensor:
+        """(count, n, num_random) uniform numbers: for the real images, for the fakes, and again."""
+        return torch.stack([rng.uniform(self.augmentation.num_random) for _ in range(count)])
+
+    def scalar(self, value: float) -> Tensor:
+        """As a tensor: a compiled graph would be rebuilt for every new Python number."""
+        return torch.tensor(value, device=self.device)
+
+    def rates(self, name: str, now: dict[str, float]) -> list[float]:
+        """The learning rate of each group of parameters."""
+        lr = now[f"{name}_lr"]
+        return self.pretrained[name].learning_rates(lr) if name in self.pretrained else [lr]
+
+    def holding_discriminator(self) -> AbstractContextManager[None]:
+        """A context for the generator's step."""
+        return frozen(self.discriminator)
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        optimizers = []
+        for name in self.networks:
+            network, part = getattr(self, name), self.pretrained.get(name)
+            groups = [{"params": list(network.parameters())}] if part is None else part.parameter_groups(network)
+            optimizers.append(self.optimizer(groups, lr=self.schedules[f"{name}_lr"](0)))
+        return optimizers
+
+    def setup(self, stage: str) -> None:
+        require_trainer(self.trainer)
+
+    # Held-out images.
+
+    @property
+    def needs_heldout(self) -> bool:
+        return self.adaptive is not None and self.adaptive.needs_heldout
+
+    def attach(self, dataset: Any, heldout: Any) -> None:
+        super().attach(dataset, heldout)
+        if not self.needs_heldout:
+            return
+        if heldout is None:
+            raise ValueError(
+                "this adaptive strength compares with held-out images, and there are none: give holdout=0.1, or "
+                "adaptive=pair_signs, which needs none"
+            )
+        self.heldout = heldout
+
+    @torch.no_grad()
+    def heldout_logits(self, n: int, now: dict[str, float]) -> Tensor:
+        """The logits of n held-out images, prepared as training images are; other random numbers than the step's."""
+        if self.heldout is None:
+            raise ValueError("this adaptive strength needs held-out images: call module.attach(dataset, heldout) first")
+        rng = StepRNG(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
+        positions = (rng.uniform().double() * len(self.heldout)).long().tolist()
+        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(positions))
+        real = self.mirrored(to_float(images), rng)
+        supervision = self.supervision
+        random = supervision.repeat(self.augmentation_random(rng, 2), 1)
+        labels = supervision.repeat(labels) if self.num_classes else None
+        augmented = AugmentedDiscriminator(
+            self.discriminator, self.augmentation, self.scalar(now["augment"]), labels, random
+        )
+        noise = supervision.sample_noise(rng, real.shape[1:])
+        return supervision.final_logits(augmented.real(supervision.real_input(real, noise)))
 
     def all_reduce(self, sums: Tensor) -> Tensor:
         """The sums over all processes."""
         return self.trainer.strategy.reduce(sums, reduce_op="sum")
 
-    def augmentation_numbers(self, draws: StepRNG, views: int, each: int = 1) -> Tensor:
-        """(views, n * each, num_random) uniform numbers, for the reals and then for the fakes of `each` per real."""
-        numbers = (draws.uniform(each, self.augmentation.num_random).flatten(0, 1) for _ in range(views))
-        return torch.stack(list(numbers))
+    # Sampling.
 
     @torch.no_grad()
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) of the averaged generator, image i a function of seeds[i] and labels[i].
+        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
 
-        `truncation` is psi of StyleGAN (Karras et al., 2019, appendix B): styles move towards their mean by 1 - psi;
-        a class has a mean of its own.
+        `truncation` is psi of StyleGAN: below 1, images are more typical and less varied (truncation.py).
         """
-        network = self.generator_ema
         labels = self.labels_of(seeds) if labels is None else labels
-        labels = labels.to(self.device) if self.num_classes else None
-        latent = seeded_normal(seeds, network.latent_dim).to(self.device)
-        if truncation == 1:
-            return to_uint8(network(latent, labels))
-        if not hasattr(network, "mapping"):
-            raise ValueError("this generator has no style to truncate; leave psi at 1")
-        style = network.mapping(latent, labels)
-        return to_uint8(network.synthesis(self.mean_style(labels).lerp(style, truncation)))
+        labels = labels.to(self.device) if labels is not None and self.num_classes else None
+        latent = seeded_normal(seeds, self.latent_dim).to(self.device)
+        return to_uint8(truncated(self.generator_ema, latent, labels, truncation))
 
-    def mean_style(self, labels: Tensor | None) -> Tensor:
-        """The mean style (1, S), or (N, S) of each label's class, over 1,024 fixed latents."""
-        network = self.generator_ema
-        latent = seeded_normal(list(range(1024)), network.latent_dim).to(self.device)
-        if labels is None:
-            return network.mapping(latent).mean(0, keepdim=True)
-        mean = {int(k): network.mapping(latent, k.expand(1024)).mean(0) for k in labels.unique()}
-        return torch.stack([mean[int(k)] for k in labels])
+    # Checkpoints.
 
-    def on_save_checkpoint(self, checkpoint: dict) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["adaptive"] = self.adaptive.state_dict()
+        checkpoint["adaptive"] = {} if self.adaptive is None else self.adaptive.state_dict()
         checkpoint["images_before"] = self.images_before
-        gradients = {name: parameter.grad for name, parameter in self.discriminator.named_parameters()}
-        checkpoint["leaked"] = {name: value for name, value in gradients.items() if value is not None}
 
-    def on_load_checkpoint(self, checkpoint: dict) -> None:
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.adaptive.load_state_dict(checkpoint["adaptive"])
-        self.leaked = dict(checkpoint.get("leaked", {}))  # earlier versions wrote none, and whole batches
-        self.images_before = checkpoint.get("images_before", self.step % self.n_critic * self.batch_size)
-
-    def on_train_start(self) -> None:
-        for name, value in self.leaked.items():  # here, because Lightning clears gradients before it trains
-            self.discriminator.get_parameter(name).grad = value.to(self.device, copy=True)
-        self.leaked = {}
+        if self.adaptive is not None and checkpoint.get("adaptive"):
+            self.adaptive.load_state_dict(checkpoint["adaptive"])
+        whole = self.step % self.n_critic * (self.batch_size or 0)  # earlier versions wrote none, and complete batches
+        self.images_before = checkpoint.get("images_before", whole)

@@ -1,15 +1,14 @@
 """A network that gives every image a likelihood, trained to give those of the data a high one.
 
-One batch is one step of AdamW on the mean of -log p, in bits per dimension. Time is images shown.
+One batch is one optimizer step on the mean of -log p, in bits per dimension. Time is counted in images shown.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from transgan.schedules import Schedule
-from transgan.training.generative import to_float, to_uint8
+from transgan.training.generative import Batch, to_float, to_uint8
 from transgan.training.likelihood import LikelihoodModule
 from transgan.training.randomness import StepRNG, seeded_uniform
 
@@ -21,56 +20,38 @@ class Autoregressive(LikelihoodModule):
         network: (images, labels) -> -log p (N,) in nats, with the other methods of TokenByToken.
         top_k: sample each token from so many likeliest values, None for all.
         compile: None for eager, or a torch.compile backend such as "inductor".
-        optimizer, lr, ema_halflife and the rest: as in likelihood.py and generative.py.
+        others: as in likelihood.py and generative.py.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        lr: float | Schedule,
-        ema_halflife: float | Schedule,
-        clip: float | None,
-        top_k: int | None,
-        mirror: bool,
-        max_nonfinite: int,
-        compile: str | None,
-        batch_size: int,
-        seed: int,
-        num_classes: int,
-    ):
-        super().__init__(
-            network, optimizer, lr, ema_halflife, clip, mirror, max_nonfinite, batch_size, seed, num_classes
-        )
+    def __init__(self, network: nn.Module, *, top_k: int | None = None, compile: str | None = None, **others: Any):
+        super().__init__(network, **others)
         self.top_k = top_k
         self.objective = torch.compile(objective, backend=compile) if compile else objective
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch  # uint8 (n, C, H, W), (n,)
-        draws = self.draws(len(images))
-        value = self.loss(self.mirrored(to_float(images), draws), self.known(labels), draws)
-        self.learn(value, {"bits_per_dim": value.detach()}, self.now())
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
+        rng = self.begin_step(len(images))
+        value = self.loss(self.mirrored(to_float(images), rng), labels, rng)
+        self.learn(value, {"bits_per_dim": value.detach()}, self.scheduled())
 
-    def loss(self, images: Tensor, labels: Tensor | None, draws: StepRNG) -> Tensor:
-        """The mean bits per dimension, to be made small."""
+    def loss(self, images: Tensor, labels: Tensor | None, rng: StepRNG) -> Tensor:
+        """The mean bits per dimension, to be minimised."""
         return self.objective(self.network, images, labels)
 
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Of each uint8 image (N,), by the averaged network."""
-        network = self.network_ema
-        return network.bits_per_dim(network(to_float(images.to(self.device)), self.known(labels)))
+        """Of each uint8 image (N,), by the EMA weights."""
+        network: Any = self.network_ema
+        return network.bits_per_dim(network(to_float(images.to(self.device)), self.on_device(labels)))
 
     @torch.no_grad()
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) of the averaged network, image i a function of seeds[i] and labels[i].
+        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
 
         `truncation` is the temperature: below 1, images are more typical and less varied, as with a GAN.
         """
         if not truncation > 0:
-            raise ValueError(
-                f"psi {truncation:g}: it is the temperature here and must be more than 0; 1 is what was learned"
-            )
+            raise ValueError(f"temperature {truncation:g}: it must be more than 0; 1 is what was learned")
         network, uniform, labels = self.prepared(seeds, labels)
         return to_uint8(network.sample(uniform, labels, truncation, self.top_k))
 
@@ -78,20 +59,20 @@ class Autoregressive(LikelihoodModule):
     def complete(
         self, images: Tensor, rows: int, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
-        """uint8 images that keep the upper `rows` rows of `images` and are made up below, image i by seeds[i]."""
+        """uint8 images that keep the upper `rows` rows of `images` and are generated below, image i by seeds[i]."""
         network, uniform, labels = self.prepared(seeds, labels)
         images = to_float(images.to(self.device)).double()
         return to_uint8(network.complete(images, rows, uniform, labels, truncation, self.top_k))
 
-    def prepared(self, seeds: list[int], labels: Tensor | None) -> tuple[nn.Module, Tensor, Tensor | None]:
-        """The averaged network in float64, the uniform numbers of the seeds, and the labels."""
-        network = self.precise()
+    def prepared(self, seeds: list[int], labels: Tensor | None) -> tuple[Any, Tensor, Tensor | None]:
+        """The EMA network in float64, the uniform numbers of the seeds, and the labels."""
+        network = self.ema_in_float64()
         labels = self.labels_of(seeds) if labels is None else labels
         tokens = network.grid_size[0] * network.grid_size[1]
         uniform = seeded_uniform(seeds, tokens, network.tokens.num_random)
-        return network, uniform.to(self.device), self.known(labels)
+        return network, uniform.to(self.device), self.on_device(labels)
 
 
-def objective(network: nn.Module, images: Tensor, labels: Tensor | None, *more: Tensor) -> Tensor:
+def objective(network: Any, images: Tensor, labels: Tensor | None, *more: Tensor) -> Tensor:
     """The mean bits per dimension."""
     return network.bits_per_dim(network(images, labels, *more)).mean()

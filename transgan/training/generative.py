@@ -1,12 +1,19 @@
-"""What every trained thing here shares: it counts images, repeats itself after a resume, and generates from seeds."""
+"""What all Lightning modules share: they count images, resume exactly, and generate from seeds."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from transgan.loading import Loadable
+from transgan.migration import FORMAT
 from transgan.training.randomness import StepRNG, mix
+
+Batch = Tensor | Sequence[Tensor]
 
 
 def checked(images: Tensor) -> Tensor:
@@ -46,17 +53,20 @@ class NonFiniteTraining(RuntimeError):
     """Too many steps in a row without a finite gradient."""
 
 
-class Generative(LightningModule):
-    """Base of the Lightning modules.
+class Generative(Loadable):
+    """Base of the Lightning modules, which work in any Trainer.
 
-    `images_seen` counts real images shown, over all processes and resumes; schedules, intervals and the end of
-    training follow it, and it travels in the checkpoint. A batch counts as many as it has, in every process equally
-    many: `images_in_step` of them in the latest one. Subclasses implement `generate` and `training_step`, and name
-    their `networks`: attributes and arguments, the first of which makes images and is averaged in NAME_ema.
+    A batch is (uint8 images (N, C, H, W), labels (N,)); without classes the images alone will do. `images_seen` counts
+    real images shown, over all processes and resumes; schedules follow it, and it travels in the checkpoint. A batch
+    counts as many as it has, equally many in every process: `images_in_step` of them in the latest one. `log_values`
+    holds what the latest step logs; unless a callback `reads_log_values`, it is logged by Lightning too.
+
+    Subclasses implement `generate` and `training_step`, and name their `networks`: attributes and arguments, the first
+    of which makes images and has an exponential moving average (EMA) in NAME_ema.
 
     Args:
-        batch_size: images per step over all processes. seed: of everything random in training.
-        num_classes: 0 when unconditional.
+        batch_size: images per step over all processes. None: as many as the first batch has.
+        seed: of everything random in training. num_classes: 0 for unconditional; labels are ignored then.
         mirror: show each real image mirrored half of the time. clip: largest gradient norm of a network, None for any.
         max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many of one network in
             a row training stops with NonFiniteTraining.
@@ -64,12 +74,13 @@ class Generative(LightningModule):
 
     networks: tuple[str, ...] = ()
     remedy = ""  # settings to try where gradients are not finite
+    main_values: tuple[str, ...] = ()  # names of log_values for a progress bar
 
     def __init__(
         self,
-        batch_size: int,
-        seed: int,
-        num_classes: int,
+        batch_size: int | None = None,
+        seed: int = 0,
+        num_classes: int = 0,
         mirror: bool = False,
         clip: float | None = None,
         max_nonfinite: int = 10,
@@ -79,11 +90,23 @@ class Generative(LightningModule):
         self.batch_size, self.seed, self.num_classes = batch_size, seed, num_classes
         self.mirror, self.clip, self.max_nonfinite = mirror, clip, max_nonfinite
         self.images_seen = 0
-        self.images_in_step = batch_size
+        self.images_in_step = batch_size or 0
         self.lacking = 0  # images that the batches so far had fewer than batch_size
         self.nonfinite = dict.fromkeys(self.networks, 0)  # steps skipped since the run began
         self.in_a_row = dict.fromkeys(self.networks, 0)
         self.log_values: dict[str, Tensor | float] = {}
+        self.logs_itself = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Lets `inspect.signature` see the arguments that a subclass passes on as **others."""
+        super().__init_subclass__(**options)
+        own = inspect.signature(cls.__init__).parameters.values()
+        passed_on = any(each.kind is each.VAR_KEYWORD for each in own)
+        inherited = inspect.signature(cls.__mro__[1]).parameters.values() if passed_on else ()
+        kept = [each for each in own if each.kind is not each.VAR_KEYWORD][1:]
+        names = {each.name for each in kept}
+        kept += [each.replace(kind=each.KEYWORD_ONLY) for each in inherited if each.name not in names]
+        cls.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
 
     @property
     def nonfinite_in_a_row(self) -> int:
@@ -92,11 +115,11 @@ class Generative(LightningModule):
 
     @property
     def ema(self) -> nn.Module:
-        """The averaged weights of the network that makes images."""
+        """The network that makes images, with the EMA weights."""
         return getattr(self, f"{self.networks[0]}_ema")
 
-    def attach(self, dataset, heldout) -> None:
-        """Sees the images to train on, and those kept out or None. Raises ValueError if they will not do."""
+    def attach(self, dataset: Any, heldout: Any) -> None:
+        """Sees the images to train on, and held-out ones or None. Raises ValueError if they will not do."""
         for images in (dataset, heldout):
             if images is not None:
                 checked(images.__getitems__([0])[0])
@@ -104,30 +127,58 @@ class Generative(LightningModule):
     @property
     def step(self) -> int:
         """Batches shown so far."""
-        return (self.images_seen + self.lacking) // self.batch_size
+        return (self.images_seen + self.lacking) // self.batch_size if self.batch_size else 0
 
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """uint8 images (N, C, H, W), image i a function of the weights, seeds[i] and labels[i] alone."""
-        raise NotImplementedError  # for subclasses
+        raise NotImplementedError
 
     def labels_of(self, seeds: list[int]) -> Tensor | None:
-        """The class each seed shows when nobody asks for one: a function of the seed, uniform over the classes."""
+        """The class each seed shows unless another is given: a function of the seed, uniform over the classes."""
         return torch.tensor([mix(seed, 1) % self.num_classes for seed in seeds]) if self.num_classes else None
 
-    def draws(self, batch: int) -> StepRNG:
-        """The random numbers of this step, of `batch` images in each process, which begins here.
+    def on_train_start(self) -> None:
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        self.logs_itself = not any(getattr(callback, "reads_log_values", False) for callback in callbacks)
 
-        torch's own generator is set too, for layers that draw by themselves.
+    def images_and_labels(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """uint8 images (N, C, H, W), and labels (N,) if there are classes. Raises ValueError where they are missing."""
+        images, *labels = [batch] if isinstance(batch, Tensor) else batch
+        if self.num_classes and not labels:
+            raise ValueError(f"batches of images alone have no labels, which num_classes={self.num_classes} needs")
+        return images, labels[0] if self.num_classes else None
+
+    def sample_batches(self, count: int) -> Iterator[Tensor]:
+        """Images of the first batches that the Trainer would show, at least `count` of them if there are."""
+        seen = 0
+        for batch in islice(self.trainer.train_dataloader or (), count):
+            images, _ = self.images_and_labels(batch)
+            yield images
+            seen += len(images)
+            if seen >= count:
+                return
+
+    def begin_step(self, batch: int) -> StepRNG:
+        """The random numbers of the step that begins, of `batch` images in each process.
+
+        torch's own generator is seeded too, for layers that use it.
         """
         self.images_in_step = batch * self.trainer.world_size
+        if not self.batch_size:
+            self.batch_size = self.images_in_step
         torch.manual_seed(mix(self.seed, self.step, self.global_rank))
         return StepRNG(self.seed, self.step, batch, self.global_rank, self.trainer.world_size, self.device)
 
-    def mirrored(self, images: Tensor, draws: StepRNG) -> Tensor:
-        return torch.where(draws.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
+    def mirrored(self, images: Tensor, rng: StepRNG) -> Tensor:
+        return torch.where(rng.uniform(1, 1, 1) < 0.5, images.flip(3), images) if self.mirror else images
 
     def step_optimizer(
-        self, name: str, optimizer, value: Tensor, rates: Sequence[float], beta2: float | None = None
+        self,
+        name: str,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        value: Tensor,
+        rates: Sequence[float],
+        beta2: float | None = None,
     ) -> bool:
         """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
 
@@ -144,7 +195,7 @@ class Generative(LightningModule):
         if finite := bool(norm.isfinite()):
             self.in_a_row[name] = 0
             optimizer.step()
-        optimizer.zero_grad()  # not before the next backward pass: see leak.py
+        optimizer.zero_grad()  # after the step: TransGANOfficial leaves a gradient for the next one
         if not finite:
             self.nonfinite[name] += 1
             self.in_a_row[name] += 1
@@ -156,18 +207,28 @@ class Generative(LightningModule):
         return finite
 
     def end_step(self) -> None:
-        """Counts the images of this step."""
+        """Counts the images of this step, and logs."""
         self.images_seen += self.images_in_step
-        self.lacking += self.batch_size - self.images_in_step
+        self.lacking += (self.batch_size or 0) - self.images_in_step
+        if self.logs_itself:
+            values = {name: torch.as_tensor(value).float() for name, value in self.log_values.items()}
+            main = {name: values.pop(name) for name in self.main_values if name in values}
+            self.log_dict(main, prog_bar=True)
+            self.log_dict(values | {"kimg": torch.tensor(self.images_seen / 1000)})
 
-    def on_save_checkpoint(self, checkpoint: dict) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["format"] = FORMAT
         checkpoint["images_seen"] = self.images_seen
         if self.lacking:
             checkpoint["lacking"] = self.lacking
         checkpoint["nonfinite"] = dict(self.nonfinite)
         checkpoint["in_a_row"] = dict(self.in_a_row)
+        if "config" not in checkpoint:  # of a Trainer that is not transgan's
+            checkpoint["batch_size"] = self.batch_size
+            checkpoint["algorithm"], checkpoint["undescribed"] = dict(self.description), list(self.undescribed)
 
-    def on_load_checkpoint(self, checkpoint: dict) -> None:
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)
+        self.batch_size = self.batch_size or checkpoint.get("batch_size")
         self.nonfinite = dict(checkpoint["nonfinite"])
         self.in_a_row = dict(checkpoint.get("in_a_row", self.in_a_row))  # earlier versions saved none

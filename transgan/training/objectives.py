@@ -1,89 +1,89 @@
 """What the two players minimise in a step, as plain functions of tensors and modules.
 
-So they can be compiled whole, second derivative included.
+So they can be compiled completely, second derivative included.
+
+N batch, C channels, H W image, Z latent, A = augmentation.num_random.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from transgan.augmentation import DiffAugment
-from transgan.consistency import BalancedConsistency
-from transgan.losses import Relativistic
-from transgan.penalties import Critic, Penalty
-from transgan.supervision import FinalImage
+from transgan.penalties import AugmentedDiscriminator
+from transgan.protocols import Augmentation, Consistency, Loss, Penalty, Supervision
+
+
+@dataclass(frozen=True)
+class DiscriminatorInputs:
+    """The tensors of one discriminator step; images as the supervision gives them to the discriminator."""
+
+    real: Tensor  # (N, C, H, W) in [-1, 1]
+    fake: Tensor  # (N, C, H, W), without a gradient
+    labels: Tensor | None  # (N,)
+    random: Tensor  # (2 + consistency.num_augmentations, N, A) uniform, of the augmentation
+    noise: Tensor  # (N, ...), of the penalty
+    strength: Tensor  # (), of the augmentation, in [0, 1]
+    gamma: Tensor  # (), twice the penalty's weight
+
+
+@dataclass(frozen=True)
+class GeneratorInputs:
+    """The tensors of one generator step; images and latents as the generator has them."""
+
+    real: Tensor  # (N, C, H, W) in [-1, 1]
+    latent: Tensor  # (N, Z)
+    labels: Tensor | None  # (N,)
+    random: Tensor  # (2, N, A) uniform, of the augmentation
+    noise: Tensor  # (N, ...), of the supervision
+    strength: Tensor  # (), of the augmentation, in [0, 1]
 
 
 def discriminator_objective(
     discriminator: nn.Module,
-    loss: Relativistic,
+    loss: Loss,
     penalty: Penalty,
-    consistency: BalancedConsistency,
-    augment: DiffAugment,
-    real: Tensor,
-    fake: Tensor,
-    labels: Tensor | None,
-    draws: Tensor,
-    numbers: Tensor,
-    strength: Tensor,
-    gamma: Tensor,
+    consistency: Consistency | None,
+    augmentation: Augmentation,
+    inputs: DiscriminatorInputs,
 ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor]]:
-    """mean(loss) + gamma / 2 * mean(penalty) + the weighted consistencies over N pairs, what to log, and the logits.
-
-    `draws` (2 + consistency.views, N, augment.num_random) are augmentation's, `numbers` (N, ...) the penalty's.
-    """
-    critic = Critic(discriminator, augment, strength, labels, draws[:2])
-    logits_real, logits_fake, penalties = penalty(critic, real, fake, numbers)
+    """mean(loss) + gamma / 2 * mean(penalty) + weighted consistency; also what to log, and the logits (N,) of both."""
+    real, fake = inputs.real, inputs.fake
+    augmented = AugmentedDiscriminator(
+        discriminator, augmentation, inputs.strength, inputs.labels, inputs.random[:2]
+    )  # fmt: skip
+    logits_real, logits_fake, penalties = penalty(augmented, real, fake, inputs.noise)
     value = loss.discriminator(logits_real, logits_fake).mean()
     log = {"loss_d": value, "d_real": logits_real.mean(), "d_fake": logits_fake.mean()}
-    for name, each in penalties.items():
-        log[name] = each.mean()
-        value = value + 0.5 * gamma * log[name]
-    anew = Critic(discriminator, augment, consistency.strength, labels, draws[2:])
-    for name, each in consistency(anew, real, fake, logits_real, logits_fake).items():
-        log[name] = each.mean()
-        value = value + consistency.weights[name] * log[name]
-    logits = logits_real.detach(), logits_fake.detach()
-    return value, {name: each.detach() for name, each in log.items()}, logits
+    for name, values in penalties.items():
+        log[name] = values.mean()
+        value = value + 0.5 * inputs.gamma * log[name]
+    if consistency is not None:
+        augmented = AugmentedDiscriminator(
+            discriminator, augmentation, consistency.strength, inputs.labels, inputs.random[2:]
+        )  # fmt: skip
+        for name, values in consistency(augmented, real, fake, logits_real, logits_fake).items():
+            log[name] = values.mean()
+            value = value + consistency.weights[name] * log[name]
+    return value, {name: each.detach() for name, each in log.items()}, (logits_real.detach(), logits_fake.detach())
 
 
 def generator_objective(
     generator: nn.Module,
     discriminator: nn.Module,
-    loss: Relativistic,
-    supervision: FinalImage,
-    augment: DiffAugment,
-    real: Tensor,
-    latent: Tensor,
-    labels: Tensor | None,
-    draws: Tensor,
-    noise: Tensor,
-    strength: Tensor,
+    loss: Loss,
+    supervision: Supervision,
+    augmentation: Augmentation,
+    inputs: GeneratorInputs,
 ) -> Tensor:
-    """The generator's mean loss over M fakes, each against a real one if the loss is relativistic.
-
-    `draws` (2, M, augment.num_random), `noise` (M, ...) is supervision's.
-    """
-    levels = supervision.generate(generator, latent, labels)
-    critic = Critic(discriminator, augment, strength, supervision.labels(labels), supervision.spread(draws, 1))
+    """The generator's mean loss over N fakes, each paired with a real image if the loss is relativistic."""
+    outputs = supervision.generate(generator, inputs.latent, inputs.labels)
+    labels = None if inputs.labels is None else supervision.repeat(inputs.labels)
+    random = supervision.repeat(inputs.random, 1)
+    augmented = AugmentedDiscriminator(discriminator, augmentation, inputs.strength, labels, random)
     logits_real = None
     if loss.relativistic:
         with torch.no_grad():
-            logits_real = critic.real(supervision.real(real, noise))
-    value = loss.generator(logits_real, critic.fake(supervision.fake(levels, noise))).mean()
-    return value + supervision.regulariser(levels)
-
-
-def fakes_per_image(generator_batch_size: int | None, batch_size: int, loss: Relativistic) -> int:
-    """How many fakes of a generator step stand for one real image of a batch. Raises ValueError."""
-    size = batch_size if generator_batch_size is None else generator_batch_size
-    if not isinstance(size, int) or size < 1 or size % batch_size:
-        raise ValueError(
-            f"algorithm.generator_batch_size={size} must be a multiple of batch_size={batch_size}, "
-            "so that processes can share it, or null for the same"
-        )
-    if loss.relativistic and size != batch_size:
-        raise ValueError(
-            f"a relativistic loss pairs every fake with a real image: algorithm.generator_batch_size={size} and "
-            f"batch_size={batch_size} must be equal; leave the first at null, or use another loss"
-        )
-    return size // batch_size
+            logits_real = augmented.real(supervision.real_input(inputs.real, inputs.noise))
+    value = loss.generator(logits_real, augmented.fake(supervision.fake_input(outputs, inputs.noise))).mean()
+    return value + supervision.regulariser(outputs)

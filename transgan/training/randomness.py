@@ -1,6 +1,6 @@
 """Random numbers that are a function of (seed, step, sample), whatever the device count or the history.
 
-A resumed run repeats an uninterrupted one, and two processes draw between them what one process draws alone.
+A resumed run repeats an uninterrupted one, and two processes get between them the numbers that one process gets alone.
 """
 
 import torch
@@ -22,8 +22,8 @@ def mix(*numbers: int) -> int:
 class StepRNG:
     """The random numbers of one training step, for the `batch` samples of process `rank` out of `world_size`.
 
-    Every process draws the numbers of the whole batch and keeps its own part. They are drawn on `device`; another
-    kind of device gives other numbers.
+    Every process generates the numbers of the complete batch and keeps its own part. They are generated on `device`;
+    another kind of device gives other numbers.
     """
 
     def __init__(self, seed: int, step: int, batch: int, rank: int, world_size: int, device: torch.device):
@@ -41,12 +41,12 @@ class StepRNG:
 
 
 def seeded_uniform(seeds: list[int], *shape: int) -> Tensor:
-    """(N, *shape) in [0, 1) in float64, each row a function of its own seed alone, drawn on the CPU."""
+    """(N, *shape) in [0, 1) in float64, each row a function of its own seed alone, generated on the CPU."""
     return torch.stack(
         [torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) for seed in seeds]
     )
 
 
 def seeded_normal(seeds: list[int], *shape: int) -> Tensor:
-    """(N, *shape) standard normal numbers, each row a function of its own seed alone, drawn on the CPU."""
+    """(N, *shape) standard normal numbers, each row a function of its own seed alone, generated on the CPU."""
     return torch.stack([torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])

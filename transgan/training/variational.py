@@ -1,17 +1,18 @@
-"""A variational autoencoder, trained to raise the evidence bound of every image.
+"""A variational autoencoder, trained to raise the evidence lower bound of every image.
 
-One batch is one step of AdamW on reconstruction plus divergence, in bits per dimension. Time is images shown.
+One batch is one optimizer step on reconstruction plus divergence, in bits per dimension. Time is counted in images
+shobservation.
 """
 
 import math
-from collections.abc import Callable
+from typing import Any
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
 from transgan.schedules import Schedule
-from transgan.training.generative import checked, to_float, to_uint8
+from transgan.training.generative import Batch, checked, to_float, to_uint8
 from transgan.training.likelihood import LikelihoodModule
 from transgan.training.randomness import mix, seeded_normal, seeded_uniform
 
@@ -21,91 +22,85 @@ class Variational(LikelihoodModule):
 
     Args:
         network: (images, labels, noise) -> nats (N,) and divergence (N, Z), with the other methods of VAE.
-        beta: weight of the divergence, a number or a schedule: one that rises from 0 is the usual annealing, and at 1
-            it is the evidence bound (Higgins et al., 2017; Bowman et al., 2016).
+        beta: weight of the divergence, a number or a schedule: one that rises from 0 is the usual annealing, and 1 is
+            the evidence lower bound (Higgins et al., 2017; Bowman et al., 2016).
         free_bits: of divergence that each latent has for nothing, on average over a batch (Kingma et al., 2016).
-        bound_samples: of latents, for the likelihood of held-out images; 1 is the evidence bound, more is tighter.
-        sample_pixels: draw each pixel of a generated image from its distribution, or take its mean.
+        bound_samples: of latents, for the likelihood of other images; 1 is the evidence lower bound, more is tighter.
+        sample_pixels: sample each pixel of a generated image from its distribution, or take its mean.
         compile: None for eager, or a torch.compile backend such as "inductor".
-        optimizer, lr, ema_halflife and the rest: as in likelihood.py and generative.py.
+        others: as in likelihood.py and generative.py.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        optimizer: Callable[..., torch.optim.Optimizer],
-        lr: float | Schedule,
-        beta: float | Schedule,
-        free_bits: float,
-        ema_halflife: float | Schedule,
-        clip: float | None,
-        bound_samples: int,
-        sample_pixels: bool,
-        mirror: bool,
-        max_nonfinite: int,
-        compile: str | None,
-        batch_size: int,
-        seed: int,
-        num_classes: int,
+        *,
+        beta: float | Schedule = 1.0,
+        free_bits: float = 0.0,
+        bound_samples: int = 1,
+        sample_pixels: bool = False,
+        clip: float | None = 10.0,
+        compile: str | None = None,
+        **others: Any,
     ):
         if free_bits < 0:
             raise ValueError(f"algorithm.free_bits={free_bits:g}: it takes 0 or more")
         if bound_samples < 1:
             raise ValueError(f"algorithm.bound_samples={bound_samples}: it takes a whole number, 1 or more")
-        super().__init__(
-            network, optimizer, lr, ema_halflife, clip, mirror, max_nonfinite, batch_size, seed, num_classes, beta=beta
-        )
+        super().__init__(network, clip=clip, schedules={"beta": beta}, **others)
         self.free_bits, self.bound_samples, self.sample_pixels = free_bits, bound_samples, sample_pixels
         self.likelihood = f"bound, {bound_samples} draw{'s' * (bound_samples > 1)}"
         self.objective = torch.compile(objective, backend=compile) if compile else objective
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, labels = batch  # uint8 (n, C, H, W), (n,)
-        draws, now = self.draws(len(images)), self.now()
-        images = self.mirrored(to_float(images), draws)
-        noise, beta = draws.normal(self.network.num_latents), torch.tensor(now["beta"], device=self.device)
-        value, log = self.objective(self.network, images, self.known(labels), noise, beta, self.free_bits)
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
+        rng, now, network = self.begin_step(len(images)), self.scheduled(), self.network
+        images = self.mirrored(to_float(images), rng)
+        noise, beta = rng.normal(network.num_latents), torch.tensor(now["beta"], device=self.device)  # type: ignore[arg-type]
+        value, log = self.objective(network, images, labels, noise, beta, self.free_bits)
         self.learn(value, {name: each.detach() for name, each in log.items()}, now)
 
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The bound for each uint8 image (N,), by the averaged network; its latents are a function of the image."""
-        network = self.network_ema
+        """The bound for each uint8 image (N,), by the EMA weights; its latents are a function of the image."""
+        network: Any = self.network_ema
         seeds = [crc32(image.numpy().tobytes()) for image in checked(images).cpu()]
         noise = seeded_normal(seeds, self.bound_samples, network.num_latents).to(self.device)
-        return network.bits_per_dim(network.bound(to_float(images.to(self.device)), self.known(labels), noise))
+        return network.bits_per_dim(network.bound(to_float(images.to(self.device)), self.on_device(labels), noise))
 
     @torch.no_grad()
     def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) of the averaged network, image i a function of seeds[i] and labels[i].
+        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
 
         `truncation` scales the latents: below 1, images are more typical and less varied, as with a GAN.
         """
-        network = self.precise()
-        labels = self.known(self.labels_of(seeds) if labels is None else labels)
+        network = self.ema_in_float64()
+        labels = self.on_device(self.labels_of(seeds) if labels is None else labels)
         latent = truncation * seeded_normal(seeds, network.num_latents).double()
-        said = network.decoder(latent.to(self.device), labels)
+        decoded = network.decoder(latent.to(self.device), labels)
         if not self.sample_pixels:
-            return to_uint8(network.observation.middle(said))
-        own = network.observation
-        uniform = seeded_uniform([mix(seed, 2) for seed in seeds], 2, own.in_chans, own.img_size, own.img_size)
-        return to_uint8(own.draw(said, uniform.to(self.device)))
+            return to_uint8(network.observation.middle(decoded))
+        observation = network.observation
+        uniform = seeded_uniform(
+            [mix(seed, 2) for seed in seeds], 2, observation.in_chans, observation.img_size, observation.img_size
+        )
+        return to_uint8(observation.draw(decoded, uniform.to(self.device)))
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """uint8 images again, through the mean of their latents and the means of the pixels."""
-        network, labels = self.precise(), self.known(labels)
+        """uint8 images, reconstructed through the means of their latents and of the pixels."""
+        network, labels = self.ema_in_float64(), self.on_device(labels)
         latent, _ = network.posterior(to_float(images.to(self.device)).double(), labels)
         return to_uint8(network.observation.middle(network.decoder(latent, labels)))
 
 
 def objective(
-    network: nn.Module, images: Tensor, labels: Tensor | None, noise: Tensor, beta: Tensor, free_bits: float
+    network: Any, images: Tensor, labels: Tensor | None, noise: Tensor, beta: Tensor, free_bits: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """-> (the value to lower, {the bound, reconstruction, divergence: in bits per dimension; latents in use})."""
+    """-> (the value to minimise, {the bound, reconstruction, divergence: in bits per dimension; latents in use})."""
     nats, divergence = network(images, labels, noise)
     nats, divergence = nats.mean(), divergence.mean(0)  # (), (Z,)
-    paid = divergence.clamp(min=free_bits * math.log(2)).sum()
+    charged = divergence.clamp(min=free_bits * math.log(2)).sum()
     log = {"bits_per_dim": nats + divergence.sum(), "reconstruction": nats, "divergence": divergence.sum()}
     log = {name: network.bits_per_dim(each) for name, each in log.items()}
-    return network.bits_per_dim(nats + beta * paid), log | {"latents_used": (divergence > 0.01).sum()}
+    return network.bits_per_dim(nats + beta * charged), log | {"latents_used": (divergence > 0.01).sum()}

@@ -1,13 +1,19 @@
 """Any network that timm knows, with its published weights, as a feature extractor: pooled features, no logits."""
 
 import difflib
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.resize import Resize
+from transgan.metrics.sampling import ImageData
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -17,21 +23,21 @@ class Backbone(Extractor):
 
     The weights come from the first of: `weights` (a safetensors or torch file), the folder $TRANSGAN_WEIGHTS (as
     <model_name>.safetensors, .pth or .pt), the Hugging Face cache, and, if `download`, the Hugging Face hub. Images are
-    resized whole to the size that timm notes for these weights.
+    resized, not cropped, to the size that timm notes for these weights.
     """
 
     cpu_chunk = 8
 
-    def __init__(self, model_name, weights=None, download=False):
+    def __init__(self, model_name: str, weights: str | None = None, download: bool = False):
         self.model_name, self.weights, self.download = model_name, weights, download
         self.name = "timm_" + model_name.replace(".", "_").replace("/", "_")
 
-    def load(self, dataset):
+    def load(self, dataset: ImageData) -> nn.Module:
         import timm
 
         published = self._published()
         path = self._find(published)
-        self.hash = sources.file_hash(path)
+        self.hash = files.sha256(path)
         with sources.loading(path, f"timm's {self.model_name}"):
             network = self._network(path, published)
         facts = timm.data.resolve_model_data_config(network)
@@ -39,10 +45,10 @@ class Backbone(Extractor):
         self.preprocessing = str(self.resize)
         return network
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return self.network(self.resize(images)), None
 
-    def _published(self):
+    def _published(self) -> Any:
         """What timm notes about the model and its weights; ValueError with near names if it knows no such model."""
         import timm
 
@@ -59,24 +65,24 @@ class Backbone(Extractor):
             )
         return published
 
-    def _find(self, published):
+    def _find(self, published: Any) -> Path:
         files = [self.model_name + suffix for suffix in SUFFIXES]
         repository, file = published.hf_hub_id, published.hf_hub_filename or "model.safetensors"
         hub = f"{repository}/{file}" if repository else "nothing, for timm names no place there,"
 
-        def cached():
+        def cached() -> Iterator[Path]:
             yield from sources.folder(*files)
             if repository:
                 yield from sources.hugging_face(repository, file)
 
-        def fetch():
+        def fetch() -> str:
             if not repository:
                 raise OSError("timm names no place on the Hugging Face hub")
             from huggingface_hub import hf_hub_download
 
             return hf_hub_download(repository, file)
 
-        def missing(what):
+        def missing(what: str) -> str:
             return (
                 f"Backbone {self.model_name}: {what}; looked for {', '.join(files)} in $TRANSGAN_WEIGHTS and for "
                 f"{hub} in the Hugging Face cache: name a file with extractor=timm:{self.model_name} "
@@ -85,15 +91,15 @@ class Backbone(Extractor):
 
         return sources.find([("extractor.weights", self.weights)], cached(), self.download, fetch, missing)
 
-    def _network(self, path, published):
+    def _network(self, path: Path, published: Any) -> nn.Module:
         """Loaded by timm, which knows every format its models were published in, with whatever head; then beheaded.
 
-        timm loads strictly only if the file has as many classes as it expects, so it is told what the file has. No
+        timm loads strictly only if the file has as many classes as it expects, so it is given what the file has. No
         head under its own name means that it was cut off, or that the format is another one.
         """
         import timm
 
-        state = timm.models.load_state_dict(path, weights_only=True)
+        state = timm.models.load_state_dict(str(path), weights_only=True)
         heads = [published.classifier] if isinstance(published.classifier, str) else published.classifier or []
         rows = [len(state[f"{head}.weight"]) for head in heads if f"{head}.weight" in state]
         if not rows:
@@ -101,12 +107,12 @@ class Backbone(Extractor):
                 return self._loaded(path, published.num_classes)
         return self._loaded(path, rows[0] if rows else 0)
 
-    def _loaded(self, path, classes):
+    def _loaded(self, path: Path, classes: int) -> nn.Module:
         """A few families, such as DLA, are never loaded strictly; but what is not in the file differs between seeds."""
         import timm
 
         overlay = {"file": str(path), "custom_load": False, "num_classes": classes}
-        twins = []
+        twins: list[Any] = []
         for seed in (0, 1):
             torch.random.default_generator.manual_seed(seed)
             twins.append(timm.create_model(self.model_name, pretrained=True, pretrained_cfg_overlay=overlay))

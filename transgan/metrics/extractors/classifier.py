@@ -1,18 +1,19 @@
 """A small classifier of the run's own images: features for domains Inception has never seen, without a download."""
 
-import hashlib
 import json
 import logging
-import os
-import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from transgan import files
 from transgan.metrics.extractors.extractor import Extractor, state_hash
+from transgan.metrics.sampling import ImageData
 
 VERSION = 1  # of the network and its training: counts up with every change, so that old caches are left alone
 LARGEST = 32  # pixels; larger images are averaged down to it
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 class Network(nn.Module):
     """Three convolutions and a smooth 64-number layer: every feature moves with every image, none is dead."""
 
-    def __init__(self, channels, num_classes, num_features=64):
+    def __init__(self, channels: int, num_classes: int, num_features: int = 64):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, 16, 3, padding=1),
@@ -44,7 +45,7 @@ class Network(nn.Module):
         )
         self.head = nn.Linear(num_features, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """float N x C x H x W in [-1, 1] -> features N x 64, logits N x K"""
         features = self.body(x)
         return features, self.head(features)
@@ -65,11 +66,12 @@ class Classifier(Extractor):
     preprocessing = f"averaged down to at most {LARGEST} px, in [-1, 1]"
     rgb = False
 
-    def __init__(self, seed=0, steps=500, batch_size=128):
+    def __init__(self, seed: int = 0, steps: int = 500, batch_size: int = 128):
         self.seed, self.steps, self.batch_size = seed, steps, batch_size
-        self.accuracy = self.key = None  # known after prepare()
+        self.accuracy: float | None = None  # known after prepare(), like the key of its cache
+        self.key: str | None = None
 
-    def prepare(self, dataset):
+    def prepare(self, dataset: ImageData) -> None:
         """Train on the `dataset`, or take the weights of an earlier, equal training from the cache."""
         if dataset.num_classes < 2 or len(dataset.labels.unique()) < 2:
             what = "The classifier learns from labels and these images have none (or a single class): "
@@ -78,7 +80,7 @@ class Classifier(Extractor):
                 "extractor": "use extractor=inception",
                 "evaluate_every": "train with metrics=none",
             }
-            error = ValueError(what + ", or ".join(ways.values()))
+            error: Any = ValueError(what + ", or ".join(ways.values()))
             error.what, error.ways = what, ways
             raise error
         if self.key != self._key(dataset):
@@ -86,7 +88,7 @@ class Classifier(Extractor):
         super().prepare(dataset)
         self.class_names = list(dataset.class_names)
 
-    def load(self, dataset):
+    def load(self, dataset: ImageData) -> nn.Module:
         key = self._key(dataset)
         path = _cache() / f"classifier-{key[:16]}.pt"
         with _one_thread():
@@ -101,11 +103,11 @@ class Classifier(Extractor):
         self.key, self.hash, self.accuracy = key, state_hash(network), accuracy
         return network
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return self.network(_scaled(images))
 
-    def _key(self, dataset):
-        labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()
+    def _key(self, dataset: ImageData) -> str:
+        labels = files.hash_of(dataset.labels.numpy().tobytes())
         facts = [
             VERSION,
             dataset.fingerprint,
@@ -117,9 +119,9 @@ class Classifier(Extractor):
             self.steps,
             self.batch_size,
         ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return files.hash_of(json.dumps(facts))
 
-    def _train(self, network, dataset):
+    def _train(self, network: "Network", dataset: ImageData) -> None:
         """`steps` steps of AdamW on one cycle of the learning rate; batches go through the data epoch by epoch."""
         generator = torch.Generator().manual_seed(self.seed)
         epochs = -(-self.steps * self.batch_size // len(dataset))
@@ -136,19 +138,19 @@ class Classifier(Extractor):
             schedule.step()
 
 
-def _new_network(dataset, seed):
+def _new_network(dataset: ImageData, seed: int) -> Network:
     torch.random.default_generator.manual_seed(seed)  # initialisation knows only this one
     return Network(dataset.channels, dataset.num_classes).to("cpu", torch.float32)
 
 
-def _scaled(images):
+def _scaled(images: Tensor) -> Tensor:
     """uint8 -> float in [-1, 1], at most 32 x 32 pixels: N x C x H x W"""
     x = images.float() / 127.5 - 1
     size = [min(side, LARGEST) for side in x.shape[2:]]
     return x if size == list(x.shape[2:]) else F.interpolate(x, size=size, mode="area")
 
 
-def _shifted(x, generator):
+def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:
     """Every image moved by up to an eighth of its size, edges repeated: what a class is does not depend on it."""
     n, _, height, width = x.shape
     reach = max(1, height // 8)
@@ -157,7 +159,7 @@ def _shifted(x, generator):
     return windows[torch.arange(n), :, down, right]
 
 
-def _grade(network, dataset):
+def _grade(network: Network, dataset: ImageData) -> float:
     """The fraction of training images that get their own label."""
     indices = torch.arange(len(dataset))[:: -(-len(dataset) // GRADED)]
     hits = 0
@@ -167,12 +169,12 @@ def _grade(network, dataset):
     return hits / len(indices)
 
 
-def _cache():
+def _cache() -> Path:
     return files.cache_folder()
 
 
-def _load(path, network):
-    """Fill the network from the cache and return its accuracy, or None if there is no whole file."""
+def _load(path: Path, network: Network) -> float | None:
+    """Fill the network from the cache and return its accuracy, or None if there is no complete file."""
     if not path.is_file():
         return None
     try:
@@ -187,24 +189,17 @@ def _load(path, network):
     return None
 
 
-def _save(path, network, accuracy):
+def _save(path: Path, network: Network, accuracy: float) -> None:
     """Write beside and rename; a cache that cannot be written costs time, not the run."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save({"weights": network.state_dict(), "hash": state_hash(network), "accuracy": accuracy}, file)
-            os.replace(part, path)
-        finally:
-            if os.path.exists(part):
-                os.unlink(part)
+        with files.replacing(path) as file:
+            torch.save({"weights": network.state_dict(), "hash": state_hash(network), "accuracy": accuracy}, file)
     except OSError as error:
         log.warning("the classifier could not be kept in %s: %s", path, error)
 
 
 @contextmanager
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     """Sums in another order are other sums: with one thread the weights do not depend on the machine's load."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,10 +1,43 @@
 """What every feature extractor is: a frozen network that turns uint8 images into features and perhaps logits."""
 
 import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
+from torch import Tensor, nn
 
 from transgan.metrics.exact import exact
+
+if TYPE_CHECKING:
+    from transgan.metrics.sampling import ImageData
+
+
+class FeatureExtractor(Protocol):
+    """What metrics and the evaluator ask of an extractor; `Extractor` says what each of these is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def standard(self) -> bool: ...
+
+    @property
+    def num_features(self) -> int | None: ...
+
+    @property
+    def hash(self) -> str | None: ...
+
+    @property
+    def class_names(self) -> list[str] | None: ...
+
+    @property
+    def preprocessing(self) -> str: ...
+
+    def prepare(self, dataset: "ImageData", /) -> None: ...
+
+    def to(self, device: Any, /) -> Any: ...
+
+    def __call__(self, images: Tensor, /) -> tuple[Tensor, Tensor | None]: ...
 
 
 class Extractor:
@@ -24,26 +57,26 @@ class Extractor:
     what is trained, and BatchNorm inside must not follow the training mode of an owner.
     """
 
-    name = ""
-    standard = False
-    num_features = None
-    hash = None
-    class_names = None
-    preprocessing = ""
-    rgb = True
-    cpu_chunk = None
-    network = None
+    name: str = ""
+    standard: bool = False
+    num_features: int | None = None
+    hash: str | None = None
+    class_names: list[str] | None = None
+    preprocessing: str = ""
+    rgb: ClassVar[bool] = True
+    cpu_chunk: ClassVar[int | None] = None
+    network: Any = None  # a module, whose methods differ
     device = torch.device("cpu")
 
-    def load(self, dataset):
+    def load(self, dataset: "ImageData") -> nn.Module:
         """The network, on the CPU; sets `hash`. ValueError in one sentence with the way out if it cannot be had."""
         raise NotImplementedError  # for subclasses
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """uint8 N x C x H x W on the device, C = 3 if `rgb` -> features N x D, logits N x K or None"""
         raise NotImplementedError  # for subclasses
 
-    def prepare(self, dataset):
+    def prepare(self, dataset: "ImageData") -> None:
         """Load the network for images like those of `dataset`. Twice is the same as once; no random state moves."""
         if dataset.channels not in (1, 3):
             raise ValueError(
@@ -57,13 +90,13 @@ class Extractor:
         if self.num_features is None:
             self.num_features = self(dataset.__getitems__(range(min(2, len(dataset))))[0])[0].shape[1]
 
-    def to(self, device):
+    def to(self, device: torch.device | str) -> "Extractor":
         self.device = torch.device(device)
         if self.network is not None:
             self.network.to(self.device)
         return self
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """uint8 N x C x H x W with C 1 or 3 -> features float32 N x D, logits float32 N x K or None
 
         Anything else is refused: a float image has no agreed range, and a guess would be a number like any other.
@@ -78,11 +111,13 @@ class Extractor:
             images = images.to(self.device)
             images = images.expand(-1, 3, -1, -1) if self.rgb else images
             chunks = images.split(self.cpu_chunk) if self.cpu_chunk and self.device.type == "cpu" else [images]
-            features, logits = zip(*(self.extract(chunk) for chunk in chunks), strict=True)
-            return torch.cat(features).float(), None if logits[0] is None else torch.cat(logits).float()
+            parts = [self.extract(chunk) for chunk in chunks]
+            features = torch.cat([features for features, _ in parts]).float()
+            logits = [logits for _, logits in parts if logits is not None]
+            return features, torch.cat(logits).float() if logits else None
 
 
-def state_hash(network, first=""):
+def state_hash(network: nn.Module, first: str = "") -> str:
     """Hex SHA-256 of all weights and buffers, in the order of their names, after the text `first`."""
     digest = hashlib.sha256(first.encode())
     for name, tensor in sorted(network.state_dict().items()):

@@ -1,13 +1,15 @@
 """The standard Inception network of FID: torch-fidelity's port of the TensorFlow weights of 2015, and no other."""
 
-import hashlib
 import io
 import os
 
 import torch
+from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
+from transgan.metrics.sampling import ImageData
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 ADDRESS = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
@@ -27,21 +29,21 @@ class Inception(Extractor):
     preprocessing = "TensorFlow 1 bilinear to 299 px without antialias, grey repeated to RGB"
     cpu_chunk = 8
 
-    def __init__(self, weights=None, download=False, check=True):
+    def __init__(self, weights: str | None = None, download: bool = False, check: bool = True):
         if not check and not weights:
             raise ValueError("Inception(check=False) needs weights=PATH: it takes a file of yours as it is.")
         self.weights, self.download, self.check = weights, download, check
         self.name = "inception" if check else "inception_unchecked"
         self.standard = bool(check)
 
-    def load(self, dataset):
+    def load(self, dataset: ImageData) -> nn.Module:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         named = [("extractor.weights", self.weights), ("TRANSGAN_INCEPTION", os.environ.get("TRANSGAN_INCEPTION"))]
         cache = sources.torch_hub(FILE)
         path = sources.find(named, [cache], self.download, lambda: sources.fetch(ADDRESS, cache, _verify), _missing)
         content = path.read_bytes()  # read once, so that what was hashed is what is loaded
-        self.hash = hashlib.sha256(content).hexdigest()
+        self.hash = files.hash_of(content)
         if self.check:
             _verify(path, len(content), self.hash)
         with sources.loading(path, "torch-fidelity's inception-v3-compat network"):
@@ -51,11 +53,11 @@ class Inception(Extractor):
                 "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content)
             )
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return self.network(images)  # features N x 2048, logits N x 1008
 
 
-def _missing(what):
+def _missing(what: str) -> str:
     return (
         f"Inception: {what}; get {FILE} (SHA-256 {SHA256}) from {ADDRESS} and put it at {sources.torch_hub(FILE)}, "
         f"or name another place with extractor=inception extractor.weights=PATH, or let it be fetched with "
@@ -63,7 +65,7 @@ def _missing(what):
     )
 
 
-def _verify(path, size, digest):
+def _verify(path: object, size: int, digest: str) -> None:
     if digest != SHA256:
         raise ValueError(
             f"{path} is not the standard Inception: it has {size:,} bytes and SHA-256 {digest}, expected "

@@ -3,9 +3,10 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from transgan.metrics.extractors.extractor import Extractor, state_hash
+from transgan.metrics.sampling import ImageData
 
 RESERVED = {"inception", "fid", "is", "kid"}
 
@@ -20,7 +21,7 @@ class FromModule(Extractor):
     rgb = False
     preprocessing = "whatever the module does"
 
-    def __init__(self, module, name):
+    def __init__(self, module: nn.Module, name: str):
         if not isinstance(module, nn.Module):
             raise ValueError(
                 f"extractor.module is {type(module).__name__}, not a torch module: name its class in "
@@ -28,17 +29,17 @@ class FromModule(Extractor):
             )
         if not str(name).isidentifier() or str(name).lower() in RESERVED:
             raise ValueError(
-                f"extractor.name={name} cannot be used: give letters, digits and underscores, but not "
+                f"extractor.name={name} cannot be used: give characters a to z, digits and underscores, but not "
                 f"{', '.join(sorted(RESERVED))}, which mean the standard Inception."
             )
         self.module, self.name = module, name
 
-    def load(self, dataset):
+    def load(self, dataset: ImageData) -> nn.Module:
         network = copy.deepcopy(self.module)
         self.hash = state_hash(network, type(network).__qualname__)
         return network
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         made = self.network(images)
         features, logits = made if isinstance(made, tuple | list) and len(made) == 2 else (made, None)
         for tensor in (features, *(() if logits is None else (logits,))):

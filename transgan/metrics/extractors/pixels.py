@@ -2,9 +2,10 @@
 
 import hashlib
 
-from torch import nn
+from torch import Tensor, nn
 
 from transgan.metrics.extractors.extractor import Extractor
+from transgan.metrics.sampling import ImageData
 
 
 class Pixels(Extractor):
@@ -15,12 +16,12 @@ class Pixels(Extractor):
     preprocessing = "pixels in [0, 1]"
     rgb = False
 
-    def prepare(self, dataset):
+    def prepare(self, dataset: ImageData) -> None:
         self.num_features = dataset.channels * dataset.resolution**2
         super().prepare(dataset)
 
-    def load(self, dataset):
+    def load(self, dataset: ImageData) -> nn.Module:
         return nn.Flatten()
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return self.network(images.float() / 255), None

@@ -1,17 +1,18 @@
 """The ResNet of 56 layers for CIFAR-10 (He et al., 2016, section 4.2): 64 features and the ten classes."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.resize import Resize
+from transgan.metrics.sampling import ImageData
 
 
 class Block(nn.Module):
     """Two convolutions beside a shortcut without parameters (option A): every second pixel, new channels zero."""
 
-    def __init__(self, in_chans, dim, stride):
+    def __init__(self, in_chans: int, dim: int, stride: int):
         super().__init__()
         self.conv1 = nn.Conv2d(in_chans, dim, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(dim)
@@ -19,7 +20,7 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(dim)
         self.stride, self.new = stride, dim - in_chans
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x dim x H / stride x W / stride"""
         inside = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         shortcut = x[:, :, :: self.stride, :: self.stride]
@@ -30,7 +31,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """Three stages of `depth` blocks with 16, 32 and 64 channels: 6 * depth + 2 layers."""
 
-    def __init__(self, depth=9, num_classes=10):
+    def __init__(self, depth: int = 9, num_classes: int = 10):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
@@ -40,10 +41,10 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(64, num_classes)
 
     @staticmethod
-    def _stage(in_chans, dim, stride, depth):
+    def _stage(in_chans: int, dim: int, stride: int, depth: int) -> nn.Sequential:
         return nn.Sequential(Block(in_chans, dim, stride), *(Block(dim, dim, 1) for _ in range(depth - 1)))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """normalised RGB N x 3 x 32 x 32 -> features N x 64, logits N x 10"""
         x = F.relu(self.bn1(self.conv1(x)))
         features = self.layer3(self.layer2(self.layer1(x))).mean((2, 3))
@@ -62,13 +63,13 @@ class ResNet56Cifar10(Extractor):
     resize = Resize((32, 32), "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     preprocessing = str(resize)
 
-    def __init__(self, weights):
+    def __init__(self, weights: str):
         self.weights = weights
 
-    def load(self, dataset):
+    def load(self, dataset: ImageData) -> nn.Module:
         network = ResNet()
         self.hash = sources.load_own(network, self.weights, "the ResNet-56 for CIFAR-10")
         return network
 
-    def extract(self, images):
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         return self.network(self.resize(images))

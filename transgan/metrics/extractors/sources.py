@@ -2,17 +2,24 @@
 
 import hashlib
 import os
-import tempfile
 import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from transgan import files
 
 
-def find(named, cached, download, fetch, missing):
+def find(
+    named: Sequence[tuple[str, str | Path | None]],
+    cached: Iterable[Path],
+    download: bool,
+    fetch: Callable[[], str | Path],
+    missing: Callable[[str], str],
+) -> Path:
     """The path of the weights, from the first of these that has them; else ValueError.
 
     named       pairs (what named it, path or None): such a file is used or refused, never replaced by another
@@ -20,9 +27,9 @@ def find(named, cached, download, fetch, missing):
     download    whether `fetch()` may be called, which brings the file and returns its path, or raises OSError
     missing     turns what is wrong into one sentence with the way out
     """
-    for source, path in named:
-        if path:
-            path = files.expanded(path).absolute()
+    for source, given in named:
+        if given:
+            path = files.expanded(given).absolute()
             if not path.is_file():
                 raise ValueError(missing(f"{source} names {path}, where there is no file"))
             return path
@@ -32,29 +39,29 @@ def find(named, cached, download, fetch, missing):
     if not download:
         raise ValueError(missing("the weights are not on this machine, and download is off"))
     try:
-        return fetch()
+        return Path(fetch())
     except OSError as error:  # no network, no such host, a time-out, a full or read-only disk
         raise ValueError(missing(f"the weights could not be downloaded: {one_line(error)}")) from error
 
 
-def folder(*names):
+def folder(*names: str) -> list[Path]:
     """Where files of these names would lie in the folder $TRANSGAN_WEIGHTS, if that is set."""
-    path = os.environ.get("TRANSGAN_WEIGHTS")
-    if not path:
+    named = os.environ.get("TRANSGAN_WEIGHTS")
+    if not named:
         return []
-    path = files.expanded(path).absolute()
+    path = files.expanded(named).absolute()
     if not path.is_dir():
         raise ValueError(f"TRANSGAN_WEIGHTS names {path}, where there is no folder: name one with weights in it.")
     return [path / name for name in names]
 
 
-def torch_hub(name):
+def torch_hub(name: str) -> Path:
     """Where torch hub keeps a file of this name; for a user without a home folder, where we do."""
     folder = Path(torch.hub.get_dir())
     return ((files.cache_folder("hub") if folder.parts[0] == "~" else folder) / "checkpoints" / name).absolute()
 
 
-def hugging_face(repository, name):
+def hugging_face(repository: str, name: str) -> list[Path]:
     """Where the cache of the Hugging Face hub has a file, as a list: empty if it has not. Opens no connection."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -62,34 +69,20 @@ def hugging_face(repository, name):
     return [Path(path)] if isinstance(path, str) else []  # it also answers that there is no such file
 
 
-def fetch(address, path, verify=lambda place, size, digest: None):
+def fetch(address: str, path: Path, verify: Callable[[str, int, str], None] = lambda place, size, digest: None) -> Path:
     """Download to `path`; the name appears only when every byte is there and `verify` has not raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
     digest, size = hashlib.sha256(), 0
-    try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(address, timeout=30) as answer:
-            while block := answer.read(1 << 20):
-                file.write(block)
-                digest.update(block)
-                size += len(block)
+    with files.replacing(path) as file, urllib.request.urlopen(address, timeout=30) as answer:
+        while block := answer.read(1 << 20):
+            file.write(block)
+            digest.update(block)
+            size += len(block)
         verify(f"What came from {address}", size, digest.hexdigest())
-        os.chmod(part, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
     return path
 
 
-def file_hash(path):
-    """Hex SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextmanager
-def loading(path, network):
+def loading(path: Path, network: str) -> Iterator[None]:
     """Whatever goes wrong inside is one sentence: `path` does not hold weights of `network`."""
     try:
         yield
@@ -99,18 +92,18 @@ def loading(path, network):
         ) from error
 
 
-def load_own(network, path, what):
-    """Fill `network` with the state dict in a torch file that only a person can provide; returns the file's hash."""
+def load_own(network: nn.Module, path: str | Path, what: str) -> str:
+    """Fill `network` with the state dict in a torch file that only the user can provide; returns the file's hash."""
 
-    def missing(wrong):
+    def missing(wrong: str) -> str:
         return f"{what[0].upper()}{what[1:]}: {wrong}; give extractor.weights=PATH."
 
-    path = find([("extractor.weights", path)], [], False, None, missing)
-    with loading(path, what):
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return file_hash(path)
+    found = find([("extractor.weights", path)], [], False, Path, missing)
+    with loading(found, what):
+        network.load_state_dict(torch.load(found, map_location="cpu", weights_only=True))
+    return files.sha256(found)
 
 
-def one_line(error, length=200):
+def one_line(error: object, length: int = 200) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= length else f"{text[:length]} ..."

@@ -1,0 +1,66 @@
+"""The discriminator as a penalty sees it, and no penalty.
+
+N batch, C channels, H W image.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from transgan.protocols import Augmentation, PairedDiscriminator, Penalty, PenaltyOutput
+
+
+class AugmentedDiscriminator:
+    """The discriminator as a function of images before augmentation; augmentation and labels are inside.
+
+    So gradients are taken at the image before augmentation, and an image moved a little is augmented as before.
+
+    Args:
+        discriminator: (images, labels) -> logits (N,), each a function of its own image and label alone.
+        augmentation, strength: how images are augmented (transgan.protocols.Augmentation).
+        labels: (N,) of the pairs, or None.
+        random: (2, N, num_random) uniform numbers, for the real and the fake image of each pair.
+    """
+
+    def __init__(
+        self,
+        discriminator: nn.Module | Callable[[Tensor, Tensor | None], Tensor],
+        augmentation: Augmentation,
+        strength: Tensor | float,
+        labels: Tensor | None,
+        random: Tensor,
+    ):
+        self.discriminator, self.augmentation, self.strength = discriminator, augmentation, strength
+        self.labels, self.random = labels, random
+
+    def real(self, images: Tensor) -> Tensor:
+        return self.discriminator(self.augmentation(images, self.random[0], self.strength), self.labels)
+
+    def fake(self, images: Tensor) -> Tensor:
+        return self.discriminator(self.augmentation(images, self.random[1], self.strength), self.labels)
+
+    def both(self, images: Tensor) -> Tensor:
+        """(2 N, C, H, W), the real images first -> (2 N,)."""
+        labels = None if self.labels is None else self.labels.repeat(2)
+        return self.discriminator(self.augmentation(images, self.random.flatten(0, 1), self.strength), labels)
+
+    def subset(self, pairs: Tensor) -> "AugmentedDiscriminator":
+        """The same for some of the pairs, by their indices."""
+        labels = None if self.labels is None else self.labels[pairs]
+        return AugmentedDiscriminator(
+            self.discriminator, self.augmentation, self.strength, labels, self.random[:, pairs]
+        )
+
+
+class NoPenalty(Penalty):
+    """The logits alone."""
+
+    def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
+        return *paired_logits(discriminator, real, fake), {}
+
+
+def paired_logits(discriminator: PairedDiscriminator, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits (N,) of real and fake images, by one pass over both."""
+    logits_real, logits_fake = discriminator.both(torch.cat([real, fake])).chunk(2)
+    return logits_real, logits_fake

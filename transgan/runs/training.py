@@ -1,0 +1,263 @@
+"""A run of `transgan train`, from its configuration to its end.
+
+The Trainer comes first: it knows rank and device. Rank 0 alone touches the run folder, and holds its lock.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Trainer
+
+from transgan import checkpoint, files, warm_start
+from transgan.callbacks import Session, Stop
+from transgan.callbacks.stopping import Stopped
+from transgan.config.classes import unknown_arguments
+from transgan.data import ImageData
+from transgan.errors import UserError, one_line, setting_up
+from transgan.instantiation import container, make
+from transgan.launched import launched, left_alone
+from transgan.runs.callbacks import callbacks_of
+from transgan.runs.distributed import DistributedContext
+from transgan.runs.ending import report
+from transgan.runs.folder import (
+    hush,
+    keep_log,
+    logger_findings,
+    open_console,
+    require_space,
+    say_version,
+    write_description,
+)
+from transgan.runs.images import training_data
+from transgan.runs.lock import CANNOT, Lock
+from transgan.runs.machine import impossible_here, require_memory
+from transgan.runs.resuming import jumps, require_same, settle
+from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
+from transgan.runs.trainer import trainer_of
+from transgan.training.generative import Generative, NonFiniteTraining
+
+
+class Training:
+    """Trains or continues the run `runs/name`. `run()` returns the exit code."""
+
+    def __init__(self, config: DictConfig, arguments: list[str], stop: Stop) -> None:
+        self.config, self.arguments, self.stop = config, arguments, stop
+        self.folder = files.expanded(config.runs) / config.name
+        self.last = self.folder / "checkpoints" / "last.ckpt"
+        self.previous: dict[str, Any] | None = None  # the checkpoint to continue from
+
+    def run(self) -> int:
+        with setting_up("runs=PATH"):
+            self.trainer, limit = self.make_trainer()
+        self.console = open_console(self.trainer.is_global_zero)
+        self.stop.reader_gone = lambda: bool(getattr(self.console.file, "gone", None))
+        with closing(Lock(self.folder)) as lock:
+            if self.trainer.is_global_zero and not launched().outside:
+                with setting_up("runs=PATH"):
+                    lock.acquire()  # before other processes are started
+            arguments = ["train", *self.arguments]
+            with DistributedContext(self.trainer, arguments, lambda: f"; {kept(self.folder)}") as self.context:
+                if launched().outside:
+                    say_version(self.console, self.config)
+                with self.context.together(), setting_up("runs=PATH"):
+                    if self.context.is_main:
+                        lock.acquire()
+                    for note in (lock.unable and CANNOT.format(lock.unable), left_alone()):
+                        if note:
+                            self.console.print(f"note    {note}")
+                    unfinished = self.prepare(lock)
+                return self.fit(limit) if unfinished else 0
+
+    def make_trainer(self) -> tuple[Trainer, float | None]:
+        """-> (the Trainer, seconds after which this start of the run ends, or None)"""
+        config = self.config
+        check(config)
+        hush()
+        settings = container(config.trainer)
+        limit = seconds_of(settings.pop("max_time", None))
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        trainer = trainer_of(
+            settings, self.arguments, config.compile, [checkpoint.AtomicCheckpointIO()], precision=config.precision,
+            logger=False, max_epochs=-1, max_steps=-1, use_distributed_sampler=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+            default_root_dir=str(self.folder),
+            # an evaluation is a validation: EarlyStopping and ModelCheckpoint look after each
+            check_val_every_n_epoch=None, val_check_interval=1,
+        )  # fmt: skip
+        if config.batch_size % trainer.world_size:
+            raise ValueError(
+                f"batch_size={config.batch_size} cannot be shared by {trainer.world_size} processes; make it a multiple"
+            )
+        return trainer, limit
+
+    def prepare(self, lock: Lock) -> bool:
+        """Makes data and module, and describes the run in its folder. False for a run that is finished."""
+        config, console = self.config, self.console
+        self.dataset, self.heldout = training_data(config)
+        console.print(f"data    {self.dataset.describe()}")
+        if self.heldout is not None:
+            console.print(f"heldout {len(self.heldout):,} images, to measure against")
+        settle(config, self.dataset)
+        previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
+        gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
+        if previous is not None:
+            require_same(config, self.arguments, previous, self.dataset, self.folder)
+            if previous["images_seen"] >= 1000 * config.kimg:
+                self.say_finished(previous)
+                return False
+        self.resolved = container(config)
+        if previous is not None and (jump := jumps(previous, self.resolved)):
+            console.print(f"plan    {jump}")
+        # the weights and their EMA; on a CPU also the gradients and Adam's two moments
+        on_cpu = self.context.device.type == "cpu"
+        require_memory(checkpoint.without_weights(self.resolved), 5 if on_cpu else 2)
+        self.module = self.make_module(gpt)
+        if self.context.is_main:
+            # the EMA weights, and of every network the weights and Adam's two moments
+            require_space(self.folder, 4 * (count(self.module.ema) + 3 * sum(sizes(self.module).values())))
+            if lock.unwritable is not None:
+                raise lock.unwritable
+            keep_log(self.folder / "log.txt")
+            write_description(self.folder, self.resolved, self.arguments)
+        return True
+
+    def make_module(self, gpt: Any) -> Generative:
+        """The module with its first weights; a checkpoint's take their place when training starts."""
+        config, resolved = self.config, self.resolved
+        torch.manual_seed(config.seed)
+        used = resolved if self.previous is None else checkpoint.without_weights(resolved)
+        module = cast(Generative, checkpoint.build(used))
+        if self.previous is None and config.init_from is not None:
+            path = checkpoint.find(config.init_from)
+            checkpoint.load_weights(module, checkpoint.read(path), path)
+            self.console.print(f"start   from the weights of {path}")
+        if gpt is not None:
+            self.console.print("\n".join(warm_start.begin(gpt, module)))
+        module.attach(self.dataset, self.heldout)
+        return module
+
+    def fit(self, limit: float | None) -> int:
+        config, module = self.config, self.module
+        with self.context.together(), setting_up("runs=PATH"):
+            session = self.session()
+            callbacks = callbacks_of(config, session, module)
+            vars(self.trainer)["callbacks"] += session.around([self.stop, *callbacks])
+            self.open_logger()
+            data = ImageData(self.dataset, config.batch_size, config.seed, config.num_workers)
+            self.say_plan()
+        self.stop.limit(limit)
+        try:
+            self.trainer.fit(module, data, ckpt_path=str(self.last) if self.previous else None)
+        except NonFiniteTraining as error:
+            reason = f"training stopped: {error}; {kept(self.folder)}. {module.remedy.capitalize()} usually helps"
+            end = UserError(reason)
+            end.everywhere, end.said = True, not self.context.is_main  # every process has the same gradient
+            raise end from error
+        except (KeyboardInterrupt, SystemExit):
+            if self.stop.asked is None:
+                raise
+            # Lightning exits with 1 when the second Ctrl-C does not wait for the end of the step
+            raise Stopped(self.stop.asked, "amid a step") from None
+        except UserError:
+            raise
+        except Exception as error:
+            raise_as_users(error, config, module, self.folder)
+        return self.end(session)
+
+    def session(self) -> Session:
+        config, evaluator, heldout = self.config, None, self.heldout
+        if config.get("metrics"):
+            evaluator = make(config.metrics)
+            if evaluator.with_heldout and heldout is None:
+                heldout = self.dataset.heldout()
+        return Session(
+            self.folder, config.kimg, self.dataset, heldout, evaluator, self.console, self.context,
+            facts={
+                "config": {key: part for key, part in self.resolved.items() if key != "callbacks"},
+                "watched_by": self.resolved.get("callbacks"),  # never made from a checkpoint, which may name any class
+                "data": self.dataset.fingerprint, "class_names": list(self.dataset.class_names),
+            },
+            preparing=self.preparing,
+        )  # fmt: skip
+
+    @contextmanager
+    def preparing(self, text: str) -> Iterator[None]:
+        """What fails inside on one process fails on all of them, as a user's mistake."""
+        with self.context.together(), setting_up(), self.console.status(text):
+            yield
+
+    def open_logger(self) -> None:
+        if self.config.get("logger"):
+            self.trainer.logger = make(self.config.logger)
+        for logger in self.trainer.loggers:
+            try:
+                _ = getattr(
+                    logger, "experiment", None
+                )  # opens it: what it passes on to others is refused here, and not amid a run
+            except TypeError as error:
+                raise ValueError(f"logger: {one_line(error)}; leave that out") from error
+
+    def say_plan(self) -> None:
+        config = self.config
+        networks = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes(self.module).items())
+        kind = "conditional" if config.num_classes else "unconditional"
+        self.console.print(f"model   {networks} parameters; {kind}; {config.precision}")
+        done = f", from {self.previous['images_seen'] / 1000:g}" if self.previous else ""
+        epochs = 1000 * config.kimg / len(self.dataset)
+        self.console.print(
+            f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}"
+        )
+
+    def say_finished(self, previous: dict[str, Any]) -> None:
+        shown = previous["images_seen"] / 1000
+        self.console.print(
+            f"{self.folder} is finished: {shown:g} of {self.config.kimg:g} kimg. "
+            f"To extend it, the same command with kimg={2 * self.config.kimg:g}; "
+            "to train another, with name=NAME"
+        )
+
+    def end(self, session: Session) -> int:
+        """What is reported when training has ended without an error. Returns the exit code."""
+        finished, shown = session.finished(self.module), self.module.images_seen / 1000
+        saved = whether_saved(self.trainer, self.module)
+        if self.stop.reason is not None and not finished:
+            return say_stopped(self.stop.reason, self.module, saved, self.console) if self.context.is_main else 0
+        if not finished:
+            for callback in self.trainer.early_stopping_callbacks:
+                if callback.stopping_reason_message:
+                    self.console.print(f"note    {one_line(callback.stopping_reason_message)}")
+            self.console.print(f"stopped at {shown:g} kimg {saved}")
+        elif self.context.is_main:
+            self.stop.over = False  # a run that is done: a signal ends what follows at once
+            report(self.module, self.trainer, session, self.context.device)
+        return 0
+
+
+def seconds_of(limit: str | None) -> float | None:
+    """Of `trainer.max_time`: DD:HH:MM:SS."""
+    if limit is None:
+        return None
+    days, hours, minutes, seconds = map(int, limit.split(":"))
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+
+
+def check(config: DictConfig) -> None:
+    """What can be said to be wrong before anything heavy begins; all of it at once."""
+    found = list(unknown_arguments(container(config)))
+    found += impossible_here(config) + logger_findings(config)
+    if found:
+        raise UserError(*found)
+
+
+def sizes(module: Generative) -> dict[str, int]:
+    """Parameters of each network."""
+    return {name: count(getattr(module, name)) for name in module.networks}
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
