@@ -143,9 +143,10 @@ class Sweep:
     def described(self, done: int) -> str:
         if self.jobs is None:
             trials: Any = self.config.hydra.sweeper.get("n_trials", "some")
-            return f"{trials} trials of {', '.join(self.words.swept)}" + (
-                f" after {done} that are done" if done else ""
-            )
+            over = ", ".join(self.words.swept)
+            if done and trials == 0:
+                return f"{done} trials over {over}, all done"
+            return f"{trials} trials over {over}" + (f", after {done} that are done" if done else "")
         sizes = [f"{len(list(each.sweep_string_iterator()))} {key}" for key, each in self.words.swept.items()]
         return f"{len(self.jobs)} job{'s' * (len(self.jobs) != 1)}" + (f": {' x '.join(sizes)}" if sizes else "")
 
