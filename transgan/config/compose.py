@@ -86,7 +86,7 @@ def settle(
     if findings:
         raise UserError(*findings)
     words = {key.lstrip("+"): word for key, word in values}
-    with told(values):
+    with reported(values):
         resolved = plain(config, resolve=True)
     if base is not None:
         trust.require(resolved, f"config={base}: the file")

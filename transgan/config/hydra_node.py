@@ -57,7 +57,7 @@ def parsable(argument: str) -> str:
     return argument
 
 
-def strange(line: CommandLine, keys: dict[str, object]) -> list[str]:
+def unknown_keys(line: CommandLine, keys: dict[str, object]) -> list[str]:
     """A sentence for every key of Hydra's that does not exist."""
     overrides = [each for each in map(read, line.hydra) if "/" not in each.key and not each.prefix]
     return [unknown(each.key, keys, ()) for each in overrides if each.key not in keys]
