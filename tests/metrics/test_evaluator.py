@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
-from transgan.metrics.measures import named
 
 from transgan.metrics import (
     ClassAccuracy,

@@ -15,18 +15,20 @@ from transgan.comparison.record import mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.errors import UserError, setting_up
-from transgan.instantiation import container
+from transgan.instantiation import container, literal
 from transgan.runs.folder import open_console
 from transgan.runs.images import is_run
 from transgan.runs.machine import device_named
 from transgan.runs.names import wrong_folder
 from transgan.runs.run import Run
+from transgan.sweep.folder import runs_in
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains what is missing, evaluates, writes. Returns the exit code."""
     start = time.monotonic()
     with setting_up():
+        config.run = [literal(str(run)) for given in config.run for run in runs_in(files.expanded(given)) or [given]]
         check(config)
         console = open_console()
         torch.set_num_threads(config.threads)

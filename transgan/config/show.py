@@ -8,7 +8,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import Container, OmegaConf, flag_override
+from omegaconf import Container, DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.config import hydra_node, search
@@ -66,6 +66,11 @@ def configuration(command: str, arguments: list[str], flags: Flags) -> str:
         HydraConfig.instance().set_config(config)
         with flag_override(config.hydra, ["struct", "readonly"], [False, False]):
             del config.hydra["help"], config.hydra["hydra_help"]
+    return as_yaml(config, flags)
+
+
+def as_yaml(config: DictConfig, flags: Flags) -> str:
+    """The part of a configuration that --package names. Raises UserError."""
     try:
         if flags.cfg == "hydra" and flags.package in (None, "_global_", "hydra"):
             return OmegaConf.to_yaml({"hydra": OmegaConf.to_container(config.hydra, resolve=flags.resolve)})

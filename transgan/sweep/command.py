@@ -33,8 +33,12 @@ def run(command: str, arguments: list[str], flags: Flags) -> int:
     groups = search.groups(arguments)
     words = separate(arguments, lambda group: groups.get(group, []))
     sweep = Sweep(command, words)
-    if flags.shows:
-        return show.main(command, [*sweep.loader.words_of(sweep.tried[0]), *words.hydra], flags)
+    if flags.info is not None:
+        show.report(command, sweep.loader.words_of(sweep.tried[0]), flags.info)
+        return 0
+    if flags.cfg is not None:
+        print(show.as_yaml(sweep.shown(flags.cfg), flags), end="")
+        return 0
     return finished(sweep, shlex.join(["transgan", command, "-m", *arguments]))
 
 

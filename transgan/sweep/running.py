@@ -40,7 +40,10 @@ class Sweep:
         self.jobs = product(words.swept.values()) if self.is_basic else None
         self.tried = self.jobs if self.jobs is not None else corners(words.swept.values())
         self.checked(self.tried, self.loader.job)
-        self.add_keys(self.loader.job(self.tried[0]))
+        first = self.loader.job(self.tried[0])
+        if not self.is_basic and not first.get("metrics") and not first.holdout:
+            raise UserError("a search needs a number to make lower, and metrics=none has none; give metrics=fast")
+        self.add_keys(first)
         self.folder = settings.place_of(self.config, any(word.startswith("name=") for word in words.common))
         done = {tuple(job.overrides) for job in records.every(self.folder) if job.status == "done"}
         if self.launcher != "submitit_slurm":  # else they run on another machine than this one
@@ -159,3 +162,9 @@ class Sweep:
 
     def name_of(self, overrides: tuple[str, ...]) -> str:
         return folder_name(list(map(as_typed, overrides)))
+
+    def shown(self, what: str) -> DictConfig:
+        """The configuration of the first job, that of Hydra, or both: job, hydra, all."""
+        if what == "job":
+            return self.loader.job(self.tried[0])
+        return self.config if what == "all" else OmegaConf.create({"hydra": copy.deepcopy(self.config.hydra)})
