@@ -1,8 +1,8 @@
-"""How experiment=digits_gpt and its rivals were tuned: the same grid for each, by images that no table is made of.
+"""How experiment=digits_gpt and its baselines were tuned: the same grid for each, by images that no table is made of.
 
     python benchmarks/likelihood_tuning.py FOLDER [SYSTEM ...]
 
-FOLDER gets the 1,438 digits that the comparison trains on, as pictures; a fifth of them is kept out of training there,
+FOLDER gets the 1,438 digits that the comparison trains on, as pictures; a fifth of them is held out of training there,
 and the bits per dimension of those choose. The 359 digits that the comparison measures with are not among them.
 What is trained already is not trained again.
 """

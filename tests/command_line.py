@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,29 +57,32 @@ class CommandLine:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the package remembers of data and features, for all commands of a session."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
-def transgan_process(cache):
+def transgan_process(cache: Path) -> CommandLine:
     return CommandLine(cache)
 
 
 @pytest.fixture(scope="session")
-def tiny():
+def tiny() -> list[str]:
     """Options of a run of seconds."""
     return list(TINY)
 
 
 @pytest.fixture(scope="session")
-def tiny_folder():
-    """The same for one's own pictures."""
+def tiny_folder() -> list[str]:
+    """The same for a folder of images."""
     return list(FOLDER)
 
 
 @pytest.fixture
-def inside(tmp_path, monkeypatch, capsys, cache):
+def inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Runs a command in this process, in tmp_path: inside(*words) -> (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRANSGAN_CACHE", str(cache))
@@ -86,7 +90,7 @@ def inside(tmp_path, monkeypatch, capsys, cache):
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
-    def run(*words):
+    def run(*words: object) -> tuple[int, str, str]:
         capsys.readouterr()
         code = main([str(word) for word in words])
         return code, *capsys.readouterr()
@@ -101,10 +105,10 @@ def inside(tmp_path, monkeypatch, capsys, cache):
 
 
 @pytest.fixture
-def refused(inside, tmp_path):
+def refused(inside: Callable[..., tuple[int, str, str]], tmp_path: Path) -> Callable[..., str]:
     """Runs a command that must end in sentences: refused(*words) -> stderr."""
 
-    def run(*words) -> str:
+    def run(*words: object) -> str:
         before = halves(tmp_path)
         code, out, err = inside(*words)
         assert code == 2, out + err
@@ -121,7 +125,7 @@ def halves(folder: Path) -> set[Path]:
     return {path for pattern in ("*.ckpt", "*.tmp", "*.part") for path in folder.rglob(pattern)}
 
 
-def draw_pictures(folder: Path, classes=("a", "b"), count=8, suffix="png") -> Path:
+def draw_pictures(folder: Path, classes: Sequence[str] = ("a", "b"), count: int = 8, suffix: str = "png") -> Path:
     """Noise of 8x8 pixels in a folder per class."""
     random = np.random.default_rng(0)
     for name in classes:
@@ -132,14 +136,16 @@ def draw_pictures(folder: Path, classes=("a", "b"), count=8, suffix="png") -> Pa
 
 
 @pytest.fixture(scope="session")
-def pictures():
-    """StepRNG a folder of small pictures."""
+def pictures() -> Callable[..., Path]:
+    """Fills a folder with small images: pictures(folder, classes, count, suffix) -> folder."""
     return draw_pictures
 
 
 @pytest.fixture(scope="session")
-def digits_run(transgan_process, tmp_path_factory):
-    """A digits run with evaluations, made by one real process: (folder, what the process answered)."""
+def digits_run(
+    transgan_process: CommandLine, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess]:
+    """A digits run with evaluations, made by a process: (folder, what the process answered)."""
     cwd = tmp_path_factory.mktemp("digits_run")
     done = transgan_process(
         "train", *TINY, "metrics=fast", "evaluate_share=1", "extractor.steps=50", "metrics.num_samples=128",
@@ -152,19 +158,20 @@ def digits_run(transgan_process, tmp_path_factory):
 UNREPEATABLE = {"seconds", "images_per_second", "memory_mib"}
 
 
-def measured(run) -> list[dict]:
+def measured(run: Path) -> list[dict]:
+    """The lines of metrics.jsonl, but for the time they took."""
     path = run / "metrics.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [{key: value for key, value in line.items() if key not in UNREPEATABLE} for line in lines]
 
 
-def repeatable_stats(run):
+def repeatable_stats(run: Path) -> list[dict[str, str]]:
     with open(run / "stats.csv") as file:
         rows = list(csv.DictReader(file))
     return [{name: value for name, value in row.items() if name not in UNREPEATABLE} for row in rows]
 
 
-def assert_equal(a, b, place="") -> None:
+def assert_equal(a: object, b: object, place: str = "") -> None:
     """Nested containers of tensors, bit for bit."""
     if isinstance(a, torch.Tensor):
         assert a.dtype == b.dtype and torch.equal(a, b), place
@@ -180,7 +187,7 @@ def assert_equal(a, b, place="") -> None:
         assert a == b, place
 
 
-def assert_repeated(run, other) -> None:
+def assert_repeated(run: Path, other: Path) -> None:
     """All that a run leaves, but for the time it took."""
     assert measured(run) == measured(other) and repeatable_stats(run) == repeatable_stats(other)
     a, b = (torch.load(each / "checkpoints" / "last.ckpt", weights_only=True) for each in (run, other))
@@ -193,11 +200,12 @@ def assert_repeated(run, other) -> None:
 
 
 @pytest.fixture(scope="session")
-def assert_same_run():
+def assert_same_run() -> Callable[[Path, Path], None]:
+    """Compares two run folders bit for bit."""
     return assert_repeated
 
 
 @pytest.fixture(scope="session")
-def stats_of():
+def stats_of() -> Callable[[Path], list[dict[str, str]]]:
     """Reads stats.csv, but for what another time would be another number: stats_of(run) -> rows."""
     return repeatable_stats

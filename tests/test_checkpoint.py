@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, back again bit by bit, and a sentence for everything that is not one."""
+"""Checkpoints: complete or absent, restored bit by bit, and a sentence for everything that is not one."""
 
 import copy
 import pickle
@@ -140,8 +140,11 @@ def test_mismatched_weights_are_listed(config, saved, tmp_path):
         checkpoint.load_weights(module, saved, "x.ckpt")
     message = str(error.value)
     shape = tuple(before["generator.head.bias"].shape)
-    assert f"generator.head.bias is (3,) there and {shape} here" in message
-    assert "discriminator.norm.weight is only here" in message and "generator.more is only there" in message
+    assert f"generator.head.bias is (3,) in the checkpoint and {shape} in the network" in message
+    assert (
+        "discriminator.norm.weight is only in the network" in message
+        and "generator.more is only in the checkpoint" in message
+    )
     assert "x.ckpt" in message and "more;" not in message
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())  # untouched
 

@@ -1,6 +1,7 @@
-"""Files are whole or absent, in UTF-8 everywhere, and nobody needs a home."""
+"""Files are complete or absent, in UTF-8 everywhere, and nobody needs a home."""
 
 import errno
+import hashlib
 import multiprocessing
 import os
 import subprocess
@@ -93,3 +94,40 @@ def test_a_user_without_a_home(homeless, monkeypatch):
     assert files.expanded("pictures") == Path("pictures")
     monkeypatch.setenv("TRANSGAN_CACHE", "/somewhere")
     assert files.cache_folder("a") == Path("/somewhere/a")
+
+
+def test_json_is_strict_and_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a" / "x.json"
+    assert files.write_json(path, {"fid": float("nan"), 1: (2.5, float("inf"))}) == path
+    assert files.read_json(path) == {"fid": None, "1": [2.5, None]}
+    with pytest.raises(TypeError):
+        files.write_json(path, {"x": object()})
+    assert files.read_json(path) == {"fid": None, "1": [2.5, None]} and len(list(path.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"kimg": 0.5, "sec', b"\0\0\0", b"[1]", b"7"])
+def test_json_lines_without_a_torn_one(tmp_path, torn):
+    path = tmp_path / "x.jsonl"
+    assert files.read_json_lines(path) == []
+    for kimg in (1, 2):
+        files.append_json_line(path, {"kimg": kimg, "value": float("nan")})
+    with open(path, "ab") as file:
+        file.write(torn)
+    assert files.read_json_lines(path) == [{"kimg": 1, "value": None}, {"kimg": 2, "value": None}]
+    files.keep_json_lines(path, lambda line: line["kimg"] < 2)
+    assert path.read_text() == '{"kimg": 1, "value": null}\n'
+
+
+def test_csv_without_a_file_and_with_what_a_lost_disk_left(tmp_path):
+    path = tmp_path / "x.csv"
+    assert files.read_csv(path) == []
+    files.write_csv(path, [["a", "b, c"], [1, ""]])
+    files.append_csv(path, [[2, 'x"y']])
+    with open(path, "ab") as file:
+        file.write(b"3,\0z\r\n")
+    assert files.read_csv(path) == [["a", "b, c"], ["1", ""], ["2", 'x"y'], ["3", "z"]]
+
+
+def test_hashes_are_of_bytes():
+    assert files.hash_of("abc") == files.hash_of(b"abc") == hashlib.sha256(b"abc").hexdigest()
+    assert files.hash_of("a\udcff") == hashlib.sha256(b"a\xff").hexdigest()  # a file name that is not text

@@ -91,10 +91,10 @@ def step(made):
         size = dict(resolution=resolution, channels=channels)
         supervised = [f"supervision={choice['supervision']}"] if "supervision" in choice else []
         chosen = DEFAULT | choice
-        parts = {
-            group: made(group, name, *(supervised if group in ("generator", "discriminator") else []), **size)
-            for group, name in chosen.items()
-        }
+        more = {group: supervised for group in ("generator", "discriminator")}
+        for group in more.keys() - choice.keys():
+            more[group] = [*supervised, f"{group}.depth=[1]"]  # only another part is asked about
+        parts = {group: made(group, name, *more.get(group, []), **size) for group, name in chosen.items()}
         algorithm = dict(parts.pop("algorithm"))
         with torch.device("meta"):
             module = get_class(algorithm.pop("_target_"))(**algorithm | parts | {"num_classes": 3})

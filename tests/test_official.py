@@ -124,7 +124,7 @@ def test_every_difference_is_found():
     theirs |= {"extra": torch.ones(1), "head.weight": torch.ones(1, 3)}
     theirs["blocks_1.0.attn.relative_position_index"] = positions(4).T
     assert from_official(theirs, shapes, "cifar10")[1] == [
-        "blocks_1.0.attn.relative_position_index has other positions than those of a square read row by row",
+        "blocks_1.0.attn.relative_position_index is not the index of a square grid in raster order",
         "blocks_2.0.norm1.norm.bias is missing", "cls_token is missing", "extra is unknown",
         "head.weight is (1, 3) and not (1, 24)",
     ]  # fmt: skip

@@ -329,9 +329,9 @@ def test_a_subsampled_penalty_has_the_weight_of_a_complete_one():
 def test_the_penalty_is_of_the_image_before_augmentation():
     """A pixel cut out by the augmentation has no gradient: the penalty counts the pixels that are left."""
     cut = DiffAugment(0.0, 0.0, 0.0, 0.0, cutout=0.5)
-    images, draws = torch.ones(2, 1, 8, 8), torch.full((2, 2, 10), 0.5)
+    images, noise = torch.ones(2, 1, 8, 8), torch.full((2, 2, 10), 0.5)
     for penalty in (R1R2(**BOTH), WGANGP(1.0)):
-        _, log = whole(lambda x, labels: x.sum((1, 2, 3)), Relativistic(), penalty, images, images, 1.0, cut, draws)
+        _, log = whole(lambda x, labels: x.sum((1, 2, 3)), Relativistic(), penalty, images, images, 1.0, cut, noise)
         expected = {"r1": 48, "r2": 48} if penalty.names[0] == "r1" else {"gp": (math.sqrt(48) - 1) ** 2}
         for name, value in expected.items():
             assert log[name].item() == pytest.approx(value, rel=1e-6)

@@ -1,4 +1,4 @@
-"""What a loaded configuration names is run only if it is ours or a person has said so, wherever it stands."""
+"""What a loaded configuration names is run only if it is ours or a user has said so, wherever it stands."""
 
 import copy
 import itertools
@@ -122,8 +122,11 @@ def test_every_key_of_a_checkpoint(gan, gpt, marker):
             if place == ("algorithm",):
                 continue
             for node in (attack := next(attacks), [1, [attack]], {"x": (attack,)}):
+                with pytest.raises(CheckpointError, match=r"the checkpoint asks to run .* \(at "):
+                    checkpoint.require_trusted(put(config, place, node))
+            if count % 8 == 0:  # the same, with a file
                 with pytest.raises(CheckpointError, match=r"x.ckpt: the checkpoint asks to run .* \(at "):
-                    checkpoint.read(save(put(config, place, node)))
+                    checkpoint.read(save(put(config, place, attack)))
             count += 1
     assert count > 400 and not marker.exists()
 
@@ -145,7 +148,7 @@ def test_every_key_of_a_file(gan, gpt, marker):
     attacks = itertools.cycle(hostile(marker))
     (marker.parent / "plain.yaml").write_text(yaml.safe_dump(escaped(gan)), encoding="utf-8")
     assert OmegaConf.to_container(compose("train", ["config=plain.yaml"]), resolve=True) == gan
-    for config, step in ((gan, 3), (gpt, 7)):  # a file takes longer to read than a checkpoint
+    for config, step in ((gan, 15), (gpt, 21)):  # a file takes longer to read than a checkpoint
         for place in list(keys(config))[::step] + [("more",), ("extractor",), ("metrics", "extractor"), ("logger",)]:
             if place == ("algorithm",):
                 continue
@@ -232,7 +235,7 @@ def test_others_of_the_same_kinds_may_be_named(name):
     ("mine", True), ("other:mine", True), ("mine.Network", True), ("mine.N", False), ("min", False), ("", False),
     ("mine.os", False),
 ])  # fmt: skip
-def test_what_a_person_names_as_trusted(marker, monkeypatch, said, runs):
+def test_what_a_user_names_as_trusted(marker, monkeypatch, said, runs):
     Path("mine.py").write_text(
         "import os\nfrom torch import hub, nn\nLinear = nn.Linear\n"
         "class Network(nn.Identity): pass\ndef network(): return nn.Identity()\n",
@@ -279,7 +282,7 @@ def test_all_of_them_are_named_at_once(gan, monkeypatch):
     )
 
 
-def test_what_a_person_types_that_person_trusts():
+def test_what_a_user_types_that_user_trusts():
     words = [
         "a.module._target_=mine.A",
         "+b._target_='mine.B'",
@@ -367,7 +370,7 @@ def test_parts_that_do_not_fit_their_class(gan):
         make({"_target_": "transgan.schedules.Share", "share": 1})
 
 
-def test_a_constructor_with_a_fault_of_its_own_is_not_the_persons(monkeypatch):
+def test_a_constructor_with_a_fault_of_its_own_is_not_the_users(monkeypatch):
     from transgan.schedules import Share
 
     def broken(self, share):

@@ -88,7 +88,7 @@ def test_the_averaged_weights_go_into_both_networks_and_the_average_follows(make
     assert gpt.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_what_is_fresh_is_what_it_is_without_a_warm_start(make_gpt):
+def test_what_is_not_copied_is_as_without_a_warm_start(make_gpt):
     words = [*BOTH, f"checkpoint={make_gpt()}"]
     config, _ = settled(*words)
     torch.manual_seed(config.seed)
@@ -142,28 +142,31 @@ def test_the_report_counts_every_parameter_once(make_gpt, option, per_block, blo
         report = warm_start.copy_stack(gpt, network, module.pretrained[name])
         total = {key: sum(sizes.values()) for key, sizes in report.items()}
         assert total["copied"] == blocks * per_block and total["norms"] == 0
-        assert total["copied"] + total["fresh"] == sum(p.numel() for p in network.parameters())
-        assert total["copied"] + total["left"] == sum(v.numel() for v in gpt.weights.values())
+        assert total["copied"] + total["from_scratch"] == sum(p.numel() for p in network.parameters())
+        assert total["copied"] + total["unused"] == sum(v.numel() for v in gpt.weights.values())
     start = said.index(next(line for line in said if line.startswith("start   discriminator")))
     assert said[start].endswith(
         f"image GPT of {path} (0.64 kimg, sha256 {gpt.sha256[:12]}): dim 16, depth 3, num_heads 4, mlp_ratio 3"
     )
     assert f"copied {len(report['copied'])} tensors, {total['copied']:,} parameters: " in said[start + 1]
-    assert f"fresh {len(report['fresh'])} tensors, {total['fresh']:,} parameters: pos_embed, " in said[start + 2]
-    assert f"left behind {len(report['left'])} tensors, {total['left']:,} parameters: start, " in said[start + 3]
+    assert (
+        f"from scratch {len(report['from_scratch'])} tensors, {total['from_scratch']:,} parameters: pos_embed, "
+        in said[start + 2]
+    )
+    assert f"not used {len(report['unused'])} tensors, {total['unused']:,} parameters: start, " in said[start + 3]
 
 
 def test_how_it_is_trained_is_said(make_gpt):
     words = [*BOTH, f"checkpoint={make_gpt()}", "warm_start.generator.frozen=2.5", "warm_start.generator.lr_factor=0.1"]
     said = "\n".join(started(*words)[2])
     assert said.count("what was copied") == 1
-    assert "what was copied does not move for 2.5 kimg, then has 0.1 of the learning rate" in said
+    assert "what was copied is frozen for 2.5 kimg, then has 0.1 of the learning rate" in said
 
 
 # The norms.
 
 
-def test_norms_are_copied_into_a_judge_and_become_the_middle_of_a_style(make_gpt):
+def test_norms_are_copied_into_a_discriminator_and_become_the_middle_of_a_style(make_gpt):
     words = [f"warm_start.{name}.norms=true" for name in ("generator", "discriminator")]
     module, gpt, said = started(*BOTH, f"checkpoint={make_gpt()}", *words)
     for i in range(3):
@@ -179,8 +182,10 @@ def test_norms_are_copied_into_a_judge_and_become_the_middle_of_a_style(make_gpt
     report = warm_start.copy_stack(gpt, module.generator, module.pretrained["generator"])
     total = {key: sum(sizes.values()) for key, sizes in report.items()}
     assert total["norms"] == 3 * 2 * 32
-    assert total["copied"] + total["norms"] + total["fresh"] == sum(p.numel() for p in module.generator.parameters())
-    assert total["copied"] + 3 * NORMS + total["left"] == sum(v.numel() for v in gpt.weights.values())
+    assert total["copied"] + total["norms"] + total["from_scratch"] == sum(
+        p.numel() for p in module.generator.parameters()
+    )
+    assert total["copied"] + 3 * NORMS + total["unused"] == sum(v.numel() for v in gpt.weights.values())
 
 
 def test_layerscale_goes_along(make_gpt):
@@ -261,10 +266,14 @@ def test_a_file_that_is_another_than_the_configuration_names(make_gpt, tmp_path)
 
 def test_weights_that_have_no_place(generator):
     places = Pretrained().copied(generator())
-    with pytest.raises(checkpoint.CheckpointError, match=r"is nothing there and \(48, 16\) here; .* and 7 more"):
+    with pytest.raises(
+        checkpoint.CheckpointError, match=r"is nothing in the checkpoint and \(48, 16\) in the network; .* and 7 more"
+    ):
         warm_start.transplant({}, places)
     wider = dict(generator(dim=[24]).named_parameters())
     before = {name: place.detach().clone() for name, place in places.items()}
-    with pytest.raises(checkpoint.CheckpointError, match=r"qkv.weight is \(72, 24\) there and \(48, 16\) here"):
+    with pytest.raises(
+        checkpoint.CheckpointError, match=r"qkv.weight is \(72, 24\) in the checkpoint and \(48, 16\) in the network"
+    ):
         warm_start.transplant(wider, places)
     assert all(torch.equal(place, before[name]) for name, place in places.items())  # nothing is half done

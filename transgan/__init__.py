@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 # Public names -> the modules that define them.
 PUBLIC = {
     "Evaluation": "transgan.api",
+    "ImageDataset": "transgan.data",
     "TrainedRun": "transgan.api",
     "evaluate": "transgan.api",
     "load": "transgan.loading",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from transgan.api import evaluate as evaluate
     from transgan.api import sample as sample
     from transgan.api import train as train
+    from transgan.data import ImageDataset as ImageDataset
     from transgan.loading import load as load
 
 

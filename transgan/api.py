@@ -15,7 +15,6 @@ function returns.
 """
 
 import contextlib
-import json
 import logging
 import os
 import warnings
@@ -45,10 +44,9 @@ class TrainedRun:
     @property
     def metrics(self) -> dict[str, float]:
         """The newest value of every metric that was measured in training or by `evaluate`."""
-        path = self.folder / "metrics.jsonl"
         found: dict[str, float] = {}
-        for line in files.read_text(path).splitlines() if path.exists() else ():
-            found |= {name: float(value) for name, value in json.loads(line)["metrics"].items() if value is not None}
+        for line in files.read_json_lines(self.folder / "metrics.jsonl"):
+            found |= {name: float(value) for name, value in line["metrics"].items() if value is not None}
         return found
 
     @cached_property
@@ -120,10 +118,11 @@ def sample(run: "str | os.PathLike[str]", /, **keys: Any) -> "torch.Tensor | Pat
     torch.Size([8, 1, 8, 8])
     """
     with composed("sample", overrides({"run": os.fspath(run)} | keys)) as (config, _):
-        from transgan.commands.sample import draw, write
+        from transgan.commands.sample import check, draw, write
         from transgan.errors import setting_up
 
         with setting_up():
+            check(config)
             drawn = draw(config)
             return drawn.images if config.out is None else write(config, drawn)
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent on disk, loadable without running code, with the configuration inside."""
+"""Checkpoints: complete or absent on disk, loaded without running code, with the configuration inside."""
 
 import errno
 import os
@@ -20,14 +20,16 @@ class CheckpointError(ValueError):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file and renames, so that a checkpoint under its name is always whole."""
+    """Writes to a temporary file and renames it, so that a checkpoint under its name is always complete."""
 
-    def save_checkpoint(self, checkpoint: dict, path: str | os.PathLike, storage_options=None) -> None:
+    def save_checkpoint(self, checkpoint: dict, path: str | os.PathLike, storage_options: Any = None) -> None:
         with files.replacing(path) as file:
             torch.save(checkpoint, file)
 
-    def load_checkpoint(self, path, map_location=lambda storage, place: storage, weights_only=None) -> dict:
-        """Runs no code of the file, whatever Lightning's and torch's environment variables say."""
+    def load_checkpoint(
+        self, path: Any, map_location: Any = lambda storage, location: storage, weights_only: bool | None = None
+    ) -> dict:
+        """Runs no code from the file, whatever the environment variables of Lightning and torch say."""
         return migration.checkpoint(super().load_checkpoint(path, map_location, weights_only=True))
 
 
@@ -101,11 +103,11 @@ def call_that_loads(algorithm: dict) -> str:
 
 
 def opened(path: str | Path) -> Any:
-    """What is in the file. Raises CheckpointError if it cannot be read."""
+    """The content of the file. Raises CheckpointError if it cannot be read."""
     try:
         return load_file(path)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on where it breaks
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which it raises for a file cut short
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: the file is cut short
             raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
         if found := re.search(r"GLOBAL (\S+) was not an allowed global", str(error)):
             raise CheckpointError(
@@ -119,7 +121,7 @@ def opened(path: str | Path) -> Any:
 
 
 def load_file(path: str | Path) -> dict:
-    """What torch has saved, without running code from it; its tensors are read when they are used, where torch can."""
+    """What torch has saved, without running code from it; where possible, tensors are read when they are used."""
     if files.is_utf8(path):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     with open(path, "rb") as file:
@@ -127,18 +129,18 @@ def load_file(path: str | Path) -> dict:
 
 
 def build(config: dict) -> LightningModule:
-    """The Lightning module a resolved configuration describes, with fresh weights. Raises ValueError if it is none."""
+    """The Lightning module that a resolved configuration describes, initialised. Raises ValueError for others."""
     module = instantiation.build(config["algorithm"])
     if not isinstance(module, LightningModule):
         raise CheckpointError(
-            f"algorithm: {config['algorithm']['_target_']} is nothing that can be trained; "
-            "algorithm=gan is, and others that transgan train --help lists"
+            f"algorithm: {config['algorithm']['_target_']} cannot be trained; give "
+            "algorithm=gan or another that transgan train --help lists"
         )
     return module
 
 
 def without_weights(config: dict) -> dict:
-    """The configuration without published weights to start from: a checkpoint's own take their place."""
+    """The configuration without published weights to initialise from, since a checkpoint replaces them."""
     algorithm = dict(config["algorithm"])
     for key, part in algorithm.items():
         if isinstance(part, dict) and "pretrained" in part:
@@ -164,7 +166,7 @@ def load(path: str | Path) -> tuple[LightningModule, dict]:
 
 
 def rebuild(path: str | Path, algorithm: dict, parts: dict[str, Any], cls: type[LightningModule]) -> LightningModule:
-    """The module that a checkpoint's algorithm describes, with fresh weights, given some of its arguments.
+    """The module that a checkpoint's algorithm describes, initialised, given some of its arguments.
 
     It is of `cls` where the algorithm names no class. Raises CheckpointError with the way out where none can be built.
     """
@@ -192,12 +194,13 @@ def lacks(path: str | Path, names: list[str], cls: str) -> CheckpointError:
 
 
 def load_weights(module: LightningModule, checkpoint: dict, path: str | Path) -> None:
-    """Copies all weights into `module`. Raises CheckpointError listing every difference; nothing is left out."""
+    """Copies all weights into `module`. Raises CheckpointError with every difference if they do not match."""
     ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     theirs = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
-    found = [f"{n} is {theirs[n]} there and {ours[n]} here" for n in ours if n in theirs and ours[n] != theirs[n]]
-    found += [f"{n} is only here" for n in ours if n not in theirs]
-    found += [f"{n} is only there" for n in theirs if n not in ours]
+    both = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    found = [f"{n} is {theirs[n]} in the checkpoint and {ours[n]} in the network" for n in both]
+    found += [f"{n} is only in the network" for n in ours if n not in theirs]
+    found += [f"{n} is only in the checkpoint" for n in theirs if n not in ours]
     if found:
         more = f" and {len(found) - 6} more" if len(found) > 6 else ""
         raise CheckpointError(

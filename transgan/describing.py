@@ -60,8 +60,10 @@ def constructor_arguments(value: Any) -> dict[str, Any]:
         return attributes["init_arguments"]
     if isinstance(value, Described):
         raise Indescribable(f"{cls.__name__} was built with something that cannot be described")
+    if getattr(cls.__init__, "__module__", None) == "torch.nn.modules.module":  # inherited from Module: no arguments
+        return {}
     if cls.__init__ is object.__init__:
-        if attributes or not hasattr(value, "__dict__"):
+        if attributes or not hasattr(value, "__dict__") or cls.__new__ is not object.__new__:
             raise Indescribable(f"{cls.__name__} has no constructor that could be called again")
         return {}
     try:

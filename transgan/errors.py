@@ -1,4 +1,4 @@
-"""A person's mistake, told from a fault of the program: some sentences with the way out, and exit code 2."""
+"""A user's mistake, as opposed to a fault of the program: sentences with the way out, and exit code 2."""
 
 import errno
 import os
@@ -6,13 +6,22 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol, runtime_checkable
 
 # The keys of the command that was called, of which alone it may advise; None where none was.
 OFFERED: ContextVar[frozenset[str] | None] = ContextVar("OFFERED", default=None)
 
 
+@runtime_checkable
+class WithWays(Protocol):
+    """An error that knows the ways out, each under the key that a command must have for it."""
+
+    what: str
+    ways: dict[str, str]
+
+
 class UserError(Exception):
-    """What a person got wrong, one sentence per finding."""
+    """What the user got wrong, one sentence per finding."""
 
     def __init__(self, *findings: str):
         super().__init__("\n".join(findings))
@@ -23,7 +32,7 @@ class UserError(Exception):
 
 @contextmanager
 def setting_up(elsewhere: str = "") -> Iterator[None]:
-    """While things are put together from what a person asked for, these errors are theirs: a ValueError, a file's
+    """While things are put together from what the user asked for, these errors are theirs: a ValueError, a file's
     error, and an object that cannot be made of its settings.
 
     `elsewhere` is the command's key that names another place to write to, such as runs=PATH.
@@ -38,7 +47,7 @@ def setting_up(elsewhere: str = "") -> Iterator[None]:
         raise
 
 
-def not_made(error: Exception) -> str | None:
+def not_made(error: BaseException) -> str | None:
     """The sentence where Hydra could not make an object, or Lightning refuses its settings; None for other errors."""
     if type(error).__name__ == "MisconfigurationException":
         return f"trainer: {one_line(error)}"
@@ -104,14 +113,14 @@ WAYS = {
 }
 
 
-def describe(error: Exception, elsewhere: str = "") -> str:
+def describe(error: BaseException, elsewhere: str = "") -> str:
     """The sentence of an error; for the system's file errors, with the place and the way out.
 
-    Of an error with `what` is wrong and `ways` out, by the key each of them needs ("" needs none), those ways are told
-    that the command called has the key for.
+    Of an error with `what` is wrong and `ways` out, by the key each of them needs ("" needs none), those ways are
+    given that the command called has the key for.
     """
     if not isinstance(error, OSError) or error.strerror is None:
-        if hasattr(error, "ways"):
+        if isinstance(error, WithWays):
             ways = [way for key, way in error.ways.items() if offered(key)]
             return error.what + ", or ".join(ways) if ways else error.what.rstrip(" :")
         text = str(error)
@@ -130,13 +139,15 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         text = str(error)
-        words = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
+        phrases = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
             return True
         if getattr(error, "errno", None) == errno.ENOMEM:
             return True
         if isinstance(error, RuntimeError) and (
-            any(word in text for word in words) or "DataLoader worker" in text and "killed by signal: Killed" in text
+            any(phrase in text for phrase in phrases)
+            or "DataLoader worker" in text
+            and "killed by signal: Killed" in text
         ):
             return True
         error = error.__cause__ or error.__context__

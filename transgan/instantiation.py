@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 from transgan import trust
 
 
-def make(config, **arguments):
+def make(config: Any, **arguments: Any) -> Any:
     """The object that a part of a configuration describes, given these arguments besides.
 
     A `${` that a plain configuration holds belongs to a text, such as a path. Raises ValueError for what may not be run
@@ -22,7 +23,7 @@ def make(config, **arguments):
         return instantiate(parts | {"_partial_": True}, _convert_="all")(**arguments)
 
 
-def build(config):
+def build(config: Any) -> Any:
     """The same without further arguments; what else a constructor raises is wrapped in Hydra's exception."""
     parts = checked(config)
     with saying_what_does_not_fit(parts):
@@ -53,7 +54,7 @@ def saying_what_does_not_fit(config: dict) -> Iterator[None]:
         raise Misfit(f"{where}{found[1]} {found[2]}; transgan train --cfg shows what it takes") from error
 
 
-def checked(config) -> dict:
+def checked(config: Any) -> dict[str, Any]:
     """A trusted part as Hydra takes it, with every reference resolved."""
     plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
     if not isinstance(plain, dict) or "_target_" not in plain:
@@ -62,7 +63,14 @@ def checked(config) -> dict:
     return escaped(escaped(plain))  # Hydra resolves twice
 
 
-def escaped(node):
+def container(config: Any) -> dict[str, Any]:
+    """A configuration as nested dicts and lists, with every reference resolved."""
+    found = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def escaped(node: Any) -> Any:
     """Nested containers in which OmegaConf reads every text as it is: a `${` begins no reference."""
     if isinstance(node, dict):
         return {key: escaped(value) for key, value in node.items()}

@@ -1,6 +1,6 @@
-"""The names that TransGAN's published code gives its weights, and the ones they have here: one table, read both ways.
+"""The names of weights in the published code of TransGAN and in this package: one table, read in both directions.
 
-Names are facts; nothing else is taken from that code. The weights themselves are stored alike, number for number.
+Names are facts; nothing else is taken from that code. The weights themselves have the same layout.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-# Here -> there; a name that ends in a dot stands for all that begin with it.
+# Our name -> the published one; a name that ends in a dot stands for all that begin with it.
 GENERATOR = {
     "embed.": "l1.",
     "context.": "embedding_transform.",
@@ -37,16 +37,17 @@ BLOCK = {  # within each block of either
 UNREAD = "cross_attention.noise_strength_1"  # unread.{number} of each block, counted over all stages
 SMALL = ("blocks.block", "upsample_blocks.0.block", "upsample_blocks.1.block"), ("blocks_1", "blocks_2"), (0, 1)
 LARGE = tuple(f"blocks_{i}.block" for i in range(1, 7))
-STAGES = {  # where there the blocks of each stage are, of generator and discriminator; its stages that begin a scale
+# Published prefixes of the blocks of each stage, of generator and discriminator; its stages that begin a scale.
+STAGES = {
     "cifar10": SMALL,
     "stl10": SMALL,
     "church256": (LARGE, ("blocks_1", "blocks_11", "blocks_2", "blocks_3"), (0, 2, 3)),
     "celebahq256": (LARGE, ("blocks_1", "blocks_2", "blocks_21", "blocks_3"), (0, 1, 3)),
 }
-# What is stored there and made anew here: indices of the biases, which are checked, and filters of the augmentation.
+# Stored there and computed by this package: indices of the biases, which are checked, and filters of augmentation.
 POSITIONS = "attn.relative_position_index"
 DERIVED = (POSITIONS, "Hz_fbank", "Hz_geom")
-# What training checkpoints hold there: weights, of which of our networks, and what a run here has no use for.
+# The entries of published training checkpoints: weights, with the network they are of, and what is ignored.
 WEIGHTS = {"gen_state_dict": "generator", "avg_gen_state_dict": "generator_ema", "dis_state_dict": "discriminator"}
 OTHERS = (
     "epoch", "gen_model", "dis_model", "gen_optimizer", "dis_optimizer", "best_fid", "path_helper", "fixed_z",
@@ -94,7 +95,7 @@ def from_official(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Published weights under our names, and all their differences from a network of ours with these names and shapes.
 
-    The prefix `module.` that wrapped networks have may be there or not.
+    The names may have the prefix `module.` of wrapped networks.
     """
     state = {name.removeprefix("module."): value for name, value in state.items()}
     names = official_names(shapes, architecture)
@@ -106,11 +107,11 @@ def from_official(
             findings.append(f"{theirs} is {tuple(state[theirs].shape)} and not {shapes[ours]}")
     for name, value in state.items():
         if name.endswith(POSITIONS) and not torch.equal(value.cpu(), positions(round(len(value) ** 0.5))):
-            findings.append(f"{name} has other positions than those of a square read row by row")
+            findings.append(f"{name} is not the index of a square grid in raster order")
     return {ours: state[theirs] for ours, theirs in names.items() if theirs in state}, sorted(findings)
 
 
 def positions(side: int) -> Tensor:
-    """Which row of the table each two tokens of a square have (T, T), as in layers.position.RelativePositionBias."""
+    """The row of the table (T, T) for each pair of tokens of a square, as in layers.position.RelativePositionBias."""
     y, x = torch.arange(side**2) // side, torch.arange(side**2) % side
     return (y[:, None] - y[None] + side - 1) * (2 * side - 1) + (x[:, None] - x[None] + side - 1)

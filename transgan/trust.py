@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from transgan import extensions
 
@@ -51,7 +52,7 @@ def also(*names: str) -> Iterator[None]:
         typed.reset(before)
 
 
-def require(config, source: str) -> None:
+def require(config: object, source: str) -> None:
     """Refuses a configuration of plain containers if any `_target_` in it is not trusted, wherever it stands.
 
     `source` begins the sentence: "x.ckpt: the checkpoint". Raises Untrusted with all of them.
@@ -78,7 +79,7 @@ def listed(places: list[str]) -> str:
     return ", ".join(places[:3]) + more
 
 
-def targets(config, source: str) -> Iterator[tuple[str, str]]:
+def targets(config: object, source: str) -> Iterator[tuple[str, str]]:
     """Every `_target_` in nested containers and the key it stands at. Raises Untrusted for what is no plain value."""
     waiting, seen = [(config, "")], set()
     while waiting:
@@ -146,7 +147,7 @@ def built_in(target: str) -> bool:
         return False
 
 
-def known(found) -> bool:
+def known(found: object) -> bool:
     """Whether something is one of our classes, or a layer or an optimizer of torch: a class, and not a function."""
     if not isinstance(found, type):
         return False
@@ -159,7 +160,7 @@ def known(found) -> bool:
     )
 
 
-def located(target: str):
+def located(target: str) -> Any:
     """What a name of a trusted package means. Raises ImportError or AttributeError, or what importing raises."""
     names = target.split(".")
     for count in range(len(names) - 1, 0, -1):

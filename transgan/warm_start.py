@@ -1,14 +1,17 @@
-"""Warm start: a GAN's networks that are `from_gpt` have the shape of an image GPT and begin with its stack's weights.
+"""Warm start: the networks of a GAN that are `from_gpt` have the shape of an image GPT and its pretrained weights.
 
-`settle` gives a configuration the GPT's shape before anything is built, and `begin` gives the built networks its
-weights. `warm_start.generator` and `warm_start.discriminator`, made by conf/*/from_gpt.yaml, say which they are.
+`settle` gives a configuration the GPT's shape before anything is built, and `begin` copies its weights into the
+networks. `warm_start.generator` and `warm_start.discriminator`, set by conf/*/from_gpt.yaml, say which networks these
+are.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from transgan import checkpoint, files
@@ -16,28 +19,25 @@ from transgan.errors import UserError
 from transgan.instantiation import literal
 
 KINDS = {"ImageGPT": "image GPT", "MaskedImages": "masked model"}
-LISTS = ("dim", "depth", "num_heads")  # of one number, for the one stage
-# What decides the names and the shapes of a stack's weights, besides.
+LISTS = ("dim", "depth", "num_heads")  # with one number per stage, of which a GPT has one
+# Further arguments of a stack that its weights' names and shapes depend on.
 STACK = ("qkv_bias", "qk_norm", "mlp_layer", "attn_layer", "rotary", "relative_position")
 
 
 @dataclass
-class Pretrained:
-    """What a warm start needs of a checkpoint: where it is, how its network was made, and the averaged weights.
-
-    A model of masked images will do as well.
-    """
+class Source:
+    """An image GPT or masked model to start from: its checkpoint, its network's configuration and its EMA weights."""
 
     kind: str
     path: Path
     sha256: str
-    network: dict
+    network: dict[str, Any]
     weights: dict[str, Tensor]
     kimg: float
 
 
-def read(path: str) -> Pretrained:
-    """The image GPT, or masked model, of a run folder or checkpoint. Raises CheckpointError if it is none."""
+def read(path: str) -> Source:
+    """The image GPT or masked model of a run folder or checkpoint. Raises CheckpointError for another kind of run."""
     file = checkpoint.find(path)
     saved = checkpoint.read(file)
     network = saved["config"]["algorithm"].get("network", {})
@@ -46,27 +46,27 @@ def read(path: str) -> Pretrained:
     if not {*LISTS, "mlp_ratio", "tokens"} <= set(network) or not any(n.startswith("stages.0.") for n in weights):
         kind = str(saved["config"]["algorithm"].get("_target_", "another kind")).split(".")[-1]
         raise checkpoint.CheckpointError(
-            f"checkpoint={path}: that is a run of {kind}, and a warm start takes an image GPT's or a masked model's; "
+            f"checkpoint={path}: that is a run of {kind}, and a warm start needs an image GPT or a masked model; "
             "train one with algorithm=image_gpt or algorithm=masked"
         )
     sha256 = files.sha256(file)
     kind = str(network["_target_"]).split(".")[-1]
-    return Pretrained(KINDS.get(kind, kind), file.resolve(), sha256, network, weights, saved["images_seen"] / 1000)
+    return Source(KINDS.get(kind, kind), file.resolve(), sha256, network, weights, saved["images_seen"] / 1000)
 
 
-def settle(config, arguments: list[str], previous: dict | None = None) -> Pretrained | None:
-    """Gives the networks that are from_gpt the shape of the GPT; what a person has said otherwise is refused.
+def settle(config: DictConfig, arguments: list[str], previous: dict | None = None) -> Source | None:
+    """Gives the networks that are from_gpt the shape of the GPT, unless overrides contradict it.
 
-    Returns the GPT. Where no network needs one it is None, and where `previous` is the configuration of a run that goes
-    on, which has all of this already. Raises UserError with all findings.
+    Returns the GPT; None where no network needs one, or where `previous` is the configuration of the run to resume,
+    which includes the shape already. Raises UserError with all findings.
     """
     names = [name for name in ("generator", "discriminator") if (config.get("warm_start") or {}).get(name) is not None]
-    said = {word.lstrip("-+").partition("=")[0] for word in arguments}
+    given = {word.lstrip("-+").partition("=")[0] for word in arguments}
     if previous is not None:
-        repeat(config, names, said, previous)
+        repeat(config, names, given, previous)
         return None
     if not names:
-        if "warm_start.sha256" in said:
+        if "warm_start.sha256" in given:
             raise UserError("warm_start.sha256: no network is from_gpt; add generator=from_gpt, or leave it out")
         if config.get("checkpoint") is not None:
             raise UserError(
@@ -85,19 +85,19 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
             f"{config.checkpoint} too; give one of them"
         )
     gpt = read(config.checkpoint)
-    findings, words = [], f"checkpoint={config.checkpoint}"
+    findings, source = list[str](), f"checkpoint={config.checkpoint}"
     for key, own in (("resolution", gpt.network["img_size"]), ("channels", gpt.network["in_chans"])):
         if config[key] != own:
             findings.append(
-                f"{key}={config[key]}: the {gpt.kind} of {words} has {key} {own}; give {key}={own}, or an "
+                f"{key}={config[key]}: the {gpt.kind} of {source} has {key} {own}; give {key}={own}, or an "
                 f"{gpt.kind} trained with {key}={config[key]}"
             )
     for name in names:
-        findings += give_shape(config, name, gpt, said)
+        findings += set_shape(config, name, gpt, given)
     known = config.warm_start.sha256
     if known not in (None, gpt.sha256):
         findings.append(
-            f"{words}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
+            f"{source}: not the file that the configuration names, its sha256 is {gpt.sha256[:12]} and not "
             f"{known[:12]}; restore that file, or give warm_start.sha256=null"
         )
     config.warm_start.source, config.warm_start.sha256 = literal(str(gpt.path)), gpt.sha256
@@ -106,24 +106,26 @@ def settle(config, arguments: list[str], previous: dict | None = None) -> Pretra
     return gpt
 
 
-def wanted_shape(gpt: Pretrained) -> dict:
-    """The keys of a network that are the GPT's, with their values."""
-    wanted = {key: [gpt.network[key]] for key in LISTS} | {"mlp_ratio": gpt.network["mlp_ratio"], "window_size": None}
-    if "patch_size" in gpt.network["tokens"]:  # else its tokens are pixels, which have no counterpart in a GAN
+def wanted_shape(gpt: Source) -> dict[str, Any]:
+    """The arguments of a network that the GPT determines, with their values."""
+    wanted: dict[str, Any] = {key: [gpt.network[key]] for key in LISTS}
+    wanted |= {"mlp_ratio": gpt.network["mlp_ratio"], "window_size": None}
+    if "patch_size" in gpt.network["tokens"]:  # otherwise its tokens are pixels, which have no counterpart in a GAN
         wanted["patch_size"] = gpt.network["tokens"]["patch_size"]
     return wanted
 
 
-def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
-    """Sets the shape of one network. Returns a sentence for everything a person has said otherwise."""
-    network, findings, words = config[name], [], f"checkpoint={config.checkpoint}"
+def set_shape(config: DictConfig, name: str, gpt: Source, given: set[str]) -> list[str]:
+    """Sets the shape of one network. Returns a sentence for every override that contradicts it."""
+    network, findings, source = config[name], list[str](), f"checkpoint={config.checkpoint}"
+    current: Any = OmegaConf.to_container(network)
     for key, value in wanted_shape(gpt).items():
-        here = OmegaConf.to_container(network)[key]
-        if f"{name}.{key}" in said or "config" in said:
+        here = current[key]
+        if f"{name}.{key}" in given or "config" in given:
             if here != value and key != "window_size":
                 own = value[0] if isinstance(value, list) else value
                 findings.append(
-                    f"{name}.{key}={here}: the {gpt.kind} of {words} has {key} {own}; leave it out, or "
+                    f"{name}.{key}={here}: the {gpt.kind} of {source} has {key} {own}; leave it out, or "
                     f"give another {gpt.kind}"
                 )
         else:
@@ -131,10 +133,10 @@ def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
     theirs = gpt.network.get("transformer", {})
     OmegaConf.set_struct(config, False)
     for key in STACK:
-        here = OmegaConf.to_container(network)["transformer"].get(key)
-        if f"{name}.transformer.{key}" in said and here != theirs.get(key):
+        here = current["transformer"].get(key)
+        if f"{name}.transformer.{key}" in given and here != theirs.get(key):
             findings.append(
-                f"{name}.transformer.{key}={here}: the {gpt.kind} of {words} has "
+                f"{name}.transformer.{key}={here}: the {gpt.kind} of {source} has "
                 f"{theirs.get(key, 'the default')}; leave it out, or give another {gpt.kind}"
             )
         elif key in theirs:
@@ -143,10 +145,10 @@ def give_shape(config, name: str, gpt: Pretrained, said: set[str]) -> list[str]:
     return findings
 
 
-def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
-    """Fills in what a run that goes on was given when it began, for comparison with what is asked for now."""
+def repeat(config: DictConfig, names: list[str], given: set[str], previous: dict) -> None:
+    """Fills in the shape that a resumed run was given when it began, for comparison with the present configuration."""
     before = previous.get("warm_start") or {}
-    names = [name for name in names if before.get(name) is not None]  # of others the comparison says what is new
+    names = [name for name in names if before.get(name) is not None]  # others differ anyway
     if not names:
         return
     for key in ("source", "sha256"):
@@ -154,78 +156,78 @@ def repeat(config, names: list[str], said: set[str], previous: dict) -> None:
     OmegaConf.set_struct(config, False)
     for name in names:
         for key in (*LISTS, "mlp_ratio", "window_size", "patch_size"):
-            if f"{name}.{key}" not in said:
+            if f"{name}.{key}" not in given:
                 config[name][key] = previous[name][key]
         for key in set(STACK) & set(previous[name]["transformer"]):
-            if f"{name}.transformer.{key}" not in said:
+            if f"{name}.transformer.{key}" not in given:
                 config[name].transformer[key] = previous[name]["transformer"][key]
     OmegaConf.set_struct(config, True)
 
 
-def begin(gpt: Pretrained, module) -> list[str]:
-    """Copies the stack into the networks of a module that are from_gpt, and into the average. Returns what to say."""
-    said = []
+def begin(gpt: Source, module: Any) -> list[str]:
+    """Copies the stack into the networks of a module that are from_gpt, and into the EMA. Returns a report in lines."""
+    report = []
     for name, start in module.pretrained.items():
         network = getattr(module, name)
         if start.copied(network):
-            said += lines(name, copy_stack(gpt, network, start), gpt, start)
+            report += lines(name, copy_stack(gpt, network, start), gpt, start)
     module.ema.load_state_dict(getattr(module, module.networks[0]).state_dict())
-    return said
+    return report
 
 
-def transplant(weights: dict[str, Tensor], places: dict[str, Tensor]) -> None:
-    """Copies the weights that have these names into their places. Raises CheckpointError unless every one fits."""
+def transplant(weights: dict[str, Tensor], parameters: Mapping[str, Tensor]) -> None:
+    """Copies weights into the parameters of the same names. Raises CheckpointError unless all of them fit."""
     found = []
-    for name, place in places.items():
+    for name, parameter in parameters.items():
         there = tuple(weights[name].shape) if name in weights else "nothing"
-        if there != tuple(place.shape):
-            found.append(f"{name} is {there} there and {tuple(place.shape)} here")
+        if there != tuple(parameter.shape):
+            found.append(f"{name} is {there} in the checkpoint and {tuple(parameter.shape)} in the network")
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise checkpoint.CheckpointError(f"the pre-trained weights do not fit: {'; '.join(found[:3])}{more}")
+        raise checkpoint.CheckpointError(f"the pretrained weights do not fit: {'; '.join(found[:3])}{more}")
     with torch.no_grad():
-        for name, place in places.items():
-            place.copy_(weights[name])
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
 
 
-def copy_stack(gpt: Pretrained, network: nn.Module, start) -> dict[str, dict[str, int]]:
-    """Copies what `start` (training/pretrained.py) wants of the GPT's stack into the network.
+def copy_stack(gpt: Source, network: Any, start: Any) -> dict[str, dict[str, int]]:
+    """Copies the weights of the GPT's stack that `start` (training/pretrained.py) selects into the network.
 
-    Returns the report: {"copied", "norms", "fresh", "left": {name: number of parameters}}.
+    Returns the report: {"copied", "norms", "from_scratch", "unused": {name: number of parameters}}.
     """
-    places = start.copied(network)
-    transplant(gpt.weights, places)
-    used, norms = set(places), {}
+    copied: dict[str, nn.Parameter] = start.copied(network)
+    transplant(gpt.weights, copied)
+    used, norms = set(copied), dict[str, int]()
     for i, block in enumerate(network.stages[0].blocks[: start.blocks] if start.norms else ()):
         for part in ("norm1", "norm2"):
-            place = f"stages.0.blocks.{i}.{part}"
-            own = {n.removeprefix(f"{place}."): v for n, v in gpt.weights.items() if n.startswith(f"{place}.")}
+            prefix = f"stages.0.blocks.{i}.{part}."
+            own = {n.removeprefix(prefix): v for n, v in gpt.weights.items() if n.startswith(prefix)}
             changed = getattr(block, part).start_at(own["norm.weight"], own.get("gamma"))
-            norms |= {f"{place}.{n}": getattr(block, part).get_parameter(n).numel() for n in changed}
-            used |= {f"{place}.{n}" for n in own}
+            norms |= {f"{prefix}{n}": getattr(block, part).get_parameter(n).numel() for n in changed}
+            used |= {f"{prefix}{n}" for n in own}
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     return {
-        "copied": {name: sizes[name] for name in places},
+        "copied": {name: sizes[name] for name in copied},
         "norms": norms,
-        "fresh": {name: n for name, n in sizes.items() if name not in places and name not in norms},
-        "left": {name: value.numel() for name, value in gpt.weights.items() if name not in used},
+        "from_scratch": {name: n for name, n in sizes.items() if name not in copied and name not in norms},
+        "unused": {name: value.numel() for name, value in gpt.weights.items() if name not in used},
     }
 
 
-def lines(name: str, report: dict, gpt: Pretrained, start) -> list[str]:
-    """The report in words."""
+def lines(name: str, report: dict[str, dict[str, int]], gpt: Source, start: Any) -> list[str]:
+    """The report of `copy_stack` as text."""
     shape = ", ".join(f"{key} {gpt.network[key]:g}" for key in (*LISTS, "mlp_ratio"))
-    said = [
+    text = [
         f"start   {name} from the {gpt.kind} of {gpt.path} ({gpt.kimg:g} kimg, sha256 {gpt.sha256[:12]}): {shape}",
         f"        copied {amount(report['copied'])}: {parts(report['copied'])}",
     ]
     if report["norms"]:
-        said.append(f"        set by the GPT's {amount(report['norms'])}: {parts(report['norms'])}")
-    said.append(f"        fresh {amount(report['fresh'])}: {parts(report['fresh'])}")
-    said.append(f"        left behind {amount(report['left'])}: {parts(report['left'])}")
-    how = [f"does not move for {start.frozen:g} kimg"] if start.frozen else []
+        text.append(f"        set by the GPT's {amount(report['norms'])}: {parts(report['norms'])}")
+    text.append(f"        from scratch {amount(report['from_scratch'])}: {parts(report['from_scratch'])}")
+    text.append(f"        not used {amount(report['unused'])}: {parts(report['unused'])}")
+    how = [f"is frozen for {start.frozen:g} kimg"] if start.frozen else []
     how += [f"has {start.lr_factor:g} of the learning rate"] if start.lr_factor != 1 else []
-    return said + [f"        what was copied {', then '.join(how)}"] * bool(how)
+    return text + [f"        what was copied {', then '.join(how)}"] * bool(how)
 
 
 def amount(sizes: dict[str, int]) -> str:
@@ -233,15 +235,13 @@ def amount(sizes: dict[str, int]) -> str:
 
 
 def parts(sizes: dict[str, int]) -> str:
-    """The layers that parameters belong to, those of blocks by their kind."""
+    """The layers that parameters belong to; within blocks by their kind."""
     kinds = {"attn": "attention", "mlp": "feed-forward", "norm1": "norms", "norm2": "norms"}
-    found = []
+    found = dict[str, None]()
     for name in sizes:
-        words = name.split(".")
-        word = words[0]
-        if word == "stages":
-            word = "LayerScale" if words[-1] == "gamma" else kinds[words[4]]
-            word += " of the blocks"
-        if word not in found:
-            found.append(word)
+        layer, *inside = name.split(".")
+        if layer == "stages":
+            layer = "LayerScale" if inside[-1] == "gamma" else kinds[inside[3]]
+            layer += " of the blocks"
+        found[layer] = None
     return ", ".join(found) or "nothing"

@@ -13,7 +13,7 @@ def adaptive(measure=None, **changes):
     return AdaptiveStrength(measure or RealSigns(), **dict(target=0.6, kimg=500.0, every=4, start=0.0) | changes)
 
 
-def told(strength, *logits, **arguments):
+def reported(strength, *logits, **arguments):
     """The strength after one step's logits."""
     strength.update(*logits, **{"largest": 0.8} | arguments)
     return strength.strength
@@ -27,7 +27,7 @@ def logits(positive, n=64):
 
 
 def shown(strength, positive, steps, n=64, largest=0.8):
-    return [told(strength, logits(positive, n), logits(0, n), largest=largest) for _ in range(steps)]
+    return [reported(strength, logits(positive, n), logits(0, n), largest=largest) for _ in range(steps)]
 
 
 def test_it_rises_by_the_images_shown_over_kimg():
@@ -95,7 +95,7 @@ def test_held_out_gap(level, scale):
     assert strength.strength == 0.4
 
 
-def test_held_out_gap_is_0_until_training_images_are_told_from_fakes():
+def test_held_out_gap_is_0_until_training_images_are_separated_from_fakes():
     strength = adaptive(HeldOutGap(), every=1)
     for fake in (torch.tensor([1.0]), torch.tensor([2.0])):
         strength.update(torch.tensor([1.0]), fake, torch.tensor([-5.0]))
@@ -130,14 +130,14 @@ def test_cut_off_anywhere_it_goes_on_exactly(measure, cut, tmp_path):
     make = lambda: adaptive(measure, every=3, kimg=0.3)  # noqa: E731
     batches = [(torch.randn(8) + 0.5 * i, torch.randn(8), torch.randn(5)) for i in range(9)]
     whole = make()
-    expected = [told(whole, *batch) for batch in batches]
+    expected = [reported(whole, *batch) for batch in batches]
     first = make()
-    values = [told(first, *batch) for batch in batches[:cut]]
+    values = [reported(first, *batch) for batch in batches[:cut]]
     torch.save(first.state_dict(), tmp_path / "state")
     second = make()
     second.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert second.state_dict() == first.state_dict() or math.isnan(first.measured)
-    values += [told(second, *batch) for batch in batches[cut:]]
+    values += [reported(second, *batch) for batch in batches[cut:]]
     assert values == expected and len(set(expected)) > 1
 
 
@@ -157,9 +157,9 @@ def test_every_process_has_the_strength_of_one_alone():
         for half in halves:
             adaptive(HeldOutGap()).update(*half, all_reduce=send)
         values = [
-            told(process, *half, all_reduce=lambda _: sum(sent)) for process, half in zip(two, halves, strict=True)
+            reported(process, *half, all_reduce=lambda _: sum(sent)) for process, half in zip(two, halves, strict=True)
         ]
-        assert values[0] == values[1] == pytest.approx(told(one, *batch))
+        assert values[0] == values[1] == pytest.approx(reported(one, *batch))
         assert two[0].state_dict() == two[1].state_dict() or math.isnan(two[0].measured)
         moved.add(values[0])
     assert len(moved) > 1

@@ -61,7 +61,7 @@ def trainer(*callbacks):
 
 def module(images, batch_size=100, **more):
     return SimpleNamespace(
-        images_seen=images, batch_size=batch_size, nonfinite={"generator": 0}, **({"num_classes": 0} | more)
+        images_seen=images, nonfinite={"generator": 0}, **({"num_classes": 0, "images_in_step": batch_size} | more)
     )
 
 
@@ -300,7 +300,7 @@ def test_a_picture_is_what_its_suffix_says(tmp_path, suffix):
 
 @pytest.mark.parametrize("name", ["grid.gif", "grid", "grid.png.tmp", "v1.5", "grid.pdf"])
 def test_other_suffixes_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="a picture has a name that ends in .png, "):
+    with pytest.raises(ValueError, match="a grid of images has a name that ends in .png, "):
         save_grid(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), tmp_path / name, 1)
     for images in (torch.zeros(1, 1, 8, 8), torch.zeros(1, 8, 8, dtype=torch.uint8), torch.zeros(1, 1, 8, 8).long()):
         with pytest.raises(ValueError, match="is made of uint8 images N x C x H x W"):

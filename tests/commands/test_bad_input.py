@@ -1,4 +1,4 @@
-"""A person's mistake ends in a sentence with the way out, exit code 2, and nothing half-written."""
+"""A user's mistake ends in a sentence with the way out, exit code 2, and nothing half-written."""
 
 import os
 import shutil
@@ -206,7 +206,7 @@ def test_checkpoint_of_another_architecture(refused, run, digits_words):
     # not even by force
     assert "another architecture" in refused("train", *digits_words, "generator.dim=[24]", "force=true")
     err = refused("train", *digits_words, "generator.dim=[24]", "name=other", f"init_from={run}")
-    assert "of another architecture" in err and " there and " in err and "generator" in err
+    assert "of another architecture" in err and " in the checkpoint and " in err and "generator" in err
 
 
 def test_changed_settings_need_force(inside, refused, run, digits_words):
@@ -228,7 +228,7 @@ def test_other_images_are_refused(refused, run, digits_words, pictures, tmp_path
 
 @pytest.fixture
 def digits_words(tiny):
-    """What continues the `judged` run, apart from its length."""
+    """What continues the `evaluated` run, apart from its length."""
     return [
         *tiny, "metrics=fast", "evaluate_share=1", "extractor.steps=50", "metrics.num_samples=128", "kimg=2.56",
         "sample_every=0.64", "evaluate_every=0.64", "checkpoint_every=0.64", "log_every=0.32",

@@ -106,7 +106,7 @@ def test_lines_of_train(digits_run):
 
 @pytest.fixture(scope="module")
 def evaluated(digits_run, transgan_process):
-    """evaluate in a process of its own: (its output, its line of metrics.jsonl, train's last line)."""
+    """evaluate after train: (its output, its line of metrics.jsonl, train's last line)."""
     run, _ = digits_run
     lines = strict((run / "metrics.jsonl").read_text())
     done = transgan_process("evaluate", "runs/digits", "checkpoint=last", cwd=run.parents[1])
@@ -116,7 +116,7 @@ def evaluated(digits_run, transgan_process):
     return done, after[-1], [line for line in lines if "selection" not in line["protocol"]][-1]
 
 
-def test_T30_evaluate_repeats_the_number_of_training(evaluated):
+def test_evaluate_repeats_the_number_of_training(evaluated):
     done, line, trained = evaluated
     assert line["kimg"] == trained["kimg"]
     for name, value in trained["metrics"].items():
@@ -126,7 +126,7 @@ def test_T30_evaluate_repeats_the_number_of_training(evaluated):
     assert protocol == trained["protocol"] and line["protocol"]["checkpoint"] == "last.ckpt"
 
 
-def test_T30_naive_images_and_lines(digits_run, tmp_path):
+def test_images_have_seeds_and_lines_are_strict_json(digits_run, tmp_path):
     """What `evaluate` would do without seeds of its own and strict JSON."""
     run, _ = digits_run
     module, _ = checkpoint.load(run / "checkpoints" / "last.ckpt")
@@ -153,7 +153,7 @@ def test_evaluate_says_how_it_measured(evaluated):
     done, line, _ = evaluated
     assert "\x1b" not in done.stdout and done.stderr == ""
     protocol = line["protocol"]
-    assert f"protocol {protocol['id']}: 128 generated (averaged weights, seed 0) against all 1,797" in done.stdout
+    assert f"protocol {protocol['id']}: 128 generated (EMA weights, seed 0) against all 1,797" in done.stdout
     assert f"classifier {protocol['extractor_sha256'][:8]}" in done.stdout
     assert "not comparable to published FIDs" in done.stdout
     assert "metrics.jsonl" in done.stdout
@@ -170,9 +170,9 @@ def test_evaluate_differently(inside, digits_run):
     assert line["protocol"]["num_generated"] == 64 and line["protocol"]["seed"] == 3
     assert line["protocol"]["truncation"] == 0.5 and line["protocol"]["checkpoint"] == "best.ckpt"
     assert line["metrics"] != before[1]["metrics"]
-    assert "64 generated (averaged weights, psi 0.5, seed 3)" in out
+    assert "64 generated (EMA weights, psi 0.5, seed 3)" in out
     code, out, err = inside("evaluate", best, "num_samples=16", "psi=0", "bounds=false", "device=cpu")
-    assert code == 0 and re.search(r"averaged weights, psi 0(\.0)?, seed 0", out), err
+    assert code == 0 and re.search(r"EMA weights, psi 0(\.0)?, seed 0", out), err
 
 
 # sample
@@ -326,19 +326,21 @@ def seconds(act, times: int) -> float:
 
 
 def test_quick_answers(transgan_process, tmp_path):
-    assert seconds(lambda: transgan_process("--help", cwd=tmp_path), 5) < 0.7
-    assert seconds(lambda: transgan_process("train", "kimgs=3", cwd=tmp_path), 3) < 1.5
+    assert seconds(lambda: transgan_process("--help", cwd=tmp_path, new=True), 5) < 0.7
+    assert seconds(lambda: transgan_process("train", "kimgs=3", cwd=tmp_path, new=True), 3) < 1.5
 
 
 @pytest.mark.slow
 def test_first_line_of_train(transgan_process, tiny, tmp_path):
+    environment = transgan_process.environment
+
     def import_torch():
-        subprocess.run([sys.executable, "-c", "import torch"], env=transgan_process.environment, check=True)
+        subprocess.run([sys.executable, "-c", "import torch"], env=environment, check=True)
 
     def first_line():
-        process = transgan_process.start("train", *tiny, cwd=tmp_path)
-        assert process.stdout.readline().startswith("transgan ")
-        process.kill()
-        process.communicate()
+        words = [sys.executable, "-m", "transgan", "train", *tiny]
+        with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline().startswith("transgan ")
+            process.kill()
 
     assert seconds(first_line, 2) < seconds(import_torch, 2) + 2

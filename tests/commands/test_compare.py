@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from transgan.commands.compare import stem
+from transgan.comparison.given import stem
 
-JUDGED = ["metrics=fast", "extractor.steps=50", "metrics.num_samples=64", "evaluate_every=0.32", "holdout=0.2"]
+EVALUATED = ["metrics=fast", "extractor.steps=50", "metrics.num_samples=64", "evaluate_every=0.32", "holdout=0.2"]
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def two(inside, tiny):
     """Trains tiny GANs in this process: two(name, options...) for each."""
 
     def train(name, *options):
-        code, out, err = inside("train", *tiny, *JUDGED, f"name={name}", *options)
+        code, out, err = inside("train", *tiny, *EVALUATED, f"name={name}", *options)
         assert code == 0, out + err
         return f"runs/{name}"
 
@@ -99,7 +99,7 @@ def test_runs_that_began_otherwise_are_other_systems_and_pay_for_it(inside, tiny
         code, out, err = inside(
             "train",
             *words,
-            *JUDGED,
+            *EVALUATED,
             f"name={name}",
             "discriminator=from_gpt",
             "generator.dim=[16]",
@@ -186,7 +186,7 @@ def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_pat
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)  # this process alone; it tells the others
     said = process.communicate(timeout=300)[0]
-    assert process.returncode == 130 and "the same command goes on" in said, said
+    assert process.returncode == 130 and "the same command continues" in said, said
     assert not list(out.glob("comparison.*"))
 
     done = transgan_process(*SHORT, cwd=tmp_path, timeout=1200)

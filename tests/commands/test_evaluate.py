@@ -31,7 +31,7 @@ def sides(tmp_path):
 
 
 @pytest.fixture
-def judged(digits_run, tmp_path_factory):
+def evaluated(digits_run, tmp_path_factory):
     """A copy: what is written here is no business of the tests that read the run as training left it."""
     run, done = digits_run
     return shutil.copytree(run, tmp_path_factory.mktemp("copy") / "digits"), done
@@ -192,7 +192,7 @@ def test_sizes_and_colours_that_do_not_fit(sentences, sides, tmp_path):
         ((tmp_path / "empty", f"against={real}"), "No image in", "it is empty"),
         ((made,), "say what to compare them with", "against=FOLDER"),
         ((made, f"against={real}", "psi=0.5"), "psi= are for runs", "leave them out"),
-        ((made, f"against={real}", "metrics=paper", "metrics.measures.manifold.k=80"), "k", "80"),
+        ((made, f"against={real}", "metrics=paper", "metrics.measures.prdc.k=80"), "k", "80"),
     ]
     for words, *parts in cases:
         found = sentences("evaluate", *words, "extractor=pixels")
@@ -233,7 +233,7 @@ def test_weights_that_are_missing_wrong_or_cut(sentences, sides, tmp_path):
         assert len(found) == 1, found
 
 
-def test_T14_a_missing_inception_says_where_it_is_to_be_had(sentences, sides):
+def test_a_missing_inception_says_where_it_is_to_be_had(sentences, sides):
     made, real = sides
     (found,) = sentences("evaluate", made, f"against={real}", "extractor=inception")
     for part in (
@@ -284,7 +284,7 @@ def test_raw_weights_blocks_and_bounds(inside, digits_run):
 
 def test_held_out_images_of_a_run(inside, tiny, tmp_path):
     code, out, err = inside("train", *tiny, "holdout=0.2", "kimg=0.064")
-    assert code == 0 and "kept    359 images out of training" in out, err
+    assert code == 0 and "heldout 359 images, to measure against" in out, err
     saved = torch.load(tmp_path / "runs/digits/checkpoints/last.ckpt", weights_only=True)
     assert saved["config"]["holdout"] == 0.2
     code, out, err = inside(
@@ -300,7 +300,7 @@ def test_held_out_images_of_a_run(inside, tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_T24_any_number_of_processes(transgan_process, digits_run, tmp_path):
+def test_any_number_of_processes_has_the_same_numbers(transgan_process, digits_run, tmp_path):
     run, _ = digits_run
     numbers = {}
     for devices, batch_size in ((1, 64), (2, 7), (3, 1)):
@@ -330,7 +330,7 @@ def test_T24_any_number_of_processes(transgan_process, digits_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_T24_a_process_with_nothing_to_do(transgan_process, digits_run, tmp_path):
+def test_a_process_with_nothing_to_do(transgan_process, digits_run, tmp_path):
     run, _ = digits_run
     numbers = []
     for devices in (1, 3):

@@ -20,7 +20,7 @@ from transgan.metrics import Evaluator
 from transgan.training.generative import to_uint8
 
 WORDS = ["kimg=0.256", "log_every=0.064", "checkpoint_every=0.256", "sample_every=1"]
-JUDGED = [
+EVALUATED = [
     "metrics=fast", "extractor=pixels", "metrics.num_samples=40", "metrics.measures.score.splits=1", "evaluate_share=1",
 ]  # fmt: skip
 
@@ -48,9 +48,9 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
+def test_weights_are_the_same_with_and_without(train, monkeypatch):
     without, _ = train("without")
-    with_it, _ = train("with", *JUDGED, "evaluate_every=0.064", "generator.style_dim=16")
+    with_it, _ = train("with", *EVALUATED, "evaluate_every=0.064", "generator.style_dim=16")
     assert len(metrics(with_it)) == 6
     assert equal(weights(without), weights(with_it))
 
@@ -61,11 +61,11 @@ def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
         raise RuntimeError("amid the evaluation")
 
     monkeypatch.setattr(Evaluator, "__call__", failing)
-    failed, err = train("failed", *JUDGED, "evaluate_every=0.064")
+    failed, err = train("failed", *EVALUATED, "evaluate_every=0.064")
     assert "evaluation failed" in err and metrics(failed)[1]["metrics"] == {"fd_pixels": None}
     assert equal(weights(without), weights(failed))
 
-    def naive(self, trainer, module):  # the usual callback: averaged weights in, and back only where nothing fails
+    def naive(self, trainer, module):  # the usual callback: EMA weights in, and back only where nothing fails
         kept = {name: value.clone() for name, value in module.generator.state_dict().items()}
         module.generator.load_state_dict(module.generator_ema.state_dict())
         try:
@@ -76,20 +76,20 @@ def test_T23_weights_are_the_same_with_and_without(train, monkeypatch):
 
     monkeypatch.setattr(Evaluation, "evaluate", naive)
     monkeypatch.setattr("transgan.runs.training.report", lambda *_: None)
-    spoilt, _ = train("spoilt", *JUDGED, "evaluate_every=0.064")
+    spoilt, _ = train("spoilt", *EVALUATED, "evaluate_every=0.064")
     assert not equal(weights(without), weights(spoilt))
 
 
-def test_T26_an_interval_longer_than_the_run(train):
-    run, _ = train("long", *JUDGED, "evaluate_every=1000", "evaluate_at_start=false")
+def test_an_interval_longer_than_the_run(train):
+    run, _ = train("long", *EVALUATED, "evaluate_every=1000", "evaluate_at_start=false")
     assert [line["kimg"] for line in metrics(run)] == [0.256, 0.256]  # at the end, and again with fresh seeds
     naive = [step for step in range(1, 9) if step % 31250 == 0]  # never, and then the best of none is asked for
     with pytest.raises(ValueError):
         min(naive)
 
 
-def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
-    run, _ = train("dev", *JUDGED, "evaluate_every=0.064")
+def test_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
+    run, _ = train("dev", *EVALUATED, "evaluate_every=0.064")
     assert {line["protocol"]["num_real"] for line in metrics(run)} == {1797}
 
     class Naive(LightningModule):  # torchmetrics in validation_step: the sanity check's batches count, too
@@ -121,7 +121,7 @@ def test_T26_no_sanity_check_and_no_fast_dev_run_spoils_the_reference(train):
     assert naive.fid.real_features_num_samples == 70
 
 
-def test_T27_the_average_is_measured(train, monkeypatch):
+def test_the_ema_weights_are_measured(train, monkeypatch):
     """An average of constant black, a generator of its own: the numbers are those of black images."""
     from transgan.training.adversarial import Adversarial
 
@@ -148,15 +148,15 @@ def test_T27_the_average_is_measured(train, monkeypatch):
             module.generator_ema.load_state_dict(kept)
 
     monkeypatch.setattr(Evaluator, "__call__", black_average)
-    run, _ = train("black", *JUDGED, "evaluate_every=0.128")
+    run, _ = train("black", *EVALUATED, "evaluate_every=0.128")
     values = {line["metrics"]["fd_pixels"] for line in metrics(run)}
     assert seen[0] == [0] and len(values) == 1
     assert not values & set(raw)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, precision, tmp_path):
-    run, _ = train(precision, *JUDGED, "evaluate_every=0.128", f"precision={precision}", "evaluate_at_start=false")
+def test_precision_of_training_is_not_that_of_the_numbers(train, inside, precision, tmp_path):
+    run, _ = train(precision, *EVALUATED, "evaluate_every=0.128", f"precision={precision}", "evaluate_at_start=false")
     trained = metrics(run)[-2]["metrics"]["fd_pixels"]
     code, _, err = inside("evaluate", run, "checkpoint=last", "device=cpu", "bounds=false", "out=found.json")
     assert code == 0, err
@@ -176,20 +176,20 @@ def test_T28_precision_of_training_is_not_that_of_the_numbers(train, inside, pre
 
 
 @pytest.mark.parametrize("precision", ["16-mixed", "16-true", "bf16-true", "64-true"])
-def test_T28_other_precisions_are_refused(inside, tiny, precision):
+def test_other_precisions_are_refused(inside, tiny, precision):
     code, _, err = inside("train", *tiny, f"precision={precision}")
     assert code == 2 and f"precision={precision}: it takes 32-true or bf16-mixed; others are not for training" in err
 
 
-def test_T16_the_extractor_is_in_no_checkpoint(train):
-    run, _ = train("clean", *JUDGED, "extractor=classifier", "extractor.steps=20", "evaluate_every=0.128")
+def test_the_extractor_is_in_no_checkpoint(train):
+    run, _ = train("clean", *EVALUATED, "extractor=classifier", "extractor.steps=20", "evaluate_every=0.128")
     module, saved = checkpoint.load(run / "checkpoints" / "last.ckpt")
     assert {name.split(".")[0] for name in saved["state_dict"]} == {"generator", "discriminator", "generator_ema"}
     assert not any("body" in name for name, _ in module.named_parameters())
 
 
 @pytest.mark.slow
-def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_folder):
+def test_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_folder):
     """torch-fidelity is needed for the standard Inception alone; scipy's matrix root, whose arguments have changed, not
     at all. (scipy as a whole is a need of scikit-learn and torchmetrics.)"""
     pictures(tmp_path / "mine")
@@ -200,7 +200,7 @@ def test_T33_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_fol
         "'prdc') else sys.modules[name]\n"
         "import scipy.linalg; scipy.linalg.sqrtm = None\n"
         "from transgan.cli import main\n"
-        f"words = {[*tiny_folder, *JUDGED, 'kimg=0.064', 'metrics.num_samples=10']!r}\n"
+        f"words = {[*tiny_folder, *EVALUATED, 'kimg=0.064', 'metrics.num_samples=10']!r}\n"
         "sys.exit(main(['train', 'mine', *words]) or main(['evaluate', 'runs/folder', 'metrics=paper', "
         "'num_samples=16', 'device=cpu', 'extractor=pixels', 'metrics.measures.score.splits=1']))\n"
     )

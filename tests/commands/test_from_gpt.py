@@ -1,4 +1,4 @@
-"""generator=from_gpt and discriminator=from_gpt by the commands a person types: begin, go on, and what is refused."""
+"""generator=from_gpt and discriminator=from_gpt by the commands that a user types: begin, go on, and what is refused."""
 
 import json
 import shutil
@@ -57,7 +57,7 @@ def test_the_command_in_a_process_of_its_own(transgan_process, trained, tmp_path
     path = trained / "checkpoints" / "last.ckpt"
     assert done.stdout.count(f"from the image GPT of {path} (0.32 kimg, sha256 ") == 2
     assert done.stdout.count("copied 20 tensors, 6,440 parameters: attention of the blocks, feed-forward of the") == 2
-    assert done.stdout.count("what was copied does not move for 9 kimg") == 2
+    assert done.stdout.count("what was copied is frozen for 9 kimg") == 2
     run = saved(tmp_path / "runs" / "gan")
     assert run["config"]["warm_start"]["source"] == str(path) and len(run["config"]["warm_start"]["sha256"]) == 64
     theirs = stack(saved(trained)["state_dict"], "network_ema")
@@ -160,7 +160,7 @@ def test_refused_in_one_sentence(refused, gpt, words, sentence):
 def test_no_image_gpt(inside, refused, gpt, tmp_path):
     train(inside, "name=gan", "kimg=0.064", "generator.dim=[16]", "discriminator.dim=[16]")
     err = refused("train", *TINY, *BOTH[:2], "checkpoint=runs/gan", "name=other")
-    assert "checkpoint=runs/gan: that is a run of Adversarial, and a warm start takes an image GPT's" in err
+    assert "checkpoint=runs/gan: that is a run of Adversarial, and a warm start needs an image GPT" in err
     last = gpt / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     assert "is damaged or not a checkpoint (it has 1,000 bytes)" in refused("train", *TINY, *BOTH, "name=other")
@@ -183,7 +183,7 @@ def test_a_run_that_goes_on_otherwise(inside, refused, gpt):
     train(inside, *words[-2:], *BOTH, "warm_start.discriminator.lr_factor=0.5", "force=true")
 
 
-def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_path):
+def test_masked_images_are_learned_go_on_and_begin_a_discriminator(inside, refused, tmp_path):
     words = [
         "train",
         "experiment=digits_gpt",
@@ -219,7 +219,7 @@ def test_masked_images_are_learned_go_on_and_begin_a_judge(inside, refused, tmp_
 
 @pytest.mark.slow
 def test_two_processes_do_what_one_does(inside, srun, trained, tmp_path):
-    """Frozen at first: the gradients of what was copied are added up over the processes when they begin to count."""
+    """Frozen at first: the gradients of what was copied are all-reduced over the processes when they begin to count."""
     words = [
         *BOTH[:2], f"checkpoint={trained}", *TINY, *STILL, "kimg=0.192", "optimizer.eps=1.0e-3",
         "warm_start.generator.frozen=0.096", "warm_start.discriminator.frozen=0.064",

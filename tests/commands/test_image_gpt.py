@@ -1,4 +1,4 @@
-"""Image GPT by the commands a person types: train, go on, sample, evaluate, summary, and what is refused."""
+"""Image GPT by the commands that a user types: train, go on, sample, evaluate, summary, and what is refused."""
 
 import csv
 import json
@@ -56,7 +56,7 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, tokens):
 
 def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
     out = trained(inside)
-    assert "kept    359 images out of training" in out and "model   network 0.01 M parameters" in out
+    assert "heldout 359 images, to measure against" in out and "model   network 0.01 M parameters" in out
     assert "per dimension of 359 held-out images, best" in out
     run = tmp_path / "runs" / "digits_gpt"
     with open(run / "stats.csv") as file:
@@ -72,7 +72,7 @@ def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
     code, out, err = inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")
     assert (np.load(tmp_path / "two.npz")["images"] == arrays["images"][[4, 7]]).all()
     code, out, err = inside(
-        "sample", run, "seeds=0-9", "to=npz", "psi=0.1", "top_k=1", "class=3", f"out={tmp_path}/same.npz"
+        "sample", run, "seeds=0-9", "to=npz", "temperature=0.1", "top_k=1", "class=3", f"out={tmp_path}/same.npz"
     )
     assert len(np.unique(np.load(tmp_path / "same.npz")["images"], axis=0)) == 1  # top_k=1: nothing is left to chance
 
@@ -135,7 +135,7 @@ def test_start_from_other_weights(inside, tmp_path):
         (["train", *TINY, "generator.dim=[3]"], "generator.dim is not an option; did you mean algorithm.network.dim?"),
         (
             ["train", *TINY, "tokens.levels=16"],
-            "tokens.levels=16: the images have 17 pixel values, and others than these",
+            "tokens.levels=16: the images have 17 pixel values, some not among these",
         ),
         (["train", *TINY, "tokens.levels=1"], "tokens.levels=1: it takes a whole number, 2 to 256"),
         (["train", *TINY, "tokens=patches", "tokens.patch_size=3"], "patch_size 3 does not divide img_size 8"),
@@ -157,7 +157,10 @@ def test_refused_in_one_sentence(refused, words, sentence):
 def test_refused_of_a_run(inside, refused, tmp_path):
     trained(inside, "kimg=0.032", "log_every=0.032")
     run = "runs/digits_gpt"
-    assert "psi 0: it is the temperature here" in refused("sample", run, "psi=0")
+    assert "temperature 0: it must be more than 0" in refused("sample", run, "temperature=0")
+    for command in ("sample", "evaluate"):
+        err = refused(command, run, "psi=0.9")
+        assert "psi=0.9: " in err and "has a likelihood and no styles to truncate; give temperature=0.9" in err
     assert "top_k=0: it takes a whole number, 1 to" in refused("sample", run, "top_k=0")
     err = refused("train", *TINY, "algorithm.network.dim=24")
     assert "algorithm.network.dim: 16 -> 24" in err and "holds a run of another architecture" in err
@@ -216,12 +219,12 @@ def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
     assert found["labels"].tolist() == held_out.labels[places].tolist()
     assert inside(*words, "to=grid", "rows=7", "class=3")[0] == 0
 
-    assert "8 rows cannot be kept: a multiple of 1 from 1 to 7 can" in refused(*words, "rows=8")
+    assert "rows=8: give a multiple of 1, from 1 to 7" in refused(*words, "rows=8")
     folder = pictures(tmp_path / "pictures")
     assert "have other classes than the run; give class=" in refused(*words, f"complete={folder}")
-    assert "others than these levels" in refused(*words, f"complete={folder}", "class=1")
+    assert "some not among these levels" in refused(*words, f"complete={folder}", "class=1")
     assert "there is nothing at nowhere" in refused(*words, "complete=nowhere")
     trained(inside, "holdout=0.0", "kimg=0.032", "name=all", "log_every=0.032")
-    assert "this run keeps no images out of training" in refused("sample", "runs/all", "complete=heldout")
+    assert "this run holds no images out of training" in refused("sample", "runs/all", "complete=heldout")
     assert inside("train", *tiny, "kimg=0.032", "log_every=0.032")[0] == 0
     assert "cannot go on from a half" in refused("sample", "runs/digits", "complete=heldout")

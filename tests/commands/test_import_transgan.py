@@ -111,7 +111,7 @@ def test_a_run_can_be_evaluated(inside, tmp_path, pictures, monkeypatch):
         "bounds=false",
     )
     assert code == 0, err
-    assert "fd_classifier" in out and "averaged weights" in out
+    assert "fd_classifier" in out and "EMA weights" in out
 
 
 def test_every_difference_is_listed_and_nothing_written(refused, tmp_path):

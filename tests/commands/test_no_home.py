@@ -9,7 +9,7 @@ import pytest
 from transgan import files
 from transgan.metrics.extractors import sources
 
-JUDGED = ["metrics=fast", "extractor=classifier", "extractor.steps=2", "kimg=0.032", "batch_size=16"]
+EVALUATED = ["metrics=fast", "extractor=classifier", "extractor.steps=2", "kimg=0.032", "batch_size=16"]
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_every_command(inside, homeless, pictures, tiny_folder, tmp_path):
     """The cache is in the folder for temporary files, and nothing is written to a folder named ~."""
     pictures(tmp_path / "in")
     for words in (
-        ["train", "in", *tiny_folder, *JUDGED, "data.in_memory=false", "logger=tensorboard"],
-        ["train", "in", *tiny_folder, *JUDGED, "data.in_memory=false", "logger=tensorboard", "kimg=0.064"],
+        ["train", "in", *tiny_folder, *EVALUATED, "data.in_memory=false", "logger=tensorboard"],
+        ["train", "in", *tiny_folder, *EVALUATED, "data.in_memory=false", "logger=tensorboard", "kimg=0.064"],
         ["evaluate", "runs/folder", "device=cpu"],
         ["sample", "runs/folder", "to=grid"],
         ["summary", "runs/folder"],

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transgan.commands.sample import choose_labels
 from transgan.config.compose import compose
 from transgan.errors import UserError
 from transgan.runs import images
+from transgan.runs.sampling import choose_labels
 
 
 class Module:
@@ -24,7 +24,7 @@ class Module:
 def label(word, names):
     module = Module()
     module.num_classes = len(names)
-    return int(choose_labels(word, [0], {"class_names": names}, module)[0])
+    return int(choose_labels(word, [0], names, module)[0])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def work(trained, tmp_path):
 def test_what_cannot_be_known_is_asked_for_in_the_words_of_the_command(tmp_path, key, says):
     Image.fromarray(np.eye(8, dtype=np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(UserError, match=f"say what is white by data.white=1.*{says}"):
-        images.pictures(tmp_path, 8, 1, key)
+        images.images_at(tmp_path, 8, 1, key)
 
 
 def test_a_run_goes_on_with_the_same_images_elsewhere(work, inside, tmp_path):
@@ -204,14 +204,23 @@ def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
 def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
     from omegaconf import OmegaConf
 
-    from transgan.runs.targets import Pictures
+    from transgan.runs.targets import ImagesTarget
 
     (tmp_path / "b" / "x").mkdir(parents=True)
     for i in range(2):
         Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "b" / "x" / f"{i}.png")
     monkeypatch.chdir(tmp_path / "b" / "x" if word == ".." else tmp_path / "b")
-    rest = {"channels": None, "psi": 1.0, "ema": True, "checkpoint": "best", "seed": None, "against": "x", "out": None}
-    subject = Pictures(OmegaConf.create({"run": word} | rest), "cpu")
-    assert subject.name == "b"
-    written = subject.write(OmegaConf.create({"out": None}), None, {"id": "0123"}, 0, {})
+    rest = {
+        "channels": None,
+        "psi": 1.0,
+        "temperature": 1.0,
+        "ema": True,
+        "checkpoint": "best",
+        "seed": None,
+        "against": "x",
+        "out": None,
+    }
+    target = ImagesTarget(OmegaConf.create({"run": word} | rest))
+    assert target.name == "b"
+    written = target.write(OmegaConf.create({"out": None}), {"protocol": {"id": "0123"}})
     assert (tmp_path / "b.0123.evaluation.json").samefile(written)

@@ -1,4 +1,4 @@
-"""PixelRNN by the commands a person types: train, go on, sample, evaluate, summary, and what is refused."""
+"""PixelRNN by the commands that a user types: train, go on, sample, evaluate, summary, and what is refused."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, more):
     images = np.load(run / "generated.npz")["images"]
     assert inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")[0] == 0
     assert (np.load(tmp_path / "two.npz")["images"] == images[[4, 7]]).all()
-    assert inside("sample", run, "complete=heldout", "seeds=0-3", "to=grid", "top_k=3", "psi=0.8")[0] == 0
+    assert inside("sample", run, "complete=heldout", "seeds=0-3", "to=grid", "top_k=3", "temperature=0.8")[0] == 0
     code, out, err = inside(
         "evaluate",
         run,

@@ -1,4 +1,4 @@
-"""What a training step may be told to do besides the default holds with a resume and with two processes, too."""
+"""What a training step may do besides the default holds with a resume and with two processes, too."""
 
 import pytest
 import torch

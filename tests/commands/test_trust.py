@@ -121,7 +121,7 @@ def test_ones_own_class_is_trusted_by_the_command_that_types_it(inside, refused,
 
 
 def test_the_name_of_a_folder_says_nothing(refused, run, tmp_path):
-    """A person who names a folder with Tab has not said what its name says."""
+    """A user who names a folder with Tab has not said what its name says."""
     gan, marker = run("gan", "extractor", "os.system")
     folder = tmp_path / "x._target_=os.system"
     gan.rename(folder)

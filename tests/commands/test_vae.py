@@ -1,4 +1,4 @@
-"""Variational autoencoders by the commands a person types: train, go on, sample, evaluate, summary, what is refused."""
+"""Variational autoencoders by the commands that a user types: train, go on, sample, evaluate, summary, what is refused."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A configuration that a person has edited by hand."""
+"""A configuration that a user has edited by hand."""
 
 import pytest
 import yaml

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from transgan.data import Folder, Zip, checking
 from transgan.data.datamodule import as_is
+from warm_process import start_server
 
 
 def picture(seed, size=(12, 10)):
@@ -247,8 +248,10 @@ def test_folder_zip_memory_and_stream_are_the_same_bits(tmp_path):
     assert sources[0].fingerprint == sources[2].fingerprint
 
 
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.parametrize("start_method", ["fork", "forkserver"])
 def test_two_workers_read_one_zip(tmp_path, start_method):
+    """They inherit the archive, or get it pickled, as processes that are spawned do."""
+    start_server({"OMP_NUM_THREADS": "1"})
     path = packed(tree(tmp_path / "tree", [f"{i:02}.png" for i in range(24)]), tmp_path / "tree.zip")
     expected = Zip(path, 8, 3, in_memory=True).images
     data = Zip(path, 8, 3, in_memory=False)

@@ -100,15 +100,15 @@ def test_what_cannot_be_known_is_asked_for(tmp_path, arrays, kind, suffix):
         with pytest.raises(ValueError, match="2 files .*say what is white by data.white=1"):
             Folder(folder, 8, 1, in_memory=in_memory)
     white = float(np.max(arrays))
-    told = Folder(folder, 8, 1, white=white)
-    assert np.array_equal(told.images[0, 0].numpy(), np.rint(np.float32(arrays[0]) * (255 / white)))
-    assert torch.equal(Folder(folder, 8, 1, white=white, in_memory=False)[0][0], told.images[0])
+    reported = Folder(folder, 8, 1, white=white)
+    assert np.array_equal(reported.images[0, 0].numpy(), np.rint(np.float32(arrays[0]) * (255 / white)))
+    assert torch.equal(Folder(folder, 8, 1, white=white, in_memory=False)[0][0], reported.images[0])
 
 
-def test_a_person_says_otherwise(tmp_path):
+def test_a_user_says_otherwise(tmp_path):
     folder = put(tmp_path, DARK, bright(4095))
-    told = Folder(folder, 8, 1, white=65535)
-    assert told.images.max() == 16 and "white" not in told.describe()
+    reported = Folder(folder, 8, 1, white=65535)
+    assert reported.images.max() == 16 and "white" not in reported.describe()
     with pytest.raises(ValueError, match=r"1.png: values 0 to 4095, expected 0 to 1000"):
         Folder(folder, 8, 1, white=1000)
     for white in (0, -1, "many", True, float("inf")):

@@ -1,4 +1,4 @@
-"""What is kept out of training: the same images for everybody, of every class, and none of them trained on."""
+"""What is held out of training: the same images for everybody, of every class, and none of them trained on."""
 
 import numpy as np
 import pytest

@@ -161,8 +161,8 @@ def test_checkpoints_keep_less_and_change_nothing(norm):
 def test_checkpoints_are_off_where_a_second_derivative_is_wanted():
     stack, x = Transformer(8, 2, 2, (2, 2), checkpointing=True), torch.randn(2, 4, 8)
     with sdpa_kernel(SDPBackend.MATH):
-        slope = torch.func.grad(lambda x: stack(x).square().sum())(x)
-        slope.square().sum().backward()
+        gradient = torch.func.grad(lambda x: stack(x).square().sum())(x)
+        gradient.square().sum().backward()
     assert stack.blocks[0].attn.qkv.weight.grad.any()
     x.requires_grad_()
     compiled = torch.compile(stack, backend="eager", fullgraph=True)
@@ -170,7 +170,7 @@ def test_checkpoints_are_off_where_a_second_derivative_is_wanted():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="windows have no place for prefix tokens"):
+    with pytest.raises(ValueError, match="windowed attention takes no prefix tokens"):
         Transformer(8, 1, 2, (4, 4), window_size=2, num_prefix_tokens=1)
     with pytest.raises(ValueError, match="either causal or windowed, not both"):
         Transformer(8, 1, 2, (4, 4), window_size=2, causal=True)

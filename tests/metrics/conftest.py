@@ -1,6 +1,7 @@
 """Data sets and extractors small enough to know the right answer for."""
 
 import hashlib
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -45,6 +46,40 @@ class Pixels:
         return features, features[:, :3] * 5 if self.logits else None
 
 
+class Processes:
+    """The context of one of several processes, whose `gather` the test knows."""
+
+    def __init__(self, rank, world_size, gather, together=nullcontext):
+        self.rank, self.world_size, self.gather, self.together = rank, world_size, gather, together
+
+
+@pytest.fixture
+def processes():
+    return Processes
+
+
+@pytest.fixture
+def shares():
+    """shares(evaluator, generate, world_size): what each of several processes hands in to be gathered."""
+
+    class Waiting(Exception):
+        pass
+
+    def of(evaluator, generate, world_size):
+        held = []
+
+        def hand_in(features):
+            held.append(features)
+            raise Waiting
+
+        for rank in range(world_size):
+            with pytest.raises(Waiting):
+                evaluator(generate, Processes(rank, world_size, hand_in))
+        return held
+
+    return of
+
+
 @pytest.fixture
 def images_dataset():
     return Images
@@ -83,7 +118,7 @@ def generate():
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """No test reads or writes the caches of the person who runs it."""
+    """No test reads or writes the caches of the user who runs it."""
     monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.delenv("TRANSGAN_INCEPTION", raising=False)

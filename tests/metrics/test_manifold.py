@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: the definitions, the paper's code, and what rounding does to others. T19, T20."""
+"""Precision, recall, density, coverage: the definitions, the paper's code, and what rounding does to others."""
 
 import contextlib
 import io
@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from transgan.metrics import manifold
-from transgan.metrics.manifold import PRDC, PrecisionRecall, SquaredDistances, nearest, prdc, precision_recall
+from transgan.metrics import PRDC, PrecisionRecall, distances
+from transgan.metrics.distances import SquaredDistances, nearest
+from transgan.metrics.manifold import prdc, precision_recall
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -18,7 +19,7 @@ def rows(n, d=16, seed=0, scale=1.0, mean=0.0):
 
 
 def by_definition(fake, real, k):
-    """Whole matrices of differences in float64, numpy alone; sides of unequal numbers as they are."""
+    """Complete matrices of differences in float64, numpy alone; sides of unequal numbers as they are."""
     fake, real = (each.double().numpy() for each in (fake, real))
     between = np.sqrt(((real[:, None] - fake[None]) ** 2).sum(-1))  # real x fake
     radii = []
@@ -45,13 +46,13 @@ def by_the_paper(fake, real, k):
 
 @pytest.mark.parametrize("k", [1, 3, 5, 399])
 @pytest.mark.parametrize("d", [2, 16, 300])
-def test_T19_equals_the_definition(k, d):
+def test_equals_the_definition(k, d):
     fake, real = rows(400, d, 1, 0.9, 0.1), rows(400, d)
     assert prdc(fake, real, k) == pytest.approx(by_definition(fake, real, k), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [3, 5])
-def test_T19_equals_the_paper(k, capfd):
+def test_equals_the_paper(k, capfd):
     fake, real = rows(400, 16, 1, 0.9, 0.1), rows(400, 16)
     ours = prdc(fake, real, k)
     assert "".join(capfd.readouterr()) == ""
@@ -84,14 +85,14 @@ def test_precision_and_recall_are_those_of_torch_fidelity(name):
     fake, real = UNEQUAL[name]
     between = torch.cdist(fake.double(), real.double(), compute_mode="donot_use_mm_for_euclid_dist")
     assert ((between == 0).any(1) == torch.tensor([(row == real).all(1).any() for row in fake])).all()
-    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what twins are told by
+    with pytest.MonkeyPatch.context() as patch:  # its matrix products lose what twins are recognised by
         exact = metric_prc.torch.cdist
         patch.setattr(torch, "cdist", lambda a, b: exact(a, b, compute_mode="donot_use_mm_for_euclid_dist"))
         theirs = metric_prc.prc_features_to_metric(fake.double(), real.double(), verbose=False)
     metric = PrecisionRecall()
     metric.update(fake, real=False)
     metric.update(real, real=True)
-    ours = metric.compute()
+    ours = {name: value.item() for name, value in metric.compute().items()}
     assert ours == precision_recall(fake, real) and metric.k == 3
     assert ours == {key: pytest.approx(theirs[key], abs=1e-6) for key in ("precision", "recall")}
 
@@ -102,7 +103,7 @@ def test_all_four_are_those_of_prdc(name):
     metric = PRDC()
     metric.update(fake, real=False)
     metric.update(real, real=True)
-    ours = metric.compute()
+    ours = {name: value.item() for name, value in metric.compute().items()}
     assert ours == prdc(fake, real) and metric.num_samples == (len(fake), len(real))
     theirs, _ = by_the_paper(fake, real, 5)
     assert ours == pytest.approx(theirs, abs=1e-12)
@@ -122,8 +123,8 @@ def test_whole_sets_unless_too_large():
     for part in real.split(300):
         metric.update(part, real=True)
     metric.update(fake, real=False)
-    ours = metric.compute()
-    assert metric.num_samples == (200, 300) and all(isinstance(each, float) for each in ours.values())
+    ours = {name: value.item() for name, value in metric.compute().items()}
+    assert metric.num_samples == (200, 300) and all(each.dtype == torch.float64 for each in metric.compute().values())
     chosen = torch.randperm(800, generator=torch.Generator().manual_seed(3))[:300]
     assert ours == prdc(fake, real[chosen]) == pytest.approx(by_definition(fake, real[chosen], 5), abs=1e-12)
     assert metric.num_twins == (0, 0)
@@ -132,7 +133,7 @@ def test_whole_sets_unless_too_large():
     assert metric.num_twins == (7, 0)
 
 
-def test_T19_known_answers():
+def test_known_answers():
     real = rows(300)
     assert prdc(real, real) == {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
     assert prdc(real + 1000, real) == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
@@ -149,7 +150,7 @@ def test_T19_known_answers():
     assert naive > 1.2  # `<=`: more than itself in a set's density
 
 
-def test_T19_no_rounding_decides():
+def test_no_rounding_decides():
     """Twins of real rows and generated rows equally far from them but for 0.0001: too little for float32 here."""
     base, steps = rows(100, 64, 0, 30), [rows(100, 64, seed) for seed in (1, 2, 3)]
     steps = [step / step.norm(dim=1, keepdim=True) * (1 + 1e-4 * rows(100, 1, 4 + i)) for i, step in enumerate(steps)]
@@ -162,34 +163,34 @@ def test_T19_no_rounding_decides():
     assert abs(naive - ours["precision"]) > 0.02
 
 
-def test_T19_chunks_change_nothing(monkeypatch):
+def test_chunks_change_nothing(monkeypatch):
     fake, real = rows(300, 64, 1), rows(300, 64)
     whole = prdc(fake, real)
     for size in (1, 7, 299, 300):
-        monkeypatch.setattr(manifold, "CHUNK", size)
+        monkeypatch.setattr(distances, "CHUNK", size)
         assert prdc(fake, real) == whole
 
 
-def test_T19_too_few_or_bad_rows(capfd):
+def test_too_few_or_bad_rows(capfd):
     for k in (0, 20, 21):
         with pytest.raises(
-            ValueError, match=f"^{k} nearest neighbours need .* there are 20 generated and 20 real rows"
+            ValueError, match=f"^{k} nearest neighbours need .* there are 20 generated and 20 real ones"
         ):
             prdc(rows(20), rows(20), k)
     for few, many in ((rows(5), rows(50)), (rows(50), rows(5))):
-        with pytest.raises(ValueError, match="more than k rows on either side"):
+        with pytest.raises(ValueError, match="more than k images on either side"):
             prdc(few, many)
     metric = PRDC()
-    with pytest.raises(ValueError, match="0 generated and 0 real rows"):
+    with pytest.raises(ValueError, match="0 generated and 0 real ones"):
         metric.compute()
     bad = rows(9)
     bad[8] = float("nan")
-    with pytest.raises(ValueError, match="real row 8 "):
+    with pytest.raises(ValueError, match="real features of image 8 "):
         metric.update(bad, real=True)
     assert "".join(capfd.readouterr()) == ""
 
 
-def test_T20_shifted_features():
+def test_shifted_features():
     step = 2**-10  # so that the shift itself rounds nothing
     fake, real = ((rows(100, 2048, seed, 0.3) / step).round() * step for seed in (1, 0))
     centred = prdc(fake, real)
@@ -200,7 +201,7 @@ def test_T20_shifted_features():
     assert naive.diagonal().max() > 0.1  # instead of 0
 
 
-def test_T20_settings_of_training_change_nothing():
+def test_settings_of_training_change_nothing():
     fake, real = rows(300, 64, 1), rows(300, 64)
     expected = prdc(fake, real)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -210,8 +211,7 @@ def test_T20_settings_of_training_change_nothing():
 @pytest.mark.parametrize("d", [1, 3, 64, 2048])
 def test_rounding_is_below_what_is_measured_again(d):
     x, y = (rows(100, d, seed).abs() ** 3 for seed in (0, 1))  # long tails, far from the origin
-    distances = SquaredDistances(x, y)
-    squares, slack = distances[slice(0, 100)]
+    squares, slack = SquaredDistances(x, y)[slice(0, 100)]
     exact = (x.double()[:, None] - y.double()[None]).square().sum(-1)
     assert ((squares - exact).abs() < 0.3 * slack).all()
 

@@ -1,4 +1,4 @@
-"""Memorisation on digits whose copies are known, beside what the usual numbers say of them. T21."""
+"""Memorisation on digits whose copies are known, beside what the usual numbers say of them."""
 
 import warnings
 
@@ -10,8 +10,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torchmetrics.image.mifid import MemorizationInformedFrechetInceptionDistance
 
-from transgan.metrics.frechet import Moments, frechet_distance
-from transgan.metrics.memorisation import Memorisation, copies_p, mann_whitney
+from transgan.metrics import Memorisation
+from transgan.metrics.frechet import frechet_distance
+from transgan.metrics.memorisation import mann_whitney, tail_probability
+from transgan.metrics.moments import Moments
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -30,19 +32,17 @@ def noise(like, scale, seed=0):
 
 def measured(train, heldout, generated, **arguments):
     metric = Memorisation(**arguments)
-    for side, rows in (("train", train), ("heldout", heldout), ("generated", generated)):
-        for part in rows.split(300):
-            assert metric(part, side) is None
-    numbers = metric.compute()
-    assert all(isinstance(value, float) for value in numbers.values())
-    return numbers, metric
+    for features, real, is_heldout in ((train, True, False), (heldout, True, True), (generated, False, False)):
+        for part in features.split(300):
+            assert metric(part, real, is_heldout) is None
+    return {name: value.item() for name, value in metric.compute().items()}, metric
 
 
 def fd(a, b):
     return frechet_distance(Moments.of(a), Moments.of(b))
 
 
-def test_T21_held_out_images_are_no_copies(digits):
+def test_held_out_images_are_no_copies(digits):
     train, heldout, others = digits
     numbers, metric = measured(train, heldout, others)
     assert set(numbers) == {name + end for name in ("copy_rate", "auth_pct", "c_t") for end in ("", "_heldout")} | {
@@ -58,7 +58,7 @@ def test_T21_held_out_images_are_no_copies(digits):
 
 
 @pytest.mark.parametrize("scale", [0, 0.02])
-def test_T21_copies(digits, scale):
+def test_copies(digits, scale):
     train, heldout, others = digits
     copies = train[:497] + noise(train[:497], scale)
     numbers, metric = measured(train, heldout, copies)
@@ -72,7 +72,7 @@ def test_T21_copies(digits, scale):
     assert distances == sorted(distances) and (scale or distances == [0] * 16)
 
 
-def test_T21_copies_of_one_image(digits):
+def test_copies_of_one_image(digits):
     train, heldout, others = digits
     copies = train[123] + noise(others[:200], 0.001)
     numbers, metric = measured(train, heldout, copies)
@@ -89,7 +89,7 @@ def test_T21_copies_of_one_image(digits):
     assert values[0] < 3 * fd(copies, train)  # no penalty: it asks which real has a copy
 
 
-def test_T21_some_copies(digits):
+def test_some_copies(digits):
     train, heldout, others = digits
     few, half = (torch.cat([train[:count], others[count:]]) for count in (25, 250))
     numbers, _ = measured(train, heldout, few)
@@ -99,15 +99,15 @@ def test_T21_some_copies(digits):
     assert 0.5 <= numbers["copy_rate"] < 0.53 and 20 < numbers["auth_pct"] < 35 and numbers["c_t"] < -10
 
 
-def test_T21_noise_is_no_copy(digits):
+def test_noise_is_no_copy(digits):
     train, heldout, others = digits
     numbers, _ = measured(train, heldout, torch.rand(497, 64, generator=torch.Generator().manual_seed(0)))
     assert numbers["copy_rate"] == 0 and numbers["auth_pct"] == 100 and numbers["c_t"] > 18
     assert numbers["copy_rate_p"] == 1
 
 
-def test_T21_by_definition(digits):
-    """numpy and scipy, whole matrices."""
+def test_by_definition(digits):
+    """numpy and scipy, complete matrices."""
     train, heldout, others = (rows.double().numpy() for rows in digits)
     numbers, metric = measured(*digits, seed=5, quantile=0.05)
     order = torch.randperm(500, generator=torch.Generator().manual_seed(5)).numpy()
@@ -115,19 +115,19 @@ def test_T21_by_definition(digits):
     def distances(a, b):
         return np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
 
-    yardstick = distances(heldout[order[:250]], train).min(1)
-    limit = np.sort(yardstick)[round(0.05 * 251) - 1]
+    baseline = distances(heldout[order[:250]], train).min(1)
+    limit = np.sort(baseline)[round(0.05 * 251) - 1]
     within = distances(train, train)
     np.fill_diagonal(within, np.inf)
-    assert metric.calibrated_rate == (yardstick <= limit).sum() / 251
+    assert metric.calibrated_rate == (baseline <= limit).sum() / 251
     for end, rows in (("", others), ("_heldout", heldout[order[250:]])):
         d = distances(rows, train)
         assert numbers["copy_rate" + end] == pytest.approx((d.min(1) <= limit).mean(), abs=1e-12)
         assert numbers["auth_pct" + end] == pytest.approx(
             100 * (within.min(1)[d.argmin(1)] < d.min(1)).mean(), abs=1e-9
         )
-        n, m = len(rows), len(yardstick)
-        u = scipy.stats.mannwhitneyu(d.min(1), yardstick).statistic
+        n, m = len(rows), len(baseline)
+        u = scipy.stats.mannwhitneyu(d.min(1), baseline).statistic
         assert numbers["c_t" + end] == pytest.approx(
             (u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12), rel=1e-9, abs=1e-9
         )
@@ -138,7 +138,7 @@ def test_T21_by_definition(digits):
     assert [d for *_, d in metric.nearest_pairs] == pytest.approx([d for *_, d in expected], rel=1e-12)
 
 
-def test_T21_self_distances_are_zero_far_from_the_origin(digits):
+def test_self_distances_are_zero_far_from_the_origin(digits):
     train, heldout, _ = (rows + 20 for rows in digits)
     wide = [rows.repeat(1, 32) for rows in (train, heldout)]  # 2,048 features
     numbers, metric = measured(*wide, wide[0][:100])
@@ -146,7 +146,7 @@ def test_T21_self_distances_are_zero_far_from_the_origin(digits):
     assert torch.cdist(wide[0], wide[0]).diagonal().max() > 0.1  # the naive distance to itself
 
 
-def test_T21_one_image_twice_in_training_and_held_out(digits):
+def test_one_image_twice_in_training_and_held_out(digits):
     """With held-out images that are in the training set a threshold of 0 still finds copies."""
     train, heldout, others = digits
     mixed = torch.cat([train[:100], heldout[:400]])
@@ -161,17 +161,17 @@ def test_T21_one_image_twice_in_training_and_held_out(digits):
 )
 def test_p_is_the_beta_binomial_tail(copies, n, rank, m):
     expected = scipy.stats.betabinom.sf(copies - 1, n, rank, m + 1 - rank)
-    assert copies_p(copies, n, rank, m) == pytest.approx(expected, rel=1e-6, abs=1e-300)
+    assert tail_probability(copies, n, rank, m) == pytest.approx(expected, rel=1e-6, abs=1e-300)
 
 
 def test_p_knows_that_the_rate_is_an_estimate():
     """Honest generators: the p of the binomial test with the calibrated rate as if known is far too often small."""
     generator, ours, naive = np.random.RandomState(0), 0, 0
     for _ in range(2000):
-        yardstick, generated = np.sort(generator.rand(250)), generator.rand(2000)
-        copies = int((generated <= yardstick[2]).sum())
-        ours += copies_p(copies, 2000, 3, 250) < 0.05
-        naive += scipy.stats.binom.sf(copies - 1, 2000, 3 / 251) < 0.05
+        baseline, generated = np.sort(generator.rand(250)), generator.rand(2000)
+        within = int((generated <= baseline[2]).sum())
+        ours += tail_probability(within, 2000, 3, 250) < 0.05
+        naive += scipy.stats.binom.sf(within - 1, 2000, 3 / 251) < 0.05
     assert 0.03 < ours / 2000 <= 0.06
     assert naive / 2000 > 0.2
 
@@ -201,15 +201,17 @@ def test_large_sets_are_subsampled_by_the_seed(digits):
 def test_too_few_or_bad_rows(digits):
     train, heldout, others = digits
     for sides in ((train[:1], heldout, others), (train, heldout[:90], others), (train, heldout, others[:0])):
-        with pytest.raises(ValueError, match="2 training rows, 1 generated row and about 100 held-out rows or more"):
+        with pytest.raises(
+            ValueError, match="2 training images, 1 generated image and about 100 held-out images or more"
+        ):
             measured(*sides)
-    with pytest.raises(ValueError, match="there are train, heldout, generated rows, and no test ones"):
-        Memorisation().update(train, "test")
+    with pytest.raises(ValueError, match="held-out images are real ones"):
+        Memorisation().update(train, real=False, heldout=True)
     with pytest.raises(ValueError, match="between 0 and 1"):
         Memorisation(quantile=1)
     with pytest.raises(ValueError, match="63 features"):
         measured(train, heldout, others[:, :63])
     bad = others.clone()
     bad[11, 3] = float("inf")
-    with pytest.raises(ValueError, match="generated row 11 "):
+    with pytest.raises(ValueError, match="generated features of image 11 "):
         measured(train, heldout, bad)

@@ -1,4 +1,4 @@
-"""The Inception Score: known answers, torch-fidelity's numbers, and what torchmetrics makes of hard cases. T17."""
+"""The Inception Score: known answers, torch-fidelity's numbers, and what torchmetrics makes of hard cases."""
 
 import math
 import warnings
@@ -10,7 +10,8 @@ from torch import nn
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torchmetrics.image.inception import InceptionScore as Naive
 
-from transgan.metrics.score import InceptionScore, inception_score
+from transgan.metrics import InceptionScore
+from transgan.metrics.score import inception_score
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -33,22 +34,22 @@ def fidelity(rows, splits=10):
 
 
 @pytest.mark.parametrize("n, splits", [(1234, 10), (1000, 10), (57, 1), (12, 10), (10, 10)])
-def test_T17_equals_torch_fidelity(n, splits):
+def test_equals_torch_fidelity(n, splits):
     rows = logits(n)
     assert inception_score(rows, splits) == pytest.approx(fidelity(rows, splits), rel=1e-12, abs=1e-14)
     metric = InceptionScore(splits=splits)
     for part in rows.split(100):
         assert metric(part) is None
-    assert metric.compute() == inception_score(rows, splits) and isinstance(metric.compute()[0], float)
+    assert metric.compute() == inception_score(rows, splits) and metric.compute()[0].dtype == torch.float64
 
 
-def test_T17_12_rows_make_10_splits():
+def test_12_rows_make_10_splits():
     rows = logits(12)
     assert inception_score(rows)[0] == pytest.approx(fidelity(rows)[0], rel=1e-12)
     assert abs(naive(rows)[0] / fidelity(rows)[0] - 1) > 0.1  # torch.chunk makes 6 of 2
 
 
-def test_T17_known_answers():
+def test_known_answers():
     one_hot = nn.functional.one_hot(torch.arange(1000) % 5, 5).float() * 900
     assert inception_score(one_hot, splits=1) == (pytest.approx(5, abs=1e-9), 0)
     assert inception_score(one_hot[:5].repeat_interleave(200, 0)[torch.arange(1000)] * 0 + one_hot[0]) == (
@@ -63,7 +64,7 @@ def test_T17_known_answers():
 
 
 @pytest.mark.parametrize("gap", [200, 900, 1e6])
-def test_T17_any_gap_between_logits(gap):
+def test_any_gap_between_logits(gap):
     rows = logits(600, 6) * 0.1 + nn.functional.one_hot(torch.arange(600) % 4, 6) * gap  # two classes never occur
     mean, deviation = inception_score(rows)
     assert mean == pytest.approx(4, rel=0.03) and 0 < deviation < 0.1
@@ -72,7 +73,7 @@ def test_T17_any_gap_between_logits(gap):
         assert math.isnan(fidelity(rows)[0])  # 0 * log 0, in float64 too
 
 
-def test_T17_seed_decides_and_nothing_else_does():
+def test_seed_decides_and_nothing_else_does():
     rows = logits(103)
     torch.manual_seed(1)
     before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
@@ -87,20 +88,20 @@ def test_T17_seed_decides_and_nothing_else_does():
     assert len(values) == 2
 
 
-def test_T17_too_few_or_bad_rows():
-    with pytest.raises(ValueError, match="10 splits needs .* there are 9 rows"):
+def test_too_few_or_bad_rows():
+    with pytest.raises(ValueError, match="10 splits needs .* there are logits of 9 images"):
         inception_score(logits(9))
     with pytest.raises(ValueError, match="1 split or more"):
         inception_score(logits(9), splits=0)
     metric = InceptionScore()
-    with pytest.raises(ValueError, match="there are 0 rows"):
+    with pytest.raises(ValueError, match="there are logits of 0 images"):
         metric.compute()
     metric.update(logits(20))
     bad = logits(20)
     bad[3, 1] = float("inf")
-    with pytest.raises(ValueError, match="logits row 23 "):
+    with pytest.raises(ValueError, match="logits of image 23 "):
         metric.update(bad)
-    with pytest.raises(ValueError, match="had 10 features and now have 4"):
+    with pytest.raises(ValueError, match="logits had 10 columns and now have 4"):
         metric.update(logits(20, 4))
     with pytest.raises(ValueError, match="float matrix"):
         metric.update(logits(20).long())

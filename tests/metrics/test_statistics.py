@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from transgan.metrics.frechet import Moments, frechet_distance
-from transgan.metrics.reference import Features, Reference
+from transgan.metrics.features import Extracted
+from transgan.metrics.frechet import frechet_distance
+from transgan.metrics.moments import Moments
+from transgan.metrics.reference import Reference
 from transgan.metrics.statistics import read_statistics, write_statistics
 
 
@@ -18,7 +20,7 @@ def reference():
     rows = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
     return Reference(
         {"split": "train", "num_real": 40, "dataset": "d" * 64, "preparation": "as they are", "resolution": 32},
-        Features(rows),
+        Extracted(rows),
     )
 
 

@@ -12,12 +12,12 @@ from transgan.models.palette import Palette, clusters, codes_of, colours_of
 COLOURS = torch.tensor([[0, 0, 0], [255, 0, 7], [3, 200, 90], [254, 0, 7]], dtype=torch.uint8)
 
 
-def pictures(count, size=4):
+def random_images(count, size=4):
     return COLOURS[torch.randint(len(COLOURS), (count, size, size))].permute(0, 3, 1, 2)
 
 
 def test_all_colours_come_back():
-    images = pictures(10)
+    images = random_images(10)
     tokens = Palette(4, 3, 8, colours=6)  # two more than there are
     tokens.prepare(images)
     own = tokens.tokens(images / 127.5 - 1)
@@ -25,7 +25,7 @@ def test_all_colours_come_back():
     assert torch.equal(((tokens.images(own) + 1) * 127.5).round().to(torch.uint8), images)
     assert torch.equal(own.view(10, 4, 4)[:, 0, 1], own[:, 1])  # raster order
     before = tokens.palette.clone()
-    tokens.prepare(pictures(1))  # what is there stays
+    tokens.prepare(random_images(1))  # what is there stays
     assert torch.equal(tokens.palette, before)
 
 
@@ -37,9 +37,7 @@ def test_codes():
 
 def test_more_colours_are_refused_or_clustered():
     images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
-    with pytest.raises(
-        ValueError, match=r"tokens.colours=5: the images have 25\d colours, and others than this palette"
-    ):
+    with pytest.raises(ValueError, match=r"tokens.colours=5: the images have 25\d colours, some not in this palette"):
         Palette(8, 3, 8, colours=5).prepare(images)
     tokens = Palette(8, 3, 8, colours=5, quantise=True)
     tokens.prepare(images)
@@ -58,7 +56,7 @@ def test_clusters_find_what_is_there():
     assert (found[found.sum(1).argsort()] - centres[centres.sum(1).argsort()]).abs().max() <= 3
 
 
-def test_chances_of_all_images_sum_to_one():
+def test_probabilities_of_all_images_sum_to_one():
     torch.manual_seed(0)
     network = ImageGPT(2, 3, 0, partial(Palette, colours=3), 8, 1, 2, 2.0)
     network.tokens.prepare(COLOURS[:3, :, None, None])

@@ -17,7 +17,7 @@ layers = pytest.mark.parametrize("layer", [LSTM, RowLSTM])
 
 
 def rnn(layer=LSTM, tokens=PIXELS, **changes):
-    """A tiny one whose every weight matters: fresh ones predict the same everywhere."""
+    """A tiny one whose every weight matters: new ones predict the same everywhere."""
     torch.manual_seed(0)
     arguments = dict(img_size=4, in_chans=1, num_classes=3, tokens=tokens, dim=16, depth=2, layer=layer)
     network = PixelRNN(**arguments | changes).double().eval()
@@ -45,7 +45,7 @@ def uniform_of(network, count):
     [partial(Pixels, levels=2), partial(Patches, patch_size=1, components=2, levels=2)],
     ids=["pixels", "patches"],
 )
-def test_chances_of_all_images_sum_to_one(layer, tokens, conditional):
+def test_probabilities_of_all_images_sum_to_one(layer, tokens, conditional):
     network = rnn(layer, tokens, img_size=2, num_classes=3 if conditional else 0)
     images = network.tokens.value(torch.tensor(list(itertools.product(range(2), repeat=4))).double()).view(-1, 1, 2, 2)
     labels = torch.full((16,), 2) if conditional else None

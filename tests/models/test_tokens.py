@@ -42,7 +42,7 @@ def test_patches_are_the_generators():
 def test_other_values_are_refused_or_rounded():
     images = torch.tensor([0.0, 100.0, 255.0]).view(3, 1, 1, 1) / 127.5 - 1
     given = uint8(images)
-    with pytest.raises(ValueError, match="tokens.levels=17: the images have 3 pixel values, and others than these lev"):
+    with pytest.raises(ValueError, match="tokens.levels=17: the images have 3 pixel values, some not among these"):
         Pixels(1, 1, 8, levels=17).prepare(given)
     tokens = Pixels(1, 1, 8, levels=17, quantise=True)
     tokens.prepare(given)

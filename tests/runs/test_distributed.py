@@ -1,4 +1,4 @@
-"""Several processes train as one does with the same images, whoever has started them; what fails on one of them is told
+"""Several processes train as one does with the same images, whoever has started them; what fails on one of them is reported
 by all, and nobody waits for ever."""
 
 import csv
@@ -146,7 +146,7 @@ def test_one_goes_on_where_two_stopped(runs, inside, words):
     (0, "a picture is gone", [2, 1], "transgan: training stopped at 0.064 kimg: 7.png in p can no longer be read; "),
     (1, "is killed", [1, -9], "transgan: process 1 of 2 failed: it is gone; the same command continues from "),
 ])  # fmt: skip
-def test_what_fails_on_one_is_told_by_all(rank, what, codes, says, srun, words, tmp_path):
+def test_what_fails_on_one_is_reported_by_all(rank, what, codes, says, srun, words, tmp_path):
     done = srun([*words, "checkpoint_every=0.032"], tmp_path, (rank, what))
     assert [each.code for each in done] == codes, done[0].err + done[1].err
     assert says in done[0].err and done[0].err.count("\n") == 1 and done[1].err == ""

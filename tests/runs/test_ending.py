@@ -191,7 +191,7 @@ def stopped_output(stream, lines, error):
     return output
 
 
-def test_a_fault_of_ours_is_told_as_one(inside, words, monkeypatch, tmp_path):
+def test_a_fault_of_ours_is_reported_as_one(inside, words, monkeypatch, tmp_path):
     def step(self, *arguments):
         raise KeyError("a bug")
 

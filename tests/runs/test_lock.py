@@ -38,7 +38,7 @@ def holder(transgan_process):
         process.wait()
 
 
-def test_the_second_is_told_who_the_first_is(holder, tmp_path):
+def test_the_second_is_shown_who_the_first_is(holder, tmp_path):
     process = holder(tmp_path / "run")
     with pytest.raises(UserError) as caught:
         Lock(tmp_path / "run").acquire()

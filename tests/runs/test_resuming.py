@@ -13,7 +13,7 @@ def rows(folder) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-def told(out: str) -> dict[str, tuple[float, float]]:
+def reported(out: str) -> dict[str, tuple[float, float]]:
     """key -> (before, after) of the note."""
     found = re.findall(r"algorithm\.(\S+) goes from (\S+) (?:back up )?to ([^\s,;]+)", out)
     return {key: (float(before), float(after)) for key, before, after in found}
@@ -45,9 +45,9 @@ def test_the_numbers_are_those_of_the_steps(inside, tiny, tmp_path, kind, expect
     assert code == 0, err
     note = next(line for line in out.splitlines() if "goes from" in line)
     assert note.startswith("plan    kimg was 0.32 and is 0.64, and schedules that end with the run follow it: ")
-    assert set(told(note)) == expected
+    assert set(reported(note)) == expected
     lines = {round(1000 * float(row["kimg"])): row for row in rows(tmp_path / "runs" / "it")}
-    for key, (before, after) in told(note).items():
+    for key, (before, after) in reported(note).items():
         assert before == pytest.approx(float(lines[320][key]), rel=6e-3)  # three digits
         assert after == pytest.approx(float(lines[352][key]), rel=6e-3)
         assert (f"algorithm.{key} goes from {before:.3g} back up to" in note) == (key.endswith("lr") and after > before)

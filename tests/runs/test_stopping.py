@@ -109,7 +109,7 @@ def test_a_signal_at_any_moment(
 
 @pytest.mark.parametrize("number", SIGNALS[1:], ids=lambda number: number.name)
 def test_again_and_again_changes_nothing(number, inside, words, whole, strike, assert_same_run, tmp_path):
-    """Schedulers send a signal to every process, and once more: only a second Ctrl-C means that a person is in a hurry."""
+    """Schedulers send a signal to every process, and once more: only a second Ctrl-C means that a user is in a hurry."""
     strike("amid a step", lambda: [os.kill(os.getpid(), number) for _ in range(3)])
     code, out, err = inside(*words)
     assert code == 128 + number and "and saved; the same command continues" in out, err

@@ -216,7 +216,7 @@ def test_broken_weights_are_refused():
     module.network_ema.start.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="2 of 2 generated images hold NaN"):
         module.generate([0, 1])
-    with pytest.raises(ValueError, match="psi 0: it is the temperature here and must be more than 0"):
+    with pytest.raises(ValueError, match="temperature 0: it must be more than 0"):
         module.generate([0, 1], truncation=0)
 
 

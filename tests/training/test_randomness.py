@@ -23,8 +23,8 @@ def test_mix_is_well_spread():
 
 
 def numbers(rank, world_size, batch, step=5, seed=3):
-    draws = StepRNG(seed, step, batch, rank, world_size, torch.device("cpu"))
-    return draws.uniform(2, 3), draws.normal(4), draws.uniform(1)
+    rng = StepRNG(seed, step, batch, rank, world_size, torch.device("cpu"))
+    return rng.uniform(2, 3), rng.normal(4), rng.uniform(1)
 
 
 def test_two_processes_draw_what_one_draws():
@@ -43,8 +43,8 @@ def test_another_step_or_seed_draws_others():
 
 
 def test_ranges():
-    draws = StepRNG(0, 0, 20000, 0, 1, torch.device("cpu"))
-    uniform, normal = draws.uniform(1), draws.normal(1)
+    rng = StepRNG(0, 0, 20000, 0, 1, torch.device("cpu"))
+    uniform, normal = rng.uniform(1), rng.normal(1)
     assert 0 <= uniform.min() and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.02
     assert abs(normal.mean()) < 0.05 and abs(normal.std() - 1) < 0.05
 

@@ -3,12 +3,12 @@
 import logging
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
-from transgan.callbacks.session import Session, find
+from transgan.callbacks.session import Session, Trained, find
 
 log = logging.getLogger(__name__)
 
@@ -26,21 +26,19 @@ class SaveCheckpoints(Checkpoint):
         self.saved: int | None = None
         self.complete = False  # whether a step and everything that follows it are done
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
         self.folder = session.folder / "checkpoints"
         self.interval = Interval(self.interval.kimg, session.kimg)
         self.evaluation = find(trainer, Evaluation)
 
-    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         self.saved = checkpoint["images_seen"]
 
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
         self.complete = False
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         due = self.interval.due_after(module) and not module.nonfinite_in_a_row
         if self.evaluation is not None and self.evaluation.improved:
             trainer.save_checkpoint(self.folder / "best.ckpt")
@@ -48,11 +46,11 @@ class SaveCheckpoints(Checkpoint):
             self.save(trainer, module)
         self.complete = True
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
         if self.saved != module.images_seen and self.complete:  # a callback after this one asked the Trainer to stop
             self.save(trainer, module)
 
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
         """Images that cannot be read any more, or a second Ctrl-C: between two steps the state is complete, and saved.
 
         Not with other processes, for all of which saving would wait.
@@ -63,6 +61,6 @@ class SaveCheckpoints(Checkpoint):
             except Exception as error:  # the disk may be what has failed
                 log.warning("the state at %g kimg could not be saved: %s", module.images_seen / 1000, error)
 
-    def save(self, trainer: Trainer, module: LightningModule) -> None:
+    def save(self, trainer: Trainer, module: Trained) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")
         self.saved = module.images_seen

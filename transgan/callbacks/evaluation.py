@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 
 from transgan import files
 from transgan.callbacks.interval import Interval
-from transgan.callbacks.session import Session
+from transgan.callbacks.session import Session, Trained
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Evaluator(Protocol):
 
 
 class Evaluation(Callback):
-    """Runs an evaluator on the module at every interval; a failure is reported and noted as null, training goes on.
+    """Runs an evaluator on the module at every interval; a failure is reported and noted as null, training continues.
 
     An evaluation is left out, and that is reported, while evaluations have taken more than `share` of the run's time;
     the last one is always made. `best` is the lowest value of the evaluator's primary number so far, {"kimg", "value"};
@@ -61,7 +61,8 @@ class Evaluation(Callback):
     ) -> None:
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
-        self.interval, self.at_start, self.share, self.evaluator = Interval(every_kimg), at_start, share, evaluator
+        self.interval, self.at_start, self.share = Interval(every_kimg), at_start, share
+        self.given = evaluator
         self.best: dict[str, float] | None = None
         self.latest: dict[str, float] = {}
         self.first: dict[str, float] = {}
@@ -69,15 +70,16 @@ class Evaluation(Callback):
         self.took = 0.0  # seconds of the latest evaluation
         self.spent = 0.0  # seconds of all evaluations of the run
 
-    def applies(self, session: Session, module: LightningModule) -> bool:
+    def applies(self, session: Session, module: Trained) -> bool:
         """Whether there is something to evaluate by; with metrics=none there is not."""
-        return self.evaluator is not None or session.evaluator is not None
+        return self.given is not None or session.evaluator is not None
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = session = Session.of(trainer)
         self.path = session.folder / "metrics.jsonl"
         self.interval = Interval(self.interval.kimg, session.kimg)
-        self.evaluator = evaluator = self.evaluator or session.evaluator
+        evaluator: Evaluator = self.given or session.evaluator
+        self.evaluator = evaluator
         heldout = session.heldout if evaluator.with_heldout else None
         with session.preparing("preparing the metrics: features of all real images"):
             evaluator.prepare(
@@ -92,15 +94,13 @@ class Evaluation(Callback):
             if few := evaluator.few():
                 session.console.print(f"note    small_sample: {few}")
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
         if self.at_start and module.images_seen == 0:
             self.evaluate(trainer, module)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.improved = False
         if self.interval.due_after(module):
             # one process decides for all: their clocks differ
@@ -112,11 +112,11 @@ class Evaluation(Callback):
                     module.images_seen / 1000, 100 * self.spent / self.session.clock.seconds, 100 * self.share,
                 )  # fmt: skip
 
-    def affordable(self, module: LightningModule) -> bool:
+    def affordable(self, module: Trained) -> bool:
         last = self.interval.finished(module.images_seen)
         return last or self.spent <= self.share * self.session.clock.seconds
 
-    def evaluate(self, trainer: Trainer, module: LightningModule) -> None:
+    def evaluate(self, trainer: Trainer, module: Trained) -> None:
         start = time.monotonic()
         numbers: dict[str, float] = {}
         flags: list[str] = []
@@ -124,7 +124,7 @@ class Evaluation(Callback):
             result = self.evaluator(module.generate, self.session.context)
             if result is not None:
                 numbers, flags = result.numbers, sorted(result.flags)
-        except Exception as error:  # images that are not finite, too little memory, ...: training goes on
+        except Exception as error:  # images that are not finite, too little memory, ...: training continues
             log.warning("evaluation failed at %g kimg: %s", module.images_seen / 1000, error or type(error).__name__)
             numbers, flags = {self.evaluator.primary: float("nan")}, ["failed"]
         numbers = trainer.strategy.broadcast(numbers)

@@ -2,8 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
-from pytorch_lightning import LightningModule
+
+class Counting(Protocol):
+    """What counts the images shown, in all and in the latest step, as modules do."""
+
+    images_seen: int
+    images_in_step: int
 
 
 def moment(images: int) -> str:
@@ -33,9 +39,9 @@ class Interval:
         unit = 1000 * self.kimg
         return images // unit > (images - batch_size) // unit or self.finished(images)
 
-    def due_after(self, module: LightningModule) -> bool:
-        """`due` for the latest batch of a module; one that does not count its batches has complete ones."""
-        return self.due(module.images_seen, getattr(module, "images_in_step", module.batch_size))
+    def due_after(self, module: Counting) -> bool:
+        """`due` for the latest batch of a module."""
+        return self.due(module.images_seen, module.images_in_step)
 
     def finished(self, images: int) -> bool:
         return images >= 1000 * self.total

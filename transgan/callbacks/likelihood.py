@@ -1,13 +1,22 @@
 """metrics.jsonl: how well a model with a likelihood predicts held-out images."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
+from torch import Tensor
 
 from transgan.callbacks.evaluation import append, keep_until
 from transgan.callbacks.interval import Interval
-from transgan.callbacks.session import Session
+from transgan.callbacks.session import Session, Trained
+
+
+class Likely(Trained, Protocol):
+    """What has a likelihood: exact, or a bound, as `likelihood` says."""
+
+    likelihood: str
+
+    def bits_per_dim(self, images: Tensor, labels: Tensor, /) -> Tensor: ...
 
 
 class Likelihood(Callback):
@@ -23,30 +32,28 @@ class Likelihood(Callback):
         self.latest: dict[str, float] | None = None
         self.best: dict[str, float] | None = None
 
-    def applies(self, session: Session, module: LightningModule) -> bool:
+    def applies(self, session: Session, module: Trained) -> bool:
         """Whether the model has a likelihood, and there are held-out images."""
         return session.heldout is not None and hasattr(module, "bits_per_dim")
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = session = Session.of(trainer)
         self.path, self.heldout = session.folder / "metrics.jsonl", session.heldout
         self.interval = Interval(self.interval.kimg, session.kimg)
         there = len(self.heldout)
         self.indices = torch.linspace(0, there - 1, min(self.count, there)).long().tolist()
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
         if module.images_seen == 0:
             self.measure(trainer, module)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.interval.due_after(module):
             self.measure(trainer, module)
 
-    def measure(self, trainer: Trainer, module: LightningModule) -> None:
+    def measure(self, trainer: Trainer, module: Likely) -> None:
         value = self.bits_per_dim(module) if trainer.is_global_zero else 0.0
         value = trainer.strategy.broadcast(value)
         kimg = module.images_seen / 1000
@@ -63,7 +70,7 @@ class Likelihood(Callback):
             trainer.logger.log_metrics({self.name: value}, step=module.images_seen)
         self.session.report(trainer, {self.name: value})
 
-    def bits_per_dim(self, module: LightningModule) -> float:
+    def bits_per_dim(self, module: Likely) -> float:
         parts = [self.indices[i : i + 256] for i in range(0, len(self.indices), 256)]
         found = torch.cat([module.bits_per_dim(*self.heldout.__getitems__(part)) for part in parts])
         return found.double().mean().item()

@@ -5,7 +5,7 @@ import sys
 import time
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.likelihood import Likelihood
-from transgan.callbacks.session import Session, find
+from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 
 
@@ -39,13 +39,13 @@ class ProgressLine(Callback):
         self.evaluation: Evaluation | None = None
         self.likelihood: Likelihood | None = None
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = Session.of(trainer)
         self.total, self.console = self.session.kimg, self.session.console
         self.stats, self.evaluation = find(trainer, Stats), find(trainer, Evaluation)
         self.likelihood = find(trainer, Likelihood)
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.begun = module.images_seen
         if trainer.is_global_zero and sys.stdout.isatty():
             self.bar = Progress(
@@ -57,9 +57,7 @@ class ProgressLine(Callback):
             self.live = Live(Group(self.bar, self.under), console=self.console, refresh_per_second=4)
             self.live.start()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         row = self.row(module)
         if not trainer.is_global_zero or not row:
             return
@@ -71,16 +69,16 @@ class ProgressLine(Callback):
             self.printed, self.shown = time.monotonic(), row
             self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}")
 
-    def row(self, module: LightningModule) -> dict[str, float]:
+    def row(self, module: Trained) -> dict[str, float]:
         """The latest statistics; the speed alone where the run keeps none."""
         if self.stats is not None:
             return self.stats.latest
         return {"images_per_second": (module.images_seen - self.begun) / max(self.session.clock.training, 1e-9)}
 
-    def news(self, module: LightningModule) -> bool:
+    def news(self, module: Trained) -> bool:
         return self.evaluation is not None and self.evaluation.interval.due_after(module)
 
-    def speed(self, module: LightningModule, row: dict[str, float]) -> str:
+    def speed(self, module: Trained, row: dict[str, float]) -> str:
         left, speed = max(0.0, self.total - module.images_seen / 1000), row["images_per_second"]
         said = f"{speed:.0f} img/s" if speed >= 10 else f"{speed:.2g} img/s"
         if not speed > 0 or math.isinf(left):
@@ -90,7 +88,7 @@ class ProgressLine(Callback):
             eta += self.evaluation.took * int(left / self.evaluation.interval.kimg)
         return f"{said}  eta {clock(eta)}"
 
-    def numbers(self, module: LightningModule, row: dict[str, float]) -> str:
+    def numbers(self, module: Trained, row: dict[str, float]) -> str:
         shown = (
             ("G", "loss_g", 2), ("D", "loss_d", 2), ("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2),
             ("bits/dim", "bits_per_dim", 3),
@@ -106,10 +104,10 @@ class ProgressLine(Callback):
             parts.append(f"skipped {skipped} non-finite steps")
         return " | ".join(parts)
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self.close()
 
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
         self.close()
 
     def close(self) -> None:

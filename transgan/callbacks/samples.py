@@ -1,4 +1,4 @@
-"""samples/: pictures of the same seeds all along the run, and real images beside them."""
+"""samples/: images of the same seeds all along the run, and real images beside them."""
 
 import logging
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from transgan.callbacks.interval import Interval, moment
-from transgan.callbacks.session import Session
+from transgan.callbacks.session import Session, Trained
 from transgan.files import replacing
 
-FORMATS = {  # suffix: (Pillow's name, options); what loses nothing comes first
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, options); what loses nothing comes first
     ".png": ("PNG", {}), ".webp": ("WEBP", {"lossless": True}), ".bmp": ("BMP", {}), ".tif": ("TIFF", {}),
     ".tiff": ("TIFF", {}), ".ppm": ("PPM", {}), ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
@@ -25,30 +25,30 @@ log = logging.getLogger(__name__)
 
 
 def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
-    """Writes uint8 images (N, C, H, W) as one picture; small ones enlarged by a whole factor, for a person to see.
+    """Writes uint8 images (N, C, H, W) as one grid; small ones enlarged by a whole factor.
 
     Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(
-            f"a picture is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
+            f"a grid is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
         )
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"{path}: a picture has a name that ends in {', '.join(FORMATS)}")
+        raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
     factor = max(1, 40 // images.shape[-1])
     images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)  # (3, H, W)
     text = "transgan, many images in one picture"  # transgan/data refuses to train on these
     if kind == "PNG":
-        mark = PngInfo()
-        mark.add_text("Software", text)
-        options = {"pnginfo": mark}
+        chunks = PngInfo()
+        chunks.add_text("Software", text)
+        options = {"pnginfo": chunks}
     elif kind in ("JPEG", "WEBP", "TIFF"):
-        mark = Image.Exif()
-        mark[ExifTags.Base.Software] = text
-        options = options | {"exif": mark}
+        exif = Image.Exif()
+        exif[ExifTags.Base.Software] = text
+        options = options | {"exif": exif}
     with replacing(path) as file:
         Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format=kind, **options)
 
@@ -68,25 +68,23 @@ class Samples(Callback):
         self.interval = Interval(every_kimg)
         self.seeds = list(range(count))
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
         self.folder, self.dataset = session.folder / "samples", session.dataset
         self.interval = Interval(self.interval.kimg, session.kimg)
         self.columns, self.labels = layout(len(self.seeds), module.num_classes)
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero and module.images_seen == 0:
             if self.dataset is not None:
                 save_grid(self.reals(), self.folder / "reals.png", self.columns)
             self.write(module)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.is_global_zero and self.interval.due_after(module):
             self.write(module)
 
-    def write(self, module: LightningModule) -> None:
+    def write(self, module: Trained) -> None:
         try:
             images = torch.cat(
                 [

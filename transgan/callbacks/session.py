@@ -6,15 +6,30 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from rich.console import Console
+from torch import Tensor
+
+from transgan.callbacks.interval import Counting
 
 ALONE = SimpleNamespace(rank=0, world_size=1, is_main=True, gather=None, together=nullcontext)
 Kind = TypeVar("Kind", bound=Callback)
+
+
+class Trained(Counting, Protocol):
+    """What callbacks ask of a module."""
+
+    num_classes: int
+    nonfinite: dict[str, int]
+    nonfinite_in_a_row: int
+    log_values: dict[str, Any]
+    device: torch.device
+
+    def generate(self, seeds: list[int], labels: Tensor | None = None, /) -> Tensor: ...
 
 
 class Clock:
@@ -99,7 +114,7 @@ class Session(Callback):
 
         return [self, *sorted(callbacks, key=place), self.last]
 
-    def finished(self, module: LightningModule) -> bool:
+    def finished(self, module: Counting) -> bool:
         return module.images_seen >= 1000 * self.kimg
 
     def report(self, trainer: Trainer, numbers: Mapping[str, float]) -> None:
@@ -111,21 +126,19 @@ class Session(Callback):
         trainer.callback_metrics.update(finite)
         self.measured = self.measured or bool(finite)
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.clock.begin()
 
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
         self.clock.callbacks_begin()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.clock.callbacks_begin()
 
-    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint |= self.facts
 
-    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         states = checkpoint.get("callbacks", {})  # earlier versions kept the seconds with the statistics
         self.clock.before = states.get("Session", states.get("Stats", {})).get("seconds", 0.0)
 
@@ -134,28 +147,32 @@ class Session(Callback):
 
 
 class SessionEnd(Callback):
-    """The last callback of a run: training goes on, unless somebody looks at the metrics just reported."""
+    """The last callback of a run: training continues, once the callbacks that monitor metrics have seen new ones."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.session.measured = False
         self.session.clock.callbacks_end()
 
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
         self.session.clock.callbacks_end()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.session.measured:  # an evaluation is what Lightning calls a validation
             self.session.measured = False
-            for callback in trainer.callbacks:
+            for callback in callbacks_of(trainer):
                 callback.on_validation_end(trainer, module)
         self.session.clock.callbacks_end()
 
 
 def find(trainer: Trainer, kind: type[Kind]) -> Kind | None:
     """The Trainer's first callback of a kind."""
-    return next((each for each in trainer.callbacks if isinstance(each, kind)), None)
+    return next((each for each in callbacks_of(trainer) if isinstance(each, kind)), None)
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """All of a Trainer's callbacks, whose attribute Lightning declares nowhere."""
+    found: list[Callback] = vars(trainer)["callbacks"]
+    return found

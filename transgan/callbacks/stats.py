@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 
 from transgan import files
 from transgan.callbacks.interval import Interval
-from transgan.callbacks.session import Session
+from transgan.callbacks.session import Session, Trained
 
 
 class Stats(Callback):
@@ -28,20 +28,18 @@ class Stats(Callback):
         self.counted = 0.0  # seconds of training in this session that earlier lines have counted
         self.latest: dict[str, float] = {}
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = Session.of(trainer)
         self.path = self.session.folder / "stats.csv"
         self.interval = Interval(self.interval.kimg, self.session.kimg)
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:
             keep_until(self.path, module.images_seen / 1000)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.steps += 1
-        self.images += getattr(module, "images_in_step", module.batch_size)
+        self.images += module.images_in_step
         for name, value in module.log_values.items():
             value = torch.as_tensor(value, dtype=torch.float64).detach()
             if name in self.sums:  # a resumed sum comes from the CPU
@@ -51,7 +49,7 @@ class Stats(Callback):
         if self.interval.due_after(module):
             self.write(trainer, module)
 
-    def write(self, trainer: Trainer, module: LightningModule) -> None:
+    def write(self, trainer: Trainer, module: Trained) -> None:
         names = list(self.sums)
         means = torch.stack([self.sums[name].cpu() / self.counts[name] for name in names])
         if trainer.world_size > 1:  # each process saw its own part of the batches

@@ -1,4 +1,4 @@
-"""When a run stops, and why: at its length, by a signal, by a time limit, or because nobody reads its output any more.
+"""When and why a run stops: at its length, by a signal, at a time limit, or because nobody reads its output any more.
 
 Signals are owned from the command's first moment to its last. Amid a step they are noted, and training stops after it:
 half a step cannot be resumed exactly. Before training, and after it, they end the command at once.
@@ -8,9 +8,11 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 
 from transgan.callbacks.session import Session
 
@@ -28,7 +30,7 @@ def numbers(names: tuple[str, ...]) -> list[int]:
 class Stopped(BaseException):
     """A signal that ends a command at once: no step was under way, or a second Ctrl-C did not wait for its end."""
 
-    def __init__(self, number: int, when: str = ""):
+    def __init__(self, number: int, when: str = "") -> None:
         super().__init__(f"it was stopped by signal {number}")
         self.number, self.when = number, when
 
@@ -41,15 +43,14 @@ class Stop(Callback):
     every process, and again.
     """
 
-    def __init__(self):
-        self.session: Session | None = None
+    def __init__(self) -> None:
         self.reason: int | None = None
         self.asked: int | None = None  # on this process, not yet agreed upon
         self.began = self.training = self.over = False
         self.until: float | None = None  # of time.monotonic
-        self.reader_gone = lambda: False
+        self.reader_gone: Callable[[], bool] = lambda: False
         self.owner = os.getpid()
-        self.previous: dict[int, object] = {}
+        self.previous: dict[int, Any] = {}
 
     def listen(self) -> None:
         """Owns the signals from now on, if this is the main thread."""
@@ -67,7 +68,7 @@ class Stop(Callback):
             signal.signal(number, handler)
         self.previous = {}
 
-    def note(self, number: int, frame) -> None:
+    def note(self, number: int, frame: object) -> None:
         if self.over or os.getpid() != self.owner:  # a process that was forked has its own way to end
             return
         if not self.training:
@@ -80,27 +81,27 @@ class Stop(Callback):
         """Ends training after so many seconds from now."""
         self.until = None if seconds is None else time.monotonic() + seconds
 
-    def setup(self, trainer, module, stage) -> None:
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         # Lightning would take SIGTERM, and talk to other processes from within its handler
-        trainer._signal_connector.register_signal_handlers = lambda: None
+        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
         self.session = Session.of(trainer)
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.began = self.training = True
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         asked = self.asked or (READER_GONE if self.reader_gone() else 0)
         if not asked and self.until is not None and time.monotonic() >= self.until:
             asked = TIME_IS_UP
-        if trainer.world_size > 1:  # one process may have been told and the others not
-            told = torch.tensor(asked, device=trainer.strategy.root_device)
-            asked = int(trainer.strategy.reduce(told, reduce_op="max"))
+        if trainer.world_size > 1:  # a signal may have reached one process alone
+            of_all = trainer.strategy.reduce(torch.tensor(asked, device=trainer.strategy.root_device), reduce_op="max")
+            asked = int(of_all)
         self.reason = asked or None
         if asked or self.session.finished(module):
             trainer.should_stop = True
 
-    def on_train_end(self, trainer, module) -> None:
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self.training, self.over = False, self.reason is not None
 
-    def on_exception(self, trainer, module, exception) -> None:
+    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
         self.training = False

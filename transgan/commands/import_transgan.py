@@ -1,16 +1,17 @@
 """`transgan import-transgan`: a run of ours from a checkpoint that TransGAN's published code has written."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from transgan import checkpoint, files, official
 from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
-from transgan.instantiation import make
+from transgan.instantiation import container, make
 from transgan.runs.folder import open_console, prepare, require_space, write_description
 
 
@@ -50,8 +51,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 def load(path: Path) -> dict:
     """What is in the file, read without running code from it."""
     core = getattr(np, "_core", None) or np.core
-    scalars = [(core.multiarray.scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")]
-    kinds = [np.dtype, *(type(np.dtype(kind)) for kind in (np.float32, np.float64))]
+    scalars: list[Any] = [(core.multiarray.scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")]
+    kinds: list[Any] = [np.dtype, *(type(np.dtype(kind)) for kind in (np.float32, np.float64))]
     if not path.is_file():
         raise UserError(f"there is no checkpoint at {path}; give the file that the published code has written")
     try:
@@ -85,13 +86,15 @@ def weights(contents: dict, path: Path) -> tuple[dict[str, dict[str, Tensor]], l
     return states, [key for key in contents if key in official.OTHERS]
 
 
-def fit(states: dict, wanted: str | None, path: Path, config) -> tuple[str, dict, dict[str, dict[str, Tensor]]]:
+def fit(
+    states: dict, wanted: str | None, path: Path, config: DictConfig
+) -> tuple[str, dict, dict[str, dict[str, Tensor]]]:
     """-> (architecture, its resolved configuration, the weights by our names). UserError lists all differences."""
     if wanted is not None and wanted not in official.STAGES:
         raise UserError(f"architecture={wanted}: there are {', '.join(official.STAGES)}")
     tried = {}
     for architecture in [wanted] if wanted else official.STAGES:
-        resolved = OmegaConf.to_container(recipe(architecture, config), resolve=True)
+        resolved = container(recipe(architecture, config))
         with torch.device("meta"):
             networks = {name: make(resolved[name]) for name in ("generator", "discriminator")}
         fitted, findings = {}, []
@@ -111,10 +114,10 @@ def fit(states: dict, wanted: str | None, path: Path, config) -> tuple[str, dict
     )
 
 
-def recipe(architecture: str, config) -> DictConfig:
+def recipe(architecture: str, config: DictConfig) -> DictConfig:
     """The configuration of the published network's experiment, under the run's name."""
-    words = [f"experiment=transgan_{architecture}", f"name={config.name}", f"runs={config.runs}"]
+    overrides = [f"experiment=transgan_{architecture}", f"name={config.name}", f"runs={config.runs}"]
     images = config.data.path or ("data/celebahq" if architecture == "celebahq256" else None)
-    composed = compose("train", words + ([f"data.path={images}"] if images else []))
+    composed = compose("train", overrides + ([f"data.path={images}"] if images else []))
     composed.num_classes = 0  # which training fills in from the data
     return composed

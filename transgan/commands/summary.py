@@ -1,23 +1,24 @@
 """`transgan summary`: the size and the cost of a configuration's networks, counted without making them."""
 
 import json
+from collections.abc import Iterator
 
 import torch
-from hydra.utils import get_class
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from transgan import checkpoint, trust, warm_start
-from transgan.config.classes import strange_arguments
+from transgan.config.classes import unknown_arguments
 from transgan.errors import UserError, setting_up
-from transgan.instantiation import make
+from transgan.instantiation import container, make
 from transgan.runs.folder import open_console
+from transgan.runs.machine import networks_of
 
 
-def main(config, arguments: list[str]) -> int:
+def main(config: DictConfig, arguments: list[str]) -> int:
     """Prints parameters and multiply-accumulates of each network and of its parts."""
     with setting_up():
         check(config, arguments)
@@ -28,10 +29,10 @@ def main(config, arguments: list[str]) -> int:
         else:
             config.num_classes, note = classes(config)
             warm_start.settle(config, arguments)
-            chosen = OmegaConf.to_container(config, resolve=True)
+            chosen = container(config)
         chosen = checkpoint.without_weights(chosen)
         trust.require(chosen, "the configuration")
-        names = get_class(chosen["algorithm"]["_target_"]).networks
+        names = networks_of(chosen["algorithm"])
         found = {name: measure(chosen["algorithm"][name], chosen) for name in names}
     if config.json:
         flat = {f"{network}.{key}": value for network, counts in found.items() for key, value in counts.items()}
@@ -53,11 +54,11 @@ def main(config, arguments: list[str]) -> int:
     return 0
 
 
-def check(config, arguments: list[str]) -> None:
+def check(config: DictConfig, arguments: list[str]) -> None:
     """Refuses keys beside run=, whose own configuration is shown, and classes that are none."""
     if config.run is None:
-        algorithm = OmegaConf.to_container(config, resolve=True)["algorithm"]
-        if found := list(strange_arguments(algorithm, "algorithm")):
+        algorithm = container(config)["algorithm"]
+        if found := list(unknown_arguments(algorithm, "algorithm")):
             raise UserError(*found)
         return
     keys = [word.lstrip("-+").partition("=")[0] for word in arguments if "=" in word]
@@ -68,14 +69,14 @@ def check(config, arguments: list[str]) -> None:
         )
 
 
-def classes(config) -> tuple[int, str | None]:
+def classes(config: DictConfig) -> tuple[int, str | None]:
     """The number of classes of a configuration, and a note where only its data would know it."""
     if config.num_classes is not None or config.conditional is False:
         return config.num_classes or 0, None
-    unknown = "the data is not here to say how many classes it has; num_classes=N counts what they add"
+    unknown = "the data is not on this machine to say how many classes it has; num_classes=N counts what they add"
     if OmegaConf.missing_keys(config.data):
         return 0, unknown
-    data = OmegaConf.to_container(config.data, resolve=True)
+    data = container(config.data)
     try:
         return make(data | ({"download": False} if "download" in data else {})).num_classes, None
     except (UserError, ValueError, OSError):
@@ -107,7 +108,7 @@ def measure(network_config: dict, config: dict) -> dict:
     return whole | {"parts": [part for part in parts if part["parameters"] or part["macs"]]}
 
 
-def parts_of(network: nn.Module):
+def parts_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules of a network, and those in its lists one by one: stages.0, stages.1."""
     for name, part in network.named_children():
         if isinstance(part, nn.ModuleList):

@@ -2,7 +2,9 @@
 
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from scipy import stats
 
@@ -65,7 +67,9 @@ def result_of(tests: list[Test]) -> str:
     return FAILS if FAILS in found else HOLDS if found == {HOLDS} else UNDECIDED
 
 
-def check_claims(claims: dict, values) -> dict[str, tuple[str, list[Test], list[tuple[str, str]]]]:
+def check_claims(
+    claims: dict[str, Any], values: Callable[[str, str, str], list[float]]
+) -> dict[str, tuple[str, list[Test], list[tuple[str, str]]]]:
     """name -> (result, tests, systems and budgets without numbers).
 
     `values(system, budget, metric)` is a list over seeds.

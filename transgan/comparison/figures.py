@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,14 +24,14 @@ def style(index: int) -> dict:
     return {"color": f"C{index % 10}", "marker": MARK[index % len(MARK)], "linestyle": LINE[index % len(LINE)]}
 
 
-def logarithmic(axis) -> None:
+def logarithmic(axis: Any) -> None:
     """Marked at 1, 2, 5, 10, ... in plain numbers; its scale has been set."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def save(figure, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
     """A PNG, complete or absent."""
     with files.replacing(path) as file:
         figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
@@ -126,7 +127,7 @@ def scatter(
     return save(figure, path)
 
 
-def bars(path: Path, titles, sizes: dict[str, dict[str, int]]) -> Path:
+def bars(path: Path, titles: Callable[[str], str], sizes: dict[str, dict[str, int]]) -> Path:
     """Parameters of each system: the network that makes images, and what else was trained."""
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(sizes) + 1.2))
     names = list(sizes)[::-1]

@@ -1,14 +1,15 @@
 """What a run folder tells of its training: what it cost, and how good it was along the way."""
 
-import csv
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from transgan import checkpoint, files
+from transgan import files
+from transgan.runs.run import Run
 
 DIGITS = 12  # of a checkpoint's hash, in tables
 
@@ -44,22 +45,25 @@ class Record:
     evaluation: dict = field(default_factory=dict)  # its file, protocol and likelihood
 
     @cached_property
-    def path(self) -> Path:
-        return checkpoint.find(self.folder, self.which)
-
-    @cached_property
-    def saved(self) -> dict:
-        """The checkpoint's configuration and facts, without its weights."""
-        saved = checkpoint.read(self.path)
-        return {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
-
-    @cached_property
-    def sha256(self) -> str:
-        return files.sha256(self.path)
+    def run(self) -> Run:
+        return Run(self.folder, self.which)
 
     @property
-    def config(self) -> dict:
-        return self.saved["config"]
+    def path(self) -> Path:
+        return self.run.path
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """The checkpoint's configuration and facts, without its weights."""
+        return self.run.facts
+
+    @property
+    def sha256(self) -> str:
+        return self.run.sha256
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.run.config
 
     @property
     def levels(self) -> int | None:
@@ -93,8 +97,9 @@ class Record:
         path = self.folder / "stats.csv"
         if not path.exists():
             return np.zeros(1), np.zeros(1)
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in csv.DictReader(file)]
+        header, *lines = files.read_csv(path) or [[]]
+        table = [dict(zip(header, line, strict=False)) for line in lines]
+        rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in table]
         kimg = np.array([0.0] + [row[0] for row in rows])
         speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])  # 0.0: too slow to have been written
         return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / speed)])
@@ -105,9 +110,8 @@ class Record:
 
     def curve(self, name: str) -> list[Point]:
         """A number of metrics.jsonl along the training; without those measured after it. Costs include pre-training."""
-        path, points = self.folder / "metrics.jsonl", {}
-        lines = files.read_text(path).splitlines() if path.exists() else []
-        for line in map(json.loads, lines):
+        points: dict[float, Point] = {}
+        for line in files.read_json_lines(self.folder / "metrics.jsonl"):
             protocol, value = line["protocol"], line["metrics"].get(name)
             if value is None or "checkpoint" in protocol or line["kimg"] > self.own_kimg:
                 continue
@@ -133,7 +137,7 @@ def mixed(records: list[Record]) -> list[str]:
     return found + differing(counted, "the levels a pixel has in their likelihoods", lambda r: r.levels)
 
 
-def differing(records: list[Record], what: str, of) -> list[str]:
+def differing(records: list[Record], what: str, of: Callable[[Record], Any]) -> list[str]:
     """A sentence with the first two records that are not alike, if there are any."""
     other = next((record for record in records if of(record) != of(records[0])), None)
     if other is None:

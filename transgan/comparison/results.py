@@ -1,15 +1,18 @@
 """What `transgan compare` leaves: comparison.csv, comparison.md, figures/ and samples/."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
+from rich.console import Console
 from rich.table import Table
 
 from transgan import files
-from transgan.callbacks.samples import layout, save_grid
+from transgan.callbacks.samples import layout, real_images, save_grid
 from transgan.comparison import figures, tables
 from transgan.comparison.claims import check_claims
 from transgan.comparison.record import Record
@@ -30,15 +33,15 @@ class Results:
         self,
         out: Path,
         records: list[Record],
-        title,
-        says,
+        title: Callable[[str], str],
+        says: Callable[[str], str],
         claims: dict,
         primary: str,
         line: str,
         speeds: dict,
         sizes: dict,
         notes: list[str],
-    ):
+    ) -> None:
         self.out, self.records, self.title, self.says, self.claims = out, records, title, says, claims
         self.primary, self.line, self.speeds, self.sizes, self.notes = primary, line, speeds, sizes, notes
         self.budgets = {
@@ -87,18 +90,19 @@ class Results:
         figures.bars(self.out / "figures" / "parameters.png", self.title, self.sizes)
         self.shown.append(("figures/parameters.png", "parameters"))
 
-    def figure(self, budget: str, name: str, text: str, make) -> None:
+    def figure(self, budget: str, name: str, text: str, make: Callable[..., Any]) -> None:
         """One figure of a budget, unless there is nothing to show."""
         path = self.out / "figures" / f"{file_name(f'{name}_{budget}')}.png"
         if make(path, titles=self.title, title=self.says(budget)):
             self.shown.append((f"figures/{path.name}", f"{text}, {self.says(budget)}"))
 
-    def grids(self, modules: dict, real) -> None:
+    def grids(self, modules: dict[str, Any], real: Any) -> None:
         """samples/: 100 images of each system and real ones, the same classes in the same columns; and one figure."""
         columns, labels = layout(100, next(iter(modules.values())).num_classes)
-        grids, taken = {}, set()
+        grids: dict[str, Any] = {}
+        taken: set[str] = set()
         for name, module in [("real", None), *modules.items()]:
-            images = real_grid(real, labels, columns) if module is None else torch.cat([
+            images = real_images(real, labels, columns, 100) if module is None else torch.cat([
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
@@ -136,7 +140,7 @@ class Results:
         tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
         files.write_text(self.out / "comparison.md", "\n".join(lines))
 
-    def show(self, console) -> None:
+    def show(self, console: Console) -> None:
         """The short of it."""
         for budget, groups in self.budgets.items():
             table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
@@ -168,12 +172,3 @@ def file_name(name: str, taken: set[str] | None = None) -> str:
         found = f"{plain}_{count}"
     taken.add(found.lower())
     return found
-
-
-def real_grid(real, labels, columns: int):
-    """Real images in a grid's layout: row by row another one of each column's class."""
-    if labels is None:
-        return real.__getitems__(torch.linspace(0, len(real) - 1, 100).long().tolist())[0]
-    members = {int(k): (real.labels == k).nonzero().flatten().tolist() for k in real.labels.unique()}
-    chosen = [members[int(k)][i // columns % len(members[int(k)])] for i, k in enumerate(labels)]
-    return real.__getitems__(chosen)[0]

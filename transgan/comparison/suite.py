@@ -4,7 +4,6 @@ The runs of the first budget see as many images, those of the second train for a
 images follows from the speed of the first ones, which were trained under the same conditions.
 """
 
-import json
 import math
 import os
 import signal
@@ -185,7 +184,7 @@ def finished(folder: Path, job: Job) -> bool:
     """Whether a run was trained by this very command, to its end."""
     if not (folder / "env.json").exists() or not (folder / "checkpoints" / "last.ckpt").exists():
         return False
-    command = json.loads(files.read_text(folder / "env.json"))["command"]
+    command = files.read_json(folder / "env.json")["command"]
     if command[2:] != list(job.arguments):
         return False  # train says whether it goes on, or what differs
     return checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] >= 1000 * job.kimg
@@ -194,7 +193,8 @@ def finished(folder: Path, job: Job) -> bool:
 def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None]) -> Iterator[str]:
     """Runs `transgan train` for each, `count` at a time. Yields a sentence for each that failed."""
     logs.mkdir(parents=True, exist_ok=True)
-    waiting, running, done = list(jobs), {}, 0
+    waiting, done = list(jobs), 0
+    running: dict[subprocess.Popen[bytes], tuple[Job, Path, float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < count:
@@ -228,7 +228,7 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
 def ending_well(say: Callable[[str], None]) -> Iterator[None]:
     """SIGTERM ends the suite as Ctrl-C does, so that the runs in training are asked to save."""
 
-    def stop(number, frame):
+    def stop(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
     before = {signal.SIGTERM: signal.signal(signal.SIGTERM, stop)}
@@ -237,7 +237,7 @@ def ending_well(say: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        say("stopped; the same command goes on")
+        say("stopped; the same command continues")
         raise
     finally:
         for number, handler in before.items():

@@ -3,9 +3,11 @@
 import math
 import os
 import statistics
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from transgan.callbacks.stats import replace
+from transgan import files
 from transgan.comparison.record import DIGITS, Record
 
 # Beginnings of the names of numbers that are in the CSV alone.
@@ -24,6 +26,7 @@ HIDDEN = (
 )
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")  # OWASP: what a cell begins with that is computed when opened
+Titles = Callable[[str], str]  # what a system or a budget is called
 
 
 def values(records: list[Record], metric: str) -> list[float]:
@@ -60,7 +63,7 @@ def cell(text: str) -> str:
     return " ".join(text.split())
 
 
-def field(value):
+def field(value: Any) -> Any:
     """A value as it is in a CSV. Text that a spreadsheet would take for a formula begins with an apostrophe."""
     risky = isinstance(value, str) and (value.startswith(FORMULA) or value.lstrip().startswith(FORMULA))
     return f"'{value}" if risky else value
@@ -84,11 +87,11 @@ def table(rows: list[list[str]]) -> list[str]:
 
 def likelihood_of(records: list[Record]) -> str:
     """What the bits per dimension of a system are: exact, or a bound."""
-    kinds = {(record.evaluation.get("likelihood") or {}).get("likelihood") for record in records} - {None}
-    return "; ".join(sorted(kinds)) or "–"
+    found = [record.evaluation["likelihood"] for record in records if record.evaluation.get("likelihood")]
+    return "; ".join(sorted({each["likelihood"] for each in found if each.get("likelihood")})) or "–"
 
 
-def budget_table(groups: dict[str, list[Record]], titles, primary: str, speeds: dict, sizes: dict) -> list[str]:
+def budget_table(groups: dict[str, list[Record]], titles: Titles, primary: str, speeds: dict, sizes: dict) -> list[str]:
     """One line a system, means and standard deviations over seeds."""
     records = [record for group in groups.values() for record in group]
     metrics = shown_metrics(records, primary)
@@ -122,7 +125,7 @@ def size_of(sizes: dict[str, int]) -> str:
     return f"{first[1]:,}" + "".join(f" (+ {size:,} {name})" for name, size in others)
 
 
-def sentences(found: tuple, titles) -> list[str]:
+def sentences(found: tuple, titles: Titles) -> list[str]:
     """What decides a claim: one for every pair of systems, and what numbers are missing."""
     _, tests, missing = found
     said = [
@@ -134,7 +137,7 @@ def sentences(found: tuple, titles) -> list[str]:
     return said
 
 
-def claims_table(found: dict, claims: dict, titles) -> list[str]:
+def claims_table(found: dict, claims: dict, titles: Titles) -> list[str]:
     """Each claim with its result, and by how much."""
     rows = [["claim", "result", "by how much"]]
     for name, each in found.items():
@@ -158,7 +161,7 @@ def sources(records: list[Record], out: Path) -> list[str]:
     return table([rows[0], *[list(row) for row in dict.fromkeys(map(tuple, rows[1:]))]])
 
 
-def relative(path, out: Path) -> str:
+def relative(path: str | Path, out: Path) -> str:
     return Path(os.path.relpath(path, out)).as_posix()
 
 
@@ -183,4 +186,4 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
             "evaluation": relative(record.evaluation["file"], out),
             "protocol": record.evaluation["protocol"]["id"],
         })  # fmt: skip
-    replace(path, [[field(each) for each in line] for line in (list(rows[0]), *(row.values() for row in rows))])
+    files.write_csv(path, [[field(each) for each in line] for line in (list(rows[0]), *(row.values() for row in rows))])

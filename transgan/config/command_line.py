@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from transgan.config.bare import positional, refuse_several
 from transgan.config.search import Choices, choices, is_ours, option
@@ -102,31 +103,33 @@ def choose(override: Override, known: Choices, line: CommandLine, findings: list
     value, colon, model = (value, "", "") if value.startswith("[") else value.partition(":")
     if colon:  # extractor=timm:resnet50
         line.values.append((f"{group}.model_name", model))
-    for i, each in enumerate(several := listed(value)):
+    several: list[str | None] = []
+    for each in listed(value):
+        several.append(each)
         if each == "null" and "null" not in known[group]:
             continue
         if each not in known[group]:
             near = difflib.get_close_matches(each, known[group], 1)
-            several[i] = near[0] if near else None  # so that the other overrides are checked as they were meant
+            several[-1] = near[0] if near else None  # so that the other overrides are checked as they were meant
             hint = f"did you mean {near[0]}? " if near else ""
             there = ", ".join(sorted(known[group]))
             findings.append(f"{group}={each}: there is no such {group}; {hint}There are: {there}")
         elif not explicit and (other := ambiguous(known[group][each])):
             findings.append(f"{group}={each}: {other} is not the package's own file of this name; rename it")
-    if None in several:
-        return
-    if plain and len(several) == 1 and several[0] != "null" and not value.startswith("["):
-        line.choices[group] = str(several[0])
-    else:
+    if plain and several == ["null"]:  # Hydra takes it only where the default is null, too
+        line.groups.append(f"~{group}")
+    elif plain and len(several) == 1 and several[0] is not None and not value.startswith("["):
+        line.choices[group] = several[0]
+    elif several == listed(value):  # and none of them is wrong
         line.groups.append(argument)
 
 
-def listed(value: str) -> list[str | None]:
+def listed(value: str) -> list[str]:
     """The choices in a and in [a,b]."""
     return [each.strip() for each in value[1:-1].split(",")] if re.fullmatch(r"\[.*\]", value) else [value]
 
 
-def ambiguous(files: list) -> str | None:
+def ambiguous(files: list[Path]) -> str | None:
     """A user's file with the name of one of the package's, unless they hold the same."""
     others = [path for path in files if not is_ours(path)]
     if len(others) in (0, len(files)):

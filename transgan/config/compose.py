@@ -5,10 +5,11 @@ answered in a sentence before torch is imported, and so that a path may hold any
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 
+import omegaconf
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
@@ -20,11 +21,14 @@ from transgan.config import hydra_node, search
 from transgan.config.command_line import CommandLine, read, split
 from transgan.config.flags import separate
 from transgan.config.own import typed_targets
-from transgan.config.search import groups, groups_of, is_ours, primary
-from transgan.config.values import assign, delete, flat, mistaken
+from transgan.config.search import default_of, groups, groups_of, is_ours, primary
+from transgan.config.values import assign, delete, flat, mistaken, plain
 from transgan.errors import UserError, one_line
 
-OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)  # ${product:3,4} is 12
+# ${product:3,4} is 12. Before OmegaConf 2.4 the other name is that of another function.
+old = omegaconf.__version__.startswith(("2.0", "2.1", "2.2", "2.3"))
+register: Callable[..., None] = getattr(OmegaConf, "register_new_resolver" if old else "register_resolver")
+register("product", lambda *numbers: prod(numbers), replace=True)
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
@@ -52,16 +56,16 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
         with trust.also(*typed_targets(arguments)):
             settle(command, config, line.values, findings, base)
         if base is not None:
-            saved_file.require_parts(base, OmegaConf.to_container(config, resolve=True))
+            saved_file.require_parts(base, plain(config, resolve=True))
         if line.hydra:
             hydra_node.apply(command, config, line, arguments)
         return config
     except trust.Untrusted as error:
         raise UserError(str(error)) from error
-    except OSError as error:
-        raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(*findings, hydra_node.sentence(error)) from error
+    except OSError as error:
+        raise UserError(f"config={base} cannot be read: {error.strerror or error}") from error
 
 
 def settle(
@@ -77,7 +81,7 @@ def settle(
             delete(command, config, key[1:], word, known, findings)
         else:
             assign(command, config, key, word, known, findings)
-    with told(values, findings):
+    with reported(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
@@ -86,8 +90,8 @@ def settle(
     if findings:
         raise UserError(*findings)
     words = {key.lstrip("+"): word for key, word in values}
-    with told(values):
-        resolved = OmegaConf.to_container(config, resolve=True)
+    with reported(values):
+        resolved = plain(config, resolve=True)
     if base is not None:
         trust.require(resolved, f"config={base}: the file")
     if wrong := list(mistaken(command, resolved, words)):
@@ -96,7 +100,7 @@ def settle(
 
 
 @contextmanager
-def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
+def reported(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
     """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
     try:
         yield
@@ -108,7 +112,7 @@ def told(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterato
 
 def keys_of(config: DictConfig) -> list[str]:
     """All dotted keys, and those below a part that is another's value."""
-    return list(flat(OmegaConf.to_container(config, resolve=False)))
+    return list(flat(plain(config)))
 
 
 def from_groups(
@@ -123,6 +127,10 @@ def from_groups(
         ours = any(is_ours(path) for paths in known[group].values() for path in paths)
         way = "leave it out" if ours else f"+{group}={choices[group]} adds it"
         findings.append(f"{group}={choices.pop(group)}: transgan {command} has no {group}; {way}")
+    for override in map(read, line.groups):
+        if override.prefix.startswith("+") and override.package is None and override.key in own:
+            way = f"{override.key}=[{default_of(name, override.key, arguments)},{override.value}] adds one"
+            raise UserError(*findings, f"{override.argument}: there is a choice of {override.key} already; {way}")
     hydra = search.loader(arguments)
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     config = hydra.load_configuration(name, [*chosen, *line.groups], RunMode.RUN)
@@ -132,19 +140,19 @@ def from_groups(
     findings += needed(command, config, line)
     if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
         rest = [each for each in (*chosen, *line.groups) if read(each).key != "experiment"]
-        plain = hydra.load_configuration(name, [*rest, "~experiment"], RunMode.RUN)
-        leave_out_foreign(config, plain, replaced)
+        without = hydra.load_configuration(name, [*rest, "~experiment"], RunMode.RUN)
+        leave_out_foreign(config, without, replaced)
         if all(is_ours(path) for path in known["experiment"].get(experiment, ())):
             for part in replaced:  # of a user's own part the package's experiments know nothing
-                if not is_ours(known[part][choices[part]][0]) and part in plain:
-                    config[part] = plain[part]
+                if not is_ours(known[part][choices[part]][0]) and part in without:
+                    config[part] = without[part]
     leave_out_unused(config, choices, findings)
     return config
 
 
 def needed(command: str, config: DictConfig, line: CommandLine) -> Iterator[str]:
     """A sentence for every group that was left out, by ~group or group=null, although something needs it."""
-    text = str(OmegaConf.to_container(config, resolve=False))
+    text = str(plain(config))
     for override in map(read, line.groups):
         group = override.key
         if config.get(group) or command not in ("train", "summary"):
@@ -153,11 +161,11 @@ def needed(command: str, config: DictConfig, line: CommandLine) -> Iterator[str]
             yield f"{override.argument}: transgan {command} needs one; choose another {group}="
 
 
-def leave_out_foreign(config: DictConfig, plain: DictConfig, parts: set[str]) -> None:
-    """Takes out of parts chosen by a person what an experiment has set for others: keys they have not without it."""
+def leave_out_foreign(config: DictConfig, without: DictConfig, parts: set[str]) -> None:
+    """Takes out of the parts that the user chose what an experiment has set for others: keys they lack `without` it."""
     OmegaConf.set_struct(config, False)
     for part in parts:
-        for key in set(config[part]) - set(plain[part]):
+        for key in set(config[part] or ()) - set(without[part] or ()):
             del config[part][key]
     OmegaConf.set_struct(config, True)
 
@@ -166,7 +174,7 @@ def leave_out_unused(config: DictConfig, choices: dict, findings: list[str]) -> 
     """Takes out the parts that nothing refers to: an image GPT has no discriminator, and a GAN no tokens."""
     if "algorithm" not in config:
         return
-    parts = OmegaConf.to_container(config, resolve=False)
+    parts = plain(config)
     used, new = set(), set(parts) - PARTS
     while new:
         used |= new

@@ -1,7 +1,8 @@
 """The options of a command line that are no overrides: Hydra's own, as a Hydra user types them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from transgan.errors import UserError
 
@@ -41,12 +42,13 @@ def separate(arguments: Iterable[str]) -> tuple[Flags, list[str]]:
 
     The options of SOURCES are left among the overrides, each as one argument: --config-dir=DIR.
     """
-    flags, overrides, waiting = Flags(), [], list(arguments)
+    found: dict[str, Any] = {}
+    overrides, waiting = [], list(arguments)
     while waiting:
         argument = waiting.pop(0)
         name, equals, value = argument.partition("=")
         if argument in SWITCHES:
-            flags = replace(flags, **{SWITCHES[argument]: True})
+            found[SWITCHES[argument]] = True
         elif name in SOURCES or name in VALUES:
             if not equals and (not waiting or waiting[0].startswith("-")):
                 raise UserError(f"{name} needs a value after it, such as {name} {EXAMPLES.get(name, 'NAME')}")
@@ -54,20 +56,20 @@ def separate(arguments: Iterable[str]) -> tuple[Flags, list[str]]:
             if name in SOURCES:
                 overrides.append(f"--{SOURCES[name].replace('_', '-')}={value}")
             else:
-                flags = replace(flags, **{VALUES[name]: value})
+                found[VALUES[name]] = value
         elif name in CHOICES:
             field, choices = CHOICES[name]
             if not equals:  # --cfg alone prints the configuration, whatever follows it
                 value = waiting.pop(0) if waiting and waiting[0] in choices else choices[0]
             if value not in choices:
                 raise UserError(f"{argument}: {name} takes {', '.join(choices[:-1])} or {choices[-1]}")
-            flags = replace(flags, **{field: value})
+            found[field] = value
         else:
             overrides.append(argument)
-    multirun = flags.multirun or "hydra.mode=MULTIRUN" in overrides
-    if multirun and flags.run:
+    multirun = found.pop("multirun", False) or "hydra.mode=MULTIRUN" in overrides
+    if multirun and "run" in found:
         raise UserError("--run and --multirun contradict each other; give one of them")
-    return replace(flags, multirun=multirun), [each for each in overrides if not each.startswith("hydra.mode=")]
+    return Flags(**found, multirun=multirun), [each for each in overrides if not each.startswith("hydra.mode=")]
 
 
 EXAMPLES = {"--config-dir": "conf", "-cd": "conf", "--config-path": "conf", "-cp": "conf", "--package": "generator",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -28,7 +28,7 @@ def load(path: str) -> DictConfig:
         config = OmegaConf.create(files.read_text(os.path.expanduser(path)))
     except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:
         raise UserError(f"{none} ({' '.join(str(error).split())[:200]})") from error
-    plain = OmegaConf.to_container(config, resolve=False)
+    plain = cast(Any, OmegaConf.to_container(config, resolve=False))
     if not isinstance(plain, dict) or not isinstance(plain.get("algorithm"), dict):
         raise UserError(none)
     found = [
@@ -49,8 +49,10 @@ def run_of(path: str, parts: set[str]) -> DictConfig:
 
     parts: the groups an algorithm is made of.
     """
-    config = OmegaConf.to_container(load(path))
-    new = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))  # keys that came after the run
+    config = cast(dict[str, Any], OmegaConf.to_container(load(path)))
+    new = cast(
+        dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))
+    )  # keys that came after the run
     config = {key: value for key, value in new.items() if key not in (*parts, "defaults", "hydra")} | config
     for key, value in config["algorithm"].items():
         source = "autoencoder" if key == "network" else key
@@ -60,9 +62,9 @@ def run_of(path: str, parts: set[str]) -> DictConfig:
         link(config.get(part), config, part)
     usual = OmegaConf.to_container(OmegaConf.load(CONF / "callbacks" / "default.yaml"))
     config["callbacks"] = relinked(config["callbacks"], usual, config) if "callbacks" in config else usual
-    config = OmegaConf.create(config)
-    OmegaConf.set_struct(config, True)
-    return config
+    made = OmegaConf.create(config)
+    OmegaConf.set_struct(made, True)
+    return made
 
 
 def relinked(node: Any, usual: Any, config: dict[str, Any]) -> Any:
@@ -73,7 +75,7 @@ def relinked(node: Any, usual: Any, config: dict[str, Any]) -> Any:
     return usual if key in config and config[key] == node else node
 
 
-def link(node: object, config: dict, place: str) -> None:
+def link(node: Any, config: dict[str, Any], place: str) -> None:
     """Writes ${...} for values that follow a key of the run, where they are the same."""
     for key, value in node.items() if isinstance(node, dict) else ():
         top = {"img_size": "resolution", "in_chans": "channels"}.get(key, key)
@@ -104,7 +106,7 @@ def require_parts(path: str, config: dict) -> None:
         raise UserError(*found)
 
 
-def texts(node, place: str = "") -> Iterator[tuple[str, str]]:
+def texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """(key, text) of every text in nested containers."""
     if isinstance(node, str):
         yield place, node
@@ -113,7 +115,7 @@ def texts(node, place: str = "") -> Iterator[tuple[str, str]]:
         yield from texts(value, f"{place}.{key}".lstrip("."))
 
 
-def functions(node) -> list[str]:
+def functions(node: Any) -> list[str]:
     """The functions that a text's references call: oc.env of ${oc.env:HOME}."""
     own = [node.resolverName().getText()] if isinstance(node, Grammar.InterpolationResolverContext) else []
     return own + [name for child in getattr(node, "children", None) or [] for name in functions(child)]

@@ -6,12 +6,12 @@ from transgan import __version__
 from transgan.config.search import groups
 
 HELP = """\
-transgan {version}: Transformers that generate images, judged by Transformers
+transgan {version}: Transformers that generate images, trained against Transformers
 
-  transgan train [PICTURES] [key=value ...]     train, or continue the same command
+  transgan train [IMAGES] [key=value ...]       train, or continue the same command
   transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
-  transgan sample RUN [key=value ...]           draw images
-  transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, pictures, verdicts
+  transgan sample RUN [key=value ...]           generate images
+  transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, figures, results
   transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
   transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
 
@@ -20,20 +20,22 @@ Start here, on any computer, without a download:
   transgan sample runs/digits to=grid
   transgan train ~/pictures                     your own images; sub-folders are classes
 
-transgan COMMAND --help says more about a command.
+transgan COMMAND --help says more about a command. Hydra's syntax and options work with all of them: +key=value, ~key,
+group@package=choice, -m, --config-dir, --cfg, --info.
 """
 
 COMMANDS = {
     "train": """\
-transgan train [PICTURES] [key=value ...]
+transgan train [IMAGES] [key=value ...]
 
 Trains a generator against a discriminator, or with algorithm=image_gpt a Transformer that predicts images token by
-token, or one of its rivals, algorithm=pixel_rnn and vae. The same command continues a run that was cut off, exactly.
+token, or one of its baselines, algorithm=pixel_rnn and vae. The same command continues an interrupted run, exactly.
 
   transgan train                                                 digits on a CPU, a minute or two
   transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
   transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn and digits_vae too
+  transgan train -m seed=0,1,2 loss=relativistic,hinge           six runs, one for each combination, and a table
 
 Most used:
   name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
@@ -50,20 +52,31 @@ Most used:
   data={data}
   data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
   metrics={metrics}  extractor={extractor}
-  trainer={trainer}
+  trainer={trainer}  callbacks={callbacks}
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
   precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
   generator=from_gpt discriminator=from_gpt checkpoint=RUN                 begin with the stack of an image GPT
+  callbacks=default|none  callbacks.samples=null  +callbacks.NAME={{_target_: package.Class}}
   config=runs/NAME/config.yaml                  repeat a run from its own configuration
-  --cfg                 print the whole configuration and stop             debug=true     show tracebacks
+  hydra.run.dir=FOLDER  another way to say where the run is kept           debug=true     show tracebacks
+
+Your own parts: conf/ in the current folder is searched, too. conf/generator/mine.yaml with `_target_: mine.Generator`
+and mine.py beside conf/ are generator=mine; the same holds for every group, experiment= among them.
+  --config-dir DIR (-cd)  another such folder; hydra.searchpath=[file://DIR,pkg://PACKAGE.conf] several
+  --config-name NAME (-cn), --config-path DIR (-cp)  another main configuration, conf/NAME.yaml with `defaults: [train]`
+
+What there is:
+  --cfg [job|hydra|all]   print the configuration and stop; --resolve: without ${{...}}; --package NAME: a part of it
+  --info [all|config|defaults|defaults-tree|plugins|searchpath]  where it comes from          --hydra-help  Hydra's own
+  -m, --multirun          one run for each combination of a,b  range(1,4)  choice(a,b)  glob(*)
 
 Leaves in runs/NAME: config.yaml, checkpoints/, samples/, stats.csv, metrics.jsonl, env.json, log.txt.
 """,
     "evaluate": """\
 transgan evaluate RUN|IMAGES [key=value ...]
 
-Measures the averaged generator of a run or checkpoint, or a folder, zip or npz of images that any program made, and
+Measures the EMA generator of a run or checkpoint, or a folder, zip or npz of images that any program made, and
 prints each number with its protocol: in a table, a sentence for a caption, and a row for LaTeX.
 
   transgan evaluate runs/digits
@@ -75,23 +88,24 @@ prints each number with its protocol: in a table, a sentence for a caption, and 
                            the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
   against=PATH             real images: a folder, a zip, or an npz of images or of mu and sigma (num_real=N); default:
                            the run's data
-  heldout=PATH             real images that were not trained on; or train with holdout=0.1
+  heldout=PATH             held-out real images; or train with holdout=0.1
   export=PATH.npz          mu and sigma of the real images, for other programs
-  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  ema=true|false  bounds=true|false  resolution=N
-  devices=N  device=auto|cpu|cuda  out=PATH
+  checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  temperature=X  ema=true|false  bounds=true|false
+  resolution=N  devices=N  device=auto|cpu|cuda  out=PATH
 
 Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
 """,
     "sample": """\
 transgan sample RUN [key=value ...]
 
-StepRNG images from the averaged generator. Image number s is the same one whenever it is asked for.
+Generates images by the EMA generator. Image number s is the same one whenever it is asked for.
 
   transgan sample runs/digits                              64 PNG files in runs/digits/generated
   transgan sample runs/digits seeds=0-99 to=grid out=digits.png
   transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
 
-  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME  psi=X (below 1: more typical, less varied)
+  seeds=7|0-63|1,5,9-12  class=NUMBER|NAME
+  psi=X of a GAN, temperature=X of an image GPT, PixelRNN or VAE: below 1, images are more typical and less varied
   top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
 """,
@@ -99,7 +113,7 @@ StepRNG images from the averaged generator. Image number s is the same one whene
 transgan compare RUN RUN ... [key=value ...]
 transgan compare suite=NAME [key=value ...]
 
-Measures several runs by one protocol and writes tables, pictures, and whether claims hold. Runs that differ in seed and
+Measures several runs by one protocol and writes tables, figures, and which claims hold. Runs that differ in seed and
 name alone are one system, with mean and spread. A suite trains what is missing first, at equal numbers of images and at
 equal seconds of training; the same command goes on where it was stopped, and is quick when the runs are there.
 

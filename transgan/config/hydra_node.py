@@ -3,13 +3,14 @@
 import os
 from collections.abc import Sequence
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.config import search
-from transgan.config.command_line import CommandLine, read
+from transgan.config.command_line import CommandLine, quoted, read
 from transgan.config.no_effect import of_hydra
 from transgan.config.texts import Name
 from transgan.config.values import flat, unknown
@@ -30,12 +31,13 @@ def attached(
     """A copy of a command's configuration with Hydra's own in it, under `hydra`. Raises UserError."""
     choices = [] if line.base else [f"{group}={choice}" for group, choice in line.choices.items()] + line.groups
     loader, name = search.loader(arguments), search.primary(command, arguments)
+    own = [*map(parsable, line.hydra)]
     try:
-        loaded = loader.load_configuration(name, [*choices, *line.hydra], mode, validate_sweep_overrides=False)
+        loaded = loader.load_configuration(name, [*choices, *own], mode, validate_sweep_overrides=False)
     except (HydraException, OmegaConfBaseException) as error:
         groups = [each for each in line.hydra if "/" in read(each).key]
         plain = OmegaConf.to_container(loader.load_configuration(name, [*choices, *groups], mode).hydra, resolve=False)
-        raise UserError(*(strange(line, flat({"hydra": plain})) or [sentence(error)])) from error
+        raise UserError(*(unknown_keys(line, flat({"hydra": plain})) or [sentence(error)])) from error
     whole = config.copy()
     given = [each for each in arguments if not read(each).of_hydra and not each.startswith("--config-")]
     with flag_override(whole, ["struct", "readonly"], [False, False]):
@@ -45,7 +47,17 @@ def attached(
     return whole
 
 
-def strange(line: CommandLine, keys: dict[str, object]) -> list[str]:
+def parsable(argument: str) -> str:
+    """An override that Hydra's grammar has, with quotation marks where it does not fit, as for a path."""
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        key, _, value = argument.partition("=")
+        return f"{key}={quoted(value)}"
+    return argument
+
+
+def unknown_keys(line: CommandLine, keys: dict[str, object]) -> list[str]:
     """A sentence for every key of Hydra's that does not exist."""
     overrides = [each for each in map(read, line.hydra) if "/" not in each.key and not each.prefix]
     return [unknown(each.key, keys, ()) for each in overrides if each.key not in keys]

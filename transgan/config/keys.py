@@ -4,8 +4,12 @@ A line is found by the whole key, else by the class the key is an argument of (`
 key's end as there is a line for (`gamma.start` before `start`). A key that a command has of its own is in COMMANDS.
 """
 
+import re
+from functools import cache
+
 from transgan.config.texts import Label, Location, Name, Text
 from transgan.config.types import Choice, Either, Free, Items, Kind, Number, Part, Scheduled, Switch, Whole
+from transgan.extensions import CONF
 
 SEED = Whole(least=0, most=2**63 - 1)
 BLOCK_SEED = Whole(least=0, most=10**12)  # of blocks of a million seeds each
@@ -158,13 +162,15 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "checkpoint": Choice(of=("best", "last")), "num_real": Whole(least=2, most=10**12, optional=True),
         "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
         "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
-        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "bounds": SWITCH,
+        "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "temperature": Number(most=100),
+        "bounds": SWITCH,
         "devices": Whole(most=1024), "device": DEVICE,
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
         "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
-        "psi": Number(most=100), "complete": PATH, "rows": Whole(most=4096, optional=True),
+        "psi": Number(most=100), "temperature": Number(most=100), "complete": PATH,
+        "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },
     "compare": {
@@ -179,6 +185,17 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "architecture": Choice(of=("cifar10", "stl10", "church256", "celebahq256"), optional=True),
     },
 }  # fmt: skip
+
+
+@cache
+def roots() -> frozenset[str]:
+    """The first parts of the package's own keys: a user's groups and main configurations have others."""
+    texts = [path.read_text(encoding="utf-8") for path in CONF.glob("*.yaml")]
+    return frozenset(key for text in texts for key in re.findall(r"^(\w+):", text, re.MULTILINE)) | {
+        folder.name for folder in CONF.iterdir() if folder.is_dir()
+    }
+
+
 RUN_NAMES = ("train", "summary", "import-transgan")
 
 
@@ -187,6 +204,8 @@ def declared(command: str, key: str, target: str | None = None) -> Kind | None:
 
     Of arguments of others' classes only lines with more than the last word count.
     """
+    if key.partition(".")[0] not in roots():
+        return None
     if key in COMMANDS[command]:
         return COMMANDS[command][key]
     if key == "name" and command in RUN_NAMES:
@@ -197,6 +216,9 @@ def declared(command: str, key: str, target: str | None = None) -> Kind | None:
         return OBJECT  # null leaves it out
     if parts[0] == "suite":
         ends = [f"suite.{parts[-1]}"]
+    if target and not target.startswith(("transgan.", "torch.", "pytorch_lightning.")):
+        # a user's own class: only where a path stands, which is taken character by character
+        return next((KEYS[end] for end in ends if end.startswith("_") or isinstance(KEYS.get(end), Location)), None)
     if target and not target.startswith("transgan."):
         ends = [end for end in ends if "." in end or end.startswith("_")]
     elif target:

@@ -36,7 +36,7 @@ RATES = "give algorithm.generator_lr= and algorithm.discriminator_lr=, or algori
 SAME = ("img_size", "in_chans", "resolution", "channels", "batch_size", "seed", "mirror", "compile", "num_classes")
 
 
-def instead(command: str, key: str, word: str, default) -> str | None:
+def instead(command: str, key: str, word: str, default: object) -> str | None:
     """Why `key` would have no effect, or contradict another key, and what to give instead; None if it is fine.
 
     `default` is its value so far, in which ${...} refers to other keys.
@@ -52,7 +52,8 @@ def instead(command: str, key: str, word: str, default) -> str | None:
         return "it is filled in; give checkpoint=RUN"
     if parts[-1] == "num_classes" and len(parts) == 2 and parts[0] != "algorithm":
         return None if word == "0" else "it takes 0, for a network that knows no classes, or is the data's number"
-    follows = str(default).startswith("${")
+    default = str(default)
+    follows = default.startswith("${")
     if follows and parts[-1] in SAME:
         return f"it must be what {origin(default)} says; give {origin(default)}="
     if follows and parts[-1] in (origin(default), "network") and origin(default) != "kimg":

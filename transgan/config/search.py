@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import hydra
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
@@ -56,7 +58,10 @@ def sources(arguments: Sequence[str] = ()) -> list[Source]:
         found.append(named("hydra.searchpath in command-line", address, f"hydra.searchpath: {address}"))
     if (given := option(arguments, "config-path")) is not None:
         found = [named("main", given, f"--config-path {given}"), Source("transgan", CONF, str(CONF)), *found[1:]]
-    return list({source.folder: source for source in reversed(found)}.values())[::-1]
+    first: dict[Path, Source] = {}
+    for source in found:
+        first.setdefault(source.folder, source)
+    return list(first.values())
 
 
 def named(provider: str, address: str, said: str) -> Source:
@@ -70,7 +75,7 @@ def named(provider: str, address: str, said: str) -> Source:
         folders = list(spec.submodule_search_locations or ()) if spec is not None else []
         if not folders:
             raise UserError(f"{said}: there is no package {place} here; install it, or give the folder's path")
-        return Source(provider, Path(folders[0]), address)
+        return Source(provider, Path(folders[0]), folders[0])  # Hydra 1.4 wants an __init__.py behind pkg://
     folder = Path(os.path.abspath(os.path.expanduser(place if separator and scheme == "file" else address)))
     if not folder.is_dir():
         raise UserError(f"{said}: there is no such folder; give the folder that holds generator/, data/ and others")
@@ -94,7 +99,7 @@ def searchpath(arguments: Iterable[str]) -> list[str]:
 def loader(arguments: Sequence[str] = ()) -> ConfigLoaderImpl:
     """Hydra's loader with all sources; Hydra's own singleton of a running application stays as it is."""
     setup_globals()
-    if not isinstance(version.getbase(), Version):
+    if Version(hydra.__version__) < Version("1.4.0.dev0") and not isinstance(version.getbase(), Version):
         version.setbase("1.3")
     if JobRuntime.instance().get("name") == "UNKNOWN_NAME":
         JobRuntime.instance().set("name", "transgan")
@@ -152,11 +157,23 @@ def location(name: str, arguments: Sequence[str]) -> Path | None:
 
 def groups_of(name: str, arguments: Sequence[str] = ()) -> set[str]:
     """The groups that a main configuration has choices of."""
-    found: set[str] = set()
+    return set(defaults_of(name, arguments))
+
+
+def default_of(name: str, group: str, arguments: Sequence[str] = ()) -> str:
+    """A group's default in a main configuration."""
+    return str(defaults_of(name, arguments).get(group))
+
+
+def defaults_of(name: str, arguments: Sequence[str]) -> dict[str, object]:
+    """The groups of a main configuration's defaults list, and of those in it, with their defaults."""
+    found: dict[str, object] = {}
     path = location(name, arguments)
-    for entry in OmegaConf.load(path).get("defaults", ()) if path is not None else ():
+    loaded: Any = OmegaConf.load(path) if path is not None else {}
+    for entry in loaded.get("defaults", ()):
         if isinstance(entry, str):
-            found |= groups_of(entry, arguments) if entry != "_self_" else set()
+            found |= defaults_of(entry, arguments) if entry != "_self_" else {}
         else:
-            found |= {re.sub(r"^(optional|override) |@.*", "", str(key)).lstrip("/") for key in entry}
+            for key, choice in entry.items():
+                found[re.sub(r"^(optional|override) |@.*", "", str(key)).lstrip("/")] = choice
     return found

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import Container, OmegaConf, flag_override
+from omegaconf import Container, DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan.config import hydra_node, search
@@ -62,10 +63,17 @@ def configuration(command: str, arguments: list[str], flags: Flags) -> str:
     if flags.cfg in ("hydra", "all"):
         mode = RunMode.MULTIRUN if flags.multirun else RunMode.RUN
         config = hydra_node.attached(command, config, split(command, arguments, []), arguments, mode)
-        with flag_override(config, ["struct", "readonly"], [False, False]):
-            if flags.cfg == "hydra":
-                config = Hydra.get_sanitized_hydra_cfg(config)
+        HydraConfig.instance().set_config(config)
+        with flag_override(config.hydra, ["struct", "readonly"], [False, False]):
+            del config.hydra["help"], config.hydra["hydra_help"]
+    return as_yaml(config, flags)
+
+
+def as_yaml(config: DictConfig, flags: Flags) -> str:
+    """The part of a configuration that --package names. Raises UserError."""
     try:
+        if flags.cfg == "hydra" and flags.package in (None, "_global_", "hydra"):
+            return OmegaConf.to_yaml({"hydra": OmegaConf.to_container(config.hydra, resolve=flags.resolve)})
         part = config if flags.package in (None, "_global_") else OmegaConf.select(config, str(flags.package))
         if part is None:
             there = ", ".join(key for key in map(str, config) if OmegaConf.is_config(config._get_node(key)))

@@ -43,14 +43,14 @@ class Text(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Label(Text):
-    """The name of something a person made, which may be called none."""
+    """The name of something a user made, which may be called none."""
 
     null: ClassVar[tuple[str, ...]] = ("null",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Location(Text):
-    """A path. A `~name` without such a person is the name of a file."""
+    """A path. A `~name` without such a user is the name of a file."""
 
     what: str = "a path, and not an empty one"
     null: ClassVar[tuple[str, ...]] = ("null", "None")

@@ -27,6 +27,7 @@ def parsed(word: str) -> Any:
         return word
 
 
+@lru_cache(4096)
 def is_sweep(word: str) -> bool:
     """Whether a word means several values, one for each of several runs: a,b or range(1,4)."""
     try:
@@ -44,17 +45,17 @@ class Kind:
     words: tuple[str, ...] = ()
     hint: str = ""
 
-    def read(self, word: str):
+    def read(self, word: str) -> Any:
         if self.optional and word in NOTHING:
             return None
         return word if word in self.words else self.take(deepcopy(parsed(word)))
 
-    def check(self, value):
+    def check(self, value: Any) -> Any:
         if value is None and self.optional or isinstance(value, str) and value in self.words:
             return value
         return self.take(value)
 
-    def take(self, value):
+    def take(self, value: Any) -> Any:
         """The value as it is kept. Raises ValueError."""
         raise NotImplementedError  # for subclasses
 
@@ -75,7 +76,7 @@ class Whole(Kind):
     least: int = 1
     most: int = 10**9
 
-    def take(self, value) -> int:
+    def take(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
             raise self.refusal()
         return value
@@ -94,7 +95,7 @@ class Number(Kind):
     above: float | None = None
     below: float | None = None
 
-    def take(self, value) -> float:
+    def take(self, value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
         if not number or not self.least <= value <= self.most:
             raise self.refusal()
@@ -113,7 +114,7 @@ class Number(Kind):
 class Switch(Kind):
     """true or false."""
 
-    def take(self, value) -> bool:
+    def take(self, value: Any) -> bool:
         if not isinstance(value, bool):
             raise self.refusal()
         return value
@@ -127,10 +128,10 @@ class Choice(Kind):
 
     of: tuple
 
-    def read(self, word: str):
+    def read(self, word: str) -> Any:
         return word if word in self.of else super().read(word)  # one of them may be none
 
-    def take(self, value):
+    def take(self, value: Any) -> Any:
         for each in self.of:
             if str(value) == str(each) and not isinstance(value, bool):
                 return each
@@ -151,7 +152,7 @@ class Items(Kind):
     count: int | None = None
     example: str = "[64]"
 
-    def take(self, value) -> list:
+    def take(self, value: Any) -> list:
         fits = isinstance(value, list | tuple) and len(value) >= self.least
         if not fits or self.count not in (None, len(value)):
             raise self.refusal()
@@ -175,7 +176,7 @@ class Either(Kind):
 
     of: tuple[Kind, ...]
 
-    def take(self, value):
+    def take(self, value: Any) -> Any:
         for kind in self.of:
             try:
                 return kind.check(value)
@@ -194,7 +195,7 @@ class Part(Kind):
 
     made: bool = False
 
-    def take(self, value) -> dict:
+    def take(self, value: Any) -> dict:
         if not isinstance(value, dict) or self.made and not isinstance(value.get("_target_"), str):
             raise self.refusal()
         return value
@@ -212,10 +213,10 @@ class Scheduled(Kind):
 
     of: Number
 
-    def take(self, value):
+    def take(self, value: Any) -> Any:
         return value if isinstance(value, dict) else self.of.take(value)
 
-    def check(self, value):
+    def check(self, value: Any) -> Any:
         if isinstance(value, dict) and not isinstance(value.get("_target_"), str):  # keys that no schedule is given
             raise self.refusal()
         return super().check(value)
@@ -231,7 +232,7 @@ class Free(Kind):
 
     optional: bool = True
 
-    def take(self, value):
+    def take(self, value: Any) -> Any:
         if not isinstance(value, bool | int | float | str | list | dict | None):
             raise self.refusal()
         return value

@@ -1,11 +1,13 @@
 """A word for a key: whether there is such a key, has an effect and takes the word; and a look at all values at once."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from transgan import migration
 from transgan.config.keys import declared
 from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
@@ -16,9 +18,14 @@ OPEN = (  # for more
 )  # fmt: skip
 
 
+def plain(config: DictConfig, resolve: bool = False) -> dict[str, Any]:
+    """A configuration as nested containers of Python."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=resolve))
+
+
 def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
     """Sets one key, if it exists, has an effect, and takes this word; else there is one finding more."""
-    keys = flat(OmegaConf.to_container(config, resolve=False))
+    keys = flat(plain(config))
     try:
         value = taken(command, keys, key, word, groups)
     except ValueError as error:
@@ -35,7 +42,7 @@ def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterab
         findings.append(f"{key}={word}: {str(error).splitlines()[0]}")
 
 
-def taken(command: str, keys: dict, key: str, word: str, groups: Iterable[str]):
+def taken(command: str, keys: dict, key: str, word: str, groups: Iterable[str]) -> Any:
     """The value that a word is for a key, of all of the configuration's `keys`. Raises ValueError with the sentence.
 
     With a + in front the key is new: an argument that a class takes besides.
@@ -63,7 +70,7 @@ def delete(command: str, config: DictConfig, key: str, word: str, groups: Iterab
 
     With a word the key's value must be that.
     """
-    keys = flat(OmegaConf.to_container(config, resolve=False))
+    keys = flat(plain(config))
     said = f"~{key}={word}" if word else f"~{key}"
     place, _, last = key.rpartition(".")
     parent = keys.get(place)
@@ -88,7 +95,7 @@ def several(command: str, key: str) -> bool:
     return command == "compare" and key == "run"
 
 
-def kind_of(command: str, key: str, default, parent) -> Kind:
+def kind_of(command: str, key: str, default: object, parent: object) -> Kind:
     """What the key is declared to take; what nobody declares is for the class it is an argument of."""
     kind = declared(command, key, parent.get("_target_") if isinstance(parent, dict) else None)
     return kind or (Part() if isinstance(default, dict) else Free())
@@ -99,15 +106,15 @@ def refers(word: str, kind: Kind) -> bool:
     return not isinstance(kind, Text) and REFERENCE.fullmatch(word) is not None
 
 
-def is_schedule(default) -> bool:
+def is_schedule(default: object) -> bool:
     return isinstance(default, dict) and str(default.get("_target_", "")).startswith("transgan.schedules.")
 
 
 def known(value: dict, default: dict) -> dict:
     """The mapping, if it says what it replaces or adds nothing to it. Raises ValueError."""
-    strange = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
-    if strange:
-        raise ValueError(f"there is no {', '.join(strange)} in it; it has {', '.join(default)}")
+    unknown = [] if "_target_" in value or not default else [str(key) for key in value if key not in default]
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)} in it; it has {', '.join(default)}")
     return value
 
 
@@ -127,7 +134,7 @@ def mistaken(command: str, node: dict, words: dict, place: str = "") -> Iterator
             yield from mistaken(command, value, words, f"{key}.")
 
 
-def flat(node, prefix: str = "") -> dict:
+def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """All dotted keys of nested dicts, inner and outer, with their values."""
     found = {}
     for key, value in node.items():
@@ -143,6 +150,9 @@ def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
         return (
             "data.path does not go with data=digits; choose data=folder, zip or another too, or `transgan train PATH`"
         )
+    for old, new in migration.KEYS.items():
+        if f"{key}.".startswith(f"{old}."):
+            return f"{key} is not an option any more; it is called {new}{key.removeprefix(old)}"
     every = [*keys, *groups]
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]

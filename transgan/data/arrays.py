@@ -1,7 +1,6 @@
 """Images that come as arrays, with a library or from its download: digits, MNIST, Fashion-MNIST, CIFAR-10, STL-10."""
 
 import gzip
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,6 +13,7 @@ from transgan.data.archives import Archive, obtain, unpack
 from transgan.data.checking import fits, progress
 from transgan.data.dataset import ImageDataset
 from transgan.data.decode import to_image
+from transgan.files import hash_of
 
 
 class Pixels(Protocol):
@@ -54,7 +54,7 @@ class Arrays(ImageDataset):
         return to_image(Image.fromarray(self.pixels[int(self.indices[index])]), self.resolution, self.channels)
 
     def identity(self) -> tuple[str, str]:
-        return self.name, hashlib.sha256(self.indices.numpy().tobytes()).hexdigest()
+        return self.name, hash_of(self.indices.numpy().tobytes())
 
 
 class Digits(Arrays):

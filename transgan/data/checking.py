@@ -1,8 +1,6 @@
 """Reads every file once before training starts: into one tensor if that fits into memory, and otherwise to find damaged
 files and to learn the sizes and value ranges, which are cached for the next start."""
 
-import hashlib
-import json
 import os
 import sys
 import warnings
@@ -18,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from transgan.data.decode import Seen, look
 from transgan.data.levels import Facts, Levels, decide, decided
-from transgan.files import cache_folder, write_text
+from transgan.files import cache_folder, hash_of, read_json, write_json
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -159,19 +157,19 @@ def fits(size: int) -> bool:
 def remember(identity: object, value: Any) -> None:
     """Stores a JSON value in the user's cache, under an identity with a stable repr."""
     with suppress(OSError, ValueError):  # without a writable cache the next start takes longer, nothing else
-        write_text(place_of(identity), json.dumps(value))
+        write_json(place_of(identity), value, indent=None)
 
 
 def recall(identity: object) -> Any:
     """Returns the value stored under an identity, or None."""
     try:
-        return json.loads(place_of(identity).read_text(encoding="utf-8"))
+        return read_json(place_of(identity))
     except (OSError, ValueError):
         return None
 
 
 def place_of(identity: object) -> Path:
-    key = hashlib.sha256(repr((PIL.__version__, VERSION, identity)).encode("utf-8", "surrogateescape")).hexdigest()
+    key = hash_of(repr((PIL.__version__, VERSION, identity)))
     return cache_folder("checked") / f"{key}.json"
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import torch
@@ -11,14 +11,21 @@ from torch.utils.data import Dataset
 
 from transgan.data.checking import in_order, recall, remember
 from transgan.data.levels import Levels
+from transgan.files import expanded
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 
 class ImageDataset(Dataset):
-    """Base class of every source of images. A subclass calls `hold` once; if it does not keep its images in memory, it
-    also defines `decode` and, so that a fingerprint is not computed at every start, `identity` and `version`.
+    """Images of a path, as a data set for torch: the user's own folder, zip or npz. Also the base class of all sources.
+
+        images = ImageDataset("photos/", resolution=64, channels=3)     # a Folder, Zip or Npz, with their arguments
+        image, label = images[0]                                        # uint8 (C, H, W), int
+        loader = DataLoader(images, batch_size=64, shuffle=True, collate_fn=images.collate)
+
+    A subclass calls `hold` once; if it does not keep its images in memory, it also defines `decode` and, so that a
+    fingerprint is not computed at every start, `identity` and `version`.
 
         class Noise(ImageDataset):
             def __init__(self, resolution: int, channels: int, count: int = 1000) -> None:
@@ -41,6 +48,17 @@ class ImageDataset(Dataset):
     levels: Levels | None = None
     labelled: str = ""
     others: str = ""
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """For ImageDataset itself an instance of the source that the path, the first argument, is of."""
+        if cls is not ImageDataset:
+            return super().__new__(cls)
+        path = expanded(options.get("path", arguments[0] if arguments else ""))
+        from transgan.data import Folder, Npz, Zip  # its subclasses
+
+        suffix = path.suffix.lower()
+        source = Npz if suffix == ".npz" else Zip if path.is_file() or suffix == ".zip" else Folder
+        return super().__new__(cast(type[Self], source))
 
     def __init__(self, name: str, resolution: int, channels: int, limit: int | None = None) -> None:
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 1:
@@ -111,6 +129,11 @@ class ImageDataset(Dataset):
         """uint8 (C, H, W) and a label."""
         label = int(self.labels[index])  # first, for the IndexError that ends a for loop
         return (self.decode(index) if self.images is None else self.images[index].clone()), label
+
+    @staticmethod
+    def collate(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """For a DataLoader: `__getitems__` has returned a batch already."""
+        return batch
 
     def __getitems__(self, indices: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """uint8 (B, C, H, W) and int64 (B,). DataLoader calls this with the indices of one batch."""

@@ -32,8 +32,8 @@ class Files(ImageDataset):
     def __init__(
         self,
         path: str | Path,
-        resolution: int | None,
-        channels: int | None,
+        resolution: int | None = None,
+        channels: int | None = None,
         on_error: str = "raise",
         in_memory: bool | Literal["auto"] = "auto",
         limit: int | None = None,

@@ -5,6 +5,7 @@ import hashlib
 import torch
 
 from transgan.data.dataset import ImageDataset
+from transgan.files import hash_of
 
 
 class Part(ImageDataset):
@@ -25,7 +26,7 @@ class Part(ImageDataset):
 
     def identity(self) -> object | None:
         known = self.known if self.base is None else self.base.identity()
-        return None if known is None else (known, hashlib.sha256(self.indices.numpy().tobytes()).hexdigest())
+        return None if known is None else (known, hash_of(self.indices.numpy().tobytes()))
 
     def version(self) -> object | None:
         return () if self.base is None else self.base.version()

@@ -1,1 +1,1 @@
-"""Building blocks that every network here shares. They import torch and nothing else."""
+"""Building blocks that all networks share. They import torch and nothing else."""

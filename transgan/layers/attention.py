@@ -1,4 +1,4 @@
-"""Multi-head attention; who sees whom is a pattern handed in: Full, Causal or Windowed.
+"""Multi-head attention; which tokens attend to which is a pattern passed in: Full, Causal or Windowed.
 
 N batch, T tokens, C channels, H heads, D head width.
 """
@@ -12,7 +12,7 @@ from transgan.layers.tiled_attention import TiledAttention, wanted
 
 
 class Full(nn.Module):
-    """Every token sees every token."""
+    """Every token attends to every token."""
 
     is_causal = False
 
@@ -24,19 +24,19 @@ class Full(nn.Module):
 
 
 class Causal(Full):
-    """A token sees itself and those before it."""
+    """A token attends to itself and to those before it."""
 
     is_causal = True
 
 
 class Windowed(Full):
-    """A token sees those in its own square window of a 2-D grid (Liu et al., 2021; TransGAN's grid attention)."""
+    """A token attends to those in its own square window of a 2-D grid (Liu et al., 2021; TransGAN's grid attention)."""
 
     def __init__(self, grid_size: tuple[int, int], window_size: int):
         super().__init__()
         if grid_size[0] % window_size or grid_size[1] % window_size:
             raise ValueError(f"window_size {window_size} does not divide the token grid {grid_size[0]}x{grid_size[1]}")
-        self.grid_size, self.window_size = tuple(grid_size), window_size
+        self.grid_size, self.window_size = (grid_size[0], grid_size[1]), window_size
 
     def fold(self, x: Tensor) -> Tensor:  # (N, T, C)
         (h, w), s = self.grid_size, self.window_size
@@ -46,14 +46,14 @@ class Windowed(Full):
     def unfold(self, x: Tensor) -> Tensor:  # (N h/s w/s, s s, C or H, D)
         (h, w), s = self.grid_size, self.window_size
         x = x.reshape(-1, h // s, w // s, s, s, *x.shape[2:]).transpose(2, 3)
-        return x.reshape(-1, h * w, x.shape[5:].numel())  # joins windows and heads in one copy
+        return x.reshape(-1, h * w, x.shape[5:].numel())  # windows and heads in one copy
 
     def extra_repr(self) -> str:
         return f"grid_size={self.grid_size}, window_size={self.window_size}"
 
 
 class Cache:
-    """The keys and values of the tokens so far, for one causal attention that sees a sequence piece by piece."""
+    """Key-value cache of one causal attention layer, which receives a sequence piece by piece."""
 
     def __init__(self, capacity: int):
         self.capacity, self.length = capacity, 0
@@ -61,8 +61,8 @@ class Cache:
         self.values: Tensor | None = None
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:  # (N, H, T, D)
-        """Those of all tokens so far, with T new ones."""
-        if self.keys is None:
+        """Appends those of T new tokens; returns those of all tokens so far."""
+        if self.keys is None or self.values is None:
             self.keys, self.values = (x.new_empty(*x.shape[:2], self.capacity, x.shape[3]) for x in (k, v))
         new = slice(self.length, self.length + k.shape[2])
         self.keys[:, :, new], self.values[:, :, new] = k, v
@@ -71,14 +71,14 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """softmax(q k^T / sqrt(D) + bias) v through torch's scaled_dot_product_attention, or on the CPU by tiles.
+    """softmax(q k^T / sqrt(D) + bias) v by torch's scaled_dot_product_attention, or on the CPU in tiles.
 
     Args:
         dim: width C of the tokens. num_heads: divides dim.
         qkv_bias: a bias in the query, key and value projection.
         qk_norm: RMSNorm over the head width of queries and keys; bounds the logits (Dehghani et al., 2023).
         pattern: Full, Causal or Windowed.
-        rotary: turns queries and keys by their place (layers.position.Rotary), or None.
+        rotary: rotates queries and keys by their position (layers.position.Rotary), or None.
         bias: a module without inputs giving (1, H, T, T) to add to the logits (RelativePositionBias), or None.
 
     Fused kernels have no second derivative: for gradient penalties call it under `sdpa_kernel(SDPBackend.MATH)`.
@@ -90,7 +90,7 @@ class Attention(nn.Module):
         num_heads: int,
         qkv_bias: bool = True,
         qk_norm: bool = False,
-        pattern: nn.Module | None = None,
+        pattern: Full | None = None,
         rotary: nn.Module | None = None,
         bias: nn.Module | None = None,
     ):
@@ -107,7 +107,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:  # (N, T, C)
-        """With a cache, x are the tokens that follow those in it."""
+        """With a cache, x holds the tokens that follow those in it."""
         if cache is not None:
             return self.decode(x, cache)
         x = self.pattern.fold(x)
@@ -125,7 +125,7 @@ class Attention(nn.Module):
         return self.proj(self.pattern.unfold(x.transpose(1, 2)))
 
     def decode(self, x: Tensor, cache: Cache) -> Tensor:  # (N, T, C)
-        assert self.pattern.is_causal, "tokens that see what comes after them cannot be made one by one"
+        assert self.pattern.is_causal, "only causal attention can decode token by token"
         n, t, c = x.shape
         new = slice(cache.length, cache.length + t)
         q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # (N, H, T, D) each

@@ -1,4 +1,4 @@
-"""The one Transformer block and the one stack of it that every network here is made of.
+"""The Transformer block, and the stack of blocks that every network is made of.
 
 N batch, T tokens, C channels, S style width.
 """
@@ -18,7 +18,7 @@ from transgan.layers.tiled_attention import fused_allowed
 
 
 class DropPath(nn.Module):
-    """Drops a whole residual branch per sample with probability `drop_prob` while training (Huang et al., 2016)."""
+    """Drops a residual branch per sample with probability `drop_prob` while training (Huang et al., 2016)."""
 
     def __init__(self, drop_prob: float = 0.0):
         super().__init__()
@@ -37,9 +37,8 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """x + gate * attn(norm(x)), then x + gate * mlp(norm(x)).
 
-    `norm1` and `norm2` answer (normalised x, gate) to (x, style): ScaledNorm in a discriminator, StyleNorm in
-    a generator.
-    `cross_attn` is added in front, with the style for its context; `noise` goes on what attn sees. None leaves out.
+    `norm1` and `norm2` map (x, style) to (normalised x, gate): ScaledNorm in a discriminator, StyleNorm in a generator.
+    `cross_attn` comes first, with the style as its context; `noise` is added to the input of attn. None omits them.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
-        """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
+        """x (N, T, C), style (N, S) or a context (N, M, S), noise seeds (N,) -> (N, T, C)."""
         if self.cross_attn is not None:
             x = x + self.cross_attn(x, style)
         h, gate = self.norm1(x, style)
@@ -73,7 +72,7 @@ class Block(nn.Module):
 
 
 def gated(gate: Tensor | float, x: Tensor) -> Tensor:
-    """gate * x, without a pass over the memory where the gate is the number 1."""
+    """gate * x, at no cost where the gate is the number 1."""
     return x if isinstance(gate, float) and gate == 1.0 else gate * x
 
 
@@ -83,17 +82,17 @@ class Transformer(nn.Module):
     Args:
         dim, depth, num_heads, mlp_ratio: as in timm.
         grid_size: rows and columns of the token grid; a sequence of T tokens is (1, T).
-        norm: makes the norm in front of each branch from `dim`: `partial(ScaledNorm, ...)`, `partial(StyleNorm, ...)`.
+        norm: makes the norm of each branch from `dim`: `partial(ScaledNorm, ...)`, `partial(StyleNorm, ...)`.
         mlp_layer: Mlp or SwiGLU, called with (dim, hidden width).
-        causal: a token sees only those before it. window_size: attention within square windows (None: everywhere).
-        rotary, relative_position: turn queries and keys by their place; add a learned bias per displacement.
-        num_prefix_tokens: tokens in front of the grid that have no place, such as a class token.
-        attn_layer: Attention or a class called as it is.
-        noise: learned noise on what each attention sees. context_dim: cross-attention in front of each block, to a
-            context of this width that takes the place of the style; None for none.
-        checkpointing: keep each block's input alone and compute the block again in the backward pass. Off where a
-            second derivative is wanted, that is under `sdpa_kernel(SDPBackend.MATH)`, for torch.func knows no
-            checkpoints; and in compiled graphs, which choose themselves what to keep.
+        causal: a token attends to itself and those before it. window_size: attention within square windows, or None.
+        rotary: rotate queries and keys by their position. relative_position: a learned bias per displacement.
+        num_prefix_tokens: tokens before the grid that have no position, such as a class token.
+        attn_layer: Attention, or a class with the same arguments.
+        noise: learned noise on the input of each attention. context_dim: cross-attention at the start of each block, to
+            a context of this width in place of the style; None for none.
+        checkpointing: keep only the input of each block, and recompute the block in the backward pass. Off where a
+            second derivative will be taken, that is under `sdpa_kernel(SDPBackend.MATH)`, since torch.func does not
+            support checkpoints; and in compiled graphs, which decide themselves what to keep.
     """
 
     def __init__(
@@ -122,10 +121,12 @@ class Transformer(nn.Module):
         self.checkpointing = checkpointing
         self.num_tokens = num_prefix_tokens + grid_size[0] * grid_size[1]
         if window_size and num_prefix_tokens:
-            raise ValueError("windows have no place for prefix tokens: give window_size or num_prefix_tokens, not both")
+            raise ValueError(
+                "windowed attention takes no prefix tokens: give window_size or num_prefix_tokens, not both"
+            )
         if window_size and causal:
             raise ValueError("attention is either causal or windowed, not both")
-        seen = (window_size, window_size) if window_size else tuple(grid_size)
+        seen = (window_size, window_size) if window_size else (grid_size[0], grid_size[1])
 
         def attention() -> nn.Module:
             return attn_layer(
@@ -153,7 +154,7 @@ class Transformer(nn.Module):
         )
 
     def forward(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Tensor:
-        """x (N, T, C), style (N, S) or a context (N, M, S), seeds (N,) of the noise -> (N, T, C)."""
+        """x (N, T, C), style (N, S) or a context (N, M, S), noise seeds (N,) -> (N, T, C)."""
         for after in self.intermediates(x, style, seeds):
             x = after
         return x
@@ -163,13 +164,13 @@ class Transformer(nn.Module):
         return [Cache(self.num_tokens) for _ in self.blocks]
 
     def decode(self, x: Tensor, caches: list[Cache], style: Tensor | None = None) -> Tensor:
-        """What `forward` makes of tokens (N, T, C) that follow those in the caches, which grow by them."""
+        """The output of `forward` for tokens (N, T, C) that follow those in the caches, which are extended."""
         for block, cache in zip(self.blocks, caches, strict=True):
             x = block(x, style, cache=cache)
         return x
 
     def intermediates(self, x: Tensor, style: Tensor | None = None, seeds: Tensor | None = None) -> Iterator[Tensor]:
-        """The tokens (N, T, C) after each block in turn, for the arguments of `forward`. Calls no hook of the stack."""
+        """The tokens (N, T, C) after each block, for the arguments of `forward`. Skips the hooks of this module."""
         again = self.checkpointing and torch.is_grad_enabled() and not torch.compiler.is_compiling()
         again = again and fused_allowed()
         for i, block in enumerate(self.blocks):

@@ -1,4 +1,4 @@
-"""Convolutional building blocks: stems in front of patches, residual blocks, and norms without batch statistics.
+"""Convolutional building blocks: stems before patches, residual blocks, and norms without batch statistics.
 
 N batch, C channels, H W map, K classes.
 """
@@ -21,7 +21,7 @@ class Stem(nn.Sequential):
 class ResidualStem(nn.Sequential):
     """A 3x3 convolution, then a residual block per halving: (N, in_chans, H, W) to (N, dim, H / stride, W / stride).
 
-    `halvings` is how often, so the stride is 2^halvings. The convolutional half of a hybrid judge.
+    The stride is 2^halvings. The convolutional part of a hybrid discriminator.
     """
 
     def __init__(self, in_chans: int, dim: int, halvings: int = 1):
@@ -30,10 +30,10 @@ class ResidualStem(nn.Sequential):
 
 
 class ClassNorm(nn.Module):
-    """GroupNorm whose scale and shift belong to the class; plain GroupNorm for num_classes=0.
+    """GroupNorm with a scale and shift per class; plain GroupNorm for num_classes=0.
 
-    Conditional batch norm (Dumoulin et al., 2017) without the batch: an image then depends on nothing but its own
-    latent and class, in training as in sampling, and an average of the weights needs no statistics beside it.
+    Conditional batch norm (Dumoulin et al., 2017) without batch statistics: an image depends on its own latent and
+    class alone, in training and in sampling, and EMA weights need no running statistics.
     """
 
     def __init__(self, dim: int, num_classes: int = 0, num_groups: int = 8):
@@ -54,7 +54,7 @@ class ClassNorm(nn.Module):
 class ResidualUp(nn.Module):
     """A residual block that doubles the map, as in the generators of WGAN-GP and SNGAN (Miyato et al., 2018).
 
-    norm, ReLU, nearest-neighbour enlargement, 3x3, norm, ReLU, 3x3; beside it enlargement and 1x1.
+    norm, ReLU, nearest-neighbour upsampling, 3x3, norm, ReLU, 3x3; the shortcut is upsampling and 1x1.
     """
 
     def __init__(self, dim: int, out_dim: int, num_classes: int = 0):
@@ -71,9 +71,10 @@ class ResidualUp(nn.Module):
 
 
 class ResidualDown(nn.Module):
-    """A residual block without norms, as in their judges: activation, 3x3, activation, 3x3, and 2x2 averages if `down`.
+    """A residual block without norms, as in their discriminators: activation, 3x3, activation, 3x3; then 2x2
+    means if `down`.
 
-    LeakyReLU where they have ReLU, so that no unit is without a gradient for good.
+    With LeakyReLU in place of their ReLU, so that no unit can lose its gradient permanently.
     """
 
     def __init__(self, dim: int, out_dim: int, down: bool = True):
@@ -91,8 +92,8 @@ class ResidualDown(nn.Module):
 
 
 def initialise_residual(block: nn.Module) -> None:
-    """Xavier, with the gain of a ReLU for the two 3x3 convolutions (as in SNGAN); no bias."""
+    """Xavier, with the gain of a ReLU for the two 3x3 convolutions (as in SNGAN); zero biases."""
     for name, module in block.named_children():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, gain=1.0 if name == "shortcut" else 2**0.5)
-            nn.init.zeros_(module.bias)
+            nn.init.zeros_(module.get_parameter("bias"))

@@ -1,4 +1,4 @@
-"""The feed-forward half of a block: Mlp and SwiGLU."""
+"""Feed-forward layers of a block: Mlp and SwiGLU."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +18,7 @@ class Mlp(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """fc2(silu(gate) * value) (Shazeer, 2020), 2/3 of `hidden_dim` wide so that it costs what Mlp costs."""
+    """fc2(silu(gate) * value) (Shazeer, 2020), 2/3 of `hidden_dim` wide, so that it costs as much as Mlp."""
 
     def __init__(self, dim: int, hidden_dim: int):
         super().__init__()

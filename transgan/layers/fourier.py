@@ -1,4 +1,4 @@
-"""From tokens to pixels by a function of the pixel's place, as in ViTGAN's generator.
+"""Tokens to pixels by a function of each pixel's position, as in ViTGAN's generator.
 
 N batch, T tokens, C channels, S style width, D hidden width, H W image, P = patch_size^2 pixels of a patch.
 """
@@ -14,22 +14,24 @@ from transgan.layers.patch import unpatchify
 
 
 def positions(patch_size: int) -> Tensor:
-    """The centres of a patch's pixels (P, 2), row by row, as (y, x) in (-1, 1)."""
+    """The centres (P, 2) of a patch's pixels in raster order, as (y, x) in (-1, 1)."""
     line = (2 * torch.arange(patch_size) + 1) / patch_size - 1
     return torch.cartesian_prod(line, line)
 
 
 class FourierPatch(nn.Module):
-    """Every pixel is a small network's answer to its place in the patch, and the patch's token modulates that network.
+    """Each pixel is the output of a small network at its position in the patch, modulated by the patch's token.
 
-    Fourier features sin(a place + b), then two layers with a sine in between (as in SIREN, 2020), whose weights the
-    token scales per input (Karras et al., 2020, section 2.2); the first is brought back to unit variance, the second,
-    which makes the colours, is not. The patch output of ViTGAN (2021, section 3.3), behind a norm that follows style.
+    Fourier features sin(a position + b), then two layers with a sine in between (as in SIREN, 2020), whose weights the
+    token scales per input (Karras et al., 2020, section 2.2); the first is demodulated to unit variance, the second,
+    which outputs the colours, is not. The patch output of ViTGAN (2021, section 3.3), after a style-modulated norm.
 
     Args:
         dim, style_dim: C and S. grid_size: of the tokens. patch_size, in_chans: of the pixels.
         hidden_dim: D. norm: makes the norm from (dim, style_dim=style_dim).
     """
+
+    positions: Tensor
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class FourierPatch(nn.Module):
         norm: Callable[..., nn.Module] = SelfModulatedNorm,
     ):
         super().__init__()
-        self.grid_size, self.patch_size = tuple(grid_size), patch_size
+        self.grid_size, self.patch_size = (grid_size[0], grid_size[1]), patch_size
         self.norm = norm(dim, style_dim=style_dim)
         self.modulation = nn.Linear(dim, 2 * hidden_dim)
         self.fourier = nn.Linear(2, hidden_dim)
@@ -52,7 +54,7 @@ class FourierPatch(nn.Module):
         self.initialise()
 
     def initialise(self) -> None:
-        """Frequencies up to the pixel grid's own, any phase; layers that keep the variance through a sine."""
+        """Frequencies up to that of the pixel grid, random phases, and layers that preserve variance through a sine."""
         nn.init.uniform_(self.fourier.weight, -torch.pi * self.patch_size / 2, torch.pi * self.patch_size / 2)
         nn.init.uniform_(self.fourier.bias, -torch.pi, torch.pi)
         nn.init.xavier_uniform_(self.modulation.weight)

@@ -1,4 +1,4 @@
-"""L2 attention: who looks at whom follows distance, so that small changes of tokens stay small (Kim et al., 2021).
+"""L2 attention: weights fall with distance, which makes the layer Lipschitz continuous (Kim et al., 2021).
 
 N batch, T tokens, C channels, H heads, D head width.
 """
@@ -15,13 +15,14 @@ from transgan.layers.precision import wide, without_autocast
 class L2Attention(nn.Module):
     """softmax(-|q_i - q_j|^2 / sqrt(D) + bias) v, where one projection q serves as queries and as keys.
 
-    The attention of ViTGAN's judge (2021, section 3.2). Tied projections are what bounds its slope: dot products, and
-    distances between two projections, have none (Kim et al., 2021, section 3). With one head the bound holds for all
-    tokens, with narrower heads for tokens of bounded size, which the norm in front of a branch makes them. Takes the
-    arguments of `Attention`; `qk_norm` is one RMSNorm here.
+    The attention of ViTGAN's discriminator (2021, section 3.2). Tying the projections is what bounds its gradient:
+    neither dot products nor distances between two projections have a bound (Kim et al., 2021, section 3). With one head
+    the bound holds for all tokens, with narrower heads for tokens of bounded norm, which the norm before a branch
+    ensures. It takes the arguments of `Attention`; `qk_norm` is a single RMSNorm.
 
-    |q_i|^2 is the same along a row and drops out of its softmax, so the logits are 2 q_i q_j - |q_j|^2: attention with
-    a bias per key. In float32 and around the tokens' mean, for a distance is a small difference of large numbers.
+    |q_i|^2 is constant along a row and drops out of its softmax, so the logits are 2 q_i q_j - |q_j|^2: attention with
+    a bias per key. Computed in float32 and relative to the tokens' mean, since a distance is a small difference of
+    large numbers.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class L2Attention(nn.Module):
         num_heads: int,
         qkv_bias: bool = True,
         qk_norm: bool = False,
-        pattern: nn.Module | None = None,
+        pattern: Full | None = None,
         rotary: nn.Module | None = None,
         bias: nn.Module | None = None,
     ):
@@ -59,7 +60,7 @@ class L2Attention(nn.Module):
                 mask = mask + self.bias().to(q.dtype)  # (N, H, T, T)
             if self.pattern.is_causal:
                 mask = mask.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-            # all T rows, though they may be alike: the kernels of a GPU do not broadcast a mask's rows
+            # all T rows, even if identical: GPU kernels do not broadcast the rows of a mask
             mask = mask.expand(-1, -1, t, -1)
             out = F.scaled_dot_product_attention(q, q, v, attn_mask=mask, scale=2 / q.shape[-1] ** 0.5)
         return self.pattern.unfold(self.proj(out.transpose(1, 2).reshape(n, t, c)))

@@ -1,4 +1,4 @@
-"""How the linear layers of the Transformers here start."""
+"""Initialisation of linear layers."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""Noise on tokens: fresh while training, and otherwise a sample's own, the same in any batch and on any device.
+"""Noise on tokens: new at every call while training, otherwise fixed per sample, in any batch and on any device.
 
 N batch, T tokens, C channels.
 """
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 def mix(x: Tensor) -> Tensor:
-    """int64 numbers to well-mixed ones, any shape (the finaliser of splitmix64, Steele et al., 2014)."""
+    """Hashes int64 numbers elementwise (the finaliser of splitmix64, Steele et al., 2014)."""
 
-    def shift(x: Tensor, by: int) -> Tensor:  # torch's >> repeats the sign
+    def shift(x: Tensor, by: int) -> Tensor:  # torch's >> extends the sign
         return (x >> by) & ((1 << (64 - by)) - 1)
 
     x = x + (0x9E3779B97F4A7C15 - 2**64)
@@ -20,10 +20,10 @@ def mix(x: Tensor) -> Tensor:
 
 
 def sample_seeds(x: Tensor) -> Tensor:  # (N, ...)
-    """A seed (N,), int64, per sample: a function of the bits of its own float32 numbers, whatever stands beside it."""
+    """An int64 seed (N,) per sample: a function of the bits of its own float32 values."""
     bits = x.detach().float().flatten(1).contiguous().view(torch.int32).long()  # (N, M)
     positions = mix(torch.arange(bits.shape[1], device=x.device))
-    return mix((bits * (positions | 1)).sum(1))  # whole numbers: no order of summing matters
+    return mix((bits * (positions | 1)).sum(1))  # integers: the order of summation does not matter
 
 
 def seeded_tokens(seeds: Tensor, tokens: int) -> Tensor:  # (N,)
@@ -34,13 +34,14 @@ def seeded_tokens(seeds: Tensor, tokens: int) -> Tensor:  # (N,)
 
 
 class TokenNoise(nn.Module):
-    """x + strength * one normal number per token; the strength is learned and starts at 0 (TransGAN; StyleGAN, 2019).
+    """x + strength * one standard normal number per token; the strength is learned, initially 0 (TransGAN; StyleGAN,
+    2019).
 
-    Without seeds the numbers come from torch's own generator, new at every call. With seeds (N,), as networks give
-    them in eval mode, they follow from each sample's seed alone.
+    Without seeds the noise comes from torch's global generator. With seeds (N,), which networks pass in eval mode, the
+    noise of each sample is a function of its seed alone.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.strength = nn.Parameter(torch.zeros(()))
 

@@ -1,8 +1,9 @@
-"""Normalisations, and the two ways a block uses them: with a learned scale, or driven by a style.
+"""Normalisation layers, and the two ways a block uses them: with a learned scale, or modulated by a style.
 
 N batch, T tokens, C channels, S style width.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -17,7 +18,7 @@ class PixelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        # in float32: a sum of squares does not fit half precision; composite, so it can be differentiated twice
+        # float32, since a sum of squares overflows half precision; composite, so that it can be differentiated twice
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
 
@@ -34,12 +35,12 @@ class RMSNorm(PixelNorm):
 
 
 class ScaledNorm(nn.Module):
-    """A norm before a residual branch and LayerScale after it (Touvron et al., 2021). Ignores the style.
+    """A norm before a residual branch and LayerScale after it (Touvron et al., 2021); it ignores the style.
 
     `init_values` is the initial LayerScale; None leaves it out.
     """
 
-    def __init__(self, dim: int, norm_layer: type[nn.Module] = RMSNorm, init_values: float | None = None):
+    def __init__(self, dim: int, norm_layer: Callable[[int], nn.Module] = RMSNorm, init_values: float | None = None):
         super().__init__()
         self.norm = norm_layer(dim)
         self.gamma = None if init_values is None else nn.Parameter(torch.full((dim,), float(init_values)))
@@ -50,8 +51,8 @@ class ScaledNorm(nn.Module):
 
     @torch.no_grad()
     def start_at(self, scale: Tensor, gate: Tensor | None) -> list[str]:
-        """Takes over another ScaledNorm's weight and LayerScale (None: it has none). Returns what was changed."""
-        self.norm.weight.copy_(scale)
+        """Copies another ScaledNorm's weight and LayerScale (None: it has none). Returns the names of those changed."""
+        self.norm.get_parameter("weight").copy_(scale)
         if self.gamma is None or gate is None:
             return ["norm.weight"]
         self.gamma.copy_(gate)
@@ -59,34 +60,40 @@ class ScaledNorm(nn.Module):
 
 
 class StyleNorm(nn.Module):
-    """A norm without parameters whose scale, and the gate of the branch behind it, follow a style.
+    """A norm without parameters, whose scale and whose branch's gate are functions of a style.
 
     norm(x) * (1 + s(w)) before the branch and g(w) after it, without a shift; s and g come from one linear layer
-    (Peebles and Xie, 2023, use the same positions and add a shift). `init_gain` scales how far styles differ
-    at the start.
+    (Peebles and Xie, 2023, modulate in the same two positions and add a shift). `init_gain` scales how much styles
+    differ at initialisation.
     """
 
-    def __init__(self, dim: int, style_dim: int, norm_layer: type[nn.Module] = PixelNorm, init_gain: float = 1.0):
+    def __init__(
+        self,
+        dim: int,
+        style_dim: int,
+        norm_layer: Callable[[int], nn.Module] = PixelNorm,
+        init_gain: float = 1.0,
+    ):
         super().__init__()
         self.norm = norm_layer(dim)
         self.modulation = nn.Linear(style_dim, 2 * dim)
         nn.init.xavier_uniform_(self.modulation.weight, gain=init_gain)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor | float]:
         """x (N, T, C), style (N, S) -> modulated x (N, T, C), gate (N, 1, C)."""
         scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, C) each
         return self.norm(x) * (1 + scale), gate
 
     @torch.no_grad()
     def start_at(self, scale: Tensor, gate: Tensor | None) -> list[str]:
-        """Makes a ScaledNorm's weight and LayerScale (None: 1) what styles differ around. Returns what was changed."""
+        """Centres the modulation on a ScaledNorm's weight and LayerScale (None: 1). Returns what has changed."""
         self.modulation.bias.copy_(torch.cat([scale - 1, torch.ones_like(scale) if gate is None else gate]))
         return ["modulation.bias"]
 
 
 class SelfModulatedNorm(StyleNorm):
-    """LayerNorm whose scale and shift follow a style, without a gate: norm(x) * (1 + s(w)) + b(w).
+    """LayerNorm whose scale and shift are functions of a style, without a gate: norm(x) * (1 + s(w)) + b(w).
 
     The generator's norm in ViTGAN (2021, section 3.3), after self-modulation (Chen et al., 2019).
     """

@@ -1,6 +1,6 @@
-"""Where a token is: sin-cos tables, rotary embedding of queries and keys, relative position bias.
+"""Positions of tokens: sin-cos tables, rotary embedding of queries and keys, relative position bias.
 
-H W token grid, T = H * W tokens after `num_prefix_tokens` tokens without a place (a class token), D head width.
+H W token grid, T = H * W tokens after `num_prefix_tokens` tokens without a position (a class token), D head width.
 """
 
 import torch
@@ -13,15 +13,18 @@ def sincos_table(dim: int, grid_size: tuple[int, int]) -> Tensor:
         raise ValueError(f"a sin-cos position table needs dim divisible by 4, not {dim}")
     frequency = 10000.0 ** (-torch.arange(dim // 4) / (dim // 4))
     y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
-    angles = [place.reshape(-1, 1) * frequency for place in (y, x)]  # (T, dim/4) each
+    angles = [axis.reshape(-1, 1) * frequency for axis in (y, x)]  # (T, dim/4) each
     return torch.cat([f(angle) for angle in angles for f in (torch.sin, torch.cos)], dim=1)
 
 
 class Rotary(nn.Module):
-    """Rotates queries and keys by their place in a 2-D grid, so that logits depend on distances (Su et al., 2021).
+    """Rotates queries and keys by their position in a 2-D grid, so that logits depend on offsets (Su et al., 2021).
 
-    Half of the angles follow y, half x. A row of tokens is the grid (1, T): then x alone turns.
+    Half of the angles follow y and half x. A sequence of tokens is the grid (1, T), where only x varies.
     """
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, head_dim: int, grid_size: tuple[int, int], num_prefix_tokens: int = 0, theta: float = 100.0):
         super().__init__()
@@ -30,15 +33,15 @@ class Rotary(nn.Module):
         self.num_prefix_tokens = num_prefix_tokens
         frequency = theta ** (-torch.arange(head_dim // 4) / (head_dim // 4))
         y, x = torch.meshgrid(torch.arange(grid_size[0]), torch.arange(grid_size[1]), indexing="ij")
-        angle = torch.cat([place.reshape(-1, 1) * frequency for place in (y, x)], dim=1)  # (T, D/2)
+        angle = torch.cat([axis.reshape(-1, 1) * frequency for axis in (y, x)], dim=1)  # (T, D/2)
         angle = torch.cat([angle.new_zeros(num_prefix_tokens, angle.shape[1]), angle])  # (P + T, D/2)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
     def forward(self, x: Tensor, positions: slice = slice(None)) -> Tensor:
-        """(N, heads, P + T, D) -> the same, channel i and channel i + D/2 turned together by angle i.
+        """(N, heads, P + T, D) -> the same shape; channels i and i + D/2 are rotated together by angle i.
 
-        `positions`: which of the P + T tokens these are, where they are not all.
+        `positions` selects which of the P + T tokens these are.
         """
         a, b = x.chunk(2, dim=-1)
         cos, sin = self.cos[positions].to(x.dtype), self.sin[positions].to(x.dtype)
@@ -48,8 +51,10 @@ class Rotary(nn.Module):
 class RelativePositionBias(nn.Module):
     """A learned number per head and displacement, added to the attention logits (Liu et al., 2021, section 3.2).
 
-    Prefix tokens have no place: their rows and columns get no bias.
+    Prefix tokens have no position: their rows and columns get no bias.
     """
+
+    index: Tensor
 
     def __init__(self, num_heads: int, window_size: tuple[int, int], num_prefix_tokens: int = 0):
         super().__init__()

@@ -1,11 +1,11 @@
-"""Where half precision is not enough: float32 inside autocast."""
+"""float32 inside autocast, where half precision is not enough."""
 
 import torch
 from torch import Tensor
 
 
 def wide(x: Tensor) -> Tensor:
-    """float32 instead of a half precision, any other as it is."""
+    """Half precision as float32; anything else unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 

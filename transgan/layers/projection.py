@@ -1,4 +1,4 @@
-"""From features to a logit, with the class by projection.
+"""Features to a logit, with projection conditioning on the class.
 
 N batch, C channels, K classes.
 """
@@ -13,11 +13,11 @@ class ProjectionHead(nn.Module):
 
     def __init__(self, dim: int, num_classes: int):
         super().__init__()
-        # no bias: a loss of differences has no gradient there but rounding noise, and Adam would make steps of it
+        # no bias: in a loss of differences its gradient is only rounding noise, which Adam would turn into steps
         self.linear = nn.Linear(dim, 1, bias=False)
         self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
         nn.init.xavier_uniform_(self.linear.weight)
-        if self.label_embed is not None:  # <f, e> then starts with the variance of f
+        if self.label_embed is not None:  # <f, e> initially has the variance of f
             nn.init.normal_(self.label_embed.weight, std=dim**-0.5)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, C), (N,)

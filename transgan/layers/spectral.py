@@ -1,7 +1,7 @@
 """Bounds on the largest singular value of every weight of a network: spectral norm, and ViTGAN's improved one.
 
-Both are objects that a configuration hands to a network, which applies them to itself once its weights are made. The
-weight that a layer then uses is computed from a parameter `parametrizations.weight.original`.
+Both are passed to a network, which applies them to itself once it is initialised. The weight that a layer then uses is
+computed from the parameter `parametrizations.weight.original`.
 """
 
 import torch
@@ -15,9 +15,9 @@ def largest_singular_value(weight: Tensor, squarings: int = 8) -> Tensor:
     """sigma(W) of a matrix, or of a convolution's weight (out, in, h, w) as the matrix (out, in h w); a scalar.
 
     Power iteration on W W^T, squared `squarings` times over: 2^8 iterations in eight products, at most 0.04 % too small
-    whatever the spectrum. Its derivative is u v^T, that of sigma where the largest singular value is a single one.
-    torch's own parametrization makes one iteration per forward from where the last one ended; this one keeps no state,
-    so that a discriminator answers the same however often it is asked, and is exact from the first step on.
+    whatever the spectrum. Its derivative is u v^T, that of sigma where the largest singular value is simple.
+    torch's own parametrization makes one iteration per forward pass, starting from the last one; this one keeps no
+    state, so that a discriminator gives the same output however often it is called, and is exact from the first step.
     """
     with without_autocast(weight):
         matrix = wide(weight).flatten(1)
@@ -39,6 +39,8 @@ def largest_singular_value(weight: Tensor, squarings: int = 8) -> Tensor:
 class Normalised(nn.Module):
     """W -> scale * W / sigma(W), as a parametrization of a weight."""
 
+    scale: Tensor
+
     def __init__(self, scale: Tensor):
         super().__init__()
         self.register_buffer("scale", scale)
@@ -54,7 +56,7 @@ class Normalised(nn.Module):
 class SpectralNorm:
     """Every linear layer, convolution and embedding of a network uses W / sigma(W) (Miyato et al., 2018).
 
-    Called with a network, which it changes; returns None.
+    Called with a network, which it changes in place.
     """
 
     def scale(self, weight: Tensor) -> Tensor:
@@ -69,9 +71,9 @@ class SpectralNorm:
 
 
 class ImprovedSpectralNorm(SpectralNorm):
-    """Every one of them uses sigma(W_init) W / sigma(W): its initial gain for good (ViTGAN, 2021, section 3.2).
+    """The same layers use sigma(W_init) W / sigma(W), which keeps their initial gain (ViTGAN, 2021, section 3.2).
 
-    Plain spectral norm slows a Transformer's training down badly, the paper finds.
+    The paper finds that plain spectral norm slows down the training of Transformers considerably.
     """
 
     def scale(self, weight: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ entry, and nothing in it is a pickle. The key covers the images as the networks 
 changing an image, another filter, size or split, or other weights is another entry.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -35,7 +34,7 @@ def entry_key(facts: dict[str, Any], extractor: FeatureExtractor) -> str:
         **facts, "schema": SCHEMA, "extractor": extractor.name, "extractor_sha256": extractor.hash,
         "preprocessing": extractor.preprocessing,
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+    return files.hash_of(json.dumps(named, sort_keys=True))
 
 
 def cache_folder() -> Path:
@@ -54,7 +53,7 @@ def load(facts: dict[str, Any], extractor: FeatureExtractor) -> tuple[Tensor, Te
     if not entry.is_dir():
         return None
     try:
-        about = json.loads((entry / "about.json").read_text())
+        about = files.read_json(entry / "about.json")
         kept = np.load(entry / "features.npy", allow_pickle=False)
         sums = np.load(entry / "statistics.npz", allow_pickle=False)
         moments = Moments(int(sums["n"]), torch.from_numpy(sums["mu"]), torch.from_numpy(sums["sigma"]))
@@ -94,7 +93,7 @@ def save(facts: dict[str, Any], extractor: FeatureExtractor, extracted: Extracte
             "key": key, "num_logits": 0 if logits is None else logits.shape[1], "extractor": extractor.name,
             "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
         }  # fmt: skip
-        (beside / "about.json").write_text(json.dumps(about, indent=1))
+        files.write_json(beside / "about.json", about)
         os.chmod(beside, 0o755)  # mkdtemp makes folders that only their owner can read
         os.rename(beside, entry)  # fails where another writer was faster: theirs is as good
     except OSError as error:

@@ -1,16 +1,18 @@
 """How numbers were measured, and which may be compared."""
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from torchmetrics import Metric
 
+from transgan import files
+
 if TYPE_CHECKING:
     from transgan.metrics.evaluator import Evaluator
 
 VERSION = 1  # of the way numbers are made: counts up when the same images would give others
-EARLIER = {"memorisation": "copies", "prdc": "manifold"}  # names of metrics in all protocols: ids must stay the same
+# Names of metrics in protocols and flags of all versions, whose ids must stay the same.
+EARLIER = {"memorisation": "copies", "prdc": "manifold"}
 
 
 def protocol_of(evaluator: "Evaluator", weights: str, truncation: float | None) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def facts_of(metric: Metric) -> dict[str, Any]:
 def protocol_id(protocol: dict[str, Any]) -> str:
     """Eight hex digits that are equal where numbers compare: everything of the protocol but the seed."""
     fixed = {key: value for key, value in protocol.items() if key not in ("seed", "id")}
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
+    return files.hash_of(json.dumps(fixed, sort_keys=True))[:8]
 
 
 def incomparable(one: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -4,7 +4,6 @@ pytorch-fid, clean-fid, ADM and many repositories write them; what they lack is 
 the extractor, its hash and its resize, the data and its resolution, as plain arrays: no pickle is read or written.
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def read_statistics(
     n = number_of(held, num_real, path)
     facts = {
         "split": texts.get("split", "not stated"), "num_real": n, "file": path.name,
-        "file_sha256": hashlib.sha256(content).hexdigest(), "resolution": made,
+        "file_sha256": files.hash_of(content), "resolution": made,
         "dataset": texts.get("dataset", "not stated"), "preparation": texts.get("preparation", "not stated"),
         "resize": texts.get("preprocessing", "not stated"),
     }  # fmt: skip

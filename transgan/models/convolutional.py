@@ -1,8 +1,8 @@
-"""The convolutional yardstick: a DCGAN pair (Radford et al., 2016) and a ResNet pair (WGAN-GP, 2017; SNGAN, 2018).
+"""Convolutional baselines: a DCGAN pair (Radford et al., 2016) and a ResNet pair (WGAN-GP, 2017; SNGAN, 2018).
 
-Two things differ from the papers. Where they have batch norm, the generators have group norm and the judges none or
-group norm: a logit and an image must each depend on their own input alone, for the gradient penalties, for sampling
-image number 7 on any machine, and for an average of the weights. And logits are float32, with the class by projection.
+Two things differ from the papers. In place of batch norm, the generators have group norm, and the discriminators have
+group norm or none: logits and images must depend on their own input alone, for the gradient penalties, for samples that
+are the same in any batch, and for EMA weights. And logits are float32, with projection conditioning.
 
 N batch, Z latent width, C channels, H W image, K classes.
 """
@@ -19,10 +19,10 @@ from transgan.layers.projection import ProjectionHead
 
 
 def coarsest(network: str, img_size: int, halvings: int) -> int:
-    """The side of an image halved so often. Raises ValueError unless that comes out even."""
+    """The side of an image after so many halvings. Raises ValueError unless they are all even."""
     if img_size % 2**halvings:
         raise ValueError(
-            f"{network}.dim asks to halve {img_size} px {halvings} times, which does not come out even; "
+            f"{network}.dim asks to halve {img_size} px {halvings} times, which is not possible; "
             "give fewer stages, or another resolution"
         )
     return img_size // 2**halvings
@@ -31,8 +31,8 @@ def coarsest(network: str, img_size: int, halvings: int) -> int:
 class DCGANGenerator(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size) in [-1, 1].
 
-    A linear layer to the coarsest map, then 4x4 transposed convolutions that double it, norm and ReLU in front of each,
-    tanh after the last. The class is an embedding beside the latent.
+    A linear layer to the coarsest map, then 4x4 transposed convolutions that double it, with norm and ReLU before each
+    and tanh after the last. An embedding of the class is concatenated with the latent.
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional generator. latent_dim: Z.
@@ -56,12 +56,12 @@ class DCGANGenerator(Described, nn.Module):
         self.initialise()
 
     def initialise(self) -> None:
-        """Normal with standard deviation 0.02 (DCGAN, section 4); the linear layer, which sees few inputs, Xavier."""
+        """Normal with standard deviation 0.02 (DCGAN, section 4); Xavier for the linear layer, which has few inputs."""
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.zeros_(self.embed.bias)
         for up in self.ups:
-            nn.init.normal_(up.weight, std=0.02)
-            nn.init.zeros_(up.bias)
+            nn.init.normal_(up.get_parameter("weight"), std=0.02)
+            nn.init.zeros_(up.get_parameter("bias"))
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         if self.label_embed is not None:
@@ -75,10 +75,11 @@ class DCGANGenerator(Described, nn.Module):
 class DCGANDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
-    4x4 convolutions that halve the map, LeakyReLU after each, group norm in between, a linear layer on the last map.
+    4x4 convolutions that halve the map, LeakyReLU after each, group norm in between, and a linear layer on the last
+    map.
 
     Args:
-        img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
+        img_size, in_chans: of the images. num_classes: 0 for an unconditional discriminator.
         dim: one number per map, fine to coarse. weight_norm: called with the network to bound its weights, or None.
     """
 
@@ -98,8 +99,8 @@ class DCGANDiscriminator(Described, nn.Module):
         self.norms = nn.ModuleList([nn.Identity(), *(ClassNorm(width) for width in dim[1:])])
         self.head = ProjectionHead(dim[-1] * last**2, num_classes)
         for down in self.downs:
-            nn.init.normal_(down.weight, std=0.02)
-            nn.init.zeros_(down.bias)
+            nn.init.normal_(down.get_parameter("weight"), std=0.02)
+            nn.init.zeros_(down.get_parameter("bias"))
         if weight_norm is not None:
             weight_norm(self)
 
@@ -138,7 +139,7 @@ class ResNetGenerator(Described, nn.Module):
         self.head = nn.Conv2d(dim[-1], in_chans, 3, padding=1)
         for layer in (self.embed, self.head):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         x = self.embed(latent).unflatten(1, self.shape)  # (N, C0, h, h)
@@ -151,12 +152,12 @@ class ResNetDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
     A 3x3 convolution, `depth` residual blocks per map, of which the last halves it, except in the last map; then the
-    activation, the sum over positions and a linear layer with the class by projection. No norms.
+    activation, the sum over positions and a linear layer with projection conditioning. No norms.
 
     Args:
-        img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
+        img_size, in_chans: of the images. num_classes: 0 for an unconditional discriminator.
         dim, depth: one number per map, fine to coarse. SNGAN has [128, 128, 128] and [1, 1, 2] at 32 px.
-        weight_norm: called with the network to bound its weights: SpectralNorm for SNGAN's judge, or None.
+        weight_norm: called with the network to bound its weights: SpectralNorm for that of SNGAN, or None.
 
     Raises ValueError when img_size cannot be halved len(dim) - 1 times, or the lists differ in length.
     """
@@ -185,12 +186,12 @@ class ResNetDiscriminator(Described, nn.Module):
                 self.blocks.append(ResidualDown(width, dim[i + 1] if down else width, down))
         self.head = ProjectionHead(dim[-1], num_classes)
         nn.init.xavier_uniform_(self.embed.weight)
-        nn.init.zeros_(self.embed.bias)
+        nn.init.zeros_(self.embed.get_parameter("bias"))
         if weight_norm is not None:
             weight_norm(self)
 
     def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
-        """What was seen, summed over positions: (N, C)."""
+        """Features summed over positions: (N, C)."""
         return F.leaky_relu(self.blocks(self.embed(images)), 0.2).sum((2, 3))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

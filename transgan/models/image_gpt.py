@@ -1,4 +1,4 @@
-"""Image GPT: the Transformer of this package, made causal, predicts an image token by token (after Chen et al., 2020).
+"""Image GPT: the Transformer, made causal, predicts an image token by token (after Chen et al., 2020).
 
 N batch, T tokens, D width, K classes.
 """
@@ -12,6 +12,7 @@ from transgan.layers.block import Transformer
 from transgan.layers.linear import xavier
 from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.models.token_by_token import TokenByToken
+from transgan.models.tokens import Tokens
 
 
 class ImageGPT(TokenByToken):
@@ -28,7 +29,7 @@ class ImageGPT(TokenByToken):
         img_size: int,
         in_chans: int,
         num_classes: int,
-        tokens: Callable[[int, int, int], nn.Module],
+        tokens: Callable[[int, int, int], Tokens],
         dim: int,
         depth: int,
         num_heads: int,
@@ -38,7 +39,7 @@ class ImageGPT(TokenByToken):
         norm_layer: Callable[[int], nn.Module] = RMSNorm,
     ):
         super().__init__(img_size, in_chans, num_classes, tokens, dim)
-        # a list of one, so that its weights have the names they have in the generator and in the discriminator
+        # a list of one, so that its weights are named as in the generator and the discriminator
         norm = partial(ScaledNorm, norm_layer=norm_layer, init_values=init_values)
         self.stages = nn.ModuleList(
             [transformer(dim, depth, num_heads, self.grid_size, mlp_ratio, norm=norm, causal=True)]
@@ -47,7 +48,7 @@ class ImageGPT(TokenByToken):
         self.initialise()
 
     def initialise(self) -> None:
-        """Xavier in the stack; tokens start their own layers."""
+        """Xavier in the stack; tokens initialise their own layers."""
         xavier(self.stages)
         if self.label_embed is not None:
             nn.init.normal_(self.label_embed.weight, std=0.5)

@@ -1,12 +1,13 @@
-"""PixelRNN: recurrent layers predict an image token by token (after van den Oord et al., 2016); the older rival.
+"""PixelRNN: recurrent layers predict an image token by token (after van den Oord et al., 2016); a baseline.
 
 Tokens, positions, likelihood and sampling are those of the image GPT, with LSTMs in place of its Transformer.
 
 N batch, T tokens, D width, h w token grid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from transgan.layers.norm import RMSNorm
 from transgan.models.token_by_token import TokenByToken
+from transgan.models.tokens import Tokens
 
 
 class PixelRNN(TokenByToken):
@@ -22,7 +24,8 @@ class PixelRNN(TokenByToken):
     Args:
         img_size, in_chans, num_classes, tokens: as in token_by_token.py.
         dim, depth: width of the recurrent layers and how many.
-        layer: makes one from (dim, grid_size): LSTM or RowLSTM. norm_layer: in front of each, and after the last.
+        layer: makes one from (dim, grid_size): LSTM or RowLSTM. norm_layer: makes the norms before each and after the
+            last.
     """
 
     def __init__(
@@ -30,10 +33,10 @@ class PixelRNN(TokenByToken):
         img_size: int,
         in_chans: int,
         num_classes: int,
-        tokens: Callable[[int, int, int], nn.Module],
+        tokens: Callable[[int, int, int], Tokens],
         dim: int,
         depth: int,
-        layer: Callable[[int, tuple[int, int]], nn.Module],
+        layer: Callable[..., nn.Module],
         norm_layer: Callable[[int], nn.Module] = RMSNorm,
     ):
         super().__init__(img_size, in_chans, num_classes, tokens, dim)
@@ -57,33 +60,33 @@ class Recurrent(nn.Module):
         return x
 
     def caches(self) -> list["State"]:
-        """What each layer remembers before the first token, for `decode`."""
+        """The initial state of each layer, for `decode`."""
         return [State() for _ in self.layers]
 
     def decode(self, x: Tensor, caches: list["State"]) -> Tensor:
-        """What `forward` makes of tokens (N, t, D) that follow those the caches have seen."""
-        for norm, layer, cache in zip(self.norms, self.layers, caches, strict=True):
+        """The output of `forward` for tokens (N, t, D) that follow those in the caches."""
+        for norm, layer, cache in zip(self.norms, cast(Iterable[LSTM | RowLSTM], self.layers), caches, strict=True):
             x = x + layer.decode(norm(x), cache)
         return x
 
 
 class State:
-    """What one layer remembers of the tokens so far; None before the first."""
+    """The state of one layer after the tokens so far; None before the first."""
 
-    def __init__(self):
-        self.value = None
+    def __init__(self) -> None:
+        self.value: Any = None
 
 
 class LSTM(nn.Module):
-    """An LSTM along the raster order: every token after all those before it (Hochreiter and Schmidhuber, 1997)."""
+    """An LSTM over the tokens in raster order (Hochreiter and Schmidhuber, 1997)."""
 
     def __init__(self, dim: int, grid_size: tuple[int, int]):
         super().__init__()
         self.lstm = nn.LSTM(dim, dim, batch_first=True)
-        nn.init.xavier_uniform_(self.lstm.weight_ih_l0)
-        nn.init.orthogonal_(self.lstm.weight_hh_l0)
-        open_forget_gate(self.lstm.bias_ih_l0)
-        nn.init.zeros_(self.lstm.bias_hh_l0)
+        nn.init.xavier_uniform_(self.lstm.get_parameter("weight_ih_l0"))
+        nn.init.orthogonal_(self.lstm.get_parameter("weight_hh_l0"))
+        open_forget_gate(self.lstm.get_parameter("bias_ih_l0"))
+        nn.init.zeros_(self.lstm.get_parameter("bias_hh_l0"))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, T, D)
         return self.lstm(x)[0]
@@ -94,20 +97,20 @@ class LSTM(nn.Module):
 
 
 class RowLSTM(nn.Module):
-    """An LSTM down the image that makes a row of tokens at once (van den Oord et al., 2016, section 3.1).
+    """An LSTM down the image that processes a row of tokens at once (van den Oord et al., 2016, section 3.1).
 
-    The gates of a place see its own token and the two before it in the row, and the states above it, and above to the
-    left and right. All that is above within a triangle is seen; more layers see more of the row.
+    The gates of a position depend on its own token and the two before it in the row, and on the states above, above
+    left and above right. So the receptive field is a triangle above; more layers see more of the row.
     """
 
     def __init__(self, dim: int, grid_size: tuple[int, int]):
         super().__init__()
         self.grid_size = grid_size
-        self.row = nn.Conv1d(dim, 4 * dim, 3)  # with two zeros in front: causal
+        self.row = nn.Conv1d(dim, 4 * dim, 3)  # padded on the left: causal
         self.above = nn.Conv1d(dim, 4 * dim, 3, padding=1, bias=False)
         for part in (self.row, self.above):
             nn.init.xavier_uniform_(part.weight)
-        open_forget_gate(self.row.bias)
+        open_forget_gate(self.row.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, T, D)
         x = x.unflatten(1, self.grid_size).transpose(2, 3)  # (N, h, D, w)
@@ -115,7 +118,7 @@ class RowLSTM(nn.Module):
         hidden = cell = torch.zeros_like(x[:, 0])  # (N, D, w)
         rows = []
         for each in gates.unbind(1):
-            hidden, cell = turn(each + self.above(hidden), cell)
+            hidden, cell = lstm_step(each + self.above(hidden), cell)
             rows.append(hidden)
         return torch.stack(rows, 1).transpose(2, 3).flatten(1, 2)
 
@@ -123,25 +126,25 @@ class RowLSTM(nn.Module):
         return torch.stack([self.step(each, state) for each in x.unbind(1)], 1)
 
     def step(self, x: Tensor, state: State) -> Tensor:  # (N, D)
-        """The next place; the state is (tokens of this row, its hidden states and cells, those of the row above)."""
+        """The next token; the state is (tokens of this row, its hidden states and cells, those of the row above)."""
         width = self.grid_size[1]
         if state.value is None:
-            none = [x.new_zeros(*x.shape, width)] * 2
-            state.value = ([], [], [], *none)
+            zeros = x.new_zeros(*x.shape, width)
+            state.value = ([], [], [], zeros, zeros)
         tokens, hidden, cells, above, cell_above = state.value
-        place = len(tokens)
+        column = len(tokens)
         tokens.append(x)
         window = torch.stack(([torch.zeros_like(x)] * 2 + tokens)[-3:], 2)  # (N, D, 3)
-        gates = self.row(window) + F.conv1d(F.pad(above, (1, 1))[..., place : place + 3], self.above.weight)
-        h, c = (each.squeeze(2) for each in turn(gates, cell_above[..., place : place + 1]))
+        gates = self.row(window) + F.conv1d(F.pad(above, (1, 1))[..., column : column + 3], self.above.weight)
+        h, c = (each.squeeze(2) for each in lstm_step(gates, cell_above[..., column : column + 1]))
         hidden.append(h)
         cells.append(c)
-        if place + 1 == width:
+        if column + 1 == width:
             state.value = ([], [], [], torch.stack(hidden, 2), torch.stack(cells, 2))
         return h
 
 
-def turn(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:  # (N, 4 D, w), (N, D, w)
+def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:  # (N, 4 D, w), (N, D, w)
     """One step of LSTM cells: the new hidden states and cells."""
     input_gate, forget, new, out = gates.chunk(4, 1)
     cell = forget.sigmoid() * cell + input_gate.sigmoid() * new.tanh()
@@ -149,7 +152,7 @@ def turn(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:  # (N, 4 D, w), 
 
 
 def open_forget_gate(bias: Tensor) -> None:
-    """At the start what was seen is kept: a bias of 1 in the second of the four gates (Jozefowicz et al., 2015)."""
+    """A bias of 1 in the second of the four gates, so that cells are initially kept (Jozefowicz et al., 2015)."""
     nn.init.zeros_(bias)
     with torch.no_grad():
         bias.view(4, -1)[1] = 1.0

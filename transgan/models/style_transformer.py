@@ -1,17 +1,18 @@
-"""A modern Transformer generator: a latent and a class become a style, and the style drives every block.
+"""A modern Transformer generator: a latent and a class become a style, which modulates every block.
 
-A mapping network (Karras et al., 2019), tokens that start from their position and a linear map of the style (as the
-TransGAN of 2021 starts), then style-modulated blocks with QK-norm and rotary positions (GAT, 2025). With several stages
-the token grid doubles between them by pixel shuffle. The norm, the stack and the output are handed in: with ViTGAN's
-(Lee et al., 2021) it is ViTGAN's generator, conf/generator/vitgan.yaml. Image heads on the way make it a generator of
-several levels, each an image of its own, for the intermediate supervision of GAT (2025) and CAT (2026).
+A mapping network (Karras et al., 2019), initial tokens from their position and a linear map of the style (as in
+TransGAN, 2021), then style-modulated blocks with QK-norm and rotary positions (GAT, 2025). With several stages the
+token grid doubles between them by pixel shuffle. The norm, the stack and the output are passed in: with those of ViTGAN
+(Lee et al., 2021) it is ViTGAN's generator, conf/generator/vitgan.yaml. Image heads after some of the blocks output
+intermediate images, for the supervision of GAT (2025) and CAT (2026).
 
 N batch, Z latent width, S style width, T tokens, C channels, H W image, K classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import ceil
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ from transgan.layers.precision import wide
 
 
 class ImageHead(nn.Module):
-    """An image from tokens on the way: a norm that follows the style, then a linear layer to patches.
+    """An intermediate image from tokens: a norm modulated by the style, then a linear layer to patches.
 
     `norm` makes the norm from `dim`; its gate is not used.
     """
@@ -36,11 +37,11 @@ class ImageHead(nn.Module):
         self, dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int, norm: Callable[[int], nn.Module]
     ):
         super().__init__()
-        self.grid_size, self.patch_size = tuple(grid_size), patch_size
+        self.grid_size, self.patch_size = (grid_size[0], grid_size[1]), patch_size
         self.norm = norm(dim)
         self.linear = nn.Linear(dim, patch_size**2 * in_chans)
-        # Heads add up: small ones leave the last image, at the start, about what it is without them. Zeros would too,
-        # but would send nothing back to the blocks.
+        # The images are summed: small heads leave the final image initially about as it is without them. Zeros would,
+        # too, but would send no gradient back to the blocks.
         nn.init.xavier_uniform_(self.linear.weight, gain=0.1)
         nn.init.zeros_(self.linear.bias)
 
@@ -50,7 +51,7 @@ class ImageHead(nn.Module):
 
 
 def head_blocks(depth: Sequence[int], image_heads: int) -> list[list[int]]:
-    """For each stage the blocks, counted from 1 within it, that an image head follows. Raises ValueError."""
+    """For each stage the blocks, counted from 1 within it, that are followed by an image head. Raises ValueError."""
     total = sum(depth)
     if not 1 <= image_heads <= max(1, total):
         raise ValueError(
@@ -62,47 +63,50 @@ def head_blocks(depth: Sequence[int], image_heads: int) -> list[list[int]]:
     return [[n - start for n in after if 0 < n - start <= own] for start, own in zip(starts, depth, strict=True)]
 
 
-def added(image: Tensor, before: list[Tensor]) -> Tensor:
-    """image (N, C, H, W) plus the last of those before it, enlarged to its size if it is larger."""
+def summed(image: Tensor, before: list[Tensor]) -> Tensor:
+    """image (N, C, H, W) plus the last of the earlier ones, upsampled to its size if need be."""
     return image + F.interpolate(before[-1], image.shape[2:], mode="nearest") if before else image
 
 
 class StyleTransformer(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
 
+    The defaults are those of conf/generator/style_transformer_small.yaml.
+
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional generator.
         patch_size: pixels per token edge in the last stage.
         dim, depth, num_heads: one number per stage, coarse to fine; each stage doubles the token grid.
-        window_size: per stage, attention within square windows, or None for everywhere; None for all stages.
+        window_size: per stage, attention within square windows, or None for global attention; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim.
         latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network.
-        embed_style: whether the first tokens see the style, or are their positions alone and the norms bring it in.
+        embed_style: whether the style enters the initial tokens; otherwise they are their positions alone, and it
+            enters through the norms.
         norm: makes the norm of every branch from (dim, style_dim=S): StyleNorm or SelfModulatedNorm.
         transformer: makes a stage's stack of blocks, Transformer or a partial of it.
-        output: makes the way from tokens and style to pixels from (C, S, grid, patch_size, in_chans), such as a partial
+        output: makes the map from tokens and style to pixels from (C, S, grid, patch_size, in_chans), such as a partial
             of FourierPatch; None: RMSNorm, a linear layer to patches and a 3x3 convolution across their borders.
-        image_heads: K levels. Level k < K adds to level k - 1 an image made after block ceil(L k / K) of all L, as
-            large as that stage's token grid allows; level K adds the output. 1: the output alone.
+        image_heads: K images. Image k < K is image k - 1 plus the output of a head after block ceil(L k / K) of all L,
+            at the resolution of its stage; image K adds the output of the last stage. 1: that alone.
 
-    `level_sizes` are the sides of the K images. Raises ValueError when the patch does not divide the image, the stages
-    do not fit each other, or there are more levels than blocks.
+    `image_sizes` are the sides of the K images. Raises ValueError when the patch does not divide the image, the stages
+    do not fit each other, or there are more images than blocks.
     """
 
     def __init__(
         self,
         img_size: int,
-        in_chans: int,
-        num_classes: int,
-        patch_size: int,
-        dim: Sequence[int],
-        depth: Sequence[int],
-        num_heads: Sequence[int],
-        window_size: Sequence[int | None] | None,
-        mlp_ratio: float,
-        latent_dim: int,
-        style_dim: int,
-        mapping_depth: int,
+        in_chans: int = 3,
+        num_classes: int = 0,
+        patch_size: int = 2,
+        dim: Sequence[int] = (512, 256),
+        depth: Sequence[int] = (6, 4),
+        num_heads: Sequence[int] = (8, 4),
+        window_size: Sequence[int | None] | None = None,
+        mlp_ratio: float = 4.0,
+        latent_dim: int = 64,
+        style_dim: int = 256,
+        mapping_depth: int = 2,
         embed_style: bool = True,
         norm: Callable[..., nn.Module] = StyleNorm,
         transformer: Callable[..., nn.Module] = Transformer,
@@ -145,20 +149,20 @@ class StyleTransformer(Described, nn.Module):
             pixel_dim = max(in_chans, dim[-1] // patch_size**2)
             self.norm = RMSNorm(dim[-1])
             self.head = nn.Linear(dim[-1], patch_size**2 * pixel_dim)
-            self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)  # sees across patch borders
+            self.refine = nn.Conv2d(pixel_dim, in_chans, 3, padding=1)  # across patch borders
         self.initialise()
         self.output = None if output is None else output(dim[-1], style_dim, self.grid_size, patch_size, in_chans)
 
         grids = [(first * 2**i, first * 2**i) for i, blocks in enumerate(self.head_blocks) for _ in blocks]
         widths = [dim[i] for i, blocks in enumerate(self.head_blocks) for _ in blocks]
         self.image_sizes = [grid[0] * patch_size for grid in [*grids, self.grid_size]]
-        self.image_heads = nn.ModuleList(  # last, so that all else starts as it does without them
+        self.image_heads = nn.ModuleList(  # last, so that the rest is initialised as it is without them
             ImageHead(width, grid, patch_size, in_chans, partial(norm, style_dim=style_dim))
             for width, grid in zip(widths, grids, strict=True)
         )
 
     def initialise(self) -> None:
-        """Xavier for every linear layer; StyleNorm starts its own modulation, and an output handed in itself."""
+        """Xavier for all linear layers, except for modulations and the output, which initialise themselves."""
         xavier(self, leave={module.modulation for module in self.modules() if isinstance(module, StyleNorm)})
 
     def mapping(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
@@ -171,12 +175,14 @@ class StyleTransformer(Described, nn.Module):
         return style
 
     def images(self, style: Tensor) -> list[Tensor]:  # (N, S)
-        """The image (N, in_chans, s, s) of every level, s of `level_sizes`."""
+        """The K images (N, in_chans, s, s), s of `image_sizes`."""
         images: list[Tensor] = []
         x = self.tokens.expand(len(style), -1, -1)  # (N, T0, C0)
         if self.embed is not None:
             x = x + self.embed(style).float().unflatten(1, self.tokens.shape[1:])
-        for i, (stage, blocks) in enumerate(zip(self.stages, self.head_blocks, strict=True)):
+        for i, (stage, blocks) in enumerate(
+            zip(cast(Iterable[Transformer], self.stages), self.head_blocks, strict=True)
+        ):
             if i > 0:
                 x = self.ups[i - 1](x).float()  # (N, 4 T, C'); sums in float32
             if not blocks:
@@ -185,11 +191,11 @@ class StyleTransformer(Described, nn.Module):
             for n, after in enumerate(stage.intermediates(x, style), 1):
                 x = after  # (N, T, C)
                 if n in blocks:
-                    images.append(added(self.image_heads[len(images)](x, style), images))
-        return [*images, added(self.finish(x, style), images)]
+                    images.append(summed(self.image_heads[len(images)](x, style), images))
+        return [*images, summed(self.finish(x, style), images)]
 
     def finish(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
-        """What the last tokens add to the image (N, in_chans, H, W); without image heads, all of it."""
+        """What the last tokens add to the image (N, in_chans, H, W); without image heads, the image itself."""
         if self.output is not None:
             return self.output(x, style)  # (N, in_chans, H, W)
         x = self.head(self.norm(x))  # (N, T, p*p*c)
@@ -197,7 +203,7 @@ class StyleTransformer(Described, nn.Module):
         return self.refine(x)  # (N, in_chans, H, W)
 
     def all_images(self, latent: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """All images, coarse to fine, the last of which is what `forward` makes."""
+        """The intermediate images and the final one, coarse to fine; the last is the output of `forward`."""
         return self.images(self.mapping(latent, labels))
 
     def synthesis(self, style: Tensor) -> Tensor:  # (N, S)

@@ -1,41 +1,51 @@
-"""Images made token by token: what networks share that say of each token, from those before it, how likely it is.
+"""Images token by token: what networks share that predict each token from those before it.
 
-What stands in place t is the token before it, and what comes out there is the distribution of token t. So positions
-and rotary angles mean what they mean in the generator: out of place t comes part t of the image.
+The input at position t is token t - 1, and the output there is the distribution of token t. So positions and rotary
+angles mean what they mean in the generator: output t is part t of the image.
 
 N batch, T tokens, D width, K classes.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from transgan.describing import Described
 from transgan.layers.position import sincos_table
+from transgan.models.tokens import Tokens
+
+
+class Decoder(Protocol):
+    """A stack that decodes token by token: a causal Transformer or recurrent layers."""
+
+    def caches(self) -> list[Any]: ...
+
+    def decode(self, x: Tensor, caches: list[Any]) -> Tensor: ...
 
 
 class TokenImages(Described, nn.Module):
-    """Base of networks that make images of `tokens`, on a `grid_size`, by `sample`; see there for the arguments."""
+    """Base of networks that sample images of `tokens` on a `grid_size`; see `TokenByToken.sample` for the arguments."""
 
-    tokens: nn.Module
+    tokens: Tokens
     grid_size: tuple[int, int]
     num_values: int
 
     def prepare(self, images: Tensor) -> None:
-        """Lets the tokens see uint8 images. Raises ValueError if they have pixel values that the tokens do not know."""
+        """Adapts the tokens to uint8 images. Raises ValueError if they have pixel values that no token stands for."""
         self.tokens.prepare(images)
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
         return nats / (math.log(2) * self.num_values)
 
     def require(self, temperature: float, top_k: int | None) -> None:
-        """Raises ValueError for what nothing can be drawn with."""
+        """Raises ValueError for values that nothing can be sampled with."""
         if not temperature > 0:
-            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 is what was learned")
+            raise ValueError(f"temperature {temperature:g}: it must be more than 0; 1 samples from the model itself")
         if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k={top_k}: at least one value must be left to choose")
+            raise ValueError(f"top_k={top_k}: it must be at least 1")
 
     def complete(
         self,
@@ -46,20 +56,30 @@ class TokenImages(Described, nn.Module):
         temperature: float = 1.0,
         top_k: int | None = None,
     ) -> Tensor:
-        """Images that keep the upper `rows` rows of those given, as tokens have them, and are made up below."""
+        """Images that keep the upper `rows` rows of those given, as tokens represent them, and are sampled below."""
         height, (h, w) = images.shape[2], self.grid_size
         step = height // h
         if not 0 < rows < height or rows % step:
-            raise ValueError(f"{rows} rows cannot be kept: a multiple of {step} from {step} to {height - step} can")
+            raise ValueError(f"rows={rows}: give a multiple of {step}, from {step} to {height - step}")
         given = self.tokens.tokens(images)[:, : rows // step * w]
         return self.sample(uniform, labels, temperature, top_k, given)
+
+    def sample(
+        self,
+        uniform: Tensor,
+        labels: Tensor | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        given: Tensor | None = None,
+    ) -> Tensor:
+        raise NotImplementedError
 
 
 class TokenByToken(TokenImages):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to -log p of each image, in nats (N,).
 
-    Subclasses add `stages`, a list of one stack, and `norm`, which follows it. The stack answers `forward(x)` for all
-    positions and, with its `caches()`, `decode(x, caches)` for those that come next.
+    Subclasses add `stages`, a list of one stack, and `norm`, which follows it. The stack has `forward(x)` for all
+    positions and, with its `caches()`, `decode(x, caches)` for the next ones.
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional model.
@@ -73,7 +93,7 @@ class TokenByToken(TokenImages):
     norm: nn.Module
 
     def __init__(
-        self, img_size: int, in_chans: int, num_classes: int, tokens: Callable[[int, int, int], nn.Module], dim: int
+        self, img_size: int, in_chans: int, num_classes: int, tokens: Callable[[int, int, int], Tokens], dim: int
     ):
         super().__init__()
         self.num_classes = num_classes
@@ -84,12 +104,12 @@ class TokenByToken(TokenImages):
         self.label_embed = nn.Embedding(num_classes, dim) if num_classes else None
 
     def embed(self, before: Tensor, positions: slice, labels: Tensor | None) -> Tensor:  # (N, t, D)
-        """What the stack sees in these positions, given what is before them."""
+        """The input of the stack at these positions, given the embeddings of the tokens before them."""
         x = before + self.pos_embed[:, positions]
         return x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
 
     def features(self, tokens: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, T) or (N, T, ...), (N,)
-        """What is known in each place (N, T, D) of its token, from those before it."""
+        """Features (N, T, D) at each position, from the tokens before it."""
         start = self.start.expand(len(tokens), -1, -1)
         before = torch.cat([start, self.tokens.embed(tokens[:, :-1]).to(start.dtype)], 1)
         return self.norm(self.stages[0](self.embed(before, slice(None), labels)))
@@ -108,14 +128,14 @@ class TokenByToken(TokenImages):
     ) -> Tensor:
         """Images (N, in_chans, img_size, img_size), each a function of its uniform numbers (N, T, U) and its label.
 
-        `temperature` below 1 prefers what is likely; `top_k` allows the so many likeliest values of each token alone.
-        `given` are the first tokens of each image, to go on from. An image that met a NaN is NaN.
+        A `temperature` below 1 favours likely values; `top_k` restricts each token to the so many likeliest values.
+        `given` holds the first tokens of each image, to continue from. An image with a NaN on its way is all NaN.
         """
         self.require(temperature, top_k)
-        stack, start = self.stages[0], self.start.expand(len(uniform), -1, -1)
+        stack, start = cast(Decoder, self.stages[0]), self.start.expand(len(uniform), -1, -1)
         first = 0 if given is None else given.shape[1]
         before = start if given is None else torch.cat([start, self.tokens.embed(given)], 1)
-        positions, caches, drawn = slice(0, first + 1), stack.caches(), []
+        positions, caches, drawn = slice(0, first + 1), stack.caches(), list[Tensor]()
         broken = torch.zeros(len(uniform), dtype=torch.bool, device=uniform.device)
         for t in range(first, uniform.shape[1]):
             x = self.norm(stack.decode(self.embed(before, positions, labels), caches)[:, -1])  # (N, D)

@@ -1,8 +1,8 @@
 """Images as sequences of tokens with a likelihood: pixel values one by one, or patches under a mixture.
 
-Both count probability over images of whole pixel values, so that nats and bits per dimension are exact and of one kind:
-those of the one may be set beside those of the other, given the same `levels`. `levels` values are spread evenly over
-0 to 255; at 256 they are all there are.
+Both assign probability to images of integer pixel values, so that nats and bits per dimension are exact, and those of
+one can be compared with those of the other, given the same `levels`: the pixel values that exist, spread evenly over 0
+to 255. 256 levels are all of them.
 
 N batch, T tokens, C channels of the image, D width of the network, U `num_random`.
 """
@@ -24,80 +24,115 @@ def probabilities(logits: Tensor, temperature: float, top_k: int | None) -> Tens
 
 
 def choose(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """The place (N,) at which the sum of probabilities (N, K) passes a uniform number (N,)."""
+    """The index (N,) at which the cumulative sum of probabilities (N, K) exceeds a uniform number (N,)."""
     sums = probabilities.cumsum(-1)
     return (sums <= uniform.unsqueeze(-1) * sums[..., -1:]).sum(-1).clamp(max=probabilities.shape[-1] - 1)
 
 
-class Levels(nn.Module):
-    """What pixel values there are, and whether images have others.
+class Tokens(nn.Module):
+    """What a network that models tokens needs of them; the base of Pixels, Patches and Palette.
 
-    Args:
-        levels: how many, 2 to 256. quantise: take the nearest for any other value, instead of refusing it in `prepare`.
+    A token is a number or a vector; `grid_size` is their grid, `num_random` how many uniform numbers sampling one
+    takes, and `num_values` how many pixel values an image has, the dimensions of "bits per dimension".
     """
 
-    group = "tokens"  # of the configuration, for what is refused
+    img_size: int
+    in_chans: int
+    grid_size: tuple[int, int]
+    num_values: int
+    num_random: int
+    embed: nn.Module  # of tokens
+
+    def prepare(self, images: Tensor) -> None:
+        """Adapts to uint8 images. Raises ValueError if they have pixel values that no token stands for."""
+        raise NotImplementedError
+
+    def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
+        """The tokens (N, T) or (N, T, ...) of images in [-1, 1]."""
+        raise NotImplementedError
+
+    def images(self, tokens: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1]."""
+        raise NotImplementedError
+
+    def nats(self, x: Tensor, tokens: Tensor) -> Tensor:  # (N, T, D), (N, T) or (N, T, ...)
+        """-log p of each token (N, T), given the features of a network at its position."""
+        raise NotImplementedError
+
+    def draw(self, x: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
+        """A token (N,) or (N, ...) for each x (N, D) and its uniform numbers (N, U)."""
+        raise NotImplementedError
+
+
+class Levels(nn.Module):
+    """The pixel values that exist, and whether images may have others.
+
+    Args:
+        levels: how many, 2 to 256. quantise: round any other value to the nearest, instead of refusing it in `prepare`.
+    """
+
+    group = "tokens"  # of the configuration, for error messages
 
     def __init__(self, img_size: int, in_chans: int, levels: int, quantise: bool):
         super().__init__()
         if not 2 <= levels <= 256:
             raise ValueError(f"{self.group}.levels={levels}: a pixel has 2 to 256 values")
         self.img_size, self.in_chans, self.levels, self.quantise = img_size, in_chans, levels, quantise
-        self.num_values = in_chans * img_size**2  # the dimensions of "bits per dimension"
+        self.num_values = in_chans * img_size**2
 
     def nearest(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] to the number of the nearest level, 0 to levels - 1, as float."""
+        """Images in [-1, 1] to the index of the nearest level, 0 to levels - 1, as float."""
         return ((wide(images) + 1) * ((self.levels - 1) / 2)).clamp(0, self.levels - 1).round()
 
     def value(self, number: Tensor) -> Tensor:
-        """A level's number to its value in [-1, 1], that of a whole pixel value."""
+        """The index of a level to its value in [-1, 1], that of an integer pixel value."""
         return (number * (255 / (self.levels - 1))).round() / 127.5 - 1
 
     def prepare(self, images: Tensor) -> None:
-        """Raises ValueError if uint8 images have values that are no levels, and these are not to be rounded."""
+        """Raises ValueError if uint8 images have values other than the levels, and these are not to be rounded."""
         values = torch.arange(256)[torch.bincount(images.flatten(), minlength=256) > 0] / 127.5 - 1
         if not self.quantise and not torch.allclose(self.value(self.nearest(values)), values, rtol=0, atol=1e-3):
             raise ValueError(
-                f"{self.group}.levels={self.levels}: the images have {len(values)} pixel values, and others than these "
+                f"{self.group}.levels={self.levels}: the images have {len(values)} pixel values, some not among these "
                 f"levels; give {self.group}.levels=256, or {self.group}.quantise=true to train on the nearest levels"
             )
 
 
-class Categorical(nn.Module):
-    """Tokens that are a choice of `count`, each with a learned vector; any distribution over them."""
+class Categorical(Tokens):
+    """Tokens of a vocabulary, with a learned embedding each and a categorical distribution."""
 
     num_random = 1
+    embed: nn.Embedding
+    head: nn.Linear
 
-    def choose_from(self, count: int, dim: int) -> None:
+    def add_vocabulary(self, count: int, dim: int) -> None:
         self.embed = nn.Embedding(count, dim)
         self.head = nn.Linear(dim, count)
-        nn.init.normal_(self.embed.weight, std=0.5)  # beside positions, whose mean square is a half
-        nn.init.zeros_(self.head.weight)  # at the start all are equally likely
+        nn.init.normal_(self.embed.weight, std=0.5)  # added to positions, whose mean square is a half
+        nn.init.zeros_(self.head.weight)  # initially all are equally likely
         nn.init.zeros_(self.head.bias)
 
     def nats(self, x: Tensor, tokens: Tensor) -> Tensor:  # (N, T, D), (N, T)
-        """-log p of each token (N, T), given what the network says in its place."""
         with without_autocast(x):
             return F.cross_entropy(self.head(wide(x)).transpose(1, 2), tokens, reduction="none")
 
     def draw(self, x: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
-        """A token (N,) for each x (N, D) and its uniform numbers (N, U)."""
         return choose(probabilities(self.head(x), temperature, top_k), uniform[:, 0])
 
 
-class Pixels(Categorical, Levels):
-    """A token per pixel and channel, in raster order with the channels of a pixel side by side; a choice of `levels`.
+class Pixels(Levels, Categorical):
+    """A token per pixel and channel, in raster order with the channels of a pixel side by side: the index of its level.
 
-    dim: width of the network around; the other arguments are those of Levels.
+    dim: width of the network; the other arguments are those of Levels.
     """
 
     def __init__(self, img_size: int, in_chans: int, dim: int, levels: int, quantise: bool = False):
         super().__init__(img_size, in_chans, levels, quantise)
         self.grid_size = (img_size, img_size * in_chans)
-        self.choose_from(levels, dim)
+        self.add_vocabulary(levels, dim)
 
     def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
-        """Level numbers (N, T)."""
+        """Indices of levels (N, T)."""
         return self.nearest(images).long().permute(0, 2, 3, 1).flatten(1)
 
     def images(self, tokens: Tensor) -> Tensor:  # (N, T)
@@ -106,14 +141,14 @@ class Pixels(Categorical, Levels):
         return values.unflatten(1, (self.img_size, self.img_size, self.in_chans)).permute(0, 3, 1, 2)
 
 
-class Patches(Levels):
-    """A token per patch, those of the GAN's networks; a mixture of `components` for the patch as a whole.
+class Patches(Levels, Tokens):
+    """A token per patch, as in the networks of a GAN, under a mixture of `components` for the patch as a whole.
 
-    p(patch) = sum_k pi_k prod_d P(the level of pixel d), where P is a logistic distribution's mass between the
-    middles towards the neighbouring levels, and the outermost levels have the tails (PixelCNN++, Salimans et al.,
+    p(patch) = sum_k pi_k prod_d P(the level of pixel d), where P is the mass of a logistic distribution between
+    the midpoints to the neighbouring levels, and the outermost levels include the tails (PixelCNN++, Salimans et al.,
     2017). The pixels of a patch depend on each other through the choice of the component alone.
 
-    dim: width of the network around; the other arguments are those of Levels.
+    dim: width of the network; the other arguments are those of Levels.
     """
 
     def __init__(
@@ -137,14 +172,14 @@ class Patches(Levels):
         self.head = nn.Linear(dim, components * (1 + 2 * width))
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.xavier_uniform_(self.head.weight, gain=0.1)
-        with torch.no_grad():  # at the start components of a quarter's width, everywhere
+        with torch.no_grad():  # initially components of a quarter of the range, spread over it
             logits, means, scales = self.head.bias.split((components, components * width, components * width))
             logits.zero_()
             means.uniform_(-1, 1)
             scales.fill_(-1.4)
 
     def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
-        """Patches (N, T, p*p*C) of whole levels."""
+        """Patches (N, T, p*p*C) of values of levels."""
         return patchify(self.value(self.nearest(images)), self.patch_size)
 
     def images(self, tokens: Tensor) -> Tensor:  # (N, T, p*p*C)
@@ -158,7 +193,6 @@ class Patches(Levels):
         return logits.log_softmax(-1), means.unflatten(-1, (k, d)), scales.unflatten(-1, (k, d)).clamp(min=-7.0)
 
     def nats(self, x: Tensor, tokens: Tensor) -> Tensor:  # (N, T, D), (N, T, p*p*C)
-        """-log p of each token (N, T), given what the network says in its place."""
         with without_autocast(x):
             log_pi, means, scales = self.mixture(wide(x))
             mass = log_mass(tokens.unsqueeze(2), means, scales, self.levels)  # (N, T, K, p*p*C)
@@ -167,7 +201,8 @@ class Patches(Levels):
     def draw(self, x: Tensor, uniform: Tensor, temperature: float, top_k: int | None) -> Tensor:
         """A patch (N, p*p*C) for each x (N, D) and its uniform numbers (N, U).
 
-        Temperature sharpens the choice of the component and narrows its logistics; top_k is of the components.
+        A temperature below 1 sharpens the choice of the component and narrows its logistics; top_k is of the
+        components.
         """
         log_pi, means, scales = self.mixture(x)
         k = choose(probabilities(log_pi, temperature, top_k), uniform[:, 0])
@@ -176,10 +211,10 @@ class Patches(Levels):
 
 
 def log_mass(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
-    """log P(level) for a logistic distribution cut at the middles between `levels` levels, evenly spread over [-1, 1].
+    """log P(level) under a logistic distribution cut at the midpoints of `levels` levels, evenly spread over [-1, 1].
 
-    `x` may be a pixel value beside its level: it is taken for the nearest. With s the logistic function and a < b,
-    s(b) - s(a) = s(b) s(-a) (1 - e^(a - b)), which loses nothing in the tails.
+    `x` is rounded to the nearest level. With s the logistic function and a < b, s(b) - s(a) = s(b) s(-a) (1 - e^(a -
+    b)), which is accurate in the tails.
     """
     number = ((x + 1) * ((levels - 1) / 2)).round()
     level, half = number * (2 / (levels - 1)) - 1, 1 / (levels - 1)

@@ -1,14 +1,15 @@
 """TransGAN (Jiang, Chang and Wang, NeurIPS 2021): generator and multi-scale discriminator, made of Transformer stages.
 
-The four published networks, and two that the paper reports without code, are configurations of these two classes. The
-function and the number of parameters are those of the released code, written anew from a description. DiffAugment is
-not part of the discriminator here: training does that. New is that both may know classes.
+The four published networks, and two that the paper reports without code, are configurations of these two classes. They
+compute the same functions as the released code, with as many parameters, and were written from a description of it.
+DiffAugment is part of training and not of the discriminator, and both networks can be conditional on a class.
 
 N batch, Z latent width, T tokens, C channels, H W image, K classes.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,18 +19,18 @@ from transgan.layers.block import Transformer
 from transgan.layers.feedforward import Mlp
 from transgan.layers.noise import mix, sample_seeds
 from transgan.layers.norm import ScaledNorm
-from transgan.layers.patch import PatchEmbed, average, stage_windows, to_map, token_grid
+from transgan.layers.patch import Bicubic, PatchEmbed, PixelShuffle, average, stage_windows, to_map, token_grid
 from transgan.layers.precision import wide, without_autocast
 
 
-def stack(norm_layer: Callable[[int], nn.Module], **settings) -> Callable[..., Transformer]:
-    """Makes the stages of both networks: pre-norm, GELU, no bias in q, k and v, positions learned and not rotated."""
+def stack(norm_layer: Callable[[int], nn.Module], **settings: Any) -> Callable[..., Transformer]:
+    """Makes the stages of both networks: pre-norm, GELU, no bias in q, k and v, learned absolute positions."""
     norm = partial(ScaledNorm, norm_layer=norm_layer)
     return partial(Transformer, norm=norm, mlp_layer=Mlp, qkv_bias=False, qk_norm=False, rotary=False, **settings)
 
 
 def positions(grid_size: tuple[int, int], dim: int) -> nn.Parameter:
-    """Learned positions (1, T, dim)."""
+    """Learned position embeddings (1, T, dim)."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, grid_size[0] * grid_size[1], dim), std=0.02))
 
 
@@ -37,21 +38,22 @@ class Generator(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
 
     A linear layer makes the coarsest map; each stage adds its positions and runs its blocks, and the map doubles
-    between stages. The noise is fresh while training; in eval mode it is a function of the latent, so that an image is
-    the same in any batch.
+    between stages. The noise is new at every call while training; in eval mode it is a function of the latent, so
+    that an image is the same in any batch.
 
     Args:
-        img_size, in_chans: of the images. num_classes: 0 as published; otherwise each class moves the latent.
+        img_size, in_chans: of the images. num_classes: 0 as published; otherwise an embedding of the class is added to
+            the latent.
         latent_dim: Z.
-        dim, depth, num_heads: one number per stage, coarse to fine; each stage has twice the side of the one before,
-            the last one the side of the image. A depth of 0 only adds positions.
+        dim, depth, num_heads: one number per stage, coarse to fine; each stage has twice the side of the previous one,
+            and the last the side of the image. A stage of depth 0 only adds positions.
         window_size: per stage, attention within square windows (grid self-attention), or None; None for all stages.
-        upsample: how the map doubles after each stage but the last: layers.patch.PixelShuffle, which divides the
+        upsample: what doubles the map after each stage but the last: layers.patch.PixelShuffle, which divides the
             channels by four, or Bicubic, which keeps them.
         norm_layer: makes a norm from a width, such as nn.LayerNorm or PixelNorm.
-        relative_position: a learned bias per head and displacement in each attention, beside the positions.
-        noise: learned noise on what each attention sees.
-        cross_attention: each block looks at a second linear map of the latent first (self-modulation).
+        relative_position: a learned bias per head and displacement in each attention, in addition to the positions.
+        noise: learned noise on the input of each attention.
+        cross_attention: each block first attends to a second linear map of the latent (self-modulation).
         mlp_ratio: hidden width of the feed-forward layers over dim. checkpointing: see layers.block.Transformer.
 
     Raises ValueError when the stages do not fit the image or each other.
@@ -100,17 +102,17 @@ class Generator(Described, nn.Module):
         )
         self.upsample = nn.ModuleList(upsample)
         self.to_rgb = nn.Conv2d(dim[-1], in_chans, 1)
-        # The original declares a noise strength in each cross-attention and never reads it.
+        # The released code declares a noise strength in each cross-attention and never uses it.
         unread = sum(depth) if cross_attention and noise else 0
         self.unread = nn.ParameterList(nn.Parameter(torch.zeros(()), requires_grad=False) for _ in range(unread))
-        nn.init.xavier_uniform_(self.to_rgb.weight)  # everything else starts as torch starts it
+        nn.init.xavier_uniform_(self.to_rgb.weight)  # everything else is initialised as by torch
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         seeds = sample_seeds(latent) if self.noise and not self.training else None
         if self.label_embed is not None:
             latent = latent + self.label_embed(labels)
         context = None
-        if self.context is not None:
+        if self.context is not None and self.context_pos is not None:
             context = self.context(latent).unflatten(1, self.context_pos.shape[1:]) + self.context_pos
         x = wide(self.embed(latent)).unflatten(1, self.pos_embed[0].shape[1:])  # (N, T0, C0)
         for i, stage in enumerate(self.stages):
@@ -122,10 +124,10 @@ class Generator(Described, nn.Module):
 
 
 def check_widths(dim: Sequence[int], upsample: Sequence[nn.Module]) -> None:
-    """Raises ValueError unless the width of every stage is what the upsampling before it leaves."""
+    """Raises ValueError unless the width of every stage is that after the upsampling before it."""
     if len(upsample) != len(dim) - 1:
         raise ValueError(f"generator.upsample needs {len(dim) - 1} entries for {len(dim)} stages, not {len(upsample)}")
-    for i, up in enumerate(upsample):
+    for i, up in enumerate(cast(Sequence[PixelShuffle | Bicubic], upsample)):
         if dim[i] != dim[i + 1] * up.shrink:
             raise ValueError(
                 f"generator.dim={list(dim)}: {type(up).__name__} divides the width by {up.shrink}, so {dim[i + 1]} "
@@ -134,7 +136,7 @@ def check_widths(dim: Sequence[int], upsample: Sequence[nn.Module]) -> None:
 
 
 class Embed(nn.Module):
-    """The tokens of a new scale: those of the scale before, averaged, beside patches of the image; plus positions."""
+    """The tokens of a new scale: those of the previous scale, averaged, beside patches of the image; plus positions."""
 
     def __init__(self, in_chans: int, before: int, dim: int, grid: tuple[int, int], patch_size: int, overlap: int):
         super().__init__()
@@ -150,7 +152,7 @@ class Embed(nn.Module):
 
 
 class Stay(nn.Module):
-    """The tokens of the scale before, for a stage that goes on with them, such as one without windows."""
+    """The tokens of the previous stage, for one that continues at its scale, such as one without windows."""
 
     def forward(self, x: Tensor, images: Tensor) -> Tensor:
         return x
@@ -159,14 +161,16 @@ class Stay(nn.Module):
 class Discriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
-    Each scale joins the averaged tokens of the finer one with patches of the image of its own size. A class token comes
-    in at the end, for one more block. Noise as in Generator: in eval mode it is a function of the image.
+    Each scale concatenates the averaged tokens of the finer one with patches of the image at its own size. A class
+    token joins at the end, for one more block. Noise as in Generator: in eval mode it is a function of the image.
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 as published; otherwise the head projects the label.
-        patch_size: one number per stage, fine to coarse: twice the one before begins a new scale, the same one goes on.
-        overlap: pixels of each neighbour that the finest patches see too.
-        dim, depth, num_heads: one number per stage; a new scale is wider, and the width it adds is of its own patches.
+        patch_size: one number per stage, fine to coarse: twice the previous one begins a new scale, the same continues
+            it.
+        overlap: pixels of each neighbour that the finest patches include.
+        dim, depth, num_heads: one number per stage; a new scale is wider, and the added width is that of its own
+            patches.
         window_size: per stage, attention within square windows, or None; None for all stages.
         norm_layer, relative_position, noise, mlp_ratio, checkpointing: as of Generator.
 
@@ -227,16 +231,17 @@ class Discriminator(Described, nn.Module):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)
-        if self.label_embed is not None:  # <f, e> then starts with the variance of f
+        if self.label_embed is not None:  # <f, e> initially has the variance of f
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 
     def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
-        """What the class token has seen (N, C), float32."""
+        """The class token's features (N, C), float32."""
         seeds = sample_seeds(images) if self.noise and not self.training else None
-        x = None
+        x: Tensor | None = None
         for i, (embed, stage) in enumerate(zip(self.embeds, self.stages, strict=True)):
             own = None if seeds is None else mix(seeds + i)
             x = wide(stage(embed(x, images), None, own))  # (N, T, C)
+        assert x is not None
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (N, 1 + T, C)
         own = None if seeds is None else mix(seeds + len(self.stages))
         return self.norm(wide(self.last(x, None, own)[:, 0]))  # (N, C)
@@ -250,7 +255,13 @@ class Discriminator(Described, nn.Module):
         return logits
 
 
-def check_scales(patch_size, dim, depth, num_heads, window_size) -> list[int | None]:
+def check_scales(
+    patch_size: Sequence[int],
+    dim: Sequence[int],
+    depth: Sequence[int],
+    num_heads: Sequence[int],
+    window_size: Sequence[int | None] | None,
+) -> list[int | None]:
     """The window of each stage. Raises ValueError unless the stages fit each other."""
     windows = list(window_size or [None] * len(dim))
     counts = [len(each) for each in (patch_size, dim, depth, num_heads, windows)]

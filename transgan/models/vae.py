@@ -1,8 +1,8 @@
-"""A variational autoencoder (Kingma and Welling, 2014): an image from a latent, and the latent it may have come from.
+"""A variational autoencoder (Kingma and Welling, 2014) with any encoder, decoder and distribution of pixels.
 
-Encoder, decoder and what is said of pixels are handed in: convolutions here, Transformers in vit_vae.py.
+Convolutional encoder and decoder; vit_vae.py has Transformers.
 
-N batch, Z latent width, S draws, C channels, H W image, K classes.
+N batch, Z latent width, S samples, C channels, H W image, K classes.
 """
 
 import math
@@ -16,17 +16,18 @@ from transgan.describing import Described
 from transgan.layers.convolution import ClassNorm, ResidualDown, ResidualUp
 from transgan.layers.precision import wide, without_autocast
 from transgan.models.convolutional import coarsest
+from transgan.models.observation import Logistics
 
 
 class VAE(Described, nn.Module):
-    """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to the two parts of the evidence bound.
+    """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to the two terms of the evidence lower bound.
 
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional model. num_latents: Z.
         encoder: makes (images, labels) -> (N, 2 Z) from (img_size, in_chans, num_classes, 2 Z).
         decoder: makes (latents, labels) -> (N, M, H, W) from (img_size, M, num_classes, Z).
-        observation: makes from (img_size, in_chans) what gives an image its likelihood by M numbers per pixel:
-            a partial of Logistics (observation.py).
+        observation: makes the distribution of an image given M numbers per pixel from (img_size, in_chans): a partial
+            of Logistics (observation.py).
 
     `num_values` is how many pixel values an image has, the dimensions of bits per dimension.
     """
@@ -39,11 +40,11 @@ class VAE(Described, nn.Module):
         num_latents: int,
         encoder: Callable[[int, int, int, int], nn.Module],
         decoder: Callable[[int, int, int, int], nn.Module],
-        observation: Callable[[int, int], nn.Module],
+        observation: Callable[[int, int], Logistics],
     ):
         super().__init__()
         if num_latents < 1:
-            raise ValueError(f"autoencoder.num_latents={num_latents}: it takes at least one")
+            raise ValueError(f"autoencoder.num_latents={num_latents}: give at least 1")
         self.num_classes, self.num_latents = num_classes, num_latents
         self.observation = observation(img_size, in_chans)
         self.num_values = self.observation.num_values
@@ -51,20 +52,20 @@ class VAE(Described, nn.Module):
         self.decoder = decoder(img_size, self.observation.channels, num_classes, num_latents)
 
     def prepare(self, images: Tensor) -> None:
-        """Raises ValueError if uint8 images have pixel values that are no levels."""
+        """Raises ValueError if uint8 images have pixel values other than the levels of the observation."""
         self.observation.prepare(images)
 
     def posterior(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log variance (N, Z) of the latent, given the image."""
+        """Mean and log variance (N, Z) of the latent given the image."""
         mean, log_var = wide(self.encoder(images, labels)).chunk(2, dim=1)
         return mean, log_var.clamp(-14.0, 14.0)
 
     def forward(
         self, images: Tensor, labels: Tensor | None = None, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """-log p(image | latent) (N,) for a latent drawn by noise (N, Z), and the divergence of each latent (N, Z).
+        """-log p(image | latent) (N,) for a latent sampled with noise (N, Z), and the divergence of each latent (N, Z).
 
-        Their sums are on average at least -log p(image), in nats. Without noise the latent is the posterior's mean.
+        Their sum is on average at least -log p(image), in nats. Without noise the latent is the mean of the posterior.
         """
         mean, log_var = self.posterior(images, labels)
         with without_autocast(mean):
@@ -73,7 +74,7 @@ class VAE(Described, nn.Module):
         return self.observation.nats(self.decoder(latent, labels), images), divergence
 
     def bound(self, images: Tensor, labels: Tensor | None, noise: Tensor) -> Tensor:  # (N, S, Z)
-        """At least -log p(image) on average (N,), in nats: the evidence bound, tightened by S draws (Burda, 2016)."""
+        """On average at least -log p(image) (N,), in nats: the evidence bound, tightened by S samples (Burda, 2016)."""
         mean, log_var = self.posterior(images, labels)
         weights = []
         for each in noise.unbind(1):
@@ -100,8 +101,8 @@ class ConvEncoder(nn.Module):
         self.downs = nn.ModuleList(ResidualDown(a, b) for a, b in zip(dim[:-1], dim[1:], strict=True))
         self.head = nn.Linear(dim[-1] * last**2, out_dim)
         nn.init.xavier_uniform_(self.embed.weight)
-        nn.init.zeros_(self.embed.bias)
-        start_small(self.head)  # near the prior
+        nn.init.zeros_(self.embed.get_parameter("bias"))
+        initialise_small(self.head)  # near the prior
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.embed(images)  # (N, C0, H, W)
@@ -115,7 +116,8 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """Latents (N, latent_dim) and labels (N,) to (N, out_chans, H, W): residual blocks that double the map.
 
-    The class scales and shifts every norm. dim: one number per map, coarse to fine; the last has the image's size.
+    Scale and shift of every norm depend on the class. dim: one number per map, coarse to fine; the last has the image's
+    size.
     """
 
     def __init__(self, img_size: int, out_chans: int, num_classes: int, latent_dim: int, dim: Sequence[int]):
@@ -128,7 +130,7 @@ class ConvDecoder(nn.Module):
         self.head = nn.Conv2d(dim[-1], out_chans, 3, padding=1)
         nn.init.xavier_uniform_(self.embed.weight)
         nn.init.zeros_(self.embed.bias)
-        start_small(self.head)
+        initialise_small(self.head)
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         x = self.embed(latent).unflatten(1, self.shape)  # (N, C0, h, h)
@@ -137,7 +139,7 @@ class ConvDecoder(nn.Module):
         return self.head(F.relu(self.norm(x, labels)))  # (N, M, H, W)
 
 
-def start_small(layer: nn.Module) -> None:
-    """Answers near zero at the start: to an encoder the prior, to a decoder the same pixels everywhere."""
-    nn.init.xavier_uniform_(layer.weight, gain=0.1)
-    nn.init.zeros_(layer.bias)
+def initialise_small(layer: nn.Module) -> None:
+    """Outputs near zero: the prior for an encoder, the same pixels everywhere for a decoder."""
+    nn.init.xavier_uniform_(layer.get_parameter("weight"), gain=0.1)
+    nn.init.zeros_(layer.get_parameter("bias"))

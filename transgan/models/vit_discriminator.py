@@ -1,10 +1,10 @@
-"""A Vision Transformer that judges images, built to be stable under gradient penalties.
+"""A Vision Transformer discriminator, designed to be stable under gradient penalties.
 
 A convolution before the overlapping patches (Xiao et al., 2021; ViTGAN, 2021), RMSNorm before and LayerScale after each
 branch, QK-norm and rotary positions (GAT, 2025), a class token, and a head in float32 with projection conditioning
-(Miyato and Koyama, 2018). No batch statistics anywhere: for the penalties a logit must depend on its own image alone.
-Stem, stack and norms are handed in: with others it is ViTGAN's judge (Lee et al., 2021; conf/discriminator/vitgan.yaml)
-or a hybrid of convolutions and a Transformer (hybrid.yaml).
+(Miyato and Koyama, 2018). No batch statistics: for the penalties a logit must depend on its own image alone. Stem,
+stack and norms are passed in: with others it is the discriminator of ViTGAN (Lee et al., 2021;
+conf/discriminator/vitgan.yaml) or a hybrid of convolutions and a Transformer (hybrid.yaml).
 
 N batch, T tokens, C channels, H W image.
 """
@@ -28,16 +28,18 @@ from transgan.layers.precision import without_autocast
 class ViTDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
+    The defaults are those of conf/discriminator/vit_small.yaml.
+
     Args:
-        img_size, in_chans: of the images. num_classes: 0 for an unconditional judge.
-        patch_size: stride of the patches, which see patch_size // 2 pixels of each neighbour too.
-        stem_dim: channels of the stem before them.
+        img_size, in_chans: of the images. num_classes: 0 for an unconditional discriminator.
+        patch_size: stride of the patches, which include patch_size // 2 pixels of each neighbour.
+        stem_dim: channels of the stem before the patches.
         dim, depth, num_heads: one number per stage, fine to coarse; each stage halves the token grid.
-        window_size: per stage, attention within square windows, or None for everywhere; the last stage must see
-            everywhere. None for all stages.
+        window_size: per stage, attention within square windows, or None for global attention, which the last stage
+            must have; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim. init_values: initial LayerScale.
-        stem: makes what is in front of the patches from (in_chans, stem_dim); where its `stride` is not 1, patch_size
-            counts its pixels. transformer: makes a stage's stack of blocks, Transformer or a partial of it.
+        stem: makes the layers before the patches from (in_chans, stem_dim); if they have a `stride`, patch_size counts
+            pixels of their output. transformer: makes a stage's stack of blocks, Transformer or a partial of it.
         norm_layer: makes the norms from a width.
         weight_norm: called with the finished network to bound its weights (layers.spectral), or None.
 
@@ -47,16 +49,16 @@ class ViTDiscriminator(Described, nn.Module):
     def __init__(
         self,
         img_size: int,
-        in_chans: int,
-        num_classes: int,
-        patch_size: int,
-        stem_dim: int,
-        dim: Sequence[int],
-        depth: Sequence[int],
-        num_heads: Sequence[int],
-        window_size: Sequence[int | None] | None,
-        mlp_ratio: float,
-        init_values: float | None,
+        in_chans: int = 3,
+        num_classes: int = 0,
+        patch_size: int = 2,
+        stem_dim: int = 64,
+        dim: Sequence[int] = (256, 512),
+        depth: Sequence[int] = (3, 6),
+        num_heads: Sequence[int] = (4, 8),
+        window_size: Sequence[int | None] | None = None,
+        mlp_ratio: float = 4.0,
+        init_values: float | None = 0.1,
         stem: Callable[[int, int], nn.Module] = Stem,
         transformer: Callable[..., nn.Module] = Transformer,
         norm_layer: Callable[[int], nn.Module] = RMSNorm,
@@ -69,7 +71,9 @@ class ViTDiscriminator(Described, nn.Module):
         grid = token_grid(img_size, patch_size * getattr(self.stem, "stride", 1))
         window_size = stage_windows("discriminator", grid, dim, depth, num_heads, window_size)
         if window_size[-1] is not None:
-            raise ValueError("the last discriminator stage holds the class token and must see everywhere: window null")
+            raise ValueError(
+                "the last discriminator stage holds the class token and needs global attention: window_size null"
+            )
         self.patch_embed = PatchEmbed(stem_dim, dim[0], patch_size, overlap=patch_size // 2)
         self.pos_embed = nn.Parameter(sincos_table(dim[0], grid).unsqueeze(0))
         self.cls_token = nn.Parameter(torch.randn(1, 1, dim[-1]) * 0.02)
@@ -91,7 +95,7 @@ class ViTDiscriminator(Described, nn.Module):
                 self.downs.append(PoolDown(dim[i], dim[i + 1], grid))
                 grid = (grid[0] // 2, grid[1] // 2)
         self.norm = norm_layer(dim[-1])
-        # no bias: a loss of differences has no gradient there but rounding noise, and Adam would make steps of it
+        # no bias: in a loss of differences its gradient is only rounding noise, which Adam would turn into steps
         self.head = nn.Linear(dim[-1], 1, bias=False)
         self.label_embed = nn.Embedding(num_classes, dim[-1]) if num_classes else None
         self.initialise()
@@ -100,11 +104,11 @@ class ViTDiscriminator(Described, nn.Module):
 
     def initialise(self) -> None:
         xavier(self)
-        if self.label_embed is not None:  # <f, e> then starts with the variance of f
+        if self.label_embed is not None:  # <f, e> initially has the variance of f
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 
     def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
-        """What the class token has seen (N, C), float32."""
+        """The class token's features (N, C), float32."""
         x = self.patch_embed(self.stem(images))  # (N, T, C)
         x = x.float() + self.pos_embed  # the residual sums are float32
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):

@@ -1,4 +1,5 @@
-"""Encoder and decoder of a variational autoencoder as Transformers: the same stack between other ends.
+"""Transformers as encoder and decoder of a variational autoencoder: the same stack between other input and output
+layers.
 
 N batch, T tokens, D width, Z latent width, H W image.
 """
@@ -14,11 +15,11 @@ from transgan.layers.norm import RMSNorm, ScaledNorm
 from transgan.layers.patch import PatchEmbed, token_grid, unpatchify
 from transgan.layers.position import sincos_table
 from transgan.layers.precision import wide
-from transgan.models.vae import start_small
+from transgan.models.vae import initialise_small
 
 
 class ViTEncoder(nn.Module):
-    """Images (N, in_chans, H, W) and labels (N,) to (N, out_dim), read from all tokens side by side.
+    """Images (N, in_chans, H, W) and labels (N,) to (N, out_dim), a linear map of all tokens.
 
     Args:
         img_size, in_chans, num_classes, out_dim: see vae.py. patch_size: pixels per token edge.
@@ -90,7 +91,7 @@ class ViTDecoder(nn.Module):
         self.norm = norm_layer(dim)
         self.head = nn.Linear(dim, out_chans * patch_size**2)
         initialise(self)
-        nn.init.normal_(self.embed.weight, std=latent_dim**-0.5)  # as loud as the positions
+        nn.init.normal_(self.embed.weight, std=latent_dim**-0.5)  # of the variance of the positions
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,)
         x = wide(self.embed(latent)).unflatten(1, (-1, self.pos_embed.shape[2])) + self.pos_embed  # (N, T, D)
@@ -100,9 +101,9 @@ class ViTDecoder(nn.Module):
         return unpatchify(x, self.grid_size, self.patch_size)  # (N, M, H, W)
 
 
-def initialise(network: nn.Module) -> None:
-    """Xavier for every linear layer, and a head that starts small."""
+def initialise(network: ViTEncoder | ViTDecoder) -> None:
+    """Xavier for every linear layer, and a head with small outputs."""
     xavier(network)
     if network.label_embed is not None:
         nn.init.normal_(network.label_embed.weight, std=0.5)
-    start_small(network.head)
+    initialise_small(network.head)

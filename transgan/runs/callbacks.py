@@ -3,14 +3,15 @@
 from typing import Any
 
 from omegaconf import DictConfig
-from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning import Callback
 
 from transgan.callbacks import Session
 from transgan.errors import UserError
 from transgan.instantiation import make
+from transgan.training.generative import Generative
 
 
-def callbacks_of(config: DictConfig, session: Session, module: LightningModule) -> list[Callback]:
+def callbacks_of(config: DictConfig, session: Session, module: Generative) -> list[Callback]:
     """Those of `config.callbacks` that are not null, in their order, and that apply to this run.
 
     A callback with a method `applies(session, module)` says so itself: there is no likelihood of a GAN. Raises

@@ -1,5 +1,4 @@
-"""The processes of one command, from the first to the last moment: who they are, where each computes, what all of them
-know of each other's errors.
+"""The processes of one command: who they are, where each computes, and how an error of one becomes known to all.
 
 A Trainer decides rank and device; nothing is prepared on a device before it exists. Processes that torchrun or srun has
 started are taken as they are; otherwise this command starts the others, by calling itself.
@@ -12,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -34,16 +35,17 @@ class DistributedContext:
     """The processes of a command, as a context: connected inside of it, and gone after it, whatever happens.
 
     Args:
-        trainer: whose strategy knows rank and device. words: of this command, for the processes that it starts.
+        trainer: whose strategy knows rank and device. arguments: this command's, for the processes that it starts.
         hint: what to add to the sentence about a process that was lost.
     """
 
-    def __init__(self, trainer: Trainer, words: list[str], hint=lambda: ""):
-        self.strategy, self.words, self.hint = trainer.strategy, words, hint
+    def __init__(self, trainer: Trainer, arguments: list[str], hint: Callable[[], str] = lambda: "") -> None:
+        self.strategy: Any = trainer.strategy  # one for several processes knows its environment
+        self.arguments, self.hint = arguments, hint
         self.rank, self.world_size = trainer.global_rank, trainer.world_size
         self.device = trainer.strategy.root_device
         self.children: list[subprocess.Popen] = []
-        self.store = None
+        self.store: Any = None  # once the processes have met
         self.rounds = 0
         self.closing = threading.Event()
 
@@ -81,7 +83,7 @@ class DistributedContext:
         store.set_timeout(WAITING)
         self.store = dist.PrefixStore("transgan", store)
         kind = self.device.type
-        device = {"device_id": self.device} if kind == "cuda" else {}
+        device: dict[str, Any] = {"device_id": self.device} if kind == "cuda" else {}
         if kind == "cuda":
             torch.cuda.set_device(self.device)
         dist.init_process_group(
@@ -104,19 +106,21 @@ class DistributedContext:
         }  # fmt: skip
         for local_rank in range(1, count):
             environment = os.environ | {"LOCAL_RANK": str(local_rank), "RANK": str(self.rank + local_rank)}
-            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.words], env=environment))
+            self.children.append(subprocess.Popen([sys.executable, "-m", "transgan", *self.arguments], env=environment))
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self.world_size == 1:
             return
         failed = error is not None and not getattr(error, "everywhere", False)
-        if failed and self.store is not None:
+        if error is not None and failed and self.store is not None:
             other = self.heard(GRACE) or self.silent() if is_of_the_line(error) else self.heard(0)
             if other is None:
-                user = isinstance(error, UserError)
                 with suppress(Exception):
-                    self.store.set("failed", json.dumps({"rank": self.rank, "says": said(error), "user": user}))
-                    if self.rank and user:
+                    self.store.set(
+                        "failed",
+                        json.dumps({"rank": self.rank, "says": said(error), "user": isinstance(error, UserError)}),
+                    )
+                    if self.rank and isinstance(error, UserError):
                         error.said = True
                     self.linger()
             elif other["rank"] != self.rank:  # this one only noticed that the other was gone
@@ -143,7 +147,7 @@ class DistributedContext:
             os.environ.pop(name, None)
 
     @contextmanager
-    def together(self):
+    def together(self) -> Iterator[None]:
         """What fails inside on one process fails on all of them, and is said once.
 
         No process may wait for another one inside.
@@ -170,14 +174,14 @@ class DistributedContext:
             raise error
 
     def gather(self, rows: Tensor) -> list[Tensor]:
-        """The rows of all processes, of the same shape everywhere and on this process's device."""
+        """The tensors of all processes, of the same shape everywhere and on this process's device."""
         parts = [torch.empty_like(rows) for _ in range(self.world_size)]
         dist.all_gather(parts, rows.contiguous())
         return parts
 
     # the watch: two threads that end a process which would wait for ever
 
-    def watch(self, store) -> None:
+    def watch(self, store: Any) -> None:
         """Gives a sign of life, and looks for those of the others and for a failure."""
         store = dist.PrefixStore("transgan", store)
         seen = {rank: (b"", time.monotonic()) for rank in range(self.world_size)}
@@ -218,14 +222,14 @@ class DistributedContext:
                     return
 
     def heard(self, seconds: float) -> dict | None:
-        """The failure that a process has told of, within so many seconds; or of a child that has ended."""
+        """The failure that a process has reported, within so many seconds; or that of a child that has ended."""
         until = time.monotonic() + seconds
         while True:
             with suppress(Exception):
                 if self.store is not None and self.store.check(["failed"]):
-                    told = json.loads(self.store.get("failed"))
+                    failure: dict[str, Any] = json.loads(self.store.get("failed"))
                     self.store.set(f"heard {self.rank}", "")
-                    return told
+                    return failure
             for rank, child in enumerate(self.children, start=self.rank + 1):
                 if child.poll() is not None and child.returncode < 0:
                     return {"rank": rank, "says": [f"it was ended by signal {-child.returncode}"]}
@@ -280,12 +284,12 @@ def said(error: BaseException) -> list[str]:
 
 
 def is_users(error: Exception) -> bool:
-    """Whether a person can mend it, as in `errors.setting_up`."""
+    """Whether the user can mend it, as in `errors.setting_up`."""
     return isinstance(error, (UserError, ValueError, OSError))
 
 
 def is_of_the_line(error: BaseException) -> bool:
     """Whether an error says no more than that another process did not answer."""
-    words = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
-    told = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    return told or isinstance(error, dist.DistError)
+    signs = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Socket", "store")
+    found = isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+    return found or isinstance(error, dist.DistError)

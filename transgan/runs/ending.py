@@ -1,7 +1,9 @@
 """What `transgan train` reports at its end, and the best checkpoint evaluated again."""
 
+from typing import Any
+
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 
 from transgan import checkpoint
 from transgan.callbacks import Evaluation, Likelihood, Session, find
@@ -10,7 +12,7 @@ from transgan.callbacks.interval import moment
 from transgan.errors import setting_up
 
 
-def report(module: LightningModule, trainer: Trainer, session: Session, device: torch.device) -> None:
+def report(module: Any, trainer: Trainer, session: Session, device: torch.device) -> None:
     """Says how good the run became, with best.ckpt evaluated again where there is one, and what to do next."""
     evaluation, likelihood = find(trainer, Evaluation), find(trainer, Likelihood)
     folder, console = session.folder, session.console
@@ -37,13 +39,13 @@ def report(module: LightningModule, trainer: Trainer, session: Session, device: 
         console.print(f"next    transgan sample {folder} to=grid · transgan evaluate {folder}")
 
 
-def measure_again(module: LightningModule, evaluation: Evaluation, session: Session, device: torch.device) -> float:
+def measure_again(module: Any, evaluation: Evaluation, session: Session, device: torch.device) -> float:
     """The primary number of best.ckpt by seeds that did not choose it, which becomes a line of metrics.jsonl."""
     path = session.folder / "checkpoints" / "best.ckpt"
     saved = checkpoint.read(path)
     checkpoint.load_weights(module, saved, path)
     module.eval().to(device)
-    evaluator = evaluation.evaluator
+    evaluator: Any = evaluation.evaluator
     evaluator.seed += evaluator.blocks
     result = evaluator(module.generate)
     facts = evaluator.protocol() | {

@@ -7,9 +7,10 @@ import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO, cast
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from transgan import __version__, files
@@ -19,7 +20,7 @@ from transgan.runs.output import bearing
 
 
 def hush() -> None:
-    """Libraries keep to themselves what means nothing to a person."""
+    """Silences messages of libraries that mean nothing to the user."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in (
@@ -34,7 +35,7 @@ def hush() -> None:
 
 
 def open_console(speaks: bool = True) -> Console:
-    """Where people read; a handler brings our own warnings there too. Of several processes one `speaks`."""
+    """The console of a command; our own warnings go to standard error. Of several processes one `speaks`."""
     hush()
     root = logging.getLogger()
     if speaks:
@@ -42,17 +43,19 @@ def open_console(speaks: bool = True) -> Console:
         shown.setFormatter(logging.Formatter("%(message)s"))
         shown.addFilter(lambda record: record.name.startswith("transgan"))
     return Console(
-        file=bearing(sys.stdout),
+        file=cast(IO[str], bearing(sys.stdout)),
         quiet=not speaks,
         width=None if sys.stdout and sys.stdout.isatty() else 200,
         soft_wrap=True,
         highlight=False,
         markup=False,  # a path may hold [brackets]
         emoji=False,
+        force_jupyter=False,  # a notebook shows it as text
+        force_terminal=False if "ipykernel" in sys.modules else None,  # and calls itself a terminal
     )
 
 
-def say_version(console: Console, config) -> None:
+def say_version(console: Console, config: DictConfig) -> None:
     console.print(f"transgan {__version__} · torch {torch.__version__} · run {config.runs}/{config.name}")
 
 
@@ -74,7 +77,7 @@ def prepare(folder: Path) -> None:
         raise UserError(f"{error.filename}: a part of this path is a file; give another runs=") from error
 
 
-def logger_findings(config) -> list[str]:
+def logger_findings(config: DictConfig) -> list[str]:
     """Why the logger cannot write where this run is: TensorBoard's library encodes every path in UTF-8."""
     logger = config.get("logger") or {}
     folder = str(logger.get("save_dir", ""))

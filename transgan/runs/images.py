@@ -1,7 +1,11 @@
-"""Where images come from: a run's own data with what is kept out of training, and folders or zips as they are."""
+"""Where images come from: a run's own data with its held-out part, and folders or zips as they are."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
 
 from transgan import files
 from transgan.data import Folder, Npz, Zip, hold_out
@@ -10,8 +14,8 @@ from transgan.errors import UserError
 from transgan.instantiation import make
 
 
-def training_data(config):
-    """-> (what is trained on, what is kept out by holdout=, or None) of a run's configuration."""
+def training_data(config: Mapping[str, Any] | DictConfig) -> tuple[Any, Any]:
+    """-> (the images to train on, those held out by holdout=, or None) of a run's configuration."""
     dataset = make(config["data"])
     share = config.get("holdout", 0.0)
     return hold_out(dataset, share) if share else (dataset, None)
@@ -25,7 +29,9 @@ def is_run(path: str | Path) -> bool:
     return path.suffix.lower() not in (".zip", ".npz")
 
 
-def pictures(path: str | Path, resolution: int | None = None, channels: int | None = None, key: str = "", like=None):
+def images_at(
+    path: str | Path, resolution: int | None = None, channels: int | None = None, key: str = "", like: Any = None
+) -> Npz | Zip | Folder:
     """The images of a folder, a zip or an npz, as they are unless a resolution is given.
 
     key: the option that names them, such as against. like: a data set; what is white in its files is white here.
@@ -50,6 +56,6 @@ def pictures(path: str | Path, resolution: int | None = None, channels: int | No
                 else (f"data.white= is for images that are named by data.path=, so save those in {path} with 8 bits")
             )
             raise UserError(f"{said}{error}; {way}") from error
-        error.ways = {key: way for key, way in getattr(error, "ways", {"": ""}).items() if not key.startswith("data.")}
-        error.what = getattr(error, "what", str(error))
+        ways = {key: way for key, way in getattr(error, "ways", {"": ""}).items() if not key.startswith("data.")}
+        vars(error).update(ways=ways, what=getattr(error, "what", str(error)))
         raise

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from transgan import files
 from transgan.errors import UserError
@@ -15,7 +16,7 @@ from transgan.runs.folder import prepare
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 NAME = ".lock"
 # What a disk answers that knows no locks: some network drives, and some ways to mount them.
@@ -34,7 +35,7 @@ class Lock:
 
     def __init__(self, folder: Path):
         self.path = Path(folder) / NAME
-        self.file = None
+        self.file: BinaryIO | None = None
         self.unable: str | None = None
         self.unwritable: OSError | None = None
         self.made: list[Path] = []  # folders that were not there before
@@ -98,7 +99,7 @@ class Lock:
                 place.rmdir()
 
 
-def holder(file) -> dict:
+def holder(file: BinaryIO) -> dict[str, Any]:
     """What the process that has the lock has written of itself, as far as it can be read."""
     try:
         found = json.loads(file.read())
@@ -107,7 +108,7 @@ def holder(file) -> dict:
         return {}
 
 
-def take(file) -> None:
+def take(file: BinaryIO) -> None:
     """Raises OSError at once if the lock cannot be had."""
     if fcntl is None:
         import msvcrt

@@ -1,18 +1,20 @@
-"""What this machine cannot do: devices and processes it has not, networks and batches larger than its memory."""
+"""What this machine cannot do: devices it does not have, networks and batches larger than its memory."""
 
 import importlib.util
 import os
+from typing import Any
 
 import torch
 from hydra.utils import get_class
+from omegaconf import DictConfig
 from pytorch_lightning.strategies import StrategyRegistry
 
 from transgan.errors import UserError
 from transgan.instantiation import make
 
 
-def impossible_here(config) -> list[str]:
-    """A sentence for everything a configuration of `transgan train` asks for that this machine has not."""
+def impossible_here(config: DictConfig) -> list[str]:
+    """A sentence for everything a configuration of `transgan train` asks for that this machine does not have."""
     found = []
     accelerator = config.trainer.get("accelerator", "auto")
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -33,18 +35,18 @@ def impossible_here(config) -> list[str]:
     nodes = config.trainer.get("num_nodes", 1)
     if nodes > 1 and not {"MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"} & set(os.environ):
         found.append(
-            f"trainer.num_nodes={nodes}: nothing here says where the other machines are, and this one would "
+            f"trainer.num_nodes={nodes}: nothing says where the other machines are, and this one would "
             "wait for them; start it by srun or torchrun on every machine, or leave it out"
         )
     if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
-        known = ", ".join(torch.compiler.list_backends())
-        found.append(f"compile={config.compile}: torch has no such backend here; there are {known}")
+        backends = ", ".join(torch.compiler.list_backends())
+        found.append(f"compile={config.compile}: torch has no such backend here; there are {backends}")
     if sentence := batch_memory(config):
         found.append(sentence)
     return found
 
 
-def batch_memory(config) -> str | None:
+def batch_memory(config: DictConfig) -> str | None:
     """A sentence if not even the pixels of one batch, as float numbers, fit into this machine's memory."""
     size = 4 * config.batch_size * config.channels * config.resolution**2
     if size <= memory():
@@ -55,15 +57,15 @@ def batch_memory(config) -> str | None:
     )
 
 
-def require_memory(config: dict, copies: int) -> None:
+def require_memory(config: dict[str, Any], copies: int) -> None:
     """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
 
-    `config` is a whole resolved configuration, whose algorithm names the networks.
+    `config` is a complete resolved configuration, whose algorithm names the networks.
     """
     algorithm = config["algorithm"]
     try:
         with torch.device("meta"):
-            sizes = {name: held(make(algorithm[name])) for name in get_class(algorithm["_target_"]).networks}
+            sizes = {name: held(make(algorithm[name])) for name in networks_of(algorithm)}
     except (RuntimeError, OverflowError) as error:  # numbers that no tensor can have
         if isinstance(error, RuntimeError) and "overflow" not in str(error):
             return  # making it for real says better what is wrong
@@ -80,7 +82,14 @@ def require_memory(config: dict, copies: int) -> None:
         )
 
 
-def held(network) -> int:
+def networks_of(algorithm: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the networks of an algorithm's class."""
+    kind: Any = get_class(algorithm["_target_"])
+    found: tuple[str, ...] = kind.networks
+    return found
+
+
+def held(network: torch.nn.Module) -> int:
     """Bytes of the parameters and buffers of a network."""
     return sum(each.numel() * each.element_size() for each in (*network.parameters(), *network.buffers()))
 
@@ -91,3 +100,26 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system says
         return 2**63
+
+
+def device_named(name: str) -> str:
+    """The device that auto, cpu, cuda or cuda:1 means on this machine. Raises UserError."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return name
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not gpus:
+        raise UserError(f"device={name}: this machine has no GPU that torch can use; use device=cpu")
+    if int(name.partition(":")[2] or 0) >= gpus:
+        raise UserError(f"device={name}: this machine has {gpus} GPU; the first is cuda:0")
+    return name
+
+
+def device_findings(name: str) -> list[str]:
+    """What is wrong with a device's name, for a list of findings."""
+    try:
+        device_named(name)
+    except UserError as error:
+        return list(error.findings)
+    return []

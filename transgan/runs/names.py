@@ -1,4 +1,4 @@
-"""What the files are called that commands write: no two things have one name, and a suffix is what is in the file."""
+"""The names of files that commands write: no two things share a name, and a suffix says what is in the file."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def earlier_evaluation_file(folder: Path, kimg: float, checkpoint: Path, protoco
 
 
 def wrong_suffix(key: str, path: str | Path | None, *suffixes: str) -> list[str]:
-    """A sentence if the path that a person gave for a file says that it is another kind of file; else none."""
+    """A sentence if the path given for a file says that it is another kind of file; else none."""
     if path is None:
         return []
     named = expanded(path)
@@ -31,7 +31,7 @@ def wrong_suffix(key: str, path: str | Path | None, *suffixes: str) -> list[str]
 
 
 def wrong_folder(key: str, path: str | Path | None, *suffixes: str) -> list[str]:
-    """A sentence if the path that a person gave for a folder is a file, or has the suffix of one; else none."""
+    """A sentence if the path given for a folder is a file, or has the suffix of one; else none."""
     if path is None:
         return []
     named = expanded(path)

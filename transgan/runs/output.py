@@ -1,8 +1,10 @@
-"""What a command says, and to whom: a stream that bears it when nobody reads any more."""
+"""What a command prints: a stream that survives when nobody reads it any more."""
 
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+from typing import Any, TextIO
 
 
 class Output:
@@ -11,8 +13,9 @@ class Output:
     From then on `gone` is the error, and what is written is dropped; whoever owns the run decides what follows.
     """
 
-    def __init__(self, stream):
-        self.stream, self.gone = stream, None
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.gone: Exception | None = None
 
     def write(self, text: str) -> int:
         return len(text) if self.gone else self.attempt(self.stream.write, text) or len(text)
@@ -21,7 +24,7 @@ class Output:
         if not self.gone:
             self.attempt(self.stream.flush)
 
-    def attempt(self, act, *arguments):
+    def attempt(self, act: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return act(*arguments)
         except (OSError, ValueError) as error:  # a closed file is a ValueError
@@ -31,16 +34,16 @@ class Output:
             silence(self.stream)
             return None
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
 
-def bearing(stream) -> Output:
+def bearing(stream: Any) -> Output:
     """The stream as an Output, wrapped once."""
     return stream if isinstance(stream, Output) else Output(stream)
 
 
-def silence(stream) -> None:
+def silence(stream: Any) -> None:
     """Sends what is left in a stream's buffer to nowhere, so that Python does not complain of it at its end."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

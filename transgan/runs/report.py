@@ -1,9 +1,14 @@
-"""Numbers for people: a table, one line that says how they were measured, and a row for a LaTeX table."""
+"""Numbers to read: a table, one line that says how they were measured, and a row for a LaTeX table."""
 
+from typing import Any
+
+from rich.console import Console
 from rich.table import Table
 
+from transgan.metrics.evaluator import Result
 
-def print_table(console, result, bounds: dict, primary: str, ceiling: str) -> None:
+
+def print_table(console: Console, result: Result, bounds: dict[str, Any], primary: str, ceiling: str) -> None:
     """A line per number, with its spread over the blocks of seeds; floor and ceiling beside the primary one."""
     columns = ["metric", "value"] + ["± std"] * bool(result.spread) + ["floor", ceiling] * bool(bounds)
     table = Table(*columns, box=None)
@@ -31,11 +36,12 @@ def number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
 
 
-def protocol_line(protocol: dict) -> str:
+def protocol_line(protocol: dict[str, Any]) -> str:
     """How the numbers were measured, in a sentence for a caption."""
-    psi = "" if protocol["truncation"] is None else f", psi {protocol['truncation']}"
+    name = "temperature" if "temperature" in protocol else "psi"
+    psi = "" if protocol["truncation"] is None else f", {name} {protocol['truncation']}"
     blocks = "" if protocol["blocks"] == 1 else f" x {protocol['blocks']} disjoint seed blocks"
-    kind = {"ema": "averaged weights", "raw": "raw weights"}.get(protocol["weights"])
+    kind = {"ema": "EMA weights", "raw": "raw weights"}.get(protocol["weights"])
     made = f"{protocol['num_generated']:,} " + (
         f"generated{blocks} ({kind}{psi}, seed {protocol['seed']})" if kind else protocol["weights"]
     )
@@ -56,13 +62,13 @@ def protocol_line(protocol: dict) -> str:
     )
 
 
-LATEX = {  # the ten characters that mean something else there
+LATEX: dict[str | int, str | int | None] = {  # the ten characters that mean something else there
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
 }  # fmt: skip
 
 
-def latex_row(name: str, result) -> str:
+def latex_row(name: str, result: Result) -> str:
     """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns; all of it one line."""
     cells = [" ".join(name.translate(str.maketrans(LATEX)).split())]
     for key, value in result.numbers.items():

@@ -3,18 +3,18 @@
 Which settings may change is written in conf/resume.yaml, to which a user's own conf/resume.yaml adds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from transgan import files, warm_start
 from transgan.config.search import CONF, sources
 from transgan.errors import UserError
-from transgan.instantiation import literal, make
+from transgan.instantiation import container, literal, make
 from transgan.schedules import schedule
 
 LEAST = 0.03  # of a schedule's range, or of the value: less than that is no jump
@@ -131,7 +131,7 @@ def require_same(
     warm_start.settle(same_length, arguments, previous["config"])
     before = previous["config"] | {"callbacks": previous.get("watched_by")}
     rules = Rules.read(arguments)
-    found = differences(before, OmegaConf.to_container(same_length, resolve=True), rules)
+    found = differences(before, container(same_length), rules)
     if dataset.is_same(previous.get("data")):
         found = [each for each in found if not each.startswith("data.")]  # another way to the same images
     else:
@@ -139,15 +139,16 @@ def require_same(
     refuse_other(folder, found, config.force, rules)
 
 
-def jumps(previous: dict, config: dict) -> str | None:
-    """A sentence about the schedules that jump where a run goes on, with the words that keep them; None if none does.
+def jumps(previous: dict[str, Any], config: dict[str, Any]) -> str | None:
+    """A sentence about the schedules that jump where a run continues, with the overrides that keep them, or None.
 
-    previous: the checkpoint, with "config" and "images_seen". config: the resolved configuration it goes on with.
+    previous: the checkpoint, with "config" and "images_seen". config: the resolved configuration it continues with.
     """
     images, before = previous["images_seen"], previous["config"]
     last = max(0, images - before["batch_size"])  # what the last step was taken at
     old, new = (dict(schedules(each["algorithm"], "algorithm")) for each in (before, config))
-    found, words = [], []
+    found: list[str] = []
+    keeping: list[str] = []
     for key in [key for key in new if key in old and dict in (type(old[key]), type(new[key]))]:
         one, other = (schedule(make(each) if isinstance(each, dict) else each) for each in (old[key], new[key]))
         values = [each(round(images * i / 16)) for each in (one, other) for i in range(33)]
@@ -158,15 +159,15 @@ def jumps(previous: dict, config: dict) -> str | None:
         found.append(f"{key} goes from {one(last):.3g} {back}to {other(images):.3g}")
         lengths = [each.get("kimg") for each in (old[key], new[key]) if isinstance(each, dict)]
         if len(set(lengths)) == 2:
-            words.append(f"{key}.kimg={lengths[0]:g}")
+            keeping.append(f"{key}.kimg={lengths[0]:g}")
     if not found:
         return None
     why = f"kimg was {before['kimg']:g} and is {config['kimg']:g}, and schedules that end with the run follow it: "
-    stay = f"; to go on along the old schedules, add {' '.join(words)}" if words else ""
-    return why * bool(words) + ", ".join(found) + stay
+    stay = f"; to keep the old schedules, add {' '.join(keeping)}" if keeping else ""
+    return why * bool(keeping) + ", ".join(found) + stay
 
 
-def schedules(node, place: str):
+def schedules(node: Any, place: str) -> Iterator[tuple[str, Any]]:
     """(key, schedule's group of keys or number) of everything in nested groups where a schedule may stand."""
     if isinstance(node, dict) and str(node.get("_target_", "")).startswith("transgan.schedules."):
         yield place, node

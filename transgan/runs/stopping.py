@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from rich.console import Console
 
 from transgan import checkpoint
@@ -18,6 +18,7 @@ from transgan.callbacks.stopping import READER_GONE, TIME_IS_UP
 from transgan.errors import UserError, describe, is_out_of_memory
 from transgan.runs.output import complain
 from transgan.runs.resuming import leaves
+from transgan.training.generative import Generative
 
 
 def kept(folder: Path) -> str:
@@ -35,7 +36,7 @@ def name_of(number: int) -> str:
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
-def whether_saved(trainer: Trainer, module: LightningModule) -> str:
+def whether_saved(trainer: Trainer, module: Generative) -> str:
     """Whether the state after the last step is in last.ckpt, in words that follow where a run was stopped."""
     checkpoints = find(trainer, SaveCheckpoints)
     if checkpoints is None:
@@ -45,14 +46,14 @@ def whether_saved(trainer: Trainer, module: LightningModule) -> str:
     return "and saved; the same command continues"
 
 
-def say_stopped(reason: int, module: LightningModule, saved: str, console: Console) -> int:
+def say_stopped(reason: int, module: Generative, saved: str, console: Console) -> int:
     """Says why training was stopped after a complete step, and whether it was saved. Returns the exit code."""
     where = f"stopped at {module.images_seen / 1000:g} kimg"
     if reason == TIME_IS_UP:
         console.print(f"{where}, after trainer.max_time, {saved}")
         return 0
     if reason == READER_GONE:
-        error = console.file.gone
+        error = getattr(console.file, "gone", None) or BrokenPipeError()
         why = "nobody reads the output any more" if isinstance(error, BrokenPipeError) else describe(error)
         complain(f"{why}: {where} {saved}; `transgan train ... > FILE` needs no reader")
         return 128 + READER_GONE
@@ -98,7 +99,7 @@ def out_of_memory(config: DictConfig, began: bool = True) -> str:
     return f"out of memory, after a peak of {memory_mib():,.0f} MiB of the {kind}; it needs less with {', '.join(ways)}"
 
 
-def raise_as_users(error: Exception, config: DictConfig, module: LightningModule, folder: Path) -> None:
+def raise_as_users(error: Exception, config: DictConfig, module: Generative, folder: Path) -> None:
     """Raises UserError in place of an error in training that the user can do something about, else the error itself."""
     sentence = failure(error, config)
     if sentence is None:

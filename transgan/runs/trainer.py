@@ -1,6 +1,8 @@
 """The Trainer of a command: how many processes, on which devices, and who has started them."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from lightning_fabric.plugins.environments import (
@@ -62,7 +64,9 @@ class Srun(ClusterEnvironment):
         return self.processes.rank // self.processes.local_world_size
 
 
-def trainer_of(settings: dict, arguments: list[str], compile: str | None = None, plugins=(), **more) -> Trainer:
+def trainer_of(
+    settings: dict[str, Any], arguments: list[str], compile: str | None = None, plugins: Sequence[Any] = (), **more: Any
+) -> Trainer:
     """The Trainer of a configuration's `trainer`, for the processes that there are or that will be started.
 
     More than one process is DDP. `arguments` are the command's words: a number of devices that was said and contradicts
@@ -96,7 +100,7 @@ def trainer_of(settings: dict, arguments: list[str], compile: str | None = None,
     return make(settings, plugins=[*plugins, environment], **more)
 
 
-def counted(devices) -> int | None:
+def counted(devices: Any) -> int | None:
     """How many devices `trainer.devices` means on each machine; None if the machine decides."""
     if isinstance(devices, (list, tuple)):
         return len(devices)

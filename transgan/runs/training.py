@@ -6,19 +6,19 @@ The Trainer comes first: it knows rank and device. Rank 0 alone touches the run 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import LightningModule, Trainer
+from omegaconf import DictConfig
+from pytorch_lightning import Trainer
 
 from transgan import checkpoint, files, warm_start
 from transgan.callbacks import Session, Stop
 from transgan.callbacks.stopping import Stopped
-from transgan.config.classes import strange_arguments
+from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
 from transgan.errors import UserError, one_line, setting_up
-from transgan.instantiation import make
+from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
 from transgan.runs.callbacks import callbacks_of
 from transgan.runs.distributed import DistributedContext
@@ -38,7 +38,7 @@ from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.resuming import jumps, require_same, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
-from transgan.training.generative import NonFiniteTraining
+from transgan.training.generative import Generative, NonFiniteTraining
 
 
 class Training:
@@ -54,13 +54,13 @@ class Training:
         with setting_up("runs=PATH"):
             self.trainer, limit = self.make_trainer()
         self.console = open_console(self.trainer.is_global_zero)
-        self.stop.reader_gone = lambda: bool(self.console.file.gone)
+        self.stop.reader_gone = lambda: bool(getattr(self.console.file, "gone", None))
         with closing(Lock(self.folder)) as lock:
             if self.trainer.is_global_zero and not launched().outside:
                 with setting_up("runs=PATH"):
                     lock.acquire()  # before other processes are started
-            words = ["train", *self.arguments]
-            with DistributedContext(self.trainer, words, lambda: f"; {kept(self.folder)}") as self.context:
+            arguments = ["train", *self.arguments]
+            with DistributedContext(self.trainer, arguments, lambda: f"; {kept(self.folder)}") as self.context:
                 if launched().outside:
                     say_version(self.console, self.config)
                 with self.context.together(), setting_up("runs=PATH"):
@@ -77,7 +77,7 @@ class Training:
         config = self.config
         check(config)
         hush()
-        settings = OmegaConf.to_container(config.trainer, resolve=True)
+        settings = container(config.trainer)
         limit = seconds_of(settings.pop("max_time", None))
         if config.threads is not None:
             torch.set_num_threads(config.threads)
@@ -101,7 +101,7 @@ class Training:
         self.dataset, self.heldout = training_data(config)
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
-            console.print(f"kept    {len(self.heldout):,} images out of training, to measure against")
+            console.print(f"heldout {len(self.heldout):,} images, to measure against")
         settle(config, self.dataset)
         previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
@@ -110,15 +110,15 @@ class Training:
             if previous["images_seen"] >= 1000 * config.kimg:
                 self.say_finished(previous)
                 return False
-        self.resolved = OmegaConf.to_container(config, resolve=True)
+        self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
             console.print(f"plan    {jump}")
-        # the weights and their average; on a CPU also the gradients and Adam's two moments
+        # the weights and their EMA; on a CPU also the gradients and Adam's two moments
         on_cpu = self.context.device.type == "cpu"
         require_memory(checkpoint.without_weights(self.resolved), 5 if on_cpu else 2)
         self.module = self.make_module(gpt)
         if self.context.is_main:
-            # the average, and of every network the weights and Adam's two moments
+            # the EMA weights, and of every network the weights and Adam's two moments
             require_space(self.folder, 4 * (count(self.module.ema) + 3 * sum(sizes(self.module).values())))
             if lock.unwritable is not None:
                 raise lock.unwritable
@@ -126,11 +126,12 @@ class Training:
             write_description(self.folder, self.resolved, self.arguments)
         return True
 
-    def make_module(self, gpt: Any) -> LightningModule:
+    def make_module(self, gpt: Any) -> Generative:
         """The module with its first weights; a checkpoint's take their place when training starts."""
         config, resolved = self.config, self.resolved
         torch.manual_seed(config.seed)
-        module = checkpoint.build(resolved if self.previous is None else checkpoint.without_weights(resolved))
+        used = resolved if self.previous is None else checkpoint.without_weights(resolved)
+        module = cast(Generative, checkpoint.build(used))
         if self.previous is None and config.init_from is not None:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)
@@ -145,7 +146,7 @@ class Training:
         with self.context.together(), setting_up("runs=PATH"):
             session = self.session()
             callbacks = callbacks_of(config, session, module)
-            self.trainer.callbacks += session.around([self.stop, *callbacks])
+            vars(self.trainer)["callbacks"] += session.around([self.stop, *callbacks])
             self.open_logger()
             data = ImageData(self.dataset, config.batch_size, config.seed, config.num_workers)
             self.say_plan()
@@ -195,7 +196,9 @@ class Training:
             self.trainer.logger = make(self.config.logger)
         for logger in self.trainer.loggers:
             try:
-                _ = logger.experiment  # opens it: what it passes on to others is refused here, and not amid a run
+                _ = getattr(
+                    logger, "experiment", None
+                )  # opens it: what it passes on to others is refused here, and not amid a run
             except TypeError as error:
                 raise ValueError(f"logger: {one_line(error)}; leave that out") from error
 
@@ -245,13 +248,13 @@ def seconds_of(limit: str | None) -> float | None:
 
 def check(config: DictConfig) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
-    found = list(strange_arguments(OmegaConf.to_container(config, resolve=True)))
+    found = list(unknown_arguments(container(config)))
     found += impossible_here(config) + logger_findings(config)
     if found:
         raise UserError(*found)
 
 
-def sizes(module: LightningModule) -> dict[str, int]:
+def sizes(module: Generative) -> dict[str, int]:
     """Parameters of each network."""
     return {name: count(getattr(module, name)) for name in module.networks}
 

@@ -33,8 +33,12 @@ def run(command: str, arguments: list[str], flags: Flags) -> int:
     groups = search.groups(arguments)
     words = separate(arguments, lambda group: groups.get(group, []))
     sweep = Sweep(command, words)
-    if flags.shows:
-        return show.main(command, [*sweep.loader.words_of(sweep.tried[0]), *words.hydra], flags)
+    if flags.info is not None:
+        show.report(command, sweep.loader.words_of(sweep.tried[0]), flags.info)
+        return 0
+    if flags.cfg is not None:
+        print(show.as_yaml(sweep.shown(flags.cfg), flags), end="")
+        return 0
     return finished(sweep, shlex.join(["transgan", command, "-m", *arguments]))
 
 
@@ -70,6 +74,11 @@ def finished(sweep: Sweep, typed: str) -> int:
     if failed:
         complain(f"{len(failed)} of {sweep.total(jobs)} jobs failed; the same command tries them again")
         return max(1, min(code_of(job) for job in failed))
+    if stopped := [job for job in jobs if job.status in ("stopped", "running")]:
+        complain(
+            f"{len(stopped)} of {sweep.total(jobs)} jobs were stopped before their end; the same command continues"
+        )
+        return max(job.code for job in stopped)
     return 0
 
 

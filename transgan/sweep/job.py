@@ -143,12 +143,14 @@ def apart(prefix: str, job: Job) -> Iterator[None]:
             threading.Thread(target=end_with, args=(job.owner, ended), daemon=True).start()
     try:
         with warnings.catch_warnings():
-            yield
+            try:
+                yield
+            finally:
+                if warnings.showwarning is not showing:  # training has logging show them
+                    logging.captureWarnings(False)
     finally:
         ended.set()
         sys.stdout, sys.stderr = streams
-        if warnings.showwarning is not showing:
-            logging.captureWarnings(False)
         for handler in root.handlers:
             if handler not in handlers:
                 handler.close()

@@ -1,8 +1,9 @@
 """The name of a job's run folder: its overrides, such as loss-hinge_seed-0, the same whenever it is asked for."""
 
-import hashlib
 import re
 from collections.abc import Collection, Sequence
+
+from transgan import files
 
 LONGEST = 120  # characters; a file name may have 255 bytes
 
@@ -24,11 +25,11 @@ def folder_name(
 
 
 def clean(text: str) -> str:
-    """Letters, digits, and . + - _ of a text; [16,32] becomes 16-32."""
+    """Characters a to z, digits, and . + - _ of a text; [16,32] becomes 16-32."""
     plain = re.sub(r"[\[\], ]+", "-", text).strip("-")
     safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
     return safe if safe == plain and " " not in text and safe else f"{safe or 'value'}-{digest(text)}"
 
 
 def digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return files.hash_of(text)[:6]

@@ -1,6 +1,5 @@
 """What a run has come to, read from its folder."""
 
-import json
 from pathlib import Path
 
 from transgan import checkpoint, files
@@ -12,7 +11,7 @@ LIKELIHOOD = "bits_per_dim_heldout"
 
 def fill_in(record: JobRecord, run: Path) -> None:
     """Sets how far the run of a job is, what it has cost, and its primary number."""
-    lines = measured(run / "metrics.jsonl")
+    lines = files.read_json_lines(run / "metrics.jsonl")
     record.metric = primary(lines)
     during = [line for line in lines if "checkpoint" not in line["protocol"]]
     again = [line for line in lines if "selection" in line["protocol"]]
@@ -24,21 +23,6 @@ def fill_in(record: JobRecord, run: Path) -> None:
     except (OSError, ValueError):
         return
     record.checkpoint = signature(run)
-
-
-def measured(path: Path) -> list[dict]:
-    """The lines of metrics.jsonl; of one that was cut off amid a line, those before it."""
-    found: list[dict] = []
-    try:
-        text = files.read_text(path)
-    except (OSError, ValueError):
-        return found
-    for line in text.splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break
-    return found
 
 
 def primary(lines: list[dict]) -> str | None:

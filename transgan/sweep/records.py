@@ -1,7 +1,6 @@
 """What is known of each job of a sweep: one file a job in SWEEP/.sweep, written by the process that runs it."""
 
 import contextlib
-import json
 import math
 import os
 import socket
@@ -54,7 +53,7 @@ def file_of(sweep: Path, name: str) -> Path:
 
 
 def write(sweep: Path, record: JobRecord) -> None:
-    files.write_text(file_of(sweep, record.name), json.dumps(asdict(record), indent=2) + "\n")
+    files.write_json(file_of(sweep, record.name), asdict(record), indent=2)
 
 
 def read(sweep: Path, name: str) -> JobRecord | None:
@@ -64,7 +63,7 @@ def read(sweep: Path, name: str) -> JobRecord | None:
 def load(path: Path) -> JobRecord | None:
     """The record in a file; None where there is none that can be read."""
     try:
-        found = json.loads(files.read_text(path))
+        found = files.read_json(path)
         return JobRecord(**{each.name: found[each.name] for each in fields(JobRecord)})
     except (OSError, ValueError, KeyError, TypeError):
         return None

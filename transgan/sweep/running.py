@@ -40,7 +40,10 @@ class Sweep:
         self.jobs = product(words.swept.values()) if self.is_basic else None
         self.tried = self.jobs if self.jobs is not None else corners(words.swept.values())
         self.checked(self.tried, self.loader.job)
-        self.add_keys(self.loader.job(self.tried[0]))
+        first = self.loader.job(self.tried[0])
+        if not self.is_basic and not first.get("metrics") and not first.holdout:
+            raise UserError("a search needs a number to make lower, and metrics=none has none; give metrics=fast")
+        self.add_keys(first)
         self.folder = settings.place_of(self.config, any(word.startswith("name=") for word in words.common))
         done = {tuple(job.overrides) for job in records.every(self.folder) if job.status == "done"}
         if self.launcher != "submitit_slurm":  # else they run on another machine than this one
@@ -60,7 +63,7 @@ class Sweep:
 
     def require(self, overrides: tuple[str, ...]) -> None:
         """What `transgan train` looks at before all else. Imports torch."""
-        from transgan.commands.train import check
+        from transgan.runs.training import check
 
         check(self.loader.job(overrides))
 
@@ -98,7 +101,7 @@ class Sweep:
             except SweepStopped as stopped:
                 return stopped.number
             except Exception:
-                if signals.number is None:  # else a process that was told to end has ended amid Hydra's own work
+                if signals.number is None:  # else a process that was asked to end has ended amid Hydra's own work
                     raise
         return signals.number
 
@@ -140,9 +143,10 @@ class Sweep:
     def described(self, done: int) -> str:
         if self.jobs is None:
             trials: Any = self.config.hydra.sweeper.get("n_trials", "some")
-            return f"{trials} trials of {', '.join(self.words.swept)}" + (
-                f" after {done} that are done" if done else ""
-            )
+            over = ", ".join(self.words.swept)
+            if done and trials == 0:
+                return f"{done} trials over {over}, all done"
+            return f"{trials} trials over {over}" + (f", after {done} that are done" if done else "")
         sizes = [f"{len(list(each.sweep_string_iterator()))} {key}" for key, each in self.words.swept.items()]
         return f"{len(self.jobs)} job{'s' * (len(self.jobs) != 1)}" + (f": {' x '.join(sizes)}" if sizes else "")
 
@@ -159,3 +163,9 @@ class Sweep:
 
     def name_of(self, overrides: tuple[str, ...]) -> str:
         return folder_name(list(map(as_typed, overrides)))
+
+    def shown(self, what: str) -> DictConfig:
+        """The configuration of the first job, that of Hydra, or both: job, hydra, all."""
+        if what == "job":
+            return self.loader.job(self.tried[0])
+        return self.config if what == "all" else OmegaConf.create({"hydra": copy.deepcopy(self.config.hydra)})

@@ -1,6 +1,5 @@
 """A study of optuna that goes on where it was stopped: its trials are kept in the sweep's folder."""
 
-import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, flag_override
+
+from transgan import files
 
 FILE = "optuna.db"
 
@@ -34,7 +35,7 @@ def settle(settings: DictConfig, sweep: Path, words: Iterable[str], one_at_a_tim
         if sweeper.storage is None:
             sweeper.storage = f"sqlite:///{(sweep / FILE).absolute().as_posix()}"
         if sweeper.study_name is None:
-            known = hashlib.sha256("\n".join(sorted(words)).encode("utf-8", "surrogateescape")).hexdigest()
+            known = files.hash_of("\n".join(sorted(words)))
             sweeper.study_name = f"transgan-{known[:8]}"
         if one_at_a_time:
             sweeper.n_jobs = 1  # the next trial knows all of those before it

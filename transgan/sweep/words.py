@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString, RangeSweep
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from transgan.config.own import LITERAL
@@ -61,10 +61,10 @@ def place(argument: str, found: Words, options: Callable[[str], Sequence[str] | 
     except HydraException as error:
         if value.lstrip().startswith(("choice(", "range(", "interval(", "glob(", "shuffle(", "sort(")):
             raise UserError(f"{argument}: {one_line(error)}") from error
-        found.common.append(argument)  # whether it is right is judged with the job's other values
+        found.common.append(argument)  # whether it is right depends on the job's other values
         return
     if not override.is_sweep_override():
-        found.common.append(as_typed(argument) if isinstance(override.value(), QuotedString) else argument)
+        found.common.append(as_typed(argument) if value.startswith(("'", '"')) else argument)
         return
     if isinstance(override.value(), Glob):
         override = chosen(override, options)
@@ -113,12 +113,12 @@ def corners(swept: Iterable[Override]) -> list[tuple[str, ...]]:
 
 
 def as_typed(override: str) -> str:
-    """An override in Hydra's grammar as a person types it: the text of a quoted value, and without escapes."""
+    """An override in Hydra's grammar as a user types it: without quotation marks and escapes, true and not True."""
     key, _, _ = override.partition("=")
     try:
         value = OverridesParser.create().parse_override(override).value()
     except HydraException:
         return override
-    if isinstance(value, QuotedString):
-        return f"{key}={value.text}"
+    if isinstance(value, bool):
+        return f"{key}={str(value).lower()}"
     return f"{key}={value}" if isinstance(value, str) else override

@@ -51,9 +51,7 @@ class Autoregressive(LikelihoodModule):
         `truncation` is the temperature: below 1, images are more typical and less varied, as with a GAN.
         """
         if not truncation > 0:
-            raise ValueError(
-                f"psi {truncation:g}: it is the temperature here and must be more than 0; 1 is what was learned"
-            )
+            raise ValueError(f"temperature {truncation:g}: it must be more than 0; 1 is what was learned")
         network, uniform, labels = self.prepared(seeds, labels)
         return to_uint8(network.sample(uniform, labels, truncation, self.top_k))
 

@@ -57,7 +57,7 @@ def test_weights_lie_in_a_folder_or_in_the_cache(resnet10t, dataset, smooth, tmp
     assert sockets == []
 
 
-def test_T14_missing_weights_are_said_and_no_socket_is_opened(dataset, tmp_path, monkeypatch, sockets):
+def test_missing_weights_are_said_and_no_socket_is_opened(dataset, tmp_path, monkeypatch, sockets):
     with pytest.raises(ValueError, match="Backbone resnet10t: the weights are not on this machine") as error:
         prepared(dataset, "resnet10t")
     text = str(error.value)

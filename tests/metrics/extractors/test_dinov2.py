@@ -108,7 +108,7 @@ def test_weights_in_both_formats_from_everywhere(weights, dataset, smooth, tmp_p
     assert torch.equal(extractor(smooth(1))[0], expected) and sockets == []
 
 
-def test_T14_missing_and_wrong_weights(dataset, resnet10t, sockets):
+def test_missing_and_wrong_weights(dataset, resnet10t, sockets):
     with pytest.raises(ValueError, match="dinov2_vits14: the weights are not on this machine") as error:
         prepared(dataset)
     text = str(error.value)

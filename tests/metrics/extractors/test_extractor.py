@@ -15,7 +15,7 @@ from transgan.metrics.extractors.resnet_cifar import ResNet
 
 
 class Net(nn.Module):
-    """What a person brings: BatchNorm, uint8 in, features and logits out."""
+    """What a user brings: BatchNorm, uint8 in, features and logits out."""
 
     def __init__(self, channels=3):
         super().__init__()
@@ -73,7 +73,7 @@ def test_same_numbers_in_inference_mode_and_autocast(extractor, smooth):
     assert torch.equal(inside, plain) and not inside.is_inference() and not plain.requires_grad
 
 
-def test_T11_only_uint8_images_give_numbers(extractor, smooth):
+def test_only_uint8_images_give_numbers(extractor, smooth):
     images = smooth(3)
     unit = images / 255
     wrong = [unit, unit * 2 - 1, images.int(), images[0], images[:, :2], images.repeat(1, 2, 1, 1), unit.half()]
@@ -83,7 +83,7 @@ def test_T11_only_uint8_images_give_numbers(extractor, smooth):
         assert "\n" not in str(error.value)
 
 
-def test_T11_torchmetrics_makes_a_number_of_two_ranges(smooth):
+def test_torchmetrics_makes_a_number_of_two_ranges(smooth):
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     pixels = nn.Flatten()
@@ -92,7 +92,7 @@ def test_T11_torchmetrics_makes_a_number_of_two_ranges(smooth):
     unit = smooth(3, size=8) / 255
     naive.update(unit, real=True)
     naive.update(unit * 2 - 1, real=False)
-    assert naive.compute() > 1  # the same pictures, and yet a distance
+    assert naive.compute() > 1  # the same images, and yet a distance
 
 
 def test_data_of_other_channels_are_refused(images_dataset, noise):
@@ -100,7 +100,7 @@ def test_data_of_other_channels_are_refused(images_dataset, noise):
         Pixels().prepare(images_dataset(noise(4, channels=4)))
 
 
-def test_T12_grey_is_repeated_for_networks_that_want_colour_only(images_dataset, resnet10t, smooth):
+def test_grey_is_repeated_for_networks_that_want_colour_only(images_dataset, resnet10t, smooth):
     grey = images_dataset(smooth(4, channels=1), torch.arange(4) % 2)
     backbone, module, pixels, classifier = made = (
         Backbone("resnet10t", weights=resnet10t[1]),
@@ -129,7 +129,7 @@ class Owner(pytorch_lightning.LightningModule):
         self.extractor = FromModule(network, "net")
 
 
-def test_T16_an_extractor_stays_frozen_and_outside_its_owner(dataset, tmp_path):
+def test_an_extractor_stays_frozen_and_outside_its_owner(dataset, tmp_path):
     owner = Owner(Net())
     owner.extractor.prepare(dataset)
     assert torch.equal(owner.eval().naive(dataset.images)[0], owner.extractor(dataset.images)[0])

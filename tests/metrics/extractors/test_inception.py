@@ -65,40 +65,18 @@ def says_the_way_out(error):
 
 
 @pytest.mark.parametrize("size", [32, 64, 299, 512])
-def test_T13_features_are_torch_fidelitys_to_the_last_bit(unchecked, random_inception, smooth, size):
+def test_features_are_torch_fidelitys_to_the_last_bit(unchecked, random_inception, smooth, size):
     images = smooth(2, size=size)
     for mine, theirs in zip(unchecked(images), reference(random_inception)(images), strict=True):
         assert torch.equal(mine, theirs) and mine.dtype == torch.float32 and mine.std() > 0.01
-    if size != 299:  # what torchmetrics does unless told otherwise: another network for all but 299 px
+    if size != 299:  # what torchmetrics does by default: another network for all but 299 px
         theirs = torchmetrics_network(random_inception, antialias=True)(images)[0]
         mine = unchecked(images)[0]
         assert (theirs - mine).norm() > 1e-3 * mine.norm()
         assert torch.equal(torchmetrics_network(random_inception, antialias=False)(images)[0], mine)
 
 
-def test_T13_distance_is_torch_fidelitys(unchecked, random_inception, smooth):
-    import torch_fidelity
-
-    one, two = smooth(10), smooth(12, seed=1).flip(1) // 2
-    theirs = torch_fidelity.calculate_metrics(
-        input1=_Tensors(one),
-        input2=_Tensors(two),
-        fid=True,
-        cuda=False,
-        batch_size=8,
-        verbose=False,
-        cache=False,
-        save_cpu_ram=True,
-        feature_extractor_weights_path=str(random_inception),
-    )["frechet_inception_distance"]
-    a, b = (unchecked(images)[0].double() for images in (one, two))
-    x, y = ((rows - rows.mean(0)) / (len(rows) - 1) ** 0.5 for rows in (a, b))
-    overlap = torch.linalg.svdvals(x @ y.T).sum()  # trace of the root of the covariances' product
-    mine = (a.mean(0) - b.mean(0)).square().sum() + x.square().sum() + y.square().sum() - 2 * overlap
-    assert mine.item() == pytest.approx(theirs, rel=1e-6)
-
-
-def test_T14_missing_without_download_opens_no_socket(dataset, asked, sockets):
+def test_missing_without_download_opens_no_socket(dataset, asked, sockets):
     with pytest.raises(ValueError, match="download is off") as error:
         Inception().prepare(dataset)
     says_the_way_out(error)
@@ -108,7 +86,7 @@ def test_T14_missing_without_download_opens_no_socket(dataset, asked, sockets):
     assert asked or sockets
 
 
-def test_T14_a_corrupt_file_in_the_cache_is_not_accepted(dataset, random_inception, cached, asked, sockets):
+def test_a_corrupt_file_in_the_cache_is_not_accepted(dataset, random_inception, cached, asked, sockets):
     shutil.copy(random_inception, cached)
     assert reference().fc.weight.std() > 0  # torch-fidelity takes any file of that name, here random
     for extractor in (Inception(), Inception(download=True)):
@@ -118,7 +96,7 @@ def test_T14_a_corrupt_file_in_the_cache_is_not_accepted(dataset, random_incepti
 
 
 @pytest.mark.parametrize("source", ["weights", "environment", "cache"])
-def test_T14_truncated_file_names_file_and_both_hashes(dataset, tmp_path, monkeypatch, cached, asked, source):
+def test_truncated_file_names_file_and_both_hashes(dataset, tmp_path, monkeypatch, cached, asked, source):
     path = cached if source == "cache" else tmp_path / "truncated.pth"
     path.write_bytes(b"PK half a file")
     if source == "environment":
@@ -134,7 +112,7 @@ def test_T14_truncated_file_names_file_and_both_hashes(dataset, tmp_path, monkey
 
 
 @pytest.mark.parametrize("source", ["extractor.weights", "TRANSGAN_INCEPTION"])
-def test_T14_a_named_file_that_is_missing_is_not_replaced(dataset, tmp_path, monkeypatch, cached, asked, source):
+def test_a_named_file_that_is_missing_is_not_replaced(dataset, tmp_path, monkeypatch, cached, asked, source):
     path = str(tmp_path / "nowhere.pth")
     cached.write_bytes(b"another file")
     monkeypatch.setenv("TRANSGAN_INCEPTION", path)
@@ -171,7 +149,7 @@ def test_right_download_is_kept_and_used(dataset, monkeypatch):
     assert kept.name == inception.FILE and kept.read_bytes() == content
 
 
-def test_T15_random_weights_are_never_the_standard(unchecked, random_inception, dataset):
+def test_random_weights_are_never_the_standard(unchecked, random_inception, dataset):
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     assert unchecked.standard is False and unchecked.name == "inception_unchecked"
@@ -183,7 +161,7 @@ def test_T15_random_weights_are_never_the_standard(unchecked, random_inception, 
     FrechetInceptionDistance(feature_extractor_weights_path=str(random_inception))  # calls the same file FID
 
 
-def test_T12_grey_is_repeated(unchecked, smooth):
+def test_grey_is_repeated(unchecked, smooth):
     grey = smooth(2, channels=1)
     assert "grey repeated to RGB" in unchecked.preprocessing
     for mine, theirs in zip(unchecked(grey), unchecked.network(grey.repeat(1, 3, 1, 1)), strict=True):
@@ -205,18 +183,7 @@ def test_unchecked_files_are_not_unpickled_blindly(dataset, tmp_path):
 
 def test_random_inception_is_good_for_tests(unchecked, smooth):
     """Every feature moves with the image, none explodes: else nothing that is tested with it would mean anything."""
-    rough = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
-    for images in (smooth(8), rough, interpolate(rough, size=8)):
+    rough = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    for images in (smooth(4), rough, interpolate(rough, size=8)):
         features, logits = unchecked(images)
         assert 0.05 < features.std() < 5 and (features.std(0) > 0).float().mean() > 0.99 and 0.5 < logits.std() < 50
-
-
-class _Tensors(torch.utils.data.Dataset):
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        return self.images[index]

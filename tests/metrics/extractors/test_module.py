@@ -1,4 +1,4 @@
-"""A person's own network: whatever `_target_` names, copied, frozen, and under a name that claims nothing."""
+"""A user's own network: whatever `_target_` names, copied, frozen, and under a name that claims nothing."""
 
 import pytest
 import torch

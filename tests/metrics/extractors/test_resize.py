@@ -19,8 +19,8 @@ def levels(resize, images):
 @pytest.mark.parametrize("size", [32, 64, 224, 512])
 def test_equals_pillow_up_to_rounding(noise, interpolation, size, monkeypatch):
     images = noise(1, channels=3, size=size)
-    picture = Image.fromarray(images[0].permute(1, 2, 0).numpy()).resize((224, 224), FILTERS[interpolation])
-    expected = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float()
+    image = Image.fromarray(images[0].permute(1, 2, 0).numpy()).resize((224, 224), FILTERS[interpolation])
+    expected = torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
     resize = Resize((224, 224), interpolation, (0, 0, 0), (1, 1, 1))
     made = levels(resize, images)[0]
     assert made.shape == expected.shape and (made - expected).abs().max() <= 2

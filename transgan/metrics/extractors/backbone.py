@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.resize import Resize
@@ -22,7 +23,7 @@ class Backbone(Extractor):
 
     The weights come from the first of: `weights` (a safetensors or torch file), the folder $TRANSGAN_WEIGHTS (as
     <model_name>.safetensors, .pth or .pt), the Hugging Face cache, and, if `download`, the Hugging Face hub. Images are
-    resized whole to the size that timm notes for these weights.
+    resized, not cropped, to the size that timm notes for these weights.
     """
 
     cpu_chunk = 8
@@ -36,7 +37,7 @@ class Backbone(Extractor):
 
         published = self._published()
         path = self._find(published)
-        self.hash = sources.file_hash(path)
+        self.hash = files.sha256(path)
         with sources.loading(path, f"timm's {self.model_name}"):
             network = self._network(path, published)
         facts = timm.data.resolve_model_data_config(network)
@@ -93,7 +94,7 @@ class Backbone(Extractor):
     def _network(self, path: Path, published: Any) -> nn.Module:
         """Loaded by timm, which knows every format its models were published in, with whatever head; then beheaded.
 
-        timm loads strictly only if the file has as many classes as it expects, so it is told what the file has. No
+        timm loads strictly only if the file has as many classes as it expects, so it is given what the file has. No
         head under its own name means that it was cut off, or that the format is another one.
         """
         import timm

@@ -1,10 +1,7 @@
 """A small classifier of the run's own images: features for domains Inception has never seen, without a download."""
 
-import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +107,7 @@ class Classifier(Extractor):
         return self.network(_scaled(images))
 
     def _key(self, dataset: ImageData) -> str:
-        labels = hashlib.sha256(dataset.labels.numpy().tobytes()).hexdigest()
+        labels = files.hash_of(dataset.labels.numpy().tobytes())
         facts = [
             VERSION,
             dataset.fingerprint,
@@ -122,7 +119,7 @@ class Classifier(Extractor):
             self.steps,
             self.batch_size,
         ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return files.hash_of(json.dumps(facts))
 
     def _train(self, network: "Network", dataset: ImageData) -> None:
         """`steps` steps of AdamW on one cycle of the learning rate; batches go through the data epoch by epoch."""
@@ -177,7 +174,7 @@ def _cache() -> Path:
 
 
 def _load(path: Path, network: Network) -> float | None:
-    """Fill the network from the cache and return its accuracy, or None if there is no whole file."""
+    """Fill the network from the cache and return its accuracy, or None if there is no complete file."""
     if not path.is_file():
         return None
     try:
@@ -195,15 +192,8 @@ def _load(path: Path, network: Network) -> float | None:
 def _save(path: Path, network: Network, accuracy: float) -> None:
     """Write beside and rename; a cache that cannot be written costs time, not the run."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save({"weights": network.state_dict(), "hash": state_hash(network), "accuracy": accuracy}, file)
-            os.replace(part, path)
-        finally:
-            if os.path.exists(part):
-                os.unlink(part)
+        with files.replacing(path) as file:
+            torch.save({"weights": network.state_dict(), "hash": state_hash(network), "accuracy": accuracy}, file)
     except OSError as error:
         log.warning("the classifier could not be kept in %s: %s", path, error)
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.resize import Resize
@@ -59,7 +60,7 @@ class DINOv2(Extractor):
             lambda: sources.fetch(self.address, cache),
             self._missing,
         )
-        self.hash = sources.file_hash(path)
+        self.hash = files.sha256(path)
         network = timm.create_model(self.architecture, img_size=224, num_classes=0)
         with sources.loading(path, self.name):
             state = timm.models.load_state_dict(str(path), weights_only=True)

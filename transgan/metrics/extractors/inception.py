@@ -1,12 +1,12 @@
 """The standard Inception network of FID: torch-fidelity's port of the TensorFlow weights of 2015, and no other."""
 
-import hashlib
 import io
 import os
 
 import torch
 from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics.extractors import sources
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.sampling import ImageData
@@ -43,7 +43,7 @@ class Inception(Extractor):
         cache = sources.torch_hub(FILE)
         path = sources.find(named, [cache], self.download, lambda: sources.fetch(ADDRESS, cache, _verify), _missing)
         content = path.read_bytes()  # read once, so that what was hashed is what is loaded
-        self.hash = hashlib.sha256(content).hexdigest()
+        self.hash = files.hash_of(content)
         if self.check:
             _verify(path, len(content), self.hash)
         with sources.loading(path, "torch-fidelity's inception-v3-compat network"):

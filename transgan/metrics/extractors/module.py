@@ -29,7 +29,7 @@ class FromModule(Extractor):
             )
         if not str(name).isidentifier() or str(name).lower() in RESERVED:
             raise ValueError(
-                f"extractor.name={name} cannot be used: give letters, digits and underscores, but not "
+                f"extractor.name={name} cannot be used: give characters a to z, digits and underscores, but not "
                 f"{', '.join(sorted(RESERVED))}, which mean the standard Inception."
             )
         self.module, self.name = module, name

@@ -9,9 +9,9 @@ from torch import Tensor
 class Resize:
     """uint8 N x 3 x H x W -> float32 N x 3 x `size`, less `mean` and divided by `std` (of images in [0, 1]).
 
-    The whole image is resized with antialias, nothing is cropped, and the result is rounded to 0..255 as a picture
-    would be. Width comes first, then height, each rounded: that is how Pillow does it, and torchvision on a CPU. Both
-    at once in floating point, as torchvision does it on CUDA, is up to 23 of 255 away from that at hard edges.
+    The whole image is resized with antialias, nothing is cropped, and the result is rounded to 0..255 as an image
+    file would be. Width comes first, then height, each rounded: that is how Pillow does it, and torchvision on a CPU.
+    Both at once in floating point, as torchvision does it on CUDA, is up to 23 of 255 away from that at hard edges.
     """
 
     def __init__(self, size: Sequence[int], interpolation: str, mean: tuple[float, ...], std: tuple[float, ...]):

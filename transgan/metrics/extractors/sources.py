@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,28 +71,14 @@ def hugging_face(repository: str, name: str) -> list[Path]:
 
 def fetch(address: str, path: Path, verify: Callable[[str, int, str], None] = lambda place, size, digest: None) -> Path:
     """Download to `path`; the name appears only when every byte is there and `verify` has not raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
     digest, size = hashlib.sha256(), 0
-    try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(address, timeout=30) as answer:
-            while block := answer.read(1 << 20):
-                file.write(block)
-                digest.update(block)
-                size += len(block)
+    with files.replacing(path) as file, urllib.request.urlopen(address, timeout=30) as answer:
+        while block := answer.read(1 << 20):
+            file.write(block)
+            digest.update(block)
+            size += len(block)
         verify(f"What came from {address}", size, digest.hexdigest())
-        os.chmod(part, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
     return path
-
-
-def file_hash(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -116,7 +101,7 @@ def load_own(network: nn.Module, path: str | Path, what: str) -> str:
     found = find([("extractor.weights", path)], [], False, Path, missing)
     with loading(found, what):
         network.load_state_dict(torch.load(found, map_location="cpu", weights_only=True))
-    return file_hash(found)
+    return files.sha256(found)
 
 
 def one_line(error: object, length: int = 200) -> str:

@@ -1,0 +1,124 @@
+"""A trained run, as every command after training sees it: a checkpoint, its folder, and what is known of them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from transgan import checkpoint, files
+from transgan.callbacks.evaluation import append
+from transgan.callbacks.likelihood import Likely
+from transgan.errors import UserError
+from transgan.runs.names import earlier_evaluation_file, evaluation_file
+from transgan.training.generative import Generative
+
+
+class Images(Protocol):
+    """A data set, as far as a run is measured on it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, indices: Any, /) -> tuple[Tensor, Tensor]: ...
+
+
+class Run:
+    """A checkpoint of a run.
+
+    Args:
+        place: the run's folder, or a checkpoint's file. which: "best" or "last" of a folder. device: of the module.
+        ema: whether the module generates by the EMA weights; False: by those that are trained.
+
+    Raises CheckpointError if there is none.
+    """
+
+    def __init__(
+        self, place: str | Path, which: str = "best", device: str | torch.device = "cpu", ema: bool = True
+    ) -> None:
+        self.path = checkpoint.find(place, which)
+        self.device, self.ema = device, ema
+        self.folder = self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What the checkpoint holds beside weights and states."""
+        saved = checkpoint.read(self.path)
+        return {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
+
+    @cached_property
+    def module(self) -> Generative:
+        module = cast(Generative, checkpoint.load(self.path)[0])
+        if not self.ema:
+            module.ema.load_state_dict(getattr(module, module.networks[0]).state_dict())
+        return module.to(self.device)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.facts["config"]
+
+    @property
+    def kimg(self) -> float:
+        return self.facts["images_seen"] / 1000
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(self.facts["class_names"] or [])
+
+    @property
+    def name(self) -> str:
+        return self.config.get("name", self.folder.name)
+
+    @cached_property
+    def sha256(self) -> str:
+        return files.sha256(self.path)
+
+    @property
+    def has_likelihood(self) -> bool:
+        return hasattr(self.module, "bits_per_dim")
+
+    def strength(self, config: DictConfig) -> float:
+        """How typical samples are: psi of a GAN, which truncates its styles, the temperature of a model with a
+        likelihood. Raises UserError for the key that is for the other kind."""
+        own, other = ("temperature", "psi") if self.has_likelihood else ("psi", "temperature")
+        if config[other] != 1:
+            kind = "has a likelihood and no styles to truncate" if self.has_likelihood else "is a GAN"
+            raise UserError(f"{other}={config[other]:g}: {self.path} {kind}; give {own}={config[other]:g}")
+        return config[own]
+
+    def bits_per_dim(self, images: Images) -> Tensor:
+        """Of each of these images."""
+        parts: list[Sequence[int]] = [range(i, min(i + 256, len(images))) for i in range(0, len(images), 256)]
+        return torch.cat([cast(Likely, self.module).bits_per_dim(*images.__getitems__(part)) for part in parts])
+
+    def untrained(self) -> Generative:
+        """The same module with the weights it had before the first step."""
+        torch.manual_seed(self.config["seed"])
+        return cast(Generative, checkpoint.build(self.config)).eval().to(self.device)
+
+    def evaluation_file(self, protocol: dict[str, Any]) -> Path:
+        return evaluation_file(self.folder, self.kimg, self.path, protocol)
+
+    def evaluated(self, protocol: dict[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+        """The file of an evaluation of this very checkpoint by this protocol and seed, and its content, if there is
+        one with everything in it."""
+        place = self.folder, self.kimg, self.path, protocol
+        for path in (evaluation_file(*place), earlier_evaluation_file(*place)):
+            if not path.exists():
+                continue
+            saved = files.read_json(path)
+            same = saved.get("checkpoint_sha256") == self.sha256 and saved["protocol"]["seed"] == protocol["seed"]
+            if same and "likelihood" in saved:
+                return path, saved
+        return None
+
+    def write_evaluation(self, everything: dict[str, Any], out: str | None = None) -> Path:
+        """Writes all that an evaluation found to a file, and its numbers to metrics.jsonl. Returns the file."""
+        protocol = everything["protocol"]
+        path = files.expanded(out) if out else self.evaluation_file(protocol)
+        files.write_json(path, everything | {"checkpoint_sha256": self.sha256})
+        facts = protocol | {"checkpoint": self.path.name, "flags": sorted(everything["flags"])}
+        append(self.folder / "metrics.jsonl", self.kimg, everything["seconds"], everything["metrics"], facts)
+        return path
