@@ -53,7 +53,8 @@ OURS = {  # part: the parts of ours that it may import
     },
     "sweep": {"sweep", "comparison", "checkpoint", "files", "launched", "errors", "config", "commands", "trust", "__init__"},
     "commands": {
-        "commands", "runs", "comparison", "sweep", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "runs", "comparison", "sweep", "checkpoint", "files", "launched", "warm_start", "official", "errors",
+        "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust",
     },
 }  # fmt: skip
