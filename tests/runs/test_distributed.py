@@ -3,7 +3,6 @@ by all, and nobody waits for ever."""
 
 import csv
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,8 +13,7 @@ import pytest
 import torch
 
 from srun import free_port
-from transgan.callbacks.evaluation import Evaluation
-from transgan.callbacks.interval import Interval
+from transgan.callbacks import Evaluation, Session
 
 pytestmark = pytest.mark.slow
 EPS = ["optimizer.eps=1.0e-3"]  # else Adam makes much of the last bit of small gradients
@@ -236,8 +234,12 @@ def test_compiled_networks_larger_than_the_first_bucket(transgan_process, tmp_pa
 def test_a_process_evaluates_where_its_strategy_computes(device, tmp_path):
     """The device of a second process is not the first one's, and no torch.device("cuda")."""
     asked = []
-    context = SimpleNamespace(rank=1, world_size=2, together=lambda: open(os.devnull))
-    watch = Evaluation(tmp_path, Interval(0.1, 1.0), None, lambda **how: asked.append(how), context, True, 1.0, None)
-    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)), is_global_zero=False)
-    watch.setup(trainer, None, "fit")
-    assert asked == [{"device": torch.device(device), "main": False}]
+    evaluator = SimpleNamespace(
+        with_heldout=False, prepare=lambda dataset, heldout, device, main, conditional: asked.append((device, main))
+    )
+    session = Session(tmp_path, evaluator=evaluator)
+    trainer = SimpleNamespace(
+        strategy=SimpleNamespace(root_device=torch.device(device)), is_global_zero=False, callbacks=[session]
+    )
+    Evaluation(0.1).setup(trainer, SimpleNamespace(num_classes=0), "fit")
+    assert asked == [(torch.device(device), False)]
