@@ -31,6 +31,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path):
     words = [two("one-0"), two("one-1", "seed=1"), two("deep", "generator.depth=[2]")]
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")
@@ -77,6 +78,7 @@ def test_names_of_systems(names, name):
     assert stem(names) == name
 
 
+@pytest.mark.slow
 def test_runs_that_began_otherwise_are_other_systems_and_pay_for_it(inside, tiny, two, tmp_path):
     pretrained = ["tokens=patches", "metrics=none", "holdout=0.2", "kimg=0.32"]
     for algorithm in ("image_gpt", "masked"):

@@ -69,7 +69,7 @@ def test_every_network_can_be_counted(group):
         size = 256 if "256" in name else 128 if "128" in name else 64 if "64" in name or name == "hybrid" else 32
         config = compose("summary", [f"{group}={name}", f"resolution={size}", "channels=3", "num_classes=10"])
         config = checkpoint.without_weights(OmegaConf.to_container(config, resolve=True))
-        found = measure(config[group], config)
+        found = measure(config["algorithm"][group], config)
         assert found["macs"] > 0 and found["parameters"] > 0, name
 
 
