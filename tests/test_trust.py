@@ -360,7 +360,7 @@ def test_parts_that_do_not_fit_their_class(gan):
         "Hinge is nothing that can be trained": put(gan, ("algorithm",), {"_target_": "transgan.losses.Hinge"}),
         "gamma: Linear got an unexpected keyword argument 'warmup'; transgan train --cfg shows": put(
             gan, ("algorithm", "gamma"), {"_target_": "transgan.schedules.Linear", "start": 1, "warmup": 2}),
-        "Adversarial got an unexpected keyword argument 'more'": put(gan, ("algorithm", "more"), 1),
+        "got an unexpected keyword argument 'more'": put(gan, ("algorithm", "more"), 1),
         "has no _target_": put(gan, ("algorithm",), {"loss": 1}),
     }  # fmt: skip
     for found, config in attempts.items():
