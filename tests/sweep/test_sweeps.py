@@ -5,10 +5,12 @@ import importlib.util
 import json
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
+import transgan
 from transgan.cli import main
 from transgan.commands import train
 from transgan.sweep.folder import runs_in
@@ -132,7 +134,7 @@ def test_a_job_that_fails_does_not_stop_the_others(inside, tiny, tmp_path):
     }
 
 
-def test_a_fault_in_one_job_is_told_and_the_others_go_on(inside, tiny, tmp_path, monkeypatch):
+def test_a_fault_in_one_job_is_reported_and_the_others_go_on(inside, tiny, tmp_path, monkeypatch):
     real = train.main
 
     def faulty(config, words):
@@ -241,7 +243,8 @@ def test_a_search_that_was_stopped_goes_on(inside, tiny, tmp_path, stopped_at, m
     pytest.param("joblib", marks=needs("joblib", "hydra_plugins.hydra_joblib_launcher")),
     pytest.param("submitit_local", marks=needs("submitit", "hydra_plugins.hydra_submitit_launcher")),
 ])  # fmt: skip
-def test_jobs_in_processes_of_their_own(launcher, six, inside, tiny, tmp_path, assert_same_run):
+def test_jobs_in_processes_of_their_own(launcher, six, inside, tiny, tmp_path, assert_same_run, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(transgan.__file__).parents[1]))
     words = ["train", "-m", "name=x", "seed=0,1", "loss=hinge", f"hydra/launcher={launcher}", *tiny, *MEASURED]
     code, out, err = inside(*words, "threads=1")
     assert code == 0, out + err

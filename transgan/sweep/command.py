@@ -74,6 +74,11 @@ def finished(sweep: Sweep, typed: str) -> int:
     if failed:
         complain(f"{len(failed)} of {sweep.total(jobs)} jobs failed; the same command tries them again")
         return max(1, min(code_of(job) for job in failed))
+    if stopped := [job for job in jobs if job.status in ("stopped", "running")]:
+        complain(
+            f"{len(stopped)} of {sweep.total(jobs)} jobs were stopped before their end; the same command continues"
+        )
+        return max(job.code for job in stopped)
     return 0
 
 

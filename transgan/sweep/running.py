@@ -63,7 +63,7 @@ class Sweep:
 
     def require(self, overrides: tuple[str, ...]) -> None:
         """What `transgan train` looks at before all else. Imports torch."""
-        from transgan.commands.train import check
+        from transgan.runs.training import check
 
         check(self.loader.job(overrides))
 
@@ -101,7 +101,7 @@ class Sweep:
             except SweepStopped as stopped:
                 return stopped.number
             except Exception:
-                if signals.number is None:  # else a process that was told to end has ended amid Hydra's own work
+                if signals.number is None:  # else a process that was asked to end has ended amid Hydra's own work
                     raise
         return signals.number
 
@@ -143,9 +143,10 @@ class Sweep:
     def described(self, done: int) -> str:
         if self.jobs is None:
             trials: Any = self.config.hydra.sweeper.get("n_trials", "some")
-            return f"{trials} trials of {', '.join(self.words.swept)}" + (
-                f" after {done} that are done" if done else ""
-            )
+            over = ", ".join(self.words.swept)
+            if done and trials == 0:
+                return f"{done} trials over {over}, all done"
+            return f"{trials} trials over {over}" + (f", after {done} that are done" if done else "")
         sizes = [f"{len(list(each.sweep_string_iterator()))} {key}" for key, each in self.words.swept.items()]
         return f"{len(self.jobs)} job{'s' * (len(self.jobs) != 1)}" + (f": {' x '.join(sizes)}" if sizes else "")
 

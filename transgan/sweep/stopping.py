@@ -28,8 +28,10 @@ class Signals:
             flag.unlink()
         before = {}
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-                before[getattr(signal, name)] = signal.signal(getattr(signal, name), self.note)
+            number = getattr(signal, name, None)
+            if number is None or name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:  # nohup
+                continue
+            before[number] = signal.signal(number, self.note)
         try:
             yield
         finally:
