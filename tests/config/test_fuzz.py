@@ -10,7 +10,7 @@ from copy import deepcopy
 from random import Random
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from transgan.config import compose
 from transgan.config.compose import from_groups, reported
@@ -76,18 +76,19 @@ def test_every_word_on_every_key(configurations):
                     assert f"{key}={word}"[:60] in str(error), (command, key, word)
                     continue
                 accepted += 1
-                if (isinstance(value, dict | list) or "${" in word) and (kind, word) not in tried:
-                    tried.add((kind, word))
-                    goes_in(command, config, key, word)
+                sort = kind.partition("(")[0], isinstance(keys[key], dict), word
+                if (isinstance(value, dict | list) or "${" in word) and sort not in tried:
+                    tried.add(sort)
+                    goes_in(command, config, key, word, known)
                     config = OmegaConf.create(before)
                     OmegaConf.set_struct(config, True)
     assert len(seen) > 500 and accepted > 1000 and refused > 10_000
 
 
-def goes_in(command: str, config, key: str, word: str) -> None:
+def goes_in(command: str, config: DictConfig, key: str, word: str, known: set[str]) -> None:
     """Into the whole configuration, or is refused there."""
     findings: list[str] = []
-    assign(command, config, key, word, groups(), findings)
+    assign(command, config, key, word, known, findings)
     if findings:
         assert findings[0].startswith(key)
         return

@@ -57,7 +57,7 @@ def test_taken(words, key, value):
         (["train", "trainer=cpu", "trainer.devices=[0]"], "trainer.devices=[0]: a CPU's processes have no numbers"),
         (["train", "trainer.devices=[1]"], "trainer.devices=[1]: a CPU's processes have no numbers"),
         (["train", "+trainer.max_time=soon"], "trainer.max_time=soon: it takes a time as DD:HH:MM:SS"),
-        (["train", "trainer.num_nodes=2"], "trainer.num_nodes=2: nothing here says where the other machines are"),
+        (["train", "trainer.num_nodes=2"], "trainer.num_nodes=2: nothing says where the other machines are"),
         (["train", "compile=fast"], "compile=fast: torch has no such backend here; there are"),
         (["train", "suite=digits"], "suite=digits: transgan train has no suite"),
         (["sample", "x", "generator=vit"], "generator=vit: there is no such generator"),

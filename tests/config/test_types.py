@@ -13,9 +13,9 @@ RATE = Scheduled(of=Number(most=1))
     "kind, word, value",
     [
         (Whole(), "64", 64), (Whole(), "1_000", 1000), (Whole(optional=True), "null", None), (Whole(optional=True), "None", None),
-        (Whole(words=("auto",)), "auto", "auto"),
+        (Whole(literals=("auto",)), "auto", "auto"),
         (Number(), "3", 3.0), (Number(), "1e-4", 1e-4), (Number(optional=True), "none", None),
-        (Switch(), "true", True), (Switch(), "False", False), (Switch(words=("warn",)), "warn", "warn"),
+        (Switch(), "true", True), (Switch(), "False", False), (Switch(literals=("warn",)), "warn", "warn"),
         (Choice(of=(1, 3)), "3", 3), (Choice(of=("a", "b")), "b", "b"), (Choice(of=("none", "a")), "none", "none"),
         (Items(of=Whole()), "[1,2]", [1, 2]), (Items(of=Whole(optional=True)), "[null,8]", [None, 8]),
         (Items(of=Number(), count=2), "[0,0.9]", [0.0, 0.9]),

@@ -1,4 +1,4 @@
-"""From the words on the command line to a configuration, with every mistake in them found at once.
+"""From the arguments of a command to a configuration, with every mistake in them found at once.
 
 Hydra composes the groups; keys and values are checked here, by what keys.py declares, so that a typing error is
 answered in a sentence before torch is imported, and so that a path may hold any character.
@@ -76,11 +76,11 @@ def settle(
     base: the file it comes from, which may name no class that is not trusted: else trust.Untrusted.
     """
     known = groups()
-    for key, word in values:
+    for key, text in values:
         if key.startswith("~"):
-            delete(command, config, key[1:], word, known, findings)
+            delete(command, config, key[1:], text, known, findings)
         else:
-            assign(command, config, key, word, known, findings)
+            assign(command, config, key, text, known, findings)
     with reported(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
     for key in missing:
@@ -89,23 +89,23 @@ def settle(
         findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
     if findings:
         raise UserError(*findings)
-    words = {key.lstrip("+"): word for key, word in values}
+    given_values = {key.lstrip("+"): text for key, text in values}
     with reported(values):
         resolved = plain(config, resolve=True)
     if base is not None:
         trust.require(resolved, f"config={base}: the file")
-    if wrong := list(mistaken(command, resolved, words)):
-        own = [sentence for sentence in wrong if sentence.partition("=")[0] in words]
+    if wrong := list(mistaken(command, resolved, given_values)):
+        own = [sentence for sentence in wrong if sentence.partition("=")[0] in given_values]
         raise UserError(*(own or wrong))  # and not all those that refer to them
 
 
 @contextmanager
 def reported(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Iterator[None]:
-    """A ${...} without a target is a UserError that names the word it is in, beside the other findings."""
+    """A ${...} without a target is a UserError that names the override it is in, beside the other findings."""
     try:
         yield
     except (OmegaConfBaseException, RecursionError) as error:
-        given = ", ".join(f"{key}={word}" for key, word in values if "${" in word)
+        given = ", ".join(f"{key}={text}" for key, text in values if "${" in text)
         reason = f"{given}: it refers to nothing here, or to itself; write the value" if given else one_line(error)
         raise UserError(*(findings if findings and not given else [*findings, reason])) from error
 

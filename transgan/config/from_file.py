@@ -19,7 +19,7 @@ OPTIONAL = ("extractor", "logger", "metrics")
 
 
 def load(path: str) -> DictConfig:
-    """The configuration at `path`. Which classes it names is not looked at: words may still change them.
+    """The configuration at `path`. Which classes it names is not looked at: overrides may still change them.
 
     Raises UserError with all findings if it is none or asks for what is on this machine, OSError if there is no file.
     """

@@ -75,7 +75,7 @@ def apply(command: str, config: DictConfig, line: CommandLine, arguments: Sequen
         return
     if command != "train":
         raise UserError(f"{given[-1]}: transgan {command} makes no run; leave it out")
-    if twice := [f"{key}={word}" for key, word in line.values if key.lstrip("+") in ("name", "runs")]:
+    if twice := [f"{key}={text}" for key, text in line.values if key.lstrip("+") in ("name", "runs")]:
         raise UserError(f"{given[-1]} and {', '.join(twice)} both say where the run is kept; give one of them")
     runs, name = os.path.split(os.path.normpath(str(whole.hydra.run.dir)))
     if wrong := Name.wrong(name):

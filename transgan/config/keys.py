@@ -33,7 +33,7 @@ NUM_SAMPLES = Whole(least=2, most=1_000_003, optional=True)  # as metrics/evalua
 BLOCKS = Whole(most=1000)
 DEVICE = Text(what="auto, cpu or cuda", pattern=r"auto|cpu|cuda(:\d{1,4})?")
 DEVICES = Either(
-    of=(Choice(of=(-1,)), Whole(most=1024), Items(of=Whole(least=0, most=1023), example="[0,1]")), words=("auto",)
+    of=(Choice(of=(-1,)), Whole(most=1024), Items(of=Whole(least=0, most=1023), example="[0,1]")), literals=("auto",)
 )
 CLASS = Text(what="a class by its full name, such as package.module.Class", pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 WORDS = Items(of=Text(), example="[a,b]")
@@ -43,7 +43,7 @@ KEYS: dict[str, Kind] = {
     "name": Label(),
     "train.name": Name(),
     "runs": Location(), "seed": SEED, "resolution": SIZE, "channels": CHANNELS,
-    "conditional": Switch(words=("auto",)),
+    "conditional": Switch(literals=("auto",)),
     "num_classes": Whole(least=0, most=10**6, optional=True),
     "holdout": Number(most=1, below=1), "mirror": SWITCH, "batch_size": Whole(most=2**20), "kimg": KIMG,
     "precision": Choice(of=("32-true", "bf16-mixed"), hint="; others are not for training here, where one loss scale "
@@ -59,7 +59,7 @@ KEYS: dict[str, Kind] = {
     "run": PATH, "out": PATH, "path": Location(), "against": PATH, "heldout": PATH, "export": PATH,
     # the data
     "data.path": Location(), "data.on_error": Choice(of=("raise", "skip")),
-    "data.in_memory": Switch(words=("auto",)), "data.limit": Whole(most=10**9, optional=True),
+    "data.in_memory": Switch(literals=("auto",)), "data.limit": Whole(most=10**9, optional=True),
     "data.white": Number(most=1e38, above=0, optional=True),
     "data.labels": Choice(of=("folders", "none"), optional=True),
     "data.download": SWITCH, "data.train": SWITCH, "data.split": Text(), "data.category": Text(),
@@ -140,7 +140,7 @@ KEYS: dict[str, Kind] = {
     ),
     **dict.fromkeys(("trainer.benchmark", "trainer.detect_anomaly", "trainer.sync_batchnorm"), Switch(optional=True)),
     "trainer.profiler": Either(of=(Choice(of=("simple", "advanced", "pytorch")), Part(made=True)), optional=True),
-    "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(words=("warn",)),
+    "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(literals=("warn",)),
     "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
     # callbacks

@@ -36,7 +36,7 @@ RATES = "give algorithm.generator_lr= and algorithm.discriminator_lr=, or algori
 SAME = ("img_size", "in_chans", "resolution", "channels", "batch_size", "seed", "mirror", "compile", "num_classes")
 
 
-def instead(command: str, key: str, word: str, default: object) -> str | None:
+def instead(command: str, key: str, text: str, default: object) -> str | None:
     """Why `key` would have no effect, or contradict another key, and what to give instead; None if it is fine.
 
     `default` is its value so far, in which ${...} refers to other keys.
@@ -51,7 +51,7 @@ def instead(command: str, key: str, word: str, default: object) -> str | None:
     if command in ("train", "summary") and key == "warm_start.source":
         return "it is filled in; give checkpoint=RUN"
     if parts[-1] == "num_classes" and len(parts) == 2 and parts[0] != "algorithm":
-        return None if word == "0" else "it takes 0, for a network that knows no classes, or is the data's number"
+        return None if text == "0" else "it takes 0, for a network that knows no classes, or is the data's number"
     default = str(default)
     follows = default.startswith("${")
     if follows and parts[-1] in SAME:

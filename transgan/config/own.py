@@ -30,14 +30,14 @@ def typed_targets(arguments: Sequence[str]) -> set[str]:
     """The names of classes that a user has typed: x._target_=NAME, and x={_target_: NAME, ...} with more inside."""
     found: set[str] = set()
     for argument in arguments:
-        key, _, word = argument.removeprefix("--").partition("=")
+        key, _, text = argument.removeprefix("--").partition("=")
         last = key.split(".")[-1]
         if "/" in key or last in LITERAL:
             continue
         if last == "_target_":
-            found.add(word.strip().strip("'\""))
-        elif "_target_" in word:
+            found.add(text.strip().strip("'\""))
+        elif "_target_" in text:
             with suppress(HydraException, trust.Untrusted):
-                value = OverridesParser.create().parse_override(f"key={word}").value()
+                value = OverridesParser.create().parse_override(f"key={text}").value()
                 found |= {str(name) for name, _ in trust.targets(value, argument)}
     return found - {""}

@@ -10,12 +10,12 @@ from transgan.config.types import NOTHING, Kind, parsed
 from transgan.instantiation import literal
 
 
-def unquoted(word: str) -> str:
+def unquoted(text: str) -> str:
     """The text between quotation marks, where the whole word stands between two, as Hydra reads it."""
-    if len(word) < 2 or word[0] != word[-1] or word[0] not in "'\"":
-        return word
-    value = parsed(word)
-    return str(value) if isinstance(value, str) else word
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+        return text
+    value = parsed(text)
+    return str(value) if isinstance(value, str) else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,10 @@ class Text(Kind):
     pattern: str = r"(?s).+"
     null: ClassVar[tuple[str, ...]] = NOTHING
 
-    def read(self, word: str) -> str | None:
-        if self.optional and word in self.null:
+    def read(self, text: str) -> str | None:
+        if self.optional and text in self.null:
             return None
-        return literal(self.take(unquoted(word)))
+        return literal(self.take(unquoted(text)))
 
     def take(self, value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
@@ -55,16 +55,16 @@ class Location(Text):
     what: str = "a path, and not an empty one"
     null: ClassVar[tuple[str, ...]] = ("null", "None")
 
-    def read(self, word: str) -> str | None:
-        if word != unquoted(word) and not os.path.lexists(word):
-            word = unquoted(word)
-        elif word != unquoted(word):
-            return literal(word)  # a file whose name has the quotation marks in it
-        if word.startswith("~") and os.path.expanduser(word) == word:
-            if re.match(r"~($|[/\\])", word):
+    def read(self, text: str) -> str | None:
+        if text != unquoted(text) and not os.path.lexists(text):
+            text = unquoted(text)
+        elif text != unquoted(text):
+            return literal(text)  # a file whose name has the quotation marks in it
+        if text.startswith("~") and os.path.expanduser(text) == text:
+            if re.match(r"~($|[/\\])", text):
                 raise ValueError("this user has no home folder here; write the path without the ~")
-            word = os.path.abspath(word)
-        return super().read(word)
+            text = os.path.abspath(text)
+        return super().read(text)
 
     def take(self, value: object) -> str:
         if value in self.null:

@@ -1,6 +1,6 @@
-"""What a key takes: a whole number within bounds, one of some words, a path. Which key takes what, keys.py says.
+"""What a key takes: a whole number within bounds, one of some literals, a path. Which key takes what, keys.py says.
 
-A kind reads a word of the command line (`read`) and looks at a value that is one already (`check`). Both give the
+A kind reads a text of the command line (`read`) and looks at a value that is one already (`check`). Both give the
 value as it is kept, or raise ValueError with what the key takes.
 """
 
@@ -18,40 +18,40 @@ REFERENCE = re.compile(r"\$\{[^{}]+(\{[^{}]*\}[^{}]*)*\}")  # ${kimg}, ${product
 
 
 @lru_cache(4096)
-def parsed(word: str) -> Any:
+def parsed(text: str) -> Any:
     """A word's value by Hydra's grammar; the word itself where the grammar does not fit."""
     try:
-        override = OverridesParser.create().parse_override(f"key={word}")
-        return word if override.is_sweep_override() else override.value()
+        override = OverridesParser.create().parse_override(f"key={text}")
+        return text if override.is_sweep_override() else override.value()
     except (HydraException, ValueError, RecursionError):  # a number of 5,000 digits, ten thousand brackets
-        return word
+        return text
 
 
 @lru_cache(4096)
-def is_sweep(word: str) -> bool:
+def is_sweep(text: str) -> bool:
     """Whether a word means several values, one for each of several runs: a,b or range(1,4)."""
     try:
-        return OverridesParser.create().parse_override(f"key={word}").is_sweep_override()
+        return OverridesParser.create().parse_override(f"key={text}").is_sweep_override()
     except (HydraException, ValueError, RecursionError):
         return False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What all kinds share. optional: null is a value. words: values beside the others, such as auto. hint: what to say
-    beside what it takes."""
+    """What all kinds share. optional: null is a value. literals: values beside the others, such as auto. hint: what is
+    added to the sentence of a refusal."""
 
     optional: bool = False
-    words: tuple[str, ...] = ()
+    literals: tuple[str, ...] = ()
     hint: str = ""
 
-    def read(self, word: str) -> Any:
-        if self.optional and word in NOTHING:
+    def read(self, text: str) -> Any:
+        if self.optional and text in NOTHING:
             return None
-        return word if word in self.words else self.take(deepcopy(parsed(word)))
+        return text if text in self.literals else self.take(deepcopy(parsed(text)))
 
     def check(self, value: Any) -> Any:
-        if value is None and self.optional or isinstance(value, str) and value in self.words:
+        if value is None and self.optional or isinstance(value, str) and value in self.literals:
             return value
         return self.take(value)
 
@@ -65,8 +65,8 @@ class Kind:
         raise NotImplementedError  # for subclasses
 
     def refusal(self) -> ValueError:
-        words = "".join(f"{word}, " for word in self.words)
-        return ValueError(f"it takes {words}{self.says}{', or null' * self.optional}{self.hint}")
+        literals = "".join(f"{text}, " for text in self.literals)
+        return ValueError(f"it takes {literals}{self.says}{', or null' * self.optional}{self.hint}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +128,8 @@ class Choice(Kind):
 
     of: tuple
 
-    def read(self, word: str) -> Any:
-        return word if word in self.of else super().read(word)  # one of them may be none
+    def read(self, text: str) -> Any:
+        return text if text in self.of else super().read(text)  # one of them may be none
 
     def take(self, value: Any) -> Any:
         for each in self.of:

@@ -1,4 +1,4 @@
-"""A word for a key: whether there is such a key, has an effect and takes the word; and a look at all values at once."""
+"""Sets the values of keys that exist, have an effect and take them; checks all values of a configuration at once."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,11 +23,11 @@ def plain(config: DictConfig, resolve: bool = False) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=resolve))
 
 
-def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
-    """Sets one key, if it exists, has an effect, and takes this word; else there is one finding more."""
+def assign(command: str, config: DictConfig, key: str, text: str, groups: Iterable[str], findings: list[str]) -> None:
+    """Sets one key, if it exists, has an effect, and takes this text; else there is one finding more."""
     keys = flat(plain(config))
     try:
-        value = taken(command, keys, key, word, groups)
+        value = taken(command, keys, key, text, groups)
     except ValueError as error:
         findings.append(str(error))
         return
@@ -39,47 +39,47 @@ def assign(command: str, config: DictConfig, key: str, word: str, groups: Iterab
     try:
         OmegaConf.update(config, key, value, merge=merge, force_add=True)
     except OmegaConfBaseException as error:  # of half a reference
-        findings.append(f"{key}={word}: {str(error).splitlines()[0]}")
+        findings.append(f"{key}={text}: {str(error).splitlines()[0]}")
 
 
-def taken(command: str, keys: dict, key: str, word: str, groups: Iterable[str]) -> Any:
-    """The value that a word is for a key, of all of the configuration's `keys`. Raises ValueError with the sentence.
+def taken(command: str, keys: dict, key: str, text: str, groups: Iterable[str]) -> Any:
+    """The value that a text is for a key, of all of the configuration's `keys`. Raises ValueError with the sentence.
 
     With a + in front the key is new: an argument that a class takes besides.
     """
     add, key = key.startswith("+"), key.lstrip("+")
     place = key.rpartition(".")[0]
     default, parent = keys.get(key), keys.get(place)
-    if wrong := instead(command, key, word, default):
-        raise ValueError(f"{key}={word}: {wrong}")
+    if wrong := instead(command, key, text, default):
+        raise ValueError(f"{key}={text}: {wrong}")
     made = isinstance(parent, dict) and "_target_" in parent
     if key not in keys and not (add and isinstance(parent, dict) and (made or place in OPEN)):
-        way = f" (+{key}={word} gives its class a new argument)" if made else ""
+        way = f" (+{key}={text} gives its class a new argument)" if made else ""
         raise ValueError(unknown(key, keys, groups) + way)
     kind = Location() if several(command, key) else kind_of(command, key, default, parent)
     try:
-        value = word if refers(word, kind) else kind.read(word)
+        value = text if refers(text, kind) else kind.read(text)
         return known(value, default) if isinstance(value, dict) and isinstance(default, dict) else value
     except ValueError as error:
-        sweep = "; with -m there is one run for each of them" if is_sweep(word) else ""
-        raise ValueError(f"{key}={word}: {error}{sweep}") from error
+        sweep = "; with -m there is one run for each of them" if is_sweep(text) else ""
+        raise ValueError(f"{key}={text}: {error}{sweep}") from error
 
 
-def delete(command: str, config: DictConfig, key: str, word: str, groups: Iterable[str], findings: list[str]) -> None:
+def delete(command: str, config: DictConfig, key: str, text: str, groups: Iterable[str], findings: list[str]) -> None:
     """Leaves one key out, if it exists and is an argument of a class; else there is one finding more.
 
-    With a word the key's value must be that.
+    With a text the key's value must be that.
     """
     keys = flat(plain(config))
-    said = f"~{key}={word}" if word else f"~{key}"
+    said = f"~{key}={text}" if text else f"~{key}"
     place, _, last = key.rpartition(".")
     parent = keys.get(place)
     if key not in keys:
         findings.append(f"~{unknown(key, keys, groups)}")
     elif not isinstance(parent, dict) or last == "_target_" or not removable(parent, place, keys[key]):
         findings.append(f"{said}: transgan {command} needs it; give it another value, {key}=VALUE")
-    elif word and parsed(word) != keys[key]:
-        findings.append(f"{said}: its value is {keys[key]}; leave ={word} out, or correct it")
+    elif text and parsed(text) != keys[key]:
+        findings.append(f"{said}: its value is {keys[key]}; leave ={text} out, or correct it")
     else:
         with flag_override(config, ["struct", "readonly"], [False, False]):
             del OmegaConf.select(config, place)[last]
@@ -101,9 +101,9 @@ def kind_of(command: str, key: str, default: object, parent: object) -> Kind:
     return kind or (Part() if isinstance(default, dict) else Free())
 
 
-def refers(word: str, kind: Kind) -> bool:
-    """Whether a word is a reference such as ${resolution}; in texts and paths nothing is."""
-    return not isinstance(kind, Text) and REFERENCE.fullmatch(word) is not None
+def refers(text: str, kind: Kind) -> bool:
+    """Whether a text is a reference such as ${resolution}; in texts and paths nothing is."""
+    return not isinstance(kind, Text) and REFERENCE.fullmatch(text) is not None
 
 
 def is_schedule(default: object) -> bool:
@@ -118,7 +118,7 @@ def known(value: dict, default: dict) -> dict:
     return value
 
 
-def mistaken(command: str, node: dict, words: dict, place: str = "") -> Iterator[str]:
+def mistaken(command: str, node: dict, given: dict, place: str = "") -> Iterator[str]:
     """A sentence for every value in a resolved configuration that its key does not take."""
     target = node.get("_target_")
     for name, value in node.items():
@@ -128,10 +128,10 @@ def mistaken(command: str, node: dict, words: dict, place: str = "") -> Iterator
             try:
                 kind.check(value)
             except ValueError as error:
-                yield f"{key}={words.get(key, value)}: {error}"
+                yield f"{key}={given.get(key, value)}: {error}"
                 continue
         if isinstance(value, dict):
-            yield from mistaken(command, value, words, f"{key}.")
+            yield from mistaken(command, value, given, f"{key}.")
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
