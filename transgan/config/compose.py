@@ -5,6 +5,7 @@ answered in a sentence before torch is imported, and so that a path may hold any
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -24,7 +25,9 @@ from transgan.config.search import default_of, groups, groups_of, is_ours, prima
 from transgan.config.values import assign, delete, flat, mistaken, plain
 from transgan.errors import UserError, one_line
 
-OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)  # ${product:3,4} is 12
+with warnings.catch_warnings():  # OmegaConf 2.4 has another name for it
+    warnings.simplefilter("ignore")
+    OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)  # ${product:3,4} is 12
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {

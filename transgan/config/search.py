@@ -98,7 +98,7 @@ def searchpath(arguments: Iterable[str]) -> list[str]:
 def loader(arguments: Sequence[str] = ()) -> ConfigLoaderImpl:
     """Hydra's loader with all sources; Hydra's own singleton of a running application stays as it is."""
     setup_globals()
-    if not isinstance(version.getbase(), Version):
+    if not isinstance(version.getbase(), (Version, str)):  # a text, and set, in Hydra 1.4
         version.setbase("1.3")
     if JobRuntime.instance().get("name") == "UNKNOWN_NAME":
         JobRuntime.instance().set("name", "transgan")
