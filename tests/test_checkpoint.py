@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, back again bit by bit, and a sentence for everything that is not one."""
+"""Checkpoints: complete or absent, restored bit by bit, and a sentence for everything that is not one."""
 
 import copy
 import pickle

@@ -51,9 +51,9 @@ OURS = {  # part: the parts of ours that it may import
         "runs", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
-    "sweep": {"sweep", "comparison", "checkpoint", "files", "launched", "errors", "config", "commands", "trust", "__init__"},
+    "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust",
     },
 }  # fmt: skip

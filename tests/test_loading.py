@@ -1,5 +1,6 @@
 """Modules that a user trains with a Trainer of their own come back from their checkpoints."""
 
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -23,6 +24,35 @@ from transgan.loading import Loadable
 from transgan.models import StyleTransformer, ViTDiscriminator
 from transgan.training.adversarial import Adversarial
 from transgan.training.generative import Generative
+
+SCRIPT = """
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from torch.utils.data import DataLoader, TensorDataset
+
+import transgan
+from transgan.models import StyleTransformer, ViTDiscriminator
+from transgan.training.adversarial import Adversarial
+
+
+class Counts(Callback):
+    steps = 0
+
+    def on_train_batch_end(self, *_):
+        self.steps += 1
+
+
+tiny = dict(img_size=8, in_chans=1, dim=[8], depth=[1], num_heads=[2])
+gan = Adversarial(StyleTransformer(**tiny, latent_dim=8, style_dim=8), ViTDiscriminator(**tiny, stem_dim=8))
+images = DataLoader(TensorDataset(torch.randint(256, (32, 1, 8, 8), dtype=torch.uint8)), batch_size=8)
+counts = Counts()
+pl.Trainer(max_epochs=1, accelerator="cpu", logger=False, callbacks=[counts, ModelCheckpoint(".")]).fit(gan, images)
+path = "epoch=0-step=4.ckpt"
+for loaded in (transgan.load(path), Adversarial.load_from_checkpoint(path)):
+    assert torch.equal(loaded.generate([1, 2]), gan.generate([1, 2]))
+print(counts.steps, loaded.images_seen)
+"""
 
 
 class Mine(Adversarial):
@@ -75,6 +105,15 @@ def trained(module: Generative, folder, *callbacks: Callback, **options) -> str:
 
 def same_images(one: Generative, other: Generative) -> bool:
     return torch.equal(one.generate([3, 4]), other.generate([3, 4]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_script_of_ones_own_trains_saves_and_loads(tmp_path, monkeypatch, capsys):
+    """With defaults for everything but the networks' size, and data without labels."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    runpy.run_path("script.py", run_name="__main__")
+    assert capsys.readouterr().out.splitlines()[-1] == "4 32"
 
 
 @pytest.fixture(scope="module")

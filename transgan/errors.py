@@ -6,9 +6,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol, runtime_checkable
 
 # The keys of the command that was called, of which alone it may advise; None where none was.
 OFFERED: ContextVar[frozenset[str] | None] = ContextVar("OFFERED", default=None)
+
+
+@runtime_checkable
+class WithWays(Protocol):
+    """An error that knows the ways out, each under the key that a command must have for it."""
+
+    what: str
+    ways: dict[str, str]
 
 
 class UserError(Exception):
@@ -38,7 +47,7 @@ def setting_up(elsewhere: str = "") -> Iterator[None]:
         raise
 
 
-def not_made(error: Exception) -> str | None:
+def not_made(error: BaseException) -> str | None:
     """The sentence where Hydra could not make an object, or Lightning refuses its settings; None for other errors."""
     if type(error).__name__ == "MisconfigurationException":
         return f"trainer: {one_line(error)}"
@@ -104,14 +113,14 @@ WAYS = {
 }
 
 
-def describe(error: Exception, elsewhere: str = "") -> str:
+def describe(error: BaseException, elsewhere: str = "") -> str:
     """The sentence of an error; for the system's file errors, with the place and the way out.
 
     Of an error with `what` is wrong and `ways` out, by the key each of them needs ("" needs none), those ways are
     given that the command called has the key for.
     """
     if not isinstance(error, OSError) or error.strerror is None:
-        if hasattr(error, "ways"):
+        if isinstance(error, WithWays):
             ways = [way for key, way in error.ways.items() if offered(key)]
             return error.what + ", or ".join(ways) if ways else error.what.rstrip(" :")
         text = str(error)

@@ -61,7 +61,7 @@ def trainer(*callbacks):
 
 def module(images, batch_size=100, **more):
     return SimpleNamespace(
-        images_seen=images, batch_size=batch_size, nonfinite={"generator": 0}, **({"num_classes": 0} | more)
+        images_seen=images, nonfinite={"generator": 0}, **({"num_classes": 0, "images_in_step": batch_size} | more)
     )
 
 

@@ -63,7 +63,7 @@ def test_whole_thousands_are_named_as_ever():
 
 def test_the_batch_itself_says_how_many_it_had():
     class Module:
-        images_seen, batch_size = 210, 100
+        images_seen, images_in_step = 210, 100
 
     assert Interval(0.1, 9.0).due_after(Module)  # 110 before: 200 is crossed
     Module.images_in_step = 5

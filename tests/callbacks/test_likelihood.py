@@ -21,7 +21,7 @@ class Images:
 
 def module(images_seen, off=0.0):
     return SimpleNamespace(
-        images_seen=images_seen, batch_size=10, bits_per_dim=lambda images, labels: images + off, likelihood="exact"
+        images_seen=images_seen, images_in_step=10, bits_per_dim=lambda images, labels: images + off, likelihood="exact"
     )
 
 

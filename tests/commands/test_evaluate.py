@@ -31,7 +31,7 @@ def sides(tmp_path):
 
 
 @pytest.fixture
-def judged(digits_run, tmp_path_factory):
+def evaluated(digits_run, tmp_path_factory):
     """A copy: what is written here is no business of the tests that read the run as training left it."""
     run, done = digits_run
     return shutil.copytree(run, tmp_path_factory.mktemp("copy") / "digits"), done

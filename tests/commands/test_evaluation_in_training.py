@@ -65,7 +65,7 @@ def test_weights_are_the_same_with_and_without(train, monkeypatch):
     assert "evaluation failed" in err and metrics(failed)[1]["metrics"] == {"fd_pixels": None}
     assert equal(weights(without), weights(failed))
 
-    def naive(self, trainer, module):  # the usual callback: averaged weights in, and back only where nothing fails
+    def naive(self, trainer, module):  # the usual callback: EMA weights in, and back only where nothing fails
         kept = {name: value.clone() for name, value in module.generator.state_dict().items()}
         module.generator.load_state_dict(module.generator_ema.state_dict())
         try:

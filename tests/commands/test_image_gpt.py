@@ -225,6 +225,6 @@ def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
     assert "some not among these levels" in refused(*words, f"complete={folder}", "class=1")
     assert "there is nothing at nowhere" in refused(*words, "complete=nowhere")
     trained(inside, "holdout=0.0", "kimg=0.032", "name=all", "log_every=0.032")
-    assert "this run keeps no images out of training" in refused("sample", "runs/all", "complete=heldout")
+    assert "this run holds no images out of training" in refused("sample", "runs/all", "complete=heldout")
     assert inside("train", *tiny, "kimg=0.032", "log_every=0.032")[0] == 0
     assert "cannot go on from a half" in refused("sample", "runs/digits", "complete=heldout")

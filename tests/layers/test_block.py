@@ -161,8 +161,8 @@ def test_checkpoints_keep_less_and_change_nothing(norm):
 def test_checkpoints_are_off_where_a_second_derivative_is_wanted():
     stack, x = Transformer(8, 2, 2, (2, 2), checkpointing=True), torch.randn(2, 4, 8)
     with sdpa_kernel(SDPBackend.MATH):
-        slope = torch.func.grad(lambda x: stack(x).square().sum())(x)
-        slope.square().sum().backward()
+        gradient = torch.func.grad(lambda x: stack(x).square().sum())(x)
+        gradient.square().sum().backward()
     assert stack.blocks[0].attn.qkv.weight.grad.any()
     x.requires_grad_()
     compiled = torch.compile(stack, backend="eager", fullgraph=True)

@@ -28,6 +28,6 @@ def test_prefix_tokens_have_room():
     torch.testing.assert_close(found, stack(x), rtol=0, atol=1e-12)
 
 
-def test_only_causal_attention_can_follow():
-    with pytest.raises(AssertionError, match="cannot be made one by one"):
+def test_only_causal_attention_can_decode():
+    with pytest.raises(AssertionError, match="only causal attention can decode token by token"):
         Attention(8, 2)(torch.randn(1, 1, 8), Cache(4))

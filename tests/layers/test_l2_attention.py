@@ -1,4 +1,4 @@
-"""L2 attention against loops over distances, its slope, and its precision far from zero."""
+"""L2 attention against loops over distances, its gradient, and its precision far from zero."""
 
 import pytest
 import torch
@@ -59,25 +59,25 @@ def test_looks_nearby_and_not_far_away():
     torch.testing.assert_close(layer(x)[0, 2], layer.proj(layer.v(x[0, 2])))
 
 
-def slope(layer, x):
+def gradient(layer, x):
     """The largest singular value of the Jacobian at x."""
     jacobian = torch.autograd.functional.jacobian(layer, x).reshape(x.numel(), x.numel())
     return torch.linalg.matrix_norm(jacobian, 2).item()
 
 
-def test_its_slope_is_bounded_where_that_of_dot_products_grows():
+def test_its_gradient_is_bounded_where_that_of_dot_products_grows():
     """The example of Kim et al. (2021, section 3.1): one token at zero, the others ever further away."""
     ours, dot = L2Attention(4, 1, qkv_bias=False).double(), Attention(4, 1, qkv_bias=False).double()
     x = torch.randn(1, 5, 4, dtype=torch.float64)
     x[:, 0] = 0
     with sdpa_kernel(SDPBackend.MATH):
-        slopes = {kind: [slope(kind, scale * x) for scale in (1, 10, 100, 1000)] for kind in (ours, dot)}
-    assert slopes[dot][3] > 1e4 * slopes[dot][0]
-    assert max(slopes[ours]) < 3 * slopes[ours][0]
+        gradients = {kind: [gradient(kind, scale * x) for scale in (1, 10, 100, 1000)] for kind in (ours, dot)}
+    assert gradients[dot][3] > 1e4 * gradients[dot][0]
+    assert max(gradients[ours]) < 3 * gradients[ours][0]
 
 
 def test_no_two_normalised_inputs_part_faster():
-    """Tokens of unit mean square, as a norm makes them: the ratio of differences stays near the slope at zero distance,
+    """Tokens of unit mean square, as a norm makes them: the ratio of differences stays near the gradient at zero distance,
     however far apart the two inputs are, also when the projection grows."""
     layer = L2Attention(DIM, HEADS).double()
     x = torch.nn.functional.normalize(torch.randn(100, 6, DIM, dtype=torch.float64), dim=-1) * DIM**0.5

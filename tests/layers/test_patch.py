@@ -22,7 +22,7 @@ from transgan.layers.patch import (
 
 def test_token_grid():
     assert token_grid(8, 2) == (4, 4)
-    with pytest.raises(ValueError, match="patch_size 3 does not divide img_size 8; 6 would do"):
+    with pytest.raises(ValueError, match="patch_size 3 does not divide img_size 8; 6 would, or"):
         token_grid(8, 3)
     with pytest.raises(ValueError, match="patch_size 0"):
         token_grid(8, 0)
@@ -111,10 +111,10 @@ def test_pixel_shuffle_is_the_one_of_images():
     assert not list(PixelShuffle(smooth=True).parameters())
 
 
-def test_softening_is_bicubic_to_four_times_the_side_and_back():
+def test_blurring_is_bicubic_to_four_times_the_side_and_back():
     x, layer = torch.randn(2, 5 * 6, 8, dtype=torch.float64), PixelShuffle(smooth=True)
     soft = to_tokens(F.avg_pool2d(F.interpolate(to_map(x, (5, 6)), scale_factor=4, mode="bicubic"), 4))
-    torch.testing.assert_close(layer.soften(x, (5, 6)), soft)
+    torch.testing.assert_close(layer.blurred(x, (5, 6)), soft)
     torch.testing.assert_close(layer(x, (5, 6)), PixelShuffle()(soft, (5, 6)))
 
 

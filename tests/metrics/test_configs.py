@@ -96,6 +96,6 @@ def test_a_configuration_of_an_earlier_version_is_the_same_protocol():
 
 
 @pytest.mark.parametrize("old, new", [("manifold.k", "prdc.k"), ("copies.max_samples", "memorisation.max_samples")])
-def test_an_earlier_name_on_the_command_line_is_told_the_new_one(old, new, capsys, tmp_path):
+def test_an_earlier_name_on_the_command_line_is_answered_by_the_new_one(old, new, capsys, tmp_path):
     assert main(["evaluate", str(tmp_path), "metrics=paper", f"metrics.measures.{old}=7"]) == 2
     assert f"measures.{old} is not an option any more; it is called metrics.measures.{new}" in capsys.readouterr().err

@@ -251,7 +251,7 @@ def test_metric_keeps_counts_and_reference():
         late.set_real(Moments.of(real))
 
 
-def test_real_images_stay_where_reset_is_told_so():
+def test_real_images_stay_where_reset_is_asked_to_keep_them():
     real, fake = normal(500, 6, 0), normal(400, 6, 1, mean=0.3)
     metric = FrechetDistance(reset_real_features=False)
     metric.update(real, real=True)

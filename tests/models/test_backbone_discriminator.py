@@ -42,9 +42,9 @@ def test_logits_and_exact_penalties(name, depths, channels, classes, trainable):
     logits = network(images, labels)
     assert logits.shape == (2,) and logits.dtype == torch.float32 and len(network.heads) == len(depths)
     with sdpa_kernel(SDPBackend.MATH):
-        slope = torch.func.grad(lambda x: network(x, labels).sum())(images)
-        (slope.square().sum() + logits.square().sum()).backward()
-    assert slope.any()
+        gradient = torch.func.grad(lambda x: network(x, labels).sum())(images)
+        (gradient.square().sum() + logits.square().sum()).backward()
+    assert gradient.any()
     for part, learns in ((network.heads, True), (network.backbone, trainable)):
         assert all((p.grad is not None) == learns for p in part.parameters())
         assert not learns or all(p.grad.isfinite().all() for p in part.parameters())
@@ -77,15 +77,15 @@ def test_the_logit_is_the_sum_of_its_heads():
     assert not torch.allclose(network(images, labels), network(images, labels.flip(0)))
 
 
-def test_a_frozen_backbone_stays_frozen_when_training_switches_the_discriminator(adversarial):
+def test_a_frozen_backbone_stays_frozen_when_training_toggles_the_discriminator(adversarial):
     module = adversarial(discriminator=make(in_chans=1))
-    network = module.discriminator
-    network.requires_grad_(False)
-    assert not any(p.requires_grad for p in network.parameters())
-    network.requires_grad_(True)
-    assert all(p.requires_grad for p in network.heads.parameters())
-    assert not any(p.requires_grad for p in network.backbone.parameters())
-    assert not network.train().backbone.training and network.heads.training
+    discriminator = module.discriminator
+    discriminator.requires_grad_(False)
+    assert not any(p.requires_grad for p in discriminator.parameters())
+    discriminator.requires_grad_(True)
+    assert all(p.requires_grad for p in discriminator.heads.parameters())
+    assert not any(p.requires_grad for p in discriminator.backbone.parameters())
+    assert not discriminator.train().backbone.training and discriminator.heads.training
 
 
 def test_features_last_in_other_orders():

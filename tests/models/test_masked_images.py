@@ -32,7 +32,7 @@ def every_image(network):
 
 
 @pytest.mark.parametrize("tokens", [PIXELS, partial(Patches, patch_size=1, components=2, levels=2), PATCHES])
-def test_probabilities_of_all_images_sum_to_one(tokens):
+def test_chances_of_all_images_sum_to_one(tokens):
     network = masked(tokens)
     images, labels = every_image(network)
     with torch.no_grad():
@@ -86,15 +86,15 @@ def test_what_is_hidden_changes_nothing(tokens):
 def test_it_completes_what_is_given():
     network = masked(PATCHES, img_size=4)
     images = torch.randint(5, (3, 1, 4, 4)).double() / 2 - 1
-    whole = network.tokens.images(network.tokens.tokens(images))
+    complete = network.tokens.images(network.tokens.tokens(images))
     uniform = torch.rand(3, 4, network.tokens.num_random, dtype=torch.float64)
     with torch.no_grad():
         made = network.complete(images, 2, uniform, torch.tensor([0, 1, 2]))
         with pytest.raises(ValueError, match="rows=3: give a multiple of 2, from 2 to 2"):
             network.complete(images, 3, uniform, torch.tensor([0, 1, 2]))
-        with pytest.raises(ValueError, match="top_k=0: at least one value"):
+        with pytest.raises(ValueError, match="top_k=0: it must be at least 1"):
             network.sample(uniform, torch.tensor([0, 1, 2]), top_k=0)
-    assert torch.equal(made[:, :, :2], whole[:, :, :2]) and not torch.equal(made, whole)
+    assert torch.equal(made[:, :, :2], complete[:, :, :2]) and not torch.equal(made, complete)
 
 
 def test_a_fresh_one_knows_nothing():
@@ -110,7 +110,7 @@ def test_every_place_comes_once():
 
 
 def test_its_stack_is_the_discriminators(discriminator):
-    network, network = MaskedImages(8, 1, 3, PATCHES, 16, 2, 2, 2.0), discriminator()
+    network, other = MaskedImages(8, 1, 3, PATCHES, 16, 2, 2, 2.0), discriminator()
     own = {n: p.shape for n, p in network.named_parameters() if n.startswith("stages.") and "gamma" not in n}
-    theirs = {n: p.shape for n, p in network.named_parameters() if n.startswith("stages.") and "gamma" not in n}
+    theirs = {n: p.shape for n, p in other.named_parameters() if n.startswith("stages.") and "gamma" not in n}
     assert own == theirs and len(own) == 2 * 12

@@ -33,7 +33,7 @@ def test_weights_of_a_causal_stack_fit_the_generator(generator):
 
 @pytest.mark.parametrize("tokens", [partial(Pixels, levels=17), partial(Patches, patch_size=2, components=3)])
 def test_image_gpt_the_generator_and_the_discriminator_are_one_stack(generator, discriminator, tokens):
-    """The whole networks' names; and weights that went through the generator predict as before, bit for bit."""
+    """The complete networks' names; and weights that went through the generator predict as before, bit for bit."""
     same = dict(dim=[16], depth=[2], num_heads=[2])
     networks = [
         ImageGPT(8, 1, 3, tokens, dim=16, depth=2, num_heads=2, mlp_ratio=2.0), generator(**same), discriminator(**same)
@@ -42,7 +42,7 @@ def test_image_gpt_the_generator_and_the_discriminator_are_one_stack(generator, 
     assert len(shared(gpt)) == 2 * 10 and shared(gpt) == shared(networks[1]) == shared(networks[2])
     images, labels = torch.randint(17, (4, 1, 8, 8)) / 8 - 1, torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
-        for parameter in gpt.parameters():  # a fresh one predicts the same whatever it sees
+        for parameter in gpt.parameters():  # a new one predicts the same whatever it sees
             parameter += 0.1 * torch.randn_like(parameter)
         own = gpt.tokens.tokens(images)
         features, nats = gpt.features(own, labels), gpt(images, labels)

@@ -12,12 +12,12 @@ from transgan.models.palette import Palette, clusters, codes_of, colours_of
 COLOURS = torch.tensor([[0, 0, 0], [255, 0, 7], [3, 200, 90], [254, 0, 7]], dtype=torch.uint8)
 
 
-def pictures(count, size=4):
+def random_images(count, size=4):
     return COLOURS[torch.randint(len(COLOURS), (count, size, size))].permute(0, 3, 1, 2)
 
 
 def test_all_colours_come_back():
-    images = pictures(10)
+    images = random_images(10)
     tokens = Palette(4, 3, 8, colours=6)  # two more than there are
     tokens.prepare(images)
     own = tokens.tokens(images / 127.5 - 1)
@@ -25,7 +25,7 @@ def test_all_colours_come_back():
     assert torch.equal(((tokens.images(own) + 1) * 127.5).round().to(torch.uint8), images)
     assert torch.equal(own.view(10, 4, 4)[:, 0, 1], own[:, 1])  # raster order
     before = tokens.palette.clone()
-    tokens.prepare(pictures(1))  # what is there stays
+    tokens.prepare(random_images(1))  # what is there stays
     assert torch.equal(tokens.palette, before)
 
 

@@ -17,7 +17,7 @@ layers = pytest.mark.parametrize("layer", [LSTM, RowLSTM])
 
 
 def rnn(layer=LSTM, tokens=PIXELS, **changes):
-    """A tiny one whose every weight matters: fresh ones predict the same everywhere."""
+    """A tiny one whose every weight matters: new ones predict the same everywhere."""
     torch.manual_seed(0)
     arguments = dict(img_size=4, in_chans=1, num_classes=3, tokens=tokens, dim=16, depth=2, layer=layer)
     network = PixelRNN(**arguments | changes).double().eval()

@@ -233,8 +233,8 @@ def test_gradients_of_every_parameter_twice_and_with_checkpoints(name):
         assert torch.equal(value, again[each]), each
         torch.testing.assert_close(value, explicit[each], atol=2e-4, rtol=1e-4)
     with sdpa_kernel(SDPBackend.MATH):
-        (slope,) = torch.autograd.grad((network(latent) ** 2).sum(), latent, create_graph=True)
-        slope.square().sum().backward()
+        (gradient,) = torch.autograd.grad((network(latent) ** 2).sum(), latent, create_graph=True)
+        gradient.square().sum().backward()
     assert all(p.grad.isfinite().all() for p in network.parameters() if p.requires_grad)
 
 
@@ -245,8 +245,8 @@ def test_a_gradient_penalty_reaches_every_parameter_with_checkpoints_too(name):
         torch.manual_seed(0)
         network, images = small_discriminator(name, checkpointing=checkpointing), torch.randn(2, 3, 16, 16)
         with sdpa_kernel(SDPBackend.MATH):
-            slope = torch.func.grad(lambda x, d=network: d(x).sum())(images)
-            slope.square().sum().backward()
+            gradient = torch.func.grad(lambda x, d=network: d(x).sum())(images)
+            gradient.square().sum().backward()
         found.append({n: p.grad for n, p in network.named_parameters()})
     for each, value in found[0].items():
         if each not in ("norm.bias", "head.bias"):  # no gradient of an image knows them

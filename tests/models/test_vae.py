@@ -91,11 +91,14 @@ def test_the_bound_is_the_integral_and_below_the_likelihood():
     network, images = toy(), every_image(4)
     with torch.no_grad():
         means, log_vars = network.posterior(images)
-        noise = torch.randn(200_000, 1, dtype=torch.float64)
+        noise = torch.randn(100_000, 1, dtype=torch.float64)
         total = 0.0
-        for image, mean, log_var in zip(images, means, log_vars, strict=True):
+        for i, (image, mean, log_var) in enumerate(zip(images, means, log_vars, strict=True)):
             along = nats_along(network, image)
             likelihood = torch.trapezoid((normal(FINE) - along).exp(), FINE).log()
+            total += likelihood.exp().item()
+            if i % 5:  # sampling takes a while
+                continue
             density = normal(FINE, mean, log_var)
             expected = torch.trapezoid(density.exp() * (along + density - normal(FINE)), FINE)  # E_q[...] >= -log p
             many = image.expand(len(noise), -1, -1, -1)
@@ -107,14 +110,13 @@ def test_the_bound_is_the_integral_and_below_the_likelihood():
                 torch.trapezoid(density.exp() * (density - normal(FINE)), FINE).item(), abs=1e-6
             )
             assert expected > -likelihood + 1e-4
-            # more draws are tighter, on the way to the likelihood
-            many = image.expand(2000, -1, -1, -1)
+            # more samples are tighter, on the way to the likelihood
+            many = image.expand(1000, -1, -1, -1)
             one, ten, hundred = (
-                network.bound(many, None, noise[: 2000 * s].view(-1, s, 1)).mean() for s in (1, 10, 100)
+                network.bound(many, None, noise[: 1000 * s].view(-1, s, 1)).mean() for s in (1, 10, 100)
             )
             assert one > ten - 0.02 > hundred - 0.04 > -likelihood - 0.06
             assert hundred + likelihood < 0.5 * (one + likelihood) + 0.02
-            total += likelihood.exp().item()
     assert total == pytest.approx(1, abs=1e-6)  # of all images there are
 
 
@@ -221,9 +223,7 @@ def test_what_cannot_be_is_refused():
         Logistics(8, 1, 0)
     with pytest.raises(ValueError, match="autoencoder.observation.levels=1: a pixel has 2 to 256 values"):
         Logistics(8, 1, 1, levels=1)
-    with pytest.raises(
-        ValueError, match="autoencoder.observation.levels=5: the images have 1 pixel values, and others"
-    ):
+    with pytest.raises(ValueError, match="autoencoder.observation.levels=5: the images have 1 pixel values, some not"):
         vae().prepare(torch.full((2, 1, 8, 8), 100, dtype=torch.uint8))
     with pytest.raises(ValueError, match="autoencoder.encoder.dim asks to halve 8 px 4 times"):
         ConvEncoder(8, 1, 0, 4, dim=[8] * 5)

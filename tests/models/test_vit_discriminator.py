@@ -73,7 +73,7 @@ def test_errors_name_the_key(discriminator):
         discriminator(patch_size=5)
     with pytest.raises(ValueError, match="discriminator.dim, depth, num_heads and window_size .* 1, 2, 1 and 1"):
         discriminator(depth=[1, 2])
-    with pytest.raises(ValueError, match="window null"):
+    with pytest.raises(ValueError, match="needs global attention: window_size null"):
         discriminator(window_size=[2])
     with pytest.raises(ValueError, match="4 discriminator stages halve the 4x4 token grid 3 times"):
         discriminator(dim=[8] * 4, depth=[1] * 4, num_heads=[1] * 4)
@@ -97,8 +97,8 @@ def test_with_other_parts(discriminator, changes):
     logits.square().sum().backward()
     assert all(p.grad.any() for name, p in network.named_parameters() if "_norm" not in name)
     with sdpa_kernel(SDPBackend.MATH):
-        slope = torch.func.grad(lambda x: network(x, labels).sum())(images.detach())
-        slope.square().sum().backward()
+        gradient = torch.func.grad(lambda x: network(x, labels).sum())(images.detach())
+        gradient.square().sum().backward()
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
 

@@ -119,7 +119,7 @@ def test_suffixes_are_honoured(sampled, tmp_path):
             ["to=png", "out=x.png"],
             "out=x.png: this is for a folder of files, and the name is that of a file; leave .png out",
         ),
-        (["to=png", "out=x.jpg", "seeds=7"], "leave .jpg out, or write one picture of all with to=grid"),
+        (["to=png", "out=x.jpg", "seeds=7"], "leave .jpg out, or write one image of all with to=grid"),
         (["to=png", "out=runs/digits/config.yaml"], "it is a file, and this is for a folder"),
         (["to=jpg"], "to=jpg: it takes png, grid or npz"),
     ],

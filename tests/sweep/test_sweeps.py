@@ -134,7 +134,7 @@ def test_a_job_that_fails_does_not_stop_the_others(inside, tiny, tmp_path):
     }
 
 
-def test_a_fault_in_one_job_is_told_and_the_others_go_on(inside, tiny, tmp_path, monkeypatch):
+def test_a_fault_in_one_job_is_reported_and_the_others_go_on(inside, tiny, tmp_path, monkeypatch):
     real = train.main
 
     def faulty(config, words):

@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Counting(Protocol):
-    """What counts the images shown, as modules do; one that does not count its batches has complete ones."""
+    """What counts the images shown, in all and in the latest step, as modules do."""
 
     images_seen: int
-    batch_size: int
+    images_in_step: int
 
 
 def moment(images: int) -> str:
@@ -41,7 +41,7 @@ class Interval:
 
     def due_after(self, module: Counting) -> bool:
         """`due` for the latest batch of a module."""
-        return self.due(module.images_seen, getattr(module, "images_in_step", module.batch_size))
+        return self.due(module.images_seen, module.images_in_step)
 
     def finished(self, images: int) -> bool:
         return images >= 1000 * self.total

@@ -39,7 +39,7 @@ class Stats(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.steps += 1
-        self.images += getattr(module, "images_in_step", module.batch_size)
+        self.images += module.images_in_step
         for name, value in module.log_values.items():
             value = torch.as_tensor(value, dtype=torch.float64).detach()
             if name in self.sums:  # a resumed sum comes from the CPU

@@ -5,11 +5,11 @@ answered in a sentence before torch is imported, and so that a path may hold any
 """
 
 import re
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 
+import omegaconf
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
@@ -25,9 +25,10 @@ from transgan.config.search import default_of, groups, groups_of, is_ours, prima
 from transgan.config.values import assign, delete, flat, mistaken, plain
 from transgan.errors import UserError, one_line
 
-with warnings.catch_warnings():  # OmegaConf 2.4 has another name for it
-    warnings.simplefilter("ignore")
-    OmegaConf.register_new_resolver("product", lambda *numbers: prod(numbers), replace=True)  # ${product:3,4} is 12
+# ${product:3,4} is 12. Before OmegaConf 2.4 the other name is that of another function.
+old = omegaconf.__version__.startswith(("2.0", "2.1", "2.2", "2.3"))
+register: Callable[..., None] = getattr(OmegaConf, "register_new_resolver" if old else "register_resolver")
+register("product", lambda *numbers: prod(numbers), replace=True)
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {

@@ -57,6 +57,7 @@ Most used:
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
   precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights
   generator=from_gpt discriminator=from_gpt checkpoint=RUN                 begin with the stack of an image GPT
+  callbacks=default|none  callbacks.samples=null  +callbacks.NAME={{_target_: package.Class}}
   config=runs/NAME/config.yaml                  repeat a run from its own configuration
   hydra.run.dir=FOLDER  another way to say where the run is kept           debug=true     show tracebacks
 

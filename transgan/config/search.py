@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
@@ -74,7 +75,7 @@ def named(provider: str, address: str, said: str) -> Source:
         folders = list(spec.submodule_search_locations or ()) if spec is not None else []
         if not folders:
             raise UserError(f"{said}: there is no package {place} here; install it, or give the folder's path")
-        return Source(provider, Path(folders[0]), address)
+        return Source(provider, Path(folders[0]), folders[0])  # Hydra 1.4 wants an __init__.py behind pkg://
     folder = Path(os.path.abspath(os.path.expanduser(place if separator and scheme == "file" else address)))
     if not folder.is_dir():
         raise UserError(f"{said}: there is no such folder; give the folder that holds generator/, data/ and others")
@@ -98,7 +99,7 @@ def searchpath(arguments: Iterable[str]) -> list[str]:
 def loader(arguments: Sequence[str] = ()) -> ConfigLoaderImpl:
     """Hydra's loader with all sources; Hydra's own singleton of a running application stays as it is."""
     setup_globals()
-    if not isinstance(version.getbase(), (Version, str)):  # a text, and set, in Hydra 1.4
+    if Version(hydra.__version__) < Version("1.4.0.dev0") and not isinstance(version.getbase(), Version):
         version.setbase("1.3")
     if JobRuntime.instance().get("name") == "UNKNOWN_NAME":
         JobRuntime.instance().set("name", "transgan")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ImageDataset(Dataset):
     """Images of a path, as a data set for torch: the user's own folder, zip or npz. Also the base class of all sources.
 
-        images = ImageDataset("pictures/", resolution=64, channels=3)   # a Folder, Zip or Npz, with their arguments
+        images = ImageDataset("photos/", resolution=64, channels=3)     # a Folder, Zip or Npz, with their arguments
         image, label = images[0]                                        # uint8 (C, H, W), int
         loader = DataLoader(images, batch_size=64, shuffle=True, collate_fn=images.collate)
 

@@ -4,6 +4,7 @@ import inspect
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,13 +17,15 @@ from transgan.metrics.extraction import Extraction, Generate
 from transgan.metrics.extractors.extractor import FeatureExtractor
 from transgan.metrics.features import Extracted
 from transgan.metrics.frechet import FrechetDistance
-from transgan.metrics.protocol import protocol_of
+from transgan.metrics.protocol import EARLIER, protocol_of
 from transgan.metrics.reference import Reference, reference_of
 from transgan.metrics.report import named, refuse_too_few, refuse_twice, report_of
 from transgan.metrics.sampling import ImageData, isolated, quotas
 
 STRIDE = 1_000_003  # between the first seeds of two blocks
 SMALL = 2048  # fewer images than this are called few (Heusel et al., 2017, recommend 10,000)
+
+Progress = Callable[[int, int], None]  # done, total
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Evaluator:
         dataset: ImageData,
         heldout: ImageData | None = None,
         device: torch.device | str = "cpu",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
         main: bool = True,
         conditional: bool = True,
         reference: Callable[[FeatureExtractor], Reference] | None = None,
@@ -133,12 +136,8 @@ class Evaluator:
                 )
                 self.heldout = None if heldout is None else self.features_of(heldout, "heldout", progress)
 
-    def features_of(
-        self, dataset: ImageData, split: str, progress: Callable[[int, int], None] | None = None
-    ) -> Reference:
-        def extract(block: range) -> Extracted:
-            return self.extraction.real(dataset, block)
-
+    def features_of(self, dataset: ImageData, split: str, progress: Progress | None = None) -> Reference:
+        extract = partial(self.extraction.real, dataset)
         return reference_of(dataset, self.extractor, split, extract, progress)
 
     def __call__(self, generate: Generate, context: Context | None = None) -> Result | None:
@@ -172,7 +171,8 @@ class Evaluator:
             result.flags["small_sample"] = few
         for name, metric in self.metrics.items():
             if self.reference.extracted is None and getattr(metric, "needs_features", takes(metric, "real")):
-                result.flags[f"no_{name}"] = f"{name} is left out: it needs the real images, not their statistics alone"
+                flag = f"no_{EARLIER.get(name, name)}"
+                result.flags[flag] = f"{name} is left out: it needs the real images, not their statistics alone"
                 continue
             report = report_of(name, metric)
             result.numbers |= {named(key, self.extractor): value for key, value in report.numbers.items()}
@@ -219,9 +219,8 @@ class Evaluator:
         """What must be said of a number that so few images give; None where there are enough."""
         assert self.reference is not None and self.num_samples is not None, "prepare() comes first"
         count = min(self.num_samples, self.reference.moments.n or SMALL)
-        if count >= SMALL:
-            return None
-        return f"{count:,} images are few: Frechet distances below {SMALL:,} are dominated by bias"
+        few = f"{count:,} images are few: Frechet distances below {SMALL:,} are dominated by bias"
+        return few if count < SMALL else None
 
     def summary(self, results: list[Result]) -> Result:
         if len(results) == 1:

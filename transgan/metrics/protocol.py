@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from transgan.metrics.evaluator import Evaluator
 
 VERSION = 1  # of the way numbers are made: counts up when the same images would give others
-EARLIER = {"memorisation": "copies", "prdc": "manifold"}  # names of metrics in all protocols: ids must stay the same
+# Names of metrics in protocols and flags of all versions, whose ids must stay the same.
+EARLIER = {"memorisation": "copies", "prdc": "manifold"}
 
 
 def protocol_of(evaluator: "Evaluator", weights: str, truncation: float | None) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def summed(image: Tensor, before: list[Tensor]) -> Tensor:
 class StyleTransformer(Described, nn.Module):
     """Latents (N, Z) and labels (N,) to images (N, in_chans, img_size, img_size), unbounded, meant for [-1, 1].
 
+    The defaults are those of conf/generator/style_transformer_small.yaml.
+
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional generator.
         patch_size: pixels per token edge in the last stage.
@@ -94,17 +96,17 @@ class StyleTransformer(Described, nn.Module):
     def __init__(
         self,
         img_size: int,
-        in_chans: int,
-        num_classes: int,
-        patch_size: int,
-        dim: Sequence[int],
-        depth: Sequence[int],
-        num_heads: Sequence[int],
-        window_size: Sequence[int | None] | None,
-        mlp_ratio: float,
-        latent_dim: int,
-        style_dim: int,
-        mapping_depth: int,
+        in_chans: int = 3,
+        num_classes: int = 0,
+        patch_size: int = 2,
+        dim: Sequence[int] = (512, 256),
+        depth: Sequence[int] = (6, 4),
+        num_heads: Sequence[int] = (8, 4),
+        window_size: Sequence[int | None] | None = None,
+        mlp_ratio: float = 4.0,
+        latent_dim: int = 64,
+        style_dim: int = 256,
+        mapping_depth: int = 2,
         embed_style: bool = True,
         norm: Callable[..., nn.Module] = StyleNorm,
         transformer: Callable[..., nn.Module] = Transformer,

@@ -28,6 +28,8 @@ from transgan.layers.precision import without_autocast
 class ViTDiscriminator(Described, nn.Module):
     """Images (N, in_chans, img_size, img_size) in [-1, 1] and labels (N,) to float32 logits (N,), high for real.
 
+    The defaults are those of conf/discriminator/vit_small.yaml.
+
     Args:
         img_size, in_chans: of the images. num_classes: 0 for an unconditional discriminator.
         patch_size: stride of the patches, which include patch_size // 2 pixels of each neighbour.
@@ -47,16 +49,16 @@ class ViTDiscriminator(Described, nn.Module):
     def __init__(
         self,
         img_size: int,
-        in_chans: int,
-        num_classes: int,
-        patch_size: int,
-        stem_dim: int,
-        dim: Sequence[int],
-        depth: Sequence[int],
-        num_heads: Sequence[int],
-        window_size: Sequence[int | None] | None,
-        mlp_ratio: float,
-        init_values: float | None,
+        in_chans: int = 3,
+        num_classes: int = 0,
+        patch_size: int = 2,
+        stem_dim: int = 64,
+        dim: Sequence[int] = (256, 512),
+        depth: Sequence[int] = (3, 6),
+        num_heads: Sequence[int] = (4, 8),
+        window_size: Sequence[int | None] | None = None,
+        mlp_ratio: float = 4.0,
+        init_values: float | None = 0.1,
         stem: Callable[[int, int], nn.Module] = Stem,
         transformer: Callable[..., nn.Module] = Transformer,
         norm_layer: Callable[[int], nn.Module] = RMSNorm,

@@ -50,7 +50,8 @@ def open_console(speaks: bool = True) -> Console:
         highlight=False,
         markup=False,  # a path may hold [brackets]
         emoji=False,
-        force_jupyter=False,  # a notebook, too, shows it as text
+        force_jupyter=False,  # a notebook shows it as text
+        force_terminal=False if "ipykernel" in sys.modules else None,  # and calls itself a terminal
     )
 
 

@@ -25,7 +25,7 @@ def folder_name(
 
 
 def clean(text: str) -> str:
-    """Letters, digits, and . + - _ of a text; [16,32] becomes 16-32."""
+    """Characters a to z, digits, and . + - _ of a text; [16,32] becomes 16-32."""
     plain = re.sub(r"[\[\], ]+", "-", text).strip("-")
     safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
     return safe if safe == plain and " " not in text and safe else f"{safe or 'value'}-{digest(text)}"

@@ -101,7 +101,7 @@ class Sweep:
             except SweepStopped as stopped:
                 return stopped.number
             except Exception:
-                if signals.number is None:  # else a process that was told to end has ended amid Hydra's own work
+                if signals.number is None:  # else a process that was asked to end has ended amid Hydra's own work
                     raise
         return signals.number
 

@@ -61,7 +61,7 @@ def place(argument: str, found: Words, options: Callable[[str], Sequence[str] | 
     except HydraException as error:
         if value.lstrip().startswith(("choice(", "range(", "interval(", "glob(", "shuffle(", "sort(")):
             raise UserError(f"{argument}: {one_line(error)}") from error
-        found.common.append(argument)  # whether it is right is judged with the job's other values
+        found.common.append(argument)  # whether it is right depends on the job's other values
         return
     if not override.is_sweep_override():
         found.common.append(as_typed(argument) if value.startswith(("'", '"')) else argument)
@@ -113,7 +113,7 @@ def corners(swept: Iterable[Override]) -> list[tuple[str, ...]]:
 
 
 def as_typed(override: str) -> str:
-    """An override in Hydra's grammar as a person types it: without quotation marks and escapes, true and not True."""
+    """An override in Hydra's grammar as a user types it: without quotation marks and escapes, true and not True."""
     key, _, _ = override.partition("=")
     try:
         value = OverridesParser.create().parse_override(override).value()
