@@ -5,7 +5,7 @@ answered in a sentence before torch is imported, and so that a path may hold any
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 
@@ -27,7 +27,7 @@ from transgan.errors import UserError, one_line
 
 # ${product:3,4} is 12. Before OmegaConf 2.4 the other name is that of another function.
 old = omegaconf.__version__.startswith(("2.0", "2.1", "2.2", "2.3"))
-register = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver
+register: Callable[..., None] = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver
 register("product", lambda *numbers: prod(numbers), replace=True)
 
 # Groups that an algorithm is made of; which ones, its own file says.
