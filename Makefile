@@ -1,7 +1,7 @@
 # make install   an environment in .venv with everything for work and tests
 # make demo      install, train hand-written digits, measure them, draw a grid (about two minutes after the install)
 # make test      every test;  make quick: without the slow ones
-# make lint      ruff (style, formatting) and mypy;  make types: mypy alone;  make format: let ruff write both
+# make lint      ruff and mypy: style, formatting, types;  make types: mypy alone;  make format: let ruff write both
 PYTHON ?= python3
 BIN := .venv/bin
 # a process a core, of one thread; who is done takes over half of what another has left. At the end the ten slowest.

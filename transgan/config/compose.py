@@ -27,7 +27,7 @@ from transgan.errors import UserError, one_line
 
 # ${product:3,4} is 12. Before OmegaConf 2.4 the other name is that of another function.
 old = omegaconf.__version__.startswith(("2.0", "2.1", "2.2", "2.3"))
-register: Callable[..., None] = OmegaConf.register_new_resolver if old else OmegaConf.register_resolver
+register: Callable[..., None] = getattr(OmegaConf, "register_new_resolver" if old else "register_resolver")
 register("product", lambda *numbers: prod(numbers), replace=True)
 
 # Groups that an algorithm is made of; which ones, its own file says.
