@@ -43,7 +43,7 @@ def test_pretraining_and_comparison(execute: Callable[..., int], tmp_path: Path)
     assert "## Claims" in (tmp_path / "comparison" / "comparison.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", [NOTEBOOKS / "01_quickstart.ipynb"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_outputs_are_kept_in_order_and_without_errors(path: Path) -> None:
     cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
