@@ -1,8 +1,8 @@
-"""What earlier versions of transgan wrote, under today's names: configurations, checkpoints and metrics.
+"""What earlier versions of transgan wrote, under today's names: configurations and checkpoints.
 
 Everything that reads a saved file passes it through here before anything else looks at it, so that the rest of the
 program knows today's names alone. All functions return new containers, and what is up to date as it is. To rename a
-class, an argument, a weight or a metric, add a line to its table; for what a table cannot say, add a rule.
+class, an argument or a weight, add a line to its table; for what a table cannot say, add a rule.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,10 +73,7 @@ KEYS: dict[str, str] = {
 }
 # Modules inside our networks (transgan.models): parts of the names of weights.
 WEIGHTS: dict[str, str] = {"enter": "embed", "enters": "embeds"}
-# Names of numbers in metrics.jsonl and evaluations.
-METRICS: dict[str, str] = {}
-# Lightning's callbacks and what they save: {callback: {old: new}}, and names of callbacks themselves.
-CALLBACKS: dict[str, str] = {}
+# What Lightning's callbacks save: {callback: {old: new}}.
 CALLBACK_STATE: dict[str, dict[str, str]] = {"Evaluation": {"judge": "evaluator"}}
 
 Node = dict[str, Any]
@@ -153,8 +150,7 @@ def checkpoint(saved: dict) -> dict:
         new["leaked"] = {weight(name): value for name, value in saved["leaked"].items()}
     if isinstance(saved.get("callbacks"), dict):
         new["callbacks"] = {
-            CALLBACKS.get(name, name): renamed(state, CALLBACK_STATE.get(name, {}))
-            for name, state in saved["callbacks"].items()
+            name: renamed(state, CALLBACK_STATE.get(name, {})) for name, state in saved["callbacks"].items()
         }
     return new
 
@@ -169,11 +165,6 @@ def networks_of_ours(algorithm: Any) -> Iterator[str]:
 def weight(name: str) -> str:
     """The name of a weight of one of our networks."""
     return ".".join(WEIGHTS.get(word, word) for word in name.split("."))
-
-
-def metrics(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Numbers by the names of today's metrics."""
-    return renamed(numbers, METRICS)
 
 
 def renamed(entries: Any, names: dict[str, str]) -> Any:

@@ -84,7 +84,11 @@ class Generative(Loadable):
         mirror: bool = False,
         clip: float | None = None,
         max_nonfinite: int = 10,
+        **unknown: Any,
     ):
+        if unknown:  # to name the class that was called
+            name = next(iter(unknown))
+            raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}")
         super().__init__()
         self.automatic_optimization = False
         self.batch_size, self.seed, self.num_classes = batch_size, seed, num_classes
@@ -102,10 +106,11 @@ class Generative(Loadable):
         super().__init_subclass__(**options)
         own = inspect.signature(cls.__init__).parameters.values()
         passed_on = any(each.kind is each.VAR_KEYWORD for each in own)
-        inherited = inspect.signature(cls.__mro__[1]).parameters.values() if passed_on else ()
+        inherited = list(inspect.signature(cls.__mro__[1]).parameters.values()) if passed_on else []
         kept = [each for each in own if each.kind is not each.VAR_KEYWORD][1:]
         names = {each.name for each in kept}
-        kept += [each.replace(kind=each.KEYWORD_ONLY) for each in inherited if each.name not in names]
+        inherited = [each for each in inherited if each.kind is not each.VAR_KEYWORD and each.name not in names]
+        kept += [each.replace(kind=each.KEYWORD_ONLY) for each in inherited]
         cls.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
 
     @property

@@ -1,5 +1,6 @@
 """The standard Inception: where its weights come from, what is said when they are not there, and its numbers."""
 
+import hashlib
 import io
 import shutil
 import urllib.error
@@ -103,7 +104,7 @@ def test_truncated_file_names_file_and_both_hashes(dataset, tmp_path, monkeypatc
         monkeypatch.setenv("TRANSGAN_INCEPTION", str(path))
     with pytest.raises(ValueError) as error:
         Inception(weights=str(path) if source == "weights" else None).prepare(dataset)
-    digest = inception.hashlib.sha256(b"PK half a file").hexdigest()
+    digest = hashlib.sha256(b"PK half a file").hexdigest()
     assert str(path) in str(error.value) and digest in str(error.value) and inception.SHA256 in str(error.value)
     assert asked == []
     with pytest.raises(Exception) as naive:  # torch-fidelity's error does not say which file it is about
@@ -141,7 +142,7 @@ def test_wrong_download_is_not_kept(dataset, monkeypatch):
 
 def test_right_download_is_kept_and_used(dataset, monkeypatch):
     content = b"stands for the weights"
-    monkeypatch.setattr(inception, "SHA256", inception.hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(content))
     with pytest.raises(ValueError, match="does not hold weights"):  # right hash, but no network in it
         Inception(download=True).prepare(dataset)
@@ -153,7 +154,7 @@ def test_random_weights_are_never_the_standard(unchecked, random_inception, data
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     assert unchecked.standard is False and unchecked.name == "inception_unchecked"
-    assert unchecked.hash == inception.hashlib.sha256(random_inception.read_bytes()).hexdigest()
+    assert unchecked.hash == hashlib.sha256(random_inception.read_bytes()).hexdigest()
     with pytest.raises(ValueError, match="not the standard Inception"):
         Inception(weights=random_inception).prepare(dataset)
     with pytest.raises(ValueError, match="weights=PATH"):  # nor can the check be switched off for unknown weights
