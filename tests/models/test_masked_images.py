@@ -32,7 +32,7 @@ def every_image(network):
 
 
 @pytest.mark.parametrize("tokens", [PIXELS, partial(Patches, patch_size=1, components=2, levels=2), PATCHES])
-def test_chances_of_all_images_sum_to_one(tokens):
+def test_probabilities_of_all_images_sum_to_one(tokens):
     network = masked(tokens)
     images, labels = every_image(network)
     with torch.no_grad():
