@@ -357,7 +357,7 @@ def test_files_of_weights_and_numbers_run_nothing(marker, monkeypatch):
 
 def test_parts_that_do_not_fit_their_class(gan):
     attempts = {
-        "Hinge is nothing that can be trained": put(gan, ("algorithm",), {"_target_": "transgan.losses.Hinge"}),
+        "Hinge cannot be trained": put(gan, ("algorithm",), {"_target_": "transgan.losses.Hinge"}),
         "gamma: Linear got an unexpected keyword argument 'warmup'; transgan train --cfg shows": put(
             gan, ("algorithm", "gamma"), {"_target_": "transgan.schedules.Linear", "start": 1, "warmup": 2}),
         "Adversarial got an unexpected keyword argument 'more'": put(gan, ("algorithm", "more"), 1),
