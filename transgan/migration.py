@@ -136,10 +136,13 @@ def rename_key(config: Node, before: str, after: str) -> None:
 
 def checkpoint(saved: dict) -> dict:
     """A checkpoint under today's names. One of this format, or of another program, comes back as it is."""
-    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict) or saved.get("format", 1) >= FORMAT:
+    if not isinstance(saved, dict) or saved.get("format", 1) >= FORMAT:
         return saved
-    new = saved | {"config": config(saved["config"]), "format": FORMAT}
-    ours = list(networks_of_ours(new["config"].get("algorithm")))
+    parts = {name: config(saved[name]) for name in ("config", "algorithm") if isinstance(saved.get(name), dict)}
+    if not parts:
+        return saved
+    new = saved | parts | {"format": FORMAT}
+    ours = list(networks_of_ours(parts["config"].get("algorithm") if "config" in parts else parts["algorithm"]))
     state = saved.get("state_dict")
     if isinstance(state, dict):
         prefixes = tuple(f"{name}{suffix}." for name in ours for suffix in ("", "_ema"))
