@@ -63,7 +63,7 @@ def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")
     assert code == 0 and "measured" not in out and not file.exists()
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4", "seed=2")  # that one has seed 1
-    assert code == 0 and "3/3 measured deep" in out
+    assert code == 0 and "3/3 evaluated deep" in out
 
 
 @pytest.mark.parametrize(
