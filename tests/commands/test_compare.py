@@ -54,7 +54,7 @@ def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path
 
     lines = (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text()
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")  # what is measured stays measured
-    assert code == 0 and "measured" not in out
+    assert code == 0 and "evaluated" not in out
     assert (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text() == lines
     again = rows_of(tmp_path / "comparisons" / "runs" / "comparison.csv")
     assert [row["fd_classifier"] for row in again] == [row["fd_classifier"] for row in rows]
@@ -62,9 +62,9 @@ def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path
     assert file.name == f"000000_640-last-{rows[0]['protocol']}-seed1.json"
     file.rename(file.with_name(f"000001-last-{rows[0]['protocol']}.json"))  # as earlier versions named it
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")
-    assert code == 0 and "measured" not in out and not file.exists()
+    assert code == 0 and "evaluated" not in out and not file.exists()
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4", "seed=2")  # that one has seed 1
-    assert code == 0 and "3/3 measured deep" in out
+    assert code == 0 and "3/3 evaluated deep" in out
 
 
 @pytest.mark.parametrize(
