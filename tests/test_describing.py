@@ -40,6 +40,11 @@ def test_what_is_described_is_built_again(name):
         assert repr(again) == repr(made)
 
 
+def test_modules_without_arguments_are_described_after_torch_compile_too():
+    torch.compile(nn.Linear(2, 2), backend="eager")(torch.zeros(1, 2))  # replaces the constructor of nn.Module
+    assert describe(Bicubic()) == {"_target_": "transgan.layers.patch.Bicubic"}
+
+
 def test_defaults_and_positional_arguments_are_recorded():
     made = StyleTransformer(8, 1, 10, 2, [8], [1], [2], None, 4.0, 8, 8, mapping_depth=1)
     assert made.init_arguments["latent_dim"] == 8 and made.init_arguments["mapping_depth"] == 1

@@ -93,7 +93,7 @@ def step(made):
         chosen = DEFAULT | choice
         more = {group: supervised for group in ("generator", "discriminator")}
         for group in more.keys() - choice.keys():
-            more[group] = [*supervised, f"{group}.depth=[1]"]  # only another part is asked about
+            more[group] = [*supervised, f"{group}.depth=[{2 if supervised else 1}]"]  # only another part is asked about
         parts = {group: made(group, name, *more.get(group, []), **size) for group, name in chosen.items()}
         algorithm = dict(parts.pop("algorithm"))
         with torch.device("meta"):

@@ -5,6 +5,7 @@ that `Described` has recorded, or else those that are kept in attributes of the 
 """
 
 import inspect
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Self
@@ -60,7 +61,7 @@ def constructor_arguments(value: Any) -> dict[str, Any]:
         return attributes["init_arguments"]
     if isinstance(value, Described):
         raise Indescribable(f"{cls.__name__} was built with something that cannot be described")
-    if getattr(cls.__init__, "__module__", None) == "torch.nn.modules.module":  # inherited from Module: no arguments
+    if cls.__init__ is module_constructor():  # inherited from torch's Module: no arguments
         return {}
     if cls.__init__ is object.__init__:
         if attributes or not hasattr(value, "__dict__") or cls.__new__ is not object.__new__:
@@ -75,6 +76,12 @@ def constructor_arguments(value: Any) -> dict[str, Any]:
     if missing := [each.name for each in parameters if not hasattr(value, each.name)]:
         raise Indescribable(f"{cls.__name__} does not keep {', '.join(missing)} in attributes of that name")
     return {each.name: describe(getattr(value, each.name)) for each in parameters}
+
+
+def module_constructor() -> Any:
+    """`__init__` of torch's Module, which torch.compile replaces at its first use; None where there is no torch."""
+    torch_nn = sys.modules.get("torch.nn")
+    return torch_nn.Module.__init__ if torch_nn is not None else None
 
 
 def signature(cls: type) -> inspect.Signature:

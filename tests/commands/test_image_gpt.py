@@ -227,4 +227,4 @@ def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
     trained(inside, "holdout=0.0", "kimg=0.032", "name=all", "log_every=0.032")
     assert "this run holds no images out of training" in refused("sample", "runs/all", "complete=heldout")
     assert inside("train", *tiny, "kimg=0.032", "log_every=0.032")[0] == 0
-    assert "cannot go on from a half" in refused("sample", "runs/digits", "complete=heldout")
+    assert "cannot continue half of one" in refused("sample", "runs/digits", "complete=heldout")

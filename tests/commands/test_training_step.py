@@ -32,7 +32,7 @@ def test_a_run_goes_on_bit_by_bit(inside, tiny, tmp_path, variant):
         code, out, err = inside(*words, *more)
         assert code == 0, out + err
         if more[1] == "kimg=0.32":
-            assert bool(saved(tmp_path / "runs/parts")["leaked"]) == (variant == "released")
+            assert bool(saved(tmp_path / "runs/parts").get("leaked")) == (variant == "released")
     whole, parts = saved(tmp_path / "runs/whole"), saved(tmp_path / "runs/parts")
     assert parts["images_seen"] == whole["images_seen"] == 640 and not any(whole["nonfinite"].values())
     for name, value in whole["state_dict"].items():

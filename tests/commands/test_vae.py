@@ -65,7 +65,7 @@ def test_trained_sampled_evaluated_and_counted(inside, refused, tmp_path, experi
     assert inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")[0] == 0
     assert (np.load(tmp_path / "two.npz")["images"] == images[[4, 7]]).all()
     assert "top_k=3: this run does not draw token by token" in refused("sample", run, "top_k=3")
-    assert "cannot go on from a half" in refused("sample", run, "complete=heldout")
+    assert "cannot continue half of one" in refused("sample", run, "complete=heldout")
     code, out, err = inside(
         "evaluate",
         run,

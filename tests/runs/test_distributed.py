@@ -139,8 +139,8 @@ def test_one_goes_on_where_two_stopped(runs, inside, words):
 @pytest.mark.parametrize("rank, what, codes, says", [
     (1, "no images here", [2, 2], "transgan: process 1 of 2: There is nothing at '/data': give the folder\n"),
     (0, "no images here", [2, 2], "transgan: There is nothing at '/data': give the folder\n"),
-    (1, "a picture is gone", [1, 2], "transgan: process 1 of 2 failed: training stopped at 0.064 kimg: 7.png in p cannot be "
-     "read any more; the same command continues from runs/digits/checkpoints/last.ckpt at 0.064 kimg\n"),
+    (1, "a picture is gone", [1, 2], "transgan: process 1 of 2 failed: training stopped at 0.064 kimg: 7.png in p can no "
+     "longer be read; the same command continues from runs/digits/checkpoints/last.ckpt at 0.064 kimg\n"),
     (0, "a picture is gone", [2, 1], "transgan: training stopped at 0.064 kimg: 7.png in p can no longer be read; "),
     (1, "is killed", [1, -9], "transgan: process 1 of 2 failed: it is gone; the same command continues from "),
 ])  # fmt: skip

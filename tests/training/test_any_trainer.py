@@ -1,7 +1,9 @@
 """The modules in a Trainer of one's own: by their defaults, with Lightning's callbacks, loggers and strategies."""
 
 import inspect
+import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -188,13 +190,24 @@ trainer.fit(module, DataLoader(TensorDataset(images), batch_size=8 // count))
 """
 
 
+def free_ports(count):
+    for _ in range(count):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        yield port
+
+
 @pytest.mark.slow
 def test_two_processes(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(PROCESSES.replace("{tests!r}", repr(str(Path(__file__).parents[1]))), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, script, "2", tmp_path / "found.pt"], cwd=Path(transgan.__file__).parents[1],
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    for port in free_ports(3):  # another test may take one before this script does
+        done = subprocess.run(
+            [sys.executable, script, "2", tmp_path / "found.pt"], cwd=Path(transgan.__file__).parents[1],
+            capture_output=True, text=True, timeout=300, env={**os.environ, "MASTER_PORT": str(port)},
+        )  # fmt: skip
+        if "EADDRINUSE" not in done.stderr:
+            break
     assert done.returncode == 0, re.sub(r"\n+", "\n", done.stderr)[-2000:]
     assert torch.load(tmp_path / "found.pt") == [16, 8, 2]

@@ -13,6 +13,7 @@ from transgan.runs.training import Training
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
+    others = multiprocessing.active_children()  # of a program that calls this
     stop = Stop()
     stop.listen()
     training = Training(config, arguments, stop)
@@ -28,5 +29,6 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         raise UserError(f"{out_of_memory(config, stop.began)}; {kept(training.folder)}") from error
     finally:
         for reader in multiprocessing.active_children():  # they hear no other signal
-            reader.kill()
+            if reader not in others:
+                reader.kill()
         stop.restore()

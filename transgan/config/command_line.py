@@ -112,6 +112,8 @@ def choose(override: Override, known: Choices, line: CommandLine, findings: list
             near = difflib.get_close_matches(each, known[group], 1)
             several[-1] = near[0] if near else None  # so that the other overrides are checked as they were meant
             hint = f"did you mean {near[0]}? " if near else ""
+            if all(part in known[group] for part in each.split(",")):
+                hint = "with -m there is one run for each of them. "
             there = ", ".join(sorted(known[group]))
             findings.append(f"{group}={each}: there is no such {group}; {hint}There are: {there}")
         elif not explicit and (other := ambiguous(known[group][each])):
