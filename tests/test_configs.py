@@ -23,7 +23,17 @@ from transgan.penalties import R1R2
 from transgan.training.objectives import DiscriminatorInputs, discriminator_objective
 
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
-FROM_PYTHON = {"schedules", "extractor", "reset_real_features", "degree", "gamma", "coef", "seed"}  # need no key
+FROM_PYTHON = {
+    "schedules",
+    "extractor",
+    "reset_real_features",
+    "degree",
+    "gamma",
+    "coef",
+    "seed",
+    "quantile",
+    "pairs",
+}  # need no key
 NEEDED = {
     "data=folder": ["data.path=/x"], "data=zip": ["data.path=/x"], "extractor=timm": ["extractor.model_name=x"],
     "extractor=mobilenet_v2": ["extractor.weights=/x"], "extractor=resnet56_cifar10": ["extractor.weights=/x"],
