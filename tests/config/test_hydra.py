@@ -8,7 +8,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from transgan import extensions
-from transgan.config.command_line import quoted
+from transgan.config.command_line import quoted, split
 from transgan.config.compose import compose
 from transgan.config.flags import Flags, separate
 from transgan.config.types import parsed
@@ -116,6 +116,14 @@ def test_a_run_folder_of_another_command(refused):
 @pytest.mark.parametrize("text", ["a b", "it's", "a\\", "\\'", "\\\\''\\", "", "[1", "${x", 'a"b', "a=b,c", "null"])
 def test_any_text_can_be_quoted(text):
     assert parsed(quoted(text)) == text
+
+
+def test_lightnings_checkpoint_in_the_current_folder_is_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "epoch=0-step=4.ckpt"
+    assert split("sample", [name], []).values == [("epoch", "0-step=4.ckpt")]  # there is no such file
+    Path(name).touch()
+    assert split("sample", [name], []).values == [("run", name)]
 
 
 def test_images_below_the_home_folder_are_no_deletion(tmp_path, monkeypatch, inside):

@@ -67,7 +67,7 @@ def split(command: str, arguments: Sequence[str], findings: list[str]) -> Comman
             choose(override, known, line, findings, explicit=option(arguments, "config-path") is not None)
         elif is_deletion(override):
             line.values.append((f"~{override.key}", "" if override.value is None else override.value))
-        elif override.value is None or "/" in override.key:
+        elif override.value is None or "/" in override.key or is_checkpoint_file(argument):
             bare = True
             positional(command, argument, line.values, line.choices, findings)
         elif override.package is not None:
@@ -84,6 +84,11 @@ def split(command: str, arguments: Sequence[str], findings: list[str]) -> Comman
     if bare:
         refuse_several(command, line.values, findings)
     return line
+
+
+def is_checkpoint_file(argument: str) -> bool:
+    """Whether this is a file in the current folder, named as Lightning's ModelCheckpoint does: epoch=0-step=4.ckpt."""
+    return argument.startswith("epoch=") and argument.endswith(".ckpt") and os.path.isfile(argument)
 
 
 def is_deletion(override: Override) -> bool:
