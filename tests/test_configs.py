@@ -78,6 +78,7 @@ def test_keys_are_the_constructors(group, name):
 
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "suite"])
+@pytest.mark.slow
 def test_every_run_of_a_suite_can_be_composed(name, tmp_path):
     suite = Suite(OmegaConf.to_container(compose("compare", [f"suite={name}"]).suite), tmp_path)
     suite.speed = lambda system: 1000.0

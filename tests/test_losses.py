@@ -133,6 +133,7 @@ distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_losses_of_batch_means_are_the_same_for_two_processes(tmp_path):
     checkout = Path(transgan.__file__).parents[1]
     both = [

@@ -426,6 +426,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("name, backend", CASES)
+@pytest.mark.slow
 def test_compiled_discriminator_objective_has_the_same_gradient(discriminator, shift, name, backend):
     torch._dynamo.reset()
     network = discriminator(depth=[1])
@@ -440,6 +441,7 @@ def test_compiled_discriminator_objective_has_the_same_gradient(discriminator, s
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("loss", [Relativistic(), NonSaturating()])
+@pytest.mark.slow
 def test_compiled_generator_objective_has_the_same_gradient(discriminator, generator, shift, loss, backend):
     torch._dynamo.reset()
     painter, network = generator(), discriminator(depth=[1])

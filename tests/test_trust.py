@@ -144,6 +144,7 @@ def test_every_attack_at_a_few_keys(gan, marker, place):
     assert not marker.exists()
 
 
+@pytest.mark.slow
 def test_every_key_of_a_file(gan, gpt, marker):
     attacks = itertools.cycle(hostile(marker))
     (marker.parent / "plain.yaml").write_text(yaml.safe_dump(escaped(gan)), encoding="utf-8")

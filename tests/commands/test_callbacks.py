@@ -66,6 +66,7 @@ def test_a_run_that_saves_nothing_does_not_say_that_it_did(train, module_of_the_
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["images_seen"] == 64
 
 
+@pytest.mark.slow
 def test_where_a_slow_callback_stands_changes_no_speed(train, module_of_the_user):
     module_of_the_user(
         "import time\n"

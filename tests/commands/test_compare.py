@@ -119,6 +119,7 @@ def test_runs_that_began_otherwise_are_other_systems_and_pay_for_it(inside, tiny
     assert all(float(row["kimg"]) == 0.96 for row in rows)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_evaluate(inside, two, tmp_path):
     run, other = two("a"), two("b", "generator.depth=[2]")
     assert inside("compare", run, other, "metrics=fast", "num_samples=100", "speed_images=4")[0] == 0
@@ -130,6 +131,7 @@ def test_the_numbers_are_those_of_evaluate(inside, two, tmp_path):
     assert compared["metrics"] == evaluated["metrics"]
 
 
+@pytest.mark.slow
 def test_runs_that_may_not_stand_in_one_table(inside, refused, two, tiny, pictures, tmp_path):
     one = two("one")
     other = two("other", "holdout=0.3")

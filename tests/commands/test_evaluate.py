@@ -216,6 +216,7 @@ def test_all_findings_at_once(sentences, sides, tmp_path):
     assert len(found) == 4  # of words, before anything is looked at
 
 
+@pytest.mark.slow
 def test_weights_that_are_missing_wrong_or_cut(sentences, sides, tmp_path):
     made, real = sides
     (tmp_path / "other.pth").write_bytes(b"no weights")

@@ -69,6 +69,7 @@ def test_the_command_in_a_process_of_its_own(transgan_process, trained, tmp_path
 
 
 @pytest.mark.parametrize("clip", ["null", "0.1"])
+@pytest.mark.slow
 def test_a_run_goes_on_bit_by_bit_without_the_gpt(inside, gpt, tmp_path, clip):
     """Cut while frozen, and at the very image at which it ends."""
     words = [
@@ -183,6 +184,7 @@ def test_a_run_that_goes_on_otherwise(inside, refused, gpt):
     train(inside, *words[-2:], *BOTH, "warm_start.discriminator.lr_factor=0.5", "force=true")
 
 
+@pytest.mark.slow
 def test_masked_images_are_learned_go_on_and_begin_a_discriminator(inside, refused, tmp_path):
     words = [
         "train",

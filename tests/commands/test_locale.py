@@ -55,6 +55,7 @@ def test_a_terminal_that_lacks_letters(inside, terminal, pictures, tiny_folder, 
 
 
 @pytest.mark.parametrize("name", ODD)
+@pytest.mark.slow
 def test_names_of_every_encoding(inside, pictures, tiny_folder, tmp_path, name):
     """Pictures and runs are found again, in this process's encoding or not."""
     pictures(tmp_path / name / "in", classes=["a", name.replace("$", "")])

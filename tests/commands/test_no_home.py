@@ -26,6 +26,7 @@ def homeless(monkeypatch, tmp_path):
         Path.home()
 
 
+@pytest.mark.slow
 def test_every_command(inside, homeless, pictures, tiny_folder, tmp_path):
     """The cache is in the folder for temporary files, and nothing is written to a folder named ~."""
     pictures(tmp_path / "in")

@@ -62,6 +62,7 @@ def test_a_run_is_counted_as_it_was_trained(inside, digits_run):
 
 
 @pytest.mark.parametrize("group", ["generator", "discriminator"])
+@pytest.mark.slow
 def test_every_network_can_be_counted(group):
     for name in groups()[group]:
         if name == "from_gpt":

@@ -132,6 +132,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.slow
 def test_odd_words_and_odd_keys(composed_once):
     """A hundred of them, drawn once and for all."""
     words = [place.replace("{}", word) for place in PLACES for word in ODD]

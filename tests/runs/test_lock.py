@@ -148,6 +148,7 @@ def test_what_a_killed_run_was_writing_is_taken_away(tmp_path):
     assert not list(tmp_path.glob("stats*")) and not list(tmp_path.glob("samples/*"))
 
 
+@pytest.mark.slow
 def test_two_terminals(transgan_process, inside, tiny, tmp_path):
     """The same command twice at the same time: the second is refused at once, and the first is not disturbed."""
     words = ["train", *tiny, "kimg=100", "checkpoint_every=100"]

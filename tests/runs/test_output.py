@@ -21,6 +21,7 @@ def test_an_output_that_cannot_be_written_is_said(transgan_process, tmp_path, wo
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.slow
 def test_closed_streams_are_no_matter(transgan_process, tmp_path, closed):
     line = f"'{sys.executable}' -m transgan summary experiment=digits {closed}"
     done = subprocess.run(

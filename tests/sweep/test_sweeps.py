@@ -148,6 +148,7 @@ def test_a_fault_in_one_job_is_reported_and_the_others_go_on(inside, tiny, tmp_p
     assert [row["status"] for row in table(tmp_path / "runs" / "x")] == ["done", "failed"]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_stopped_goes_on(inside, tiny, tmp_path, stopped_at, monkeypatch):
     words = ["train", "-m", "name=x", "seed=0,1,2", *tiny]
     with monkeypatch.context():

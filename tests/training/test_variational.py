@@ -160,6 +160,7 @@ def test_it_learns(trained, parts):
 
 
 @each
+@pytest.mark.slow
 def test_without_divergence_it_reconstructs(trained, parts):
     module = trained(parts, 600, beta=0.0, lr=Linear(1e-2, 0.0, 9.6))
     off = (module.reconstruct(pictures(16), torch.arange(16) % 3).float() - pictures(16).float()).abs()
