@@ -1,0 +1,8 @@
+"""Which recipe is best per CPU-second: trials of equal process time, measured by one evaluator.
+
+    python -m benchmarks.recipes LIST.yaml [LIST.yaml ...] --data FOLDER --out FOLDER [--jobs 2] [--only PATTERN]
+    python -m benchmarks.recipes.table FOLDER/rows.jsonl
+
+A list (benchmarks/recipes/lists) names tasks, seconds, seeds and ideas; each of their combinations is a trial, and each
+trial a line of rows.jsonl, a curve, a grid of images and a log. What is in rows.jsonl already is not trained again.
+"""
