@@ -4,6 +4,7 @@ N batch, C channels, H W map, K classes.
 """
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,6 +28,22 @@ class ResidualStem(nn.Sequential):
     def __init__(self, in_chans: int, dim: int, halvings: int = 1):
         super().__init__(nn.Conv2d(in_chans, dim, 3, padding=1), *(ResidualDown(dim, dim) for _ in range(halvings)))
         self.stride = 2**halvings
+
+
+class StridedStem(nn.Sequential):
+    """4x4 convolutions of stride 2 with LeakyReLU, as DCGAN's discriminator begins (Radford et al., 2016).
+
+    (N, in_chans, H, W) to (N, dim, H / stride, W / stride); the stride is 2^(1 + len(hidden_dim)). hidden_dim: channels
+    after each convolution but the last.
+    """
+
+    def __init__(self, in_chans: int, dim: int, hidden_dim: Sequence[int] = ()):
+        widths = [in_chans, *hidden_dim, dim]
+        layers: list[nn.Module] = []
+        for a, b in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)]
+        super().__init__(*layers)
+        self.stride = 2 ** (len(widths) - 1)
 
 
 class ClassNorm(nn.Module):
