@@ -33,17 +33,17 @@ class ResidualStem(nn.Sequential):
 class StridedStem(nn.Sequential):
     """4x4 convolutions of stride 2 with LeakyReLU, as DCGAN's discriminator begins (Radford et al., 2016).
 
-    (N, in_chans, H, W) to (N, dim, H / stride, W / stride); the stride is 2^(1 + len(hidden_dim)). hidden_dim: channels
+    (N, in_chans, H, W) to (N, dim, H / stride, W / stride); the stride is 2^(1 + len(widths)). widths: channels
     after each convolution but the last.
     """
 
-    def __init__(self, in_chans: int, dim: int, hidden_dim: Sequence[int] = ()):
-        widths = [in_chans, *hidden_dim, dim]
+    def __init__(self, in_chans: int, dim: int, widths: Sequence[int] = ()):
+        maps = [in_chans, *widths, dim]
         layers: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in zip(maps[:-1], maps[1:], strict=True):
             layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)]
         super().__init__(*layers)
-        self.stride = 2 ** (len(widths) - 1)
+        self.stride = 2 ** (len(maps) - 1)
 
 
 class ClassNorm(nn.Module):

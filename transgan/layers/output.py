@@ -44,24 +44,24 @@ class StyleGroupNorm(nn.Module):
 class TransposedOutput(nn.Module):
     """norm, ReLU, 4x4 transposed convolution of stride 2, once for each doubling: DCGAN's (Radford et al., 2016).
 
-    hidden_dim: channels after each doubling but the last, which gives the image; log2(patch_size) - 1 numbers.
+    widths: channels after each doubling but the last, which gives the image; log2(patch_size) - 1 numbers.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        hidden_dim: Sequence[int] = (),
+        widths: Sequence[int] = (),
     ):  # fmt: skip
         super().__init__()
         self.grid_size = (grid_size[0], grid_size[1])
-        widths = [dim, *hidden_dim, in_chans]
-        if len(widths) != 1 + halvings(patch_size, "TransposedOutput"):
+        maps = [dim, *widths, in_chans]
+        if len(maps) != 1 + halvings(patch_size, "TransposedOutput"):
             raise ValueError(
-                f"output.hidden_dim={list(hidden_dim)}: a patch_size of {patch_size} needs "
+                f"output.widths={list(widths)}: a patch_size of {patch_size} needs "
                 f"{halvings(patch_size, 'TransposedOutput') - 1} numbers, the channels after each doubling but the last"
             )
-        self.norms = nn.ModuleList(StyleGroupNorm(width, style_dim) for width in widths[:-1])
+        self.norms = nn.ModuleList(StyleGroupNorm(width, style_dim) for width in maps[:-1])
         self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(maps[:-1], maps[1:], strict=True)
         )
         for up in self.ups:
             nn.init.zeros_(up.get_parameter("bias"))
@@ -76,26 +76,26 @@ class TransposedOutput(nn.Module):
 class ResidualOutput(nn.Module):
     """Residual blocks that double the map, as in the generators of WGAN-GP (2017) and SNGAN (2018), then norm, ReLU, 3x3.
 
-    Their norms are modulated by the style. hidden_dim: channels after each doubling; log2(patch_size) numbers.
+    Their norms are modulated by the style. widths: channels after each doubling; log2(patch_size) numbers.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        hidden_dim: Sequence[int] = (),
+        widths: Sequence[int] = (),
     ):  # fmt: skip
         super().__init__()
         self.grid_size = (grid_size[0], grid_size[1])
-        widths = [dim, *hidden_dim]
-        if len(hidden_dim) != halvings(patch_size, "ResidualOutput"):
+        maps = [dim, *widths]
+        if len(widths) != halvings(patch_size, "ResidualOutput"):
             raise ValueError(
-                f"output.hidden_dim={list(hidden_dim)}: a patch_size of {patch_size} needs "
+                f"output.widths={list(widths)}: a patch_size of {patch_size} needs "
                 f"{halvings(patch_size, 'ResidualOutput')} numbers, the channels after each doubling"
             )
         self.blocks = nn.ModuleList(
-            ResidualUp(a, b, style_dim) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            ResidualUp(a, b, style_dim) for a, b in zip(maps[:-1], maps[1:], strict=True)
         )  # fmt: skip
-        self.norm = StyleGroupNorm(widths[-1], style_dim)
-        self.head = nn.Conv2d(widths[-1], in_chans, 3, padding=1)
+        self.norm = StyleGroupNorm(maps[-1], style_dim)
+        self.head = nn.Conv2d(maps[-1], in_chans, 3, padding=1)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.get_parameter("bias"))
 
