@@ -107,7 +107,11 @@ def run(trial: Trial, task: Task, out: Path) -> None:
 
 def said(row: dict[str, Any]) -> str:
     numbers = row["numbers"]
-    others = " ".join(f"{name.split('_')[0]} {value:.3g}" for name, value in numbers.items() if name.startswith(("rec", "mesh", "spr", "class")))
+    others = " ".join(
+        f"{name.split('_')[0]} {value:.3g}"
+        for name, value in numbers.items()
+        if name.startswith(("rec", "mesh", "spr", "class"))
+    )
     curve = " ".join(f"{point['fd_classifier']:.3g}" for point in row["curve"])
     return (
         f"{row['task']:16s} {row['idea']:34s} {row['seed']} {row['seconds']:6.1f} s {row['images'] / 1000:7.2f} kimg "
@@ -128,7 +132,9 @@ def main() -> None:
         (options.out / name).mkdir(parents=True, exist_ok=True)
     tasks: dict[str, Task] = {}
     while True:
-        queue = [t for t in waiting(options.lists, options.out, options.only) if not (options.out / "failed" / t.id).exists()]
+        queue = [
+            t for t in waiting(options.lists, options.out, options.only) if not (options.out / "failed" / t.id).exists()
+        ]
         if not queue:
             if not options.wait:
                 return
