@@ -30,9 +30,14 @@ def settings_of(ideas: dict[str, Any], name: str) -> tuple[str, list[str]]:
 
 
 def merged(settings: list[str], others: list[str]) -> list[str]:
-    """Settings of the same key take the place of earlier ones."""
+    """Settings of the same key take the place of earlier ones; ~KEY takes out a key and those below it."""
     found = {each.split("=")[0]: each for each in settings}
     for each in others:
+        if each.startswith("~"):
+            found = {
+                key: value for key, value in found.items() if not (key.lstrip("+") + ".").startswith(each[1:] + ".")
+            }
+            continue
         found.pop(each.split("=")[0], None)
         found[each.split("=")[0]] = each
     return list(found.values())
