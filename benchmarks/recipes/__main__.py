@@ -53,7 +53,8 @@ def trials_of(path: Path) -> list[Trial]:
                 continue
             system, settings = settings_of(config["ideas"], name)
             for task in idea.get("tasks", config["tasks"]):
-                found.append(Trial(task, idea.get("seconds", config["seconds"]), seed, name, system, tuple(settings)))
+                seconds, version = idea.get("seconds", config["seconds"]), config.get("version", 1)
+                found.append(Trial(task, seconds, seed, name, system, tuple(settings), version))
     return found
 
 

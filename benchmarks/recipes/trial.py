@@ -25,7 +25,8 @@ SHARES = (0.1, 0.3, 0.6)  # of the budget, where the distance is measured along 
 
 @dataclass(frozen=True)
 class Trial:
-    """task: its name. seconds: the budget. idea: a name. system, settings: what the idea is, see systems.py."""
+    """task: its name. seconds: the budget. idea: a name. system, settings: what the idea is, see systems.py. version: of the
+    code behind these settings; counts up where it has changed what they mean."""
 
     task: str
     seconds: float
@@ -33,10 +34,15 @@ class Trial:
     idea: str
     system: str
     settings: tuple[str, ...] = field(default=())
+    version: int = 1
 
     @property
     def id(self) -> str:
-        return files.hash_of(repr((self.task, self.seconds, self.seed, self.system, self.settings)))[:12]
+        return files.hash_of(
+            repr(
+                (self.task, self.seconds, self.seed, self.system, self.settings) + (self.version,) * (self.version > 1)
+            )
+        )[:12]
 
     def run(self, task: Task, folder: Path) -> dict[str, Any]:
         """Trains and measures -> its line of rows.jsonl. Leaves a grid in the folder."""
@@ -62,7 +68,7 @@ class Trial:
         sampling = 256 / (time.process_time() - before)
         return {
             "id": self.id, "task": self.task, "budget": self.seconds, "seed": self.seed, "idea": self.idea,
-            "system": self.system, "settings": list(self.settings), "batch_size": system.batch_size,
+            "system": self.system, "settings": list(self.settings), "version": self.version, "batch_size": system.batch_size,
             "seconds": round(seconds, 2), "images": clock.images_seen, "steps": system.steps(),
             "images_per_second": round(clock.images_seen / seconds, 1), "samples_per_second": round(sampling),
             "parameters": system.parameters(), "numbers": self.numbers(system, task), "curve": curve,

@@ -61,7 +61,8 @@ class TransposedOutput(nn.Module):
             )
         self.norms = nn.ModuleList(StyleGroupNorm(width, style_dim) for width in maps[:-1])
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(maps[:-1], maps[1:], strict=True))
-        for up in self.ups:
+        for up in self.ups:  # DCGAN, section 4: images begin grey, for a texture of large weights is one of the stride
+            nn.init.normal_(up.get_parameter("weight"), std=0.02)
             nn.init.zeros_(up.get_parameter("bias"))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
@@ -94,7 +95,7 @@ class ResidualOutput(nn.Module):
         )  # fmt: skip
         self.norm = StyleGroupNorm(maps[-1], style_dim)
         self.head = nn.Conv2d(maps[-1], in_chans, 3, padding=1)
-        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.xavier_uniform_(self.head.weight, gain=0.2)
         nn.init.zeros_(self.head.get_parameter("bias"))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
