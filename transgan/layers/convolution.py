@@ -33,15 +33,15 @@ class ResidualStem(nn.Sequential):
 class StridedStem(nn.Sequential):
     """4x4 convolutions of stride 2 with LeakyReLU, as DCGAN's discriminator begins (Radford et al., 2016).
 
-    (N, in_chans, H, W) to (N, dim, H / stride, W / stride); the stride is 2^(1 + len(widths)). widths: channels
-    after each convolution but the last.
+    (N, in_chans, H, W) to (N, dim, H / stride, W / stride); the stride is 2^(1 + len(widths)). widths: channels after
+    each convolution but the last. norm: whether GroupNorm follows each convolution but the first.
     """
 
-    def __init__(self, in_chans: int, dim: int, widths: Sequence[int] = ()):
+    def __init__(self, in_chans: int, dim: int, widths: Sequence[int] = (), norm: bool = False):
         maps = [in_chans, *widths, dim]
         layers: list[nn.Module] = []
-        for a, b in zip(maps[:-1], maps[1:], strict=True):
-            layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for i, (a, b) in enumerate(zip(maps[:-1], maps[1:], strict=True)):
+            layers += [nn.Conv2d(a, b, 4, 2, 1), *([ClassNorm(b)] if norm and i else []), nn.LeakyReLU(0.2)]
         super().__init__(*layers)
         self.stride = 2 ** (len(maps) - 1)
 
