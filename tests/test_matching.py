@@ -39,7 +39,9 @@ def test_zero_on_average_for_the_same_distribution_and_positive_for_others():
 
 def test_repeating_one_image_is_worse_than_varying():
     real = images(16, 0)
-    assert EnergyDistance()(real, images(1, 1).expand(16, -1, -1, -1), None) > EnergyDistance()(real, images(16, 2), None)
+    assert EnergyDistance()(real, images(1, 1).expand(16, -1, -1, -1), None) > EnergyDistance()(
+        real, images(16, 2), None
+    )
 
 
 def test_classes_that_are_exchanged_are_told_apart():
@@ -70,7 +72,9 @@ def test_one_image_has_no_distance():
     assert EnergyDistance()(images(1, 0), images(1, 1), None) == 0
 
 
-@pytest.mark.parametrize(("arguments", "said"), [({"sizes": []}, "at least one"), ({"class_distance": -1.0}, "negative")])
+@pytest.mark.parametrize(
+    ("arguments", "said"), [({"sizes": []}, "at least one"), ({"class_distance": -1.0}, "negative")]
+)
 def test_impossible_arguments(arguments, said):
     with pytest.raises(ValueError, match=said):
         EnergyDistance(**arguments)

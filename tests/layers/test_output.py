@@ -96,11 +96,12 @@ def test_no_size_but_powers_of_two_can_be_doubled():
 
 
 def test_number_of_widths_is_named():
-    with pytest.raises(ValueError, match=r"output.widths=\[16, 8\]: a patch_size of 4 needs 1 number"):
+    with pytest.raises(ValueError, match=r"output.widths=\[16, 8\]: a patch_size of 4 needs 1 of them"):
         TransposedOutput(32, 16, (4, 4), 4, 1, widths=[16, 8])
 
 
-def test_strided_stem_halves_the_map_once_for_each_width():
-    stem = StridedStem(3, 24, widths=[8])
-    assert stem.stride == 4
-    assert stem(torch.zeros(2, 3, 32, 32)).shape == (2, 24, 8, 8)
+@pytest.mark.parametrize("halvings", [0, 1, 3])
+def test_strided_stem_halves_the_map(halvings):
+    stem = StridedStem(3, 24, halvings)
+    assert stem.stride == 2**halvings
+    assert stem(torch.zeros(2, 3, 32, 32)).shape == (2, 24, 32 // 2**halvings, 32 // 2**halvings)

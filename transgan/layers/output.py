@@ -18,12 +18,26 @@ from transgan.layers.norm import RMSNorm
 from transgan.layers.patch import to_map, unpatchify
 
 
-def halvings(patch_size: int, output: str) -> int:
-    """log2 of the patch size. Raises ValueError unless it is a power of two."""
-    count = patch_size.bit_length() - 1
-    if patch_size != 2**count:
-        raise ValueError(f"output {output} doubles the token grid, and patch_size {patch_size} is no power of two")
-    return count
+def maps_of(dim: int, patch_size: int, widths: Sequence[int] | None, last: int | None = None) -> list[int]:
+    """Channels of the maps from the tokens to the pixels: dim, `widths`, and `last` if that is given.
+
+    Without `widths` each doubling halves the channels, down to 16. Raises ValueError unless the patch size is a power
+    of two and there are as many widths as doublings.
+    """
+    doublings = patch_size.bit_length() - 1
+    if patch_size != 2**doublings:
+        raise ValueError(
+            f"this generator.output doubles the token grid, and patch_size {patch_size} is no power of two"
+        )
+    count = doublings if last is None else max(0, doublings - 1)
+    widths = [max(16, dim // 2 ** (i + 1)) for i in range(count)] if widths is None else list(widths)
+    if len(widths) != count:
+        before = "" if last is None else ", but the last"
+        raise ValueError(
+            f"output.widths={widths}: a patch_size of {patch_size} needs {count} of them, the channels after each doubling"
+            f"{before}"
+        )
+    return [dim, *widths] if last is None else [dim, *widths, last]
 
 
 class StyleGroupNorm(nn.Module):
@@ -44,21 +58,16 @@ class StyleGroupNorm(nn.Module):
 class TransposedOutput(nn.Module):
     """norm, ReLU, 4x4 transposed convolution of stride 2, once for each doubling: DCGAN's (Radford et al., 2016).
 
-    widths: channels after each doubling but the last, which gives the image; log2(patch_size) - 1 numbers.
+    widths: channels after each doubling but the last, which gives the image; None: half as many each, down to 16.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        widths: Sequence[int] = (),
+        widths: Sequence[int] | None = None,
     ):  # fmt: skip
         super().__init__()
         self.grid_size = (grid_size[0], grid_size[1])
-        maps = [dim, *widths, in_chans]
-        if len(maps) != 1 + halvings(patch_size, "TransposedOutput"):
-            raise ValueError(
-                f"output.widths={list(widths)}: a patch_size of {patch_size} needs "
-                f"{halvings(patch_size, 'TransposedOutput') - 1} numbers, the channels after each doubling but the last"
-            )
+        maps = maps_of(dim, patch_size, widths, in_chans)
         self.norms = nn.ModuleList(StyleGroupNorm(width, style_dim) for width in maps[:-1])
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(maps[:-1], maps[1:], strict=True))
         for up in self.ups:  # DCGAN, section 4: images begin grey, for a texture of large weights is one of the stride
@@ -73,23 +82,18 @@ class TransposedOutput(nn.Module):
 
 
 class ResidualOutput(nn.Module):
-    """Residual blocks that double the map, as in the generators of WGAN-GP (2017) and SNGAN (2018), then norm, ReLU, 3x3.
+    """Residual blocks that double the map, as in the generators of WGAN-GP and SNGAN (2018); then norm, ReLU, 3x3.
 
-    Their norms are modulated by the style. widths: channels after each doubling; log2(patch_size) numbers.
+    Their norms are modulated by the style. widths: channels after each doubling; None: half as many each, down to 16.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        widths: Sequence[int] = (),
+        widths: Sequence[int] | None = None,
     ):  # fmt: skip
         super().__init__()
         self.grid_size = (grid_size[0], grid_size[1])
-        maps = [dim, *widths]
-        if len(widths) != halvings(patch_size, "ResidualOutput"):
-            raise ValueError(
-                f"output.widths={list(widths)}: a patch_size of {patch_size} needs "
-                f"{halvings(patch_size, 'ResidualOutput')} numbers, the channels after each doubling"
-            )
+        maps = maps_of(dim, patch_size, widths)
         self.blocks = nn.ModuleList(
             ResidualUp(a, b, style_dim) for a, b in zip(maps[:-1], maps[1:], strict=True)
         )  # fmt: skip
