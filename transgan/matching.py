@@ -21,33 +21,45 @@ class EnergyDistance:
     number and averaged over the sizes; images of two classes are `class_distance` apart besides. It is zero only where
     the two distributions of images and classes agree, and its last term rewards variety within a class (cf. Cramer GAN,
     Bellemare et al., 2017; generative moment matching, Li et al., 2015). Pairs of an image with itself are left out, so
-    that its gradient is unbiased in any batch of two or more.
+    that its gradient is unbiased in any batch of two or more. `num_real` more real images than those of the batch are
+    drawn for it, which makes the gradient less noisy.
     """
 
-    def __init__(self, sizes: Sequence[int] = (4, 8), class_distance: float = 1.0):
+    def __init__(self, sizes: Sequence[int] = (4, 8), class_distance: float = 1.0, num_real: int = 0):
         if not sizes or min(sizes) < 1:
             raise ValueError(f"matching.sizes={list(sizes)}: give at least one side in pixels, such as [4, 8]")
         if class_distance < 0:
             raise ValueError(f"matching.class_distance must not be negative, as {class_distance} is")
-        self.sizes, self.class_distance = tuple(sizes), class_distance
+        if num_real < 0:
+            raise ValueError(f"matching.num_real must not be negative, as {num_real} is: it counts images")
+        self.sizes, self.class_distance, self.num_real = tuple(sizes), class_distance, num_real
 
-    def __call__(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
-        """real, fake (N, C, H, W) in [-1, 1], labels (N,) of both or None -> a scalar, in units of the images."""
-        n = len(real)
-        if n < 2:
+    def __call__(
+        self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
+    ) -> Tensor:  # fmt: skip
+        """real (M, C, H, W), fake (N, C, H, W) in [-1, 1], their labels or None -> a scalar, in units of the images."""
+        if min(len(real), len(fake)) < 2:
             return fake.new_zeros(())
-        apart: Tensor | float = 0.0
-        if labels is not None and self.class_distance:
-            apart = (labels[:, None] != labels).to(fake.dtype) * self.class_distance**2  # (N, N)
-        other = 1 - torch.eye(n, device=fake.device, dtype=fake.dtype)  # without an image's distance to itself
+        between, within, real_within = (
+            self.apart(a, b, fake) for a, b in ((real_labels, fake_labels), (fake_labels,) * 2, (real_labels,) * 2)
+        )
         total = fake.new_zeros(())
         for size in self.sizes:
-            x, y = (averaged(images, size) for images in (real, fake))
-            between = distances(x, y, apart).mean()
-            within = (distances(y, y, apart) * other).sum() / (n * (n - 1))
-            real_within = (distances(x, x, apart) * other).sum() / (n * (n - 1))
-            total = total + 2 * between - within - real_within
+            x, y = averaged(real, size), averaged(fake, size)
+            total = total + 2 * distances(x, y, between).mean() - pairwise(y, within) - pairwise(x, real_within)
         return total / len(self.sizes)
+
+    def apart(self, a: Tensor | None, b: Tensor | None, like: Tensor) -> Tensor | float:
+        """The squared distance between the classes of each pair (N, M)."""
+        if a is None or b is None or not self.class_distance:
+            return 0.0
+        return (a[:, None] != b).to(like.dtype) * self.class_distance**2
+
+
+def pairwise(x: Tensor, apart: Tensor | float) -> Tensor:
+    """The mean distance of all pairs of different images."""
+    found, n = distances(x, x, apart), len(x)
+    return (found.sum() - found.diagonal().sum()) / (n * (n - 1))
 
 
 def averaged(images: Tensor, size: int) -> Tensor:

@@ -108,7 +108,7 @@ class Adversarial(Generative):
         self.supervision: Supervision = supervision or FinalImage()
         self.augmentation = self.supervision.wrap(augmentation)  # of the discriminator's inputs
         self.consistency, self.adaptive, self.heldout = consistency, adaptive, None
-        self.matching = matching
+        self.matching, self.dataset = matching, None
         self.optimizer = optimizer or partial(torch.optim.Adam, betas=(0.0, 0.99))
         self.n_critic = n_critic
         schedules = {
@@ -200,6 +200,7 @@ class Adversarial(Generative):
 
     def generator_step(self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]) -> bool:
         """One step of the generator; False if it was skipped. Real images (n, C, H, W) are for relativistic losses."""
+        reference, reference_labels = self.reference(real, labels)
         inputs = GeneratorInputs(
             real=real,
             latent=rng.normal(self.latent_dim),
@@ -207,7 +208,9 @@ class Adversarial(Generative):
             noise=self.supervision.sample_noise(rng, real.shape[1:]),
             random=self.augmentation_random(rng, 2),
             strength=self.scalar(now["augment"]),
-            matching=self.scalar(now.get("matching_weight", 0.0)),
+            matching=self.scalar(now["matching_weight"]) if self.matching is not None else None,
+            reference=reference,
+            reference_labels=reference_labels,
         )
         with self.holding_discriminator():
             value = self.generator_objective(
@@ -217,6 +220,16 @@ class Adversarial(Generative):
             self.log_values["loss_g"] = value.detach()
             optimizer = self.optimizers()[0]  # type: ignore[index]
             return self.step_optimizer("generator", optimizer, value, self.rates("generator", now), now.get("beta2"))
+
+    def reference(self, real: Tensor, labels: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """The real images that `matching` compares with, and their labels: the batch's and others of the data."""
+        if self.matching is None or not self.matching.num_real or self.dataset is None:
+            return (None, None) if self.matching is None else (real, labels)
+        n = self.matching.num_real
+        rng = StepRNG(mix(self.seed, 2), self.step, n, self.global_rank, self.trainer.world_size, self.device)
+        others, other_labels = drawn(self.dataset, rng, self.device)
+        others = torch.cat([real, self.mirrored(to_float(others), rng)])
+        return others, torch.cat([labels, other_labels]) if labels is not None else None
 
     def scheduled(self) -> dict[str, float]:
         """What the schedules say for this step, with the strength of augmentation as it has adapted."""
@@ -263,6 +276,7 @@ class Adversarial(Generative):
 
     def attach(self, dataset: Any, heldout: Any) -> None:
         super().attach(dataset, heldout)
+        self.dataset = dataset
         if not self.needs_heldout:
             return
         if heldout is None:
@@ -278,8 +292,7 @@ class Adversarial(Generative):
         if self.heldout is None:
             raise ValueError("this adaptive strength needs held-out images: call module.attach(dataset, heldout) first")
         rng = StepRNG(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
-        positions = (rng.uniform().double() * len(self.heldout)).long().tolist()
-        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(positions))
+        images, labels = drawn(self.heldout, rng, self.device)
         real = self.mirrored(to_float(images), rng)
         supervision = self.supervision
         random = supervision.repeat(self.augmentation_random(rng, 2), 1)
@@ -320,3 +333,10 @@ class Adversarial(Generative):
             self.adaptive.load_state_dict(checkpoint["adaptive"])
         whole = self.step % self.n_critic * (self.batch_size or 0)  # earlier versions wrote none, and complete batches
         self.images_before = checkpoint.get("images_before", whole)
+
+
+def drawn(dataset: Any, rng: RandomNumbers, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images and labels of a data set, as many as the random numbers are for."""
+    positions = (rng.uniform().double() * len(dataset)).long().tolist()
+    images, labels = dataset.__getitems__(positions)
+    return images.to(device), labels.to(device)

@@ -38,6 +38,8 @@ class GeneratorInputs:
     noise: Tensor  # (N, ...), of the supervision
     strength: Tensor  # (), of the augmentation, in [0, 1]
     matching: Tensor | None = None  # (), the weight of the distance between real and generated images
+    reference: Tensor | None = None  # (M, C, H, W), what it compares with
+    reference_labels: Tensor | None = None  # (M,)
 
 
 def discriminator_objective(
@@ -88,6 +90,7 @@ def generator_objective(
         with torch.no_grad():
             logits_real = augmented.real(supervision.real_input(inputs.real, inputs.noise))
     value = loss.generator(logits_real, augmented.fake(supervision.fake_input(outputs, inputs.noise))).mean()
-    if matching is not None and inputs.matching is not None:
-        value = value + inputs.matching * matching(inputs.real, outputs[-1], inputs.labels)
+    if matching is not None and inputs.matching is not None and inputs.reference is not None:
+        distance = matching(inputs.reference, outputs[-1], inputs.reference_labels, inputs.labels)
+        value = value + inputs.matching * distance
     return value + supervision.regulariser(outputs)
