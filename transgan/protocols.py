@@ -123,6 +123,13 @@ class Consistency(Protocol):
         ...
 
 
+class Matching(Protocol):
+    """A distance between the real and the generated images of a batch, which the generator minimises besides."""
+
+    def __call__(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
+        """real, fake (N, C, H, W) in [-1, 1], labels (N,) of both or None -> a scalar."""
+
+
 class Supervision(Protocol):
     """What the discriminator sees of the generator's outputs (supervision.py).
 

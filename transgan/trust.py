@@ -19,7 +19,7 @@ from typing import Any
 from transgan import extensions
 
 OURS = {
-    "augmentation", "callbacks", "consistency", "data", "layers", "losses", "metrics", "models", "penalties",
+    "augmentation", "callbacks", "consistency", "data", "layers", "losses", "matching", "metrics", "models", "penalties",
     "schedules", "supervision", "training",
 }  # fmt: skip
 TORCH = {  # where a class may stand: what it must be

@@ -30,9 +30,14 @@ def settings_of(ideas: dict[str, Any], name: str) -> tuple[str, list[str]]:
 
 
 def merged(settings: list[str], others: list[str]) -> list[str]:
-    """Settings of the same key take the place of earlier ones."""
+    """Settings of the same key take the place of earlier ones; ~KEY takes out a key and those below it."""
     found = {each.split("=")[0]: each for each in settings}
     for each in others:
+        if each.startswith("~"):
+            found = {
+                key: value for key, value in found.items() if not (key.lstrip("+") + ".").startswith(each[1:] + ".")
+            }
+            continue
         found.pop(each.split("=")[0], None)
         found[each.split("=")[0]] = each
     return list(found.values())
@@ -107,7 +112,11 @@ def run(trial: Trial, task: Task, out: Path) -> None:
 
 def said(row: dict[str, Any]) -> str:
     numbers = row["numbers"]
-    others = " ".join(f"{name.split('_')[0]} {value:.3g}" for name, value in numbers.items() if name.startswith(("rec", "mesh", "spr", "class")))
+    others = " ".join(
+        f"{name.split('_')[0]} {value:.3g}"
+        for name, value in numbers.items()
+        if name.startswith(("rec", "mesh", "spr", "class"))
+    )
     curve = " ".join(f"{point['fd_classifier']:.3g}" for point in row["curve"])
     return (
         f"{row['task']:16s} {row['idea']:34s} {row['seed']} {row['seconds']:6.1f} s {row['images'] / 1000:7.2f} kimg "
@@ -128,7 +137,9 @@ def main() -> None:
         (options.out / name).mkdir(parents=True, exist_ok=True)
     tasks: dict[str, Task] = {}
     while True:
-        queue = [t for t in waiting(options.lists, options.out, options.only) if not (options.out / "failed" / t.id).exists()]
+        queue = [
+            t for t in waiting(options.lists, options.out, options.only) if not (options.out / "failed" / t.id).exists()
+        ]
         if not queue:
             if not options.wait:
                 return

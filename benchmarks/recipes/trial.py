@@ -85,7 +85,9 @@ class Trial:
         labels = labels_of(task, 1000)
         images = torch.cat([system.generate(part.tolist(), labels[part]) for part in torch.arange(1000).split(250)])
         torch.random.set_rng_state(state)
-        kept = {name: value for name, value in found.items() if name.split("_")[0] in ("fd", "recall", "precision", "class")}
+        kept = {
+            name: value for name, value in found.items() if name.split("_")[0] in ("fd", "recall", "precision", "class")
+        }
         return {name: round(value, 4) for name, value in kept.items()} | {
             "mesh": round(mesh(images) / task.mesh, 3), "spread": round(spread(images, labels) / task.spread, 3),
         }  # fmt: skip

@@ -32,7 +32,7 @@ register("product", lambda *numbers: prod(numbers), replace=True)
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
-    "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
+    "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision", "matching",
     "optimizer", "tokens", "autoencoder", "warm_start",
 }  # fmt: skip
 NEEDED = {

@@ -17,7 +17,16 @@ from transgan.augmentation import DiffAugment
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
 from transgan.penalties import R1R2, AugmentedDiscriminator
-from transgan.protocols import Augmentation, Consistency, Loss, Penalty, RandomNumbers, StrengthController, Supervision
+from transgan.protocols import (
+    Augmentation,
+    Consistency,
+    Loss,
+    Matching,
+    Penalty,
+    RandomNumbers,
+    StrengthController,
+    Supervision,
+)
 from transgan.schedules import Schedule, Share, schedule
 from transgan.supervision import FinalImage
 from transgan.training.generative import Batch, Generative, to_float, to_uint8
@@ -74,12 +83,14 @@ class Adversarial(Generative):
         augmentation: Augmentation | None = None,
         adaptive: StrengthController | None = None,
         supervision: Supervision | None = None,
+        matching: Matching | None = None,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         generator_lr: float | Schedule = 2e-4,
         discriminator_lr: float | Schedule = 2e-4,
         beta2: float | Schedule | None = None,
         gamma: float | Schedule = 0.1,
         augment: float | Schedule = 1.0,
+        matching_weight: float | Schedule | None = None,
         ema_halflife: float | Schedule | None = None,
         n_critic: int = 1,
         generator_pretrained: Pretrained | None = None,
@@ -97,6 +108,7 @@ class Adversarial(Generative):
         self.supervision: Supervision = supervision or FinalImage()
         self.augmentation = self.supervision.wrap(augmentation)  # of the discriminator's inputs
         self.consistency, self.adaptive, self.heldout = consistency, adaptive, None
+        self.matching = matching
         self.optimizer = optimizer or partial(torch.optim.Adam, betas=(0.0, 0.99))
         self.n_critic = n_critic
         schedules = {
@@ -105,6 +117,7 @@ class Adversarial(Generative):
             "beta2": beta2,
             "gamma": gamma,
             "augment": augment,
+            "matching_weight": matching_weight if matching is not None else None,
             "ema_halflife": Share(0.1, 500.0) if ema_halflife is None else ema_halflife,
         }
         self.schedules = {name: schedule(value) for name, value in schedules.items() if value is not None}
@@ -194,11 +207,13 @@ class Adversarial(Generative):
             noise=self.supervision.sample_noise(rng, real.shape[1:]),
             random=self.augmentation_random(rng, 2),
             strength=self.scalar(now["augment"]),
+            matching=self.scalar(now.get("matching_weight", 0.0)),
         )
         with self.holding_discriminator():
             value = self.generator_objective(
-                self.generator, self.discriminator, self.loss, self.supervision, self.augmentation, inputs
-            )
+                self.generator, self.discriminator, self.loss, self.supervision, self.augmentation, inputs,
+                self.matching,
+            )  # fmt: skip
             self.log_values["loss_g"] = value.detach()
             optimizer = self.optimizers()[0]  # type: ignore[index]
             return self.step_optimizer("generator", optimizer, value, self.rates("generator", now), now.get("beta2"))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.penalties import AugmentedDiscriminator
-from transgan.protocols import Augmentation, Consistency, Loss, Penalty, Supervision
+from transgan.protocols import Augmentation, Consistency, Loss, Matching, Penalty, Supervision
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class GeneratorInputs:
     random: Tensor  # (2, N, A) uniform, of the augmentation
     noise: Tensor  # (N, ...), of the supervision
     strength: Tensor  # (), of the augmentation, in [0, 1]
+    matching: Tensor | None = None  # (), the weight of the distance between real and generated images
 
 
 def discriminator_objective(
@@ -75,6 +76,7 @@ def generator_objective(
     supervision: Supervision,
     augmentation: Augmentation,
     inputs: GeneratorInputs,
+    matching: Matching | None = None,
 ) -> Tensor:
     """The generator's mean loss over N fakes, each paired with a real image if the loss is relativistic."""
     outputs = supervision.generate(generator, inputs.latent, inputs.labels)
@@ -86,4 +88,6 @@ def generator_objective(
         with torch.no_grad():
             logits_real = augmented.real(supervision.real_input(inputs.real, inputs.noise))
     value = loss.generator(logits_real, augmented.fake(supervision.fake_input(outputs, inputs.noise))).mean()
+    if matching is not None and inputs.matching is not None:
+        value = value + inputs.matching * matching(inputs.real, outputs[-1], inputs.labels)
     return value + supervision.regulariser(outputs)
