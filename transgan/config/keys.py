@@ -62,6 +62,7 @@ KEYS: dict[str, Kind] = {
     "data.in_memory": Switch(literals=("auto",)), "data.limit": Whole(most=10**9, optional=True),
     "data.white": Number(most=1e38, above=0, optional=True),
     "data.labels": Choice(of=("folders", "none"), optional=True),
+    "data.order": Choice(of=("content", "published"), optional=True),
     "data.download": SWITCH, "data.train": SWITCH, "data.split": Text(), "data.category": Text(),
     # the networks
     "img_size": SIZE, "in_chans": Whole(most=4096), "latent_dim": WIDTH, "style_dim": WIDTH, "stem_dim": WIDTH,

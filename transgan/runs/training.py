@@ -35,7 +35,7 @@ from transgan.runs.folder import (
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
 from transgan.runs.machine import impossible_here, require_memory
-from transgan.runs.resuming import jumps, require_same, settle
+from transgan.runs.resuming import jumps, keep_order, require_same, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
 from transgan.training.generative import Generative, NonFiniteTraining
@@ -98,12 +98,14 @@ class Training:
     def prepare(self, lock: Lock) -> bool:
         """Makes data and module, and describes the run in its folder. False for a run that is finished."""
         config, console = self.config, self.console
+        previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
+        if previous is not None:
+            keep_order(config, previous)
         self.dataset, self.heldout = training_data(config)
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
             console.print(f"heldout {len(self.heldout):,} images, to measure against")
         settle(config, self.dataset)
-        previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
             require_same(config, self.arguments, previous, self.dataset, self.folder)
