@@ -60,9 +60,7 @@ class TransposedOutput(nn.Module):
                 f"{halvings(patch_size, 'TransposedOutput') - 1} numbers, the channels after each doubling but the last"
             )
         self.norms = nn.ModuleList(StyleGroupNorm(width, style_dim) for width in maps[:-1])
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(maps[:-1], maps[1:], strict=True)
-        )
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(maps[:-1], maps[1:], strict=True))
         for up in self.ups:
             nn.init.zeros_(up.get_parameter("bias"))
 
@@ -171,4 +169,3 @@ class ShuffledOutput(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
         x = unpatchify(self.expand(self.norm(x)), self.grid_size, self.patch_size)
         return self.refine(F.silu(self.smooth(x)))  # (N, in_chans, H, W)
-

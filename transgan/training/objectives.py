@@ -32,7 +32,7 @@ class GeneratorInputs:
     """The tensors of one generator step; images and latents as the generator has them."""
 
     real: Tensor  # (N, C, H, W) in [-1, 1]
-    latent: Tensor  # (N, Z)
+    latent: Tensor | None  # (N, Z), or None for outputs that are there already
     labels: Tensor | None  # (N,)
     random: Tensor  # (2, N, A) uniform, of the augmentation
     noise: Tensor  # (N, ...), of the supervision
@@ -68,6 +68,11 @@ def discriminator_objective(
     return value, {name: each.detach() for name, each in log.items()}, (logits_real.detach(), logits_fake.detach())
 
 
+def make_outputs(generator: nn.Module, supervision: Supervision, latent: Tensor, labels: Tensor | None) -> list[Tensor]:
+    """The generator's outputs, coarse to fine, for latents (N, Z)."""
+    return supervision.generate(generator, latent, labels)
+
+
 def generator_objective(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -77,7 +82,20 @@ def generator_objective(
     inputs: GeneratorInputs,
 ) -> Tensor:
     """The generator's mean loss over N fakes, each paired with a real image if the loss is relativistic."""
-    outputs = supervision.generate(generator, inputs.latent, inputs.labels)
+    assert inputs.latent is not None
+    outputs = make_outputs(generator, supervision, inputs.latent, inputs.labels)
+    return outputs_objective(outputs, discriminator, loss, supervision, augmentation, inputs)
+
+
+def outputs_objective(
+    outputs: list[Tensor],
+    discriminator: nn.Module,
+    loss: Loss,
+    supervision: Supervision,
+    augmentation: Augmentation,
+    inputs: GeneratorInputs,
+) -> Tensor:
+    """The same for outputs that the generator has made."""
     labels = None if inputs.labels is None else supervision.repeat(inputs.labels)
     random = supervision.repeat(inputs.random, 1)
     augmented = AugmentedDiscriminator(discriminator, augmentation, inputs.strength, labels, random)
