@@ -9,7 +9,6 @@ N batch, C channels, H W image.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -34,8 +34,8 @@ def maps_of(dim: int, patch_size: int, widths: Sequence[int] | None, last: int |
     if len(widths) != count:
         before = "" if last is None else ", but the last"
         raise ValueError(
-            f"output.widths={widths}: a patch_size of {patch_size} needs {count} of them, the channels after each doubling"
-            f"{before}"
+            f"output.widths={widths}: a patch_size of {patch_size} needs {count} of them, the channels after each "
+            f"doubling{before}"
         )
     return [dim, *widths] if last is None else [dim, *widths, last]
 

@@ -38,7 +38,8 @@ from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.resuming import jumps, keep_order, require_same, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
-from transgan.training.generative import Generative, NonFiniteTraining
+from transgan.training.finite import NonFiniteTraining
+from transgan.training.generative import Generative
 
 
 class Training:

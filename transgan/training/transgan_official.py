@@ -49,6 +49,11 @@ class TransGANOfficial(Adversarial):
                 f"algorithm.generator_batch_size={size} must be a multiple of batch_size={batch_size}, "
                 "so that processes can share it, or null for the same"
             )
+        if self.share_fakes and size != batch_size:
+            raise ValueError(
+                f"algorithm.generator_batch_size={size} asks for other fakes than the {batch_size} of a discriminator "
+                "step, which algorithm.share_fakes=true would use: leave one of the two at null"
+            )
         if self.loss.relativistic and size != batch_size:
             raise ValueError(
                 f"a relativistic loss pairs every fake with a real image: algorithm.generator_batch_size={size} and "
@@ -56,9 +61,16 @@ class TransGANOfficial(Adversarial):
             )
         return size // batch_size
 
-    def generator_step(self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]) -> bool:
+    def generator_step(
+        self,
+        real: Tensor,
+        outputs: list[Tensor] | None,
+        labels: Tensor | None,
+        rng: RandomNumbers,
+        now: dict[str, float],
+    ) -> bool:
         labels = None if labels is None else labels.repeat_interleave(self.fakes_per_image)
-        return super().generator_step(real, labels, RepeatedRNG(rng, self.fakes_per_image), now)
+        return super().generator_step(real, outputs, labels, RepeatedRNG(rng, self.fakes_per_image), now)
 
     def holding_discriminator(self) -> AbstractContextManager[None]:
         return nullcontext() if self.leak else super().holding_discriminator()
