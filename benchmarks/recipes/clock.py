@@ -1,4 +1,4 @@
-"""The clock of a trial: CPU-seconds of this process that training took, with what is measured along the way taken out."""
+"""The clock of a trial: CPU-seconds that training took in this process, without those of measuring along the way."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -79,8 +79,8 @@ class Ours:
         loader = torch.utils.data.DataLoader(Batches(self.task, self.batch_size, self.seed), batch_size=None)
         trainer = pl.Trainer(
             accelerator="cpu", devices=1, logger=False, max_epochs=-1, max_steps=-1, use_distributed_sampler=False,
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, callbacks=[Ticking(clock)],
-            barebones=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            callbacks=[Ticking(clock)],
         )  # fmt: skip
         trainer.fit(self.module, loader)
 

@@ -25,8 +25,11 @@ SHARES = (0.1, 0.3, 0.6)  # of the budget, where the distance is measured along 
 
 @dataclass(frozen=True)
 class Trial:
-    """task: its name. seconds: the budget. idea: a name. system, settings: what the idea is, see systems.py. version: of the
-    code behind these settings; counts up where it has changed what they mean."""
+    """One idea on one task with one seed.
+
+    task, idea: their names. seconds: the budget. system, settings: what the idea is, see systems.py. version: of the
+    code behind these settings; counts up where it has changed what they mean.
+    """
 
     task: str
     seconds: float
@@ -68,7 +71,8 @@ class Trial:
         sampling = 256 / (time.process_time() - before)
         return {
             "id": self.id, "task": self.task, "budget": self.seconds, "seed": self.seed, "idea": self.idea,
-            "system": self.system, "settings": list(self.settings), "version": self.version, "batch_size": system.batch_size,
+            "system": self.system, "settings": list(self.settings), "version": self.version,
+            "batch_size": system.batch_size,
             "seconds": round(seconds, 2), "images": clock.images_seen, "steps": system.steps(),
             "images_per_second": round(clock.images_seen / seconds, 1), "samples_per_second": round(sampling),
             "parameters": system.parameters(), "numbers": self.numbers(system, task), "curve": curve,

@@ -43,8 +43,8 @@ def patch_of(side: int, tokens: int = 4) -> int:
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
-    "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision", "matching",
-    "optimizer", "tokens", "autoencoder", "warm_start",
+    "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
+    "matching", "optimizer", "tokens", "autoencoder", "warm_start",
 }  # fmt: skip
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
