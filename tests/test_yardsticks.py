@@ -1,12 +1,17 @@
 """Systems of other packages in a trial: one clock, images that are a function of their seeds, and knobs that do something."""
 
+import json
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from omegaconf.errors import ConfigKeyError
 from torch import nn
 
+from benchmarks.recipes import follow
+from benchmarks.recipes.__main__ import trials_of
 from benchmarks.recipes.clock import Clock
 from benchmarks.recipes.foreign import Foreign
 from benchmarks.recipes.systems import SYSTEMS
@@ -122,3 +127,51 @@ def test_a_foreign_system_trains_and_samples(name, channels):
     one = system.generate([2], torch.tensor([1]))  # alone or among others: the same, but for sums in another order
     assert (one[0].int() - images[1].int()).abs().max() <= 1 and not torch.equal(images[0], images[1])
     assert not torch.equal(system.generate([2], torch.tensor([2])), one)
+
+
+LISTS = Path(__file__).parents[1] / "benchmarks" / "recipes" / "lists"
+LIST = """
+tasks: [some_16]
+seconds: 5
+seeds: [0]
+ideas:
+  root: {set: [a=1, b=1, c=1]}
+  better_a: {base: root, set: [a=2]}
+  best_a: {base: root, set: [a=3]}
+  better_b: {base: root, set: [b=2]}
+  worse_c: {base: root, set: [c=2]}
+  unmeasured: {base: root, set: [c=3]}
+"""
+
+
+def test_the_next_list_combines_what_helped(tmp_path, capsys):
+    values = {"a=1 b=1 c=1": 10.0, "b=1 c=1 a=2": 8.0, "b=1 c=1 a=3": 5.0, "a=1 c=1 b=2": 9.0, "a=1 b=1 c=2": 20.0}
+    rows = [
+        {
+            "task": "some_16",
+            "budget": 5,
+            "system": "ours",
+            "settings": settings.split(),
+            "numbers": {"fd_classifier": fd},
+        }
+        for settings, fd in values.items()
+    ]
+    (tmp_path / "list.yaml").write_text(LIST)
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    follow.main(["combine", str(tmp_path / "list.yaml"), "--rows", str(tmp_path / "rows.jsonl")])
+    ideas = yaml.safe_load(capsys.readouterr().out)["ideas"]
+    assert [set(idea["set"]) for idea in ideas.values()] == [
+        {"a=3", "b=2", "c=1"}  # not a=2 in the place of a=3, and nothing worse
+    ]
+    assert all(name.startswith("best_a+") and name.endswith("_some_16") for name in ideas)
+    follow.main(["finals", str(tmp_path / "list.yaml"), "--rows", str(tmp_path / "rows.jsonl"), "--seconds", "600"])
+    final = yaml.safe_load(capsys.readouterr().out)
+    assert final["seconds"] == 600 and list(final["ideas"]) == ["best_a_some_16"]
+    assert set(final["ideas"]["best_a_some_16"]["set"]) == {"a=3", "b=1", "c=1"}
+
+
+@pytest.mark.parametrize("path", sorted(LISTS.glob("yardstick_*.yaml")), ids=lambda p: p.stem)
+def test_every_yardstick_is_tuned_by_as_many_trials(path):
+    names = {trial.idea for trial in trials_of(path)}
+    assert len(names) == 24 or "denoising" in path.stem or path.stem == "yardstick_16"
+    assert len({trial.id for trial in trials_of(path)}) == len(trials_of(path))
