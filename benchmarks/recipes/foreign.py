@@ -101,10 +101,14 @@ class Foreign:
             since = self.images_seen / self.updates  # images between two updates
             update_ema(self.average, self.sampled, decay(since, self.options.ema * self.images_seen))
 
+    def ready(self, network: nn.Module) -> None:
+        """What has to be done before a network makes images."""
+
     @torch.no_grad()
     def generate(self, seeds: list[int], labels: Tensor | None) -> Tensor:
         network = self.sampled if self.average is None else self.average
         training = network.training
+        self.ready(network)
         network.eval()
         if labels is None:
             labels = torch.tensor(seeds) % self.num_classes

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.recipes.foreign import Foreign
+from transgan.training.randomness import seeded_normal
 
 NETWORKS = {  # module and prefix of its classes; whether it takes classes
     "cgan_pd": ("cgan_pd.cgan_pd_32", "CGANPD", True),
@@ -53,6 +54,7 @@ class Mimicry(Foreign):
         "beta1": 0.0, "beta2": 0.9, "schedule": "linear",
     }  # fmt: skip
     sampler = "generator"
+    statistics_of = -1  # images seen when they were taken
 
     def build(self) -> dict[str, nn.Module]:
         path, prefix, self.takes_classes = NETWORKS[self.options.net]
@@ -79,6 +81,18 @@ class Mimicry(Foreign):
             return False
         self.generator.train_step(real_batch=batch, netD=self.discriminator, optG=self.optimizer_g, log_data=Quiet())
         return True
+
+    def ready(self, network: nn.Module) -> None:
+        """Averaged weights get statistics of batch norm of their own (BigGAN's standing statistics), once per time."""
+        if network is self.sampled or self.statistics_of == self.images_seen:
+            return
+        self.statistics_of = self.images_seen
+        for norm in [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean of what follows
+        network.train()
+        for part in torch.arange(640).split(64):
+            self.images_of(network, seeded_normal(part.tolist(), *self.noise_shape), part % self.num_classes)
 
     def images_of(self, network: nn.Module, noise: Tensor, labels: Tensor) -> Tensor:
         images = network(noise, labels) if self.takes_classes else network(noise)
