@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
@@ -95,4 +96,19 @@ class Ours:
         return self.module.images_seen // self.batch_size // getattr(self.module, "n_critic", 1)
 
 
-SYSTEMS: dict[str, Any] = {"ours": Ours}
+def imported(place: str) -> Any:
+    """A system whose module is imported when it is first made: its package need not be installed for the others."""
+
+    def make(*arguments: Any) -> System:
+        module, _, name = place.rpartition(".")
+        return getattr(import_module(f"benchmarks.recipes.{module}"), name)(*arguments)
+
+    return make
+
+
+SYSTEMS: dict[str, Any] = {
+    "ours": Ours,
+    "mimicry": imported("mimicry.Mimicry"),
+    "denoising": imported("denoising.Denoising"),
+    "diffusers": imported("diffusers_unet.Diffusers"),
+}

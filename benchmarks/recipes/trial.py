@@ -62,7 +62,8 @@ class Trial:
         def measure(seconds: float, seen: int) -> None:
             curve.append({"seconds": round(seconds, 2), "kimg": seen / 1000} | self.numbers(system, task))
 
-        clock = Clock(1.25 * self.seconds, images, [share * self.seconds for share in SHARES], measure)
+        shares = getattr(system, "shares", SHARES)
+        clock = Clock(1.25 * self.seconds, images, [share * self.seconds for share in shares], measure)
         system.fit(clock)
         seconds = clock.points[-1][0]
         self.draw(system, task, folder / f"{self.task}-{self.idea}-{self.seed}-{self.seconds:g}s.png")

@@ -112,6 +112,7 @@ FORMS = {
     "above unpacked": lambda root, x: laid(root / "cifar-10-batches-py", python_batches(x)).parent,
     "unpacked binary": lambda root, x: laid(root, below("cifar-10-batches-bin", binary_batches(x))),
     "two zips": lambda root, x: beside(root, x, form="WEBP"),
+    "folder of two zips": lambda root, x: beside(root, x).parent,
     "two folders": lambda root, x: laid(root, below("train", images(x, "train")) | below("test", images(x, "test")))
     / "train",
     "train and test": lambda root, x: laid(root, below("train", images(x, "train")) | below("test", images(x, "test"))),

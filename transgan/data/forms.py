@@ -66,6 +66,7 @@ class AnyForm(Arrays):
         root = expanded(path).absolute()
         if root.suffix.lower() in PACKED and not root.exists():
             raise NothingThere(f"There is nothing at '{path}': ", {"data.path": self.ways})
+        root = self._zip_in(root) or root
         content = self.published(root) if root.exists() else None
         single = content is None and root.exists() and (root.is_file() or has_images(root))
         if content is None:
@@ -79,6 +80,12 @@ class AnyForm(Arrays):
             content = content._replace(pixels=content.pixels[ranks], labels=content.labels[ranks])
         self._compare(len(content.labels), digest)
         self.take(*content)
+
+    def _zip_in(self, root: Path) -> Path | None:
+        """A zip of this data set by its name, such as cifar10-train.zip, in a folder; None without one."""
+        known = re.sub(r"[^a-z0-9]", "", self.title.lower())
+        names = {re.sub(r"[^a-z0-9]", "", path.stem.lower()): path for path in sorted(root.glob("*.zip"))}
+        return names.get(f"{known}train", names.get(known)) if root.is_dir() else None
 
     def published(self, root: Path) -> Content | None:
         """What the published files hold in a folder or an archive; None without any of them. Raises ValueError if some
