@@ -99,8 +99,8 @@ class Generative(Loadable):
         self.logs_itself = False
 
     def compile_objectives(self, backend: str | None) -> None:
-        """Compiles what is computed in a step, at its first call; None leaves it as it is, as does "auto", for which
-        `transgan train` decides (runs/compiling.py)."""
+        """Compiles what is computed in a step, at its first call. None leaves it as it is, and so does "auto", for which
+        a callback decides (callbacks/compiling.py)."""
         for name in self.objectives if backend not in (None, "auto") else ():
             setattr(self, name, torch.compile(getattr(self, name), backend=backend))
 
@@ -192,7 +192,7 @@ class Generative(Loadable):
         value: Tensor,
         rates: Sequence[float],
         beta2: float | None = None,
-        inputs: list[nn.Parameter] | None = None,
+        inputs: Sequence[Tensor] | None = None,
     ) -> bool:
         """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
 
@@ -203,7 +203,7 @@ class Generative(Loadable):
             group["lr"] = lr
             if beta2 is not None:
                 group["betas"] = (group["betas"][0], beta2)
-        self.manual_backward(value, **({} if inputs is None else {"inputs": inputs}))
+        self.manual_backward(value, **({} if inputs is None else {"inputs": list(inputs)}))
         parameters = [each for each in getattr(self, name).parameters() if each.grad is not None]
         norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
         if self.clip:
