@@ -35,8 +35,6 @@ PARTS = [
     ("transgan.training.adversarial.Adversarial", "training_step", "training step, the rest"),
     ("transgan.training.adversarial.Adversarial", "discriminator_step", "D step, the rest"),
     ("transgan.training.adversarial.Adversarial", "generator_step", "G step, the rest"),
-    ("transgan.training.one_stage.OneStage", "discriminator_step", "D step, the rest"),
-    ("transgan.training.one_stage.OneStage", "generator_step", "G step, the rest"),
     ("transgan.training.adversarial.Adversarial", "scheduled", "schedules"),
     ("transgan.training.adversarial.Adversarial", "scalar", "schedules"),
     ("transgan.training.adversarial.Adversarial", "end_step", "logging"),

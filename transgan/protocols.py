@@ -51,10 +51,6 @@ class PairedDiscriminator(Protocol):
         """(2 N, C, H, W), the real images first -> (2 N,)."""
         ...
 
-    def pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) each -> the logits (N,) of both, which no penalty differentiates."""
-        ...
-
     def subset(self, pairs: Tensor) -> "PairedDiscriminator": ...
 
 

@@ -1,7 +1,6 @@
 """What a training step computes once, what it leaves out, and how often it waits for the device."""
 
 import math
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,13 +10,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from transgan.augmentation import DiffAugment
-from transgan.consistency import BalancedConsistency
-from transgan.losses import Hinge, NonSaturating, Relativistic, RelativisticAverage
-from transgan.penalties import R1R2, R1R2JVP, WGANGP, Lazy, NoPenalty, R1R2FiniteDifference, Subsampled, input_gradient
-from transgan.supervision import NoiseGuidance, ScaleWise
+from transgan.losses import NonSaturating
+from transgan.penalties import R1R2, Subsampled, input_gradient
 from transgan.training.finite import NonFiniteTraining, SkippedSteps
-from transgan.training.objectives import GeneratorInputs, discriminator_objective, outputs_objective
-from transgan.training.one_stage import OneStage
 from transgan.training.randomness import StepRNG
 from transgan.training.transgan_official import TransGANOfficial
 
@@ -71,115 +66,6 @@ def test_shared_fakes_are_made_once(adversarial):
 def test_fakes_of_another_number_are_not_shared(adversarial):
     with pytest.raises(ValueError, match="generator_batch_size=8 asks for other fakes than the 4"):
         adversarial(TransGANOfficial, loss=NonSaturating(), generator_batch_size=8, share_fakes=True)
-
-
-# One stage.
-
-EVERY = {
-    "exact": R1R2(), "r1": R1R2(fake=False), "r2": R1R2(real=False), "none": NoPenalty(),
-    "part": Subsampled(R1R2(), 0.5), "gp": WGANGP(), "fd": R1R2FiniteDifference(0.1),
-    "part_fd": Subsampled(R1R2FiniteDifference(0.1, real=False), 0.5), "lazy": Lazy(Subsampled(R1R2(), 0.25), 2),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("penalty", EVERY.values(), ids=EVERY)
-@pytest.mark.parametrize("loss", [Relativistic(), RelativisticAverage()], ids=["pairs", "average"])
-@pytest.mark.parametrize("supervision", [None, ScaleWise(2, 0.5), NoiseGuidance(2)], ids=["final", "scales", "noise"])
-def test_one_stage_has_both_gradients_of_the_plain_step(
-    adversarial, generator, discriminator, penalty, loss, supervision
-):
-    """Those before the step, of the same augmentation."""
-    if supervision is not None and (penalty is not EVERY["part"] or not isinstance(loss, Relativistic)):
-        return  # the supervision has nothing to do with the penalty
-    channels = 2 if isinstance(supervision, NoiseGuidance) else 1
-    heads = {} if supervision is None else dict(dim=[16, 8], depth=[1, 1], num_heads=[2, 2], image_heads=2)
-    module = adversarial(
-        OneStage, generator=generator(**heads), discriminator=discriminator(in_chans=channels, depth=[1]), loss=loss,
-        penalty=penalty, supervision=supervision, augmentation=AUGMENTATION,
-        consistency=BalancedConsistency(1.0, 1.0),
-    )  # fmt: skip
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    now, labels, real = {"augment": 1.0, "gamma": 0.3}, torch.arange(4) % 3, torch.rand(4, 1, 8, 8) * 2 - 1
-    networks = (module.discriminator, module.generator)
-
-    def gradients():
-        found = [[each.grad.clone() for each in net.parameters() if each.grad is not None] for net in networks]
-        module.zero_grad()
-        return found
-
-    def start():
-        rng = StepRNG(3, 0, 4, 0, 1, torch.device("cpu"))
-        return rng, module.make_outputs(module.generator, module.supervision, rng.normal(module.latent_dim), labels)
-
-    def backward(value, *_):
-        value.backward(inputs=[*module.discriminator.parameters(), *(_[1] if len(_) > 1 else ())])
-
-    module.step_discriminator = backward
-    rng, outputs = start()
-    module.discriminator_step(real, outputs, labels, rng, now)
-    ((module.fake * module.gradient).sum() + module.supervision.regulariser(outputs)).backward()
-    ours, loss_g = gradients(), module.log_values["loss_g"]
-
-    rng, outputs = start()
-    noise = {}
-    sample_noise = module.supervision.sample_noise
-    module.supervision.sample_noise = lambda *arguments: noise.setdefault(0, sample_noise(*arguments))
-    step, inputs = module.discriminator_inputs(real, outputs, labels, rng, now)
-    del module.supervision.sample_noise
-    parts = (module.discriminator, module.loss)
-    value, *_ = discriminator_objective(
-        *parts, step, module.consistency, module.augmentation, replace(inputs, fake=inputs.fake.detach())
-    )
-    value.backward()
-    (by_discriminator, _) = gradients()
-    random = inputs.random[:2, :: len(outputs) if isinstance(supervision, ScaleWise) else 1]
-    value = outputs_objective(
-        outputs, *parts, module.supervision, module.augmentation,
-        GeneratorInputs(real, None, labels, random=random, noise=noise[0], strength=inputs.strength),
-    )  # fmt: skip
-    value.backward()
-    (_, by_generator) = gradients()
-    if supervision is None:
-        torch.testing.assert_close(loss_g, value.detach())
-    for mine, theirs in zip(ours, (by_discriminator, by_generator), strict=True):
-        error = sum((a - b).square().sum() for a, b in zip(mine, theirs, strict=True)).sqrt()
-        assert error < 1e-4 * sum(b.square().sum() for b in theirs).sqrt()
-
-
-def test_one_stage_shows_the_discriminator_every_image_once(adversarial):
-    module = adversarial(OneStage, penalty=Subsampled(R1R2(), 0.5))
-    seen, forward = [], module.discriminator.forward
-    module.discriminator.forward = lambda images, labels: seen.append(len(images)) or forward(images, labels)
-    calls = counted(module.generator)
-    train(module, 2)
-    assert seen == [4, 4] * 2 and calls == [True, True]
-    assert module.trainer.global_step == 2
-
-
-def test_one_stage_moves_both_networks_and_resumes(adversarial):
-    make = partial(adversarial, OneStage, n_critic=2)
-    module = make()
-    before = weights(module.discriminator), weights(module.generator), weights(module.generator_ema)
-    train(module, 2)
-    after = weights(module.discriminator), weights(module.generator), weights(module.generator_ema)
-    for a, b in zip(before, after, strict=True):
-        assert any(not torch.equal(x, y) for x, y in zip(a, b, strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(weights(train(make(), 2)), weights(module), strict=True))
-
-
-@pytest.mark.parametrize(
-    "changes, says",
-    [
-        ({"loss": Hinge()}, "a loss with a slope at every fake, and Hinge has none"),
-        ({"penalty": Lazy(R1R2JVP(), 2)}, "penalty=jvp leaves no gradient of the fakes"),
-        ({"compile": "inductor"}, "is not compiled: leave compile at null"),
-    ],
-)
-def test_what_one_stage_cannot_do(adversarial, changes, says):
-    with pytest.raises(ValueError, match=says):
-        adversarial(OneStage, **changes)
 
 
 # What is left out.
@@ -268,12 +154,12 @@ class Reading(Callback):
     reads_log_values = True
 
 
-@pytest.mark.parametrize("kind", ["plain", "shared", "one_stage", "part", "reads"])
+@pytest.mark.parametrize("kind", ["plain", "shared", "part", "reads"])
 def test_a_step_waits_for_the_device_once(adversarial, kind):
     module = adversarial(
-        *([OneStage] if kind == "one_stage" else []), share_fakes=kind == "shared", mirror=True, clip=1.0,
+        share_fakes=kind == "shared", mirror=True, clip=1.0,
         optimizer=partial(FUSED, fused=kind != "reads"), augmentation=AUGMENTATION,
-        penalty=Subsampled(R1R2(), 0.5) if kind in ("part", "one_stage") else R1R2(),
+        penalty=Subsampled(R1R2(), 0.5) if kind == "part" else R1R2(),
     )  # fmt: skip
     step, found = module.training_step, []
 

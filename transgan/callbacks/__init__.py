@@ -16,6 +16,6 @@ from transgan.callbacks.stats import Stats
 from transgan.callbacks.stopping import Stop
 
 __all__ = [
-    "Compiling", "Evaluation", "Interval", "Likelihood", "ProgressLine", "Samples", "SaveCheckpoints", "Session", "Stats", "Stop",
-    "find",
+    "Compiling", "Evaluation", "Interval", "Likelihood", "ProgressLine", "Samples", "SaveCheckpoints", "Session",
+    "Stats", "Stop", "find",
 ]  # fmt: skip

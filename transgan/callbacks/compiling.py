@@ -1,7 +1,7 @@
 """Whether compiling the training step earns its minutes: predicted, announced, and with compile=auto decided.
 
-What a compilation took and what it brought is remembered in the cache folder, as are its kernels (torch's own cache), so
-that a second start of the same networks is quick and its prediction a measurement.
+What compiling took and what it brought is remembered in the cache folder, as are its kernels (torch's own cache): a
+second start of the same networks is quick, and its prediction a measurement.
 """
 
 import os
@@ -78,7 +78,8 @@ class Compiling(Callback):
         seconds, ratio = self.seconds(module), self.remembered().get("ratio", RATIO.get(module.device.type, 1.0))
         eager, compiled = step * left, seconds + step * ratio * left
         worth = trainer.strategy.broadcast(compiled < (1 - WORTH) * eager)  # the same in every process
-        says = f"{left:,.0f} steps of {step:.3g} s are {minutes(eager)}, or {minutes(compiled)} with {minutes(seconds)} to compile"
+        says = f"{left:,.0f} steps of {step:.3g} s are {minutes(eager)}, or {minutes(compiled)} with "
+        says += f"{minutes(seconds)} to compile"
         self.done = not worth or self.backend is None
         if self.backend == "auto":
             self.say(f"{'inductor' if worth else 'not'}: {says}")

@@ -45,11 +45,6 @@ class AugmentedDiscriminator:
         labels = None if self.labels is None else self.labels.repeat(2)
         return self.discriminator(self.augmentation(images, self.random.flatten(0, 1), self.strength), labels)
 
-    def pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits (N,) of real and fake images, by one pass over both."""
-        logits_real, logits_fake = self.both(torch.cat([real, fake])).chunk(2)
-        return logits_real, logits_fake
-
     def subset(self, pairs: Tensor) -> "AugmentedDiscriminator":
         """The same for some of the pairs, by their indices."""
         labels = None if self.labels is None else self.labels[pairs]
@@ -62,4 +57,10 @@ class NoPenalty(Penalty):
     """The logits alone."""
 
     def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
-        return *discriminator.pair(real, fake), {}
+        return *paired_logits(discriminator, real, fake), {}
+
+
+def paired_logits(discriminator: PairedDiscriminator, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits (N,) of real and fake images, by one pass over both."""
+    logits_real, logits_fake = discriminator.both(torch.cat([real, fake])).chunk(2)
+    return logits_real, logits_fake

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from transgan.penalties.base import paired_logits
 from transgan.protocols import PairedDiscriminator, Penalty, PenaltyOutput, RandomNumbers
 
 LogitFunction = Callable[[Tensor], Tensor]  # images (n, C, H, W) -> logits (n,)
@@ -78,7 +79,7 @@ class WGANGP(Penalty):
     def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
         gradient, _ = input_gradient(discriminator.real, real + noise * (fake - real))
         norm = torch.linalg.vector_norm(gradient.float(), dim=(1, 2, 3))  # unlike sqrt, it has a gradient at 0
-        return *discriminator.pair(real, fake), {"gp": (norm / self.target - 1).square()}
+        return *paired_logits(discriminator, real, fake), {"gp": (norm / self.target - 1).square()}
 
 
 def input_gradient(logits_of: LogitFunction, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from math import ceil, floor
 import torch
 from torch import Tensor, nn
 
+from transgan.penalties.base import paired_logits
 from transgan.protocols import PairedDiscriminator, Penalty, PenaltyOutput, RandomNumbers
 
 
@@ -47,7 +48,7 @@ class Skipped(Penalty):
         self.names = names
 
     def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
-        logits_real, logits_fake = discriminator.pair(real, fake)
+        logits_real, logits_fake = paired_logits(discriminator, real, fake)
         return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
 
 
@@ -96,9 +97,9 @@ class Subsampled(Penalty):
 
     def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
         if not self.indices(len(real))[0]:  # a last batch of few images
-            logits_real, logits_fake = discriminator.pair(real, fake)
+            logits_real, logits_fake = paired_logits(discriminator, real, fake)
             return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
         some, rest, order = self.on_device(len(real), real.device)
         some_real, some_fake, penalties = self.penalty(discriminator.subset(some), real[some], fake[some], noise[some])
-        rest_real, rest_fake = discriminator.subset(rest).pair(real[rest], fake[rest])
+        rest_real, rest_fake = paired_logits(discriminator.subset(rest), real[rest], fake[rest])
         return torch.cat([some_real, rest_real])[order], torch.cat([some_fake, rest_fake])[order], penalties

@@ -4,7 +4,6 @@ One batch is one discriminator step; every `n_critic` batches the generator take
 `Adversarial.training_step` is the algorithm.
 """
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -119,7 +118,7 @@ class Adversarial(TwoNetworks):
         for_generator = (self.step + 1) % self.n_critic == 0  # this batch is followed by a step of it
         with torch.set_grad_enabled(self.share_fakes and for_generator):
             outputs = self.make_outputs(self.generator, self.supervision, rng.normal(self.latent_dim), labels)
-        logits = self.discriminator_step(real, self.detached(outputs), labels, rng, now)
+        logits = self.discriminator_step(real, outputs, labels, rng, now)
         if self.adaptive is not None:
             largest = self.schedules["augment"](self.images_seen)
             self.log_values |= self.adaptive.update(*logits, logits_heldout, largest, self.all_reduce)
@@ -139,41 +138,33 @@ class Adversarial(TwoNetworks):
     ) -> tuple[Tensor, Tensor]:
         """One step of the discriminator on real images (n, C, H, W) and the outputs of as many fakes -> the logits (n,)
         of both."""
-        penalty, inputs = self.discriminator_inputs(real, outputs, labels, rng, now)
-        value, log, logits = self.discriminator_objective(
-            self.discriminator, self.loss, penalty, self.consistency, self.augmentation, inputs
-        )
-        self.log_values = dict(log)
-        self.step_discriminator(value, now)
-        return self.supervision.final_logits(logits[0]), self.supervision.final_logits(logits[1])
-
-    def discriminator_inputs(
-        self, real: Tensor, outputs: list[Tensor], labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
-    ) -> tuple[Penalty, DiscriminatorInputs]:
-        """The penalty of this step, and what the discriminator's objective takes besides."""
         supervision = self.supervision
-        noise = supervision.sample_noise(rng, real.shape[1:])
-        real = supervision.real_input(real, noise)
+        with torch.no_grad():
+            noise = supervision.sample_noise(rng, real.shape[1:])
+            fake = supervision.fake_input(outputs, noise).float()
+            real = supervision.real_input(real, noise)
         num_augmentations = 2 if self.consistency is None else 2 + self.consistency.num_augmentations
         random = self.augmentation_random(rng, num_augmentations)
         penalty = self.penalty.at_step(self.step)
-        return penalty, DiscriminatorInputs(
+        inputs = DiscriminatorInputs(
             real=real,
-            fake=supervision.fake_input(outputs, noise).float(),
+            fake=fake,
             labels=None if labels is None else supervision.repeat(labels),
             random=supervision.repeat(random, 1),
             noise=supervision.repeat(penalty.sample_noise(rng, real.shape[1:])),
             strength=self.scalar(now["augment"]),
             gamma=self.scalar(now["gamma"]),
         )
-
-    def step_discriminator(self, value: Tensor, now: dict[str, float], inputs: Sequence[Tensor] = ()) -> bool:
-        """An optimizer step of the discriminator on `value`; its parameters and `inputs` alone get a gradient."""
+        value, log, logits = self.discriminator_objective(
+            self.discriminator, self.loss, penalty, self.consistency, self.augmentation, inputs
+        )
+        self.log_values = dict(log)
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         optimizer = self.optimizers()[1].optimizer  # type: ignore[index]
         trained = [parameter for parameter in self.discriminator.parameters() if parameter.requires_grad]
         rates, beta2 = self.rates("discriminator", now), now.get("beta2")
-        return self.step_optimizer("discriminator", optimizer, value, rates, beta2, [*trained, *inputs])
+        self.step_optimizer("discriminator", optimizer, value, rates, beta2, trained)
+        return supervision.final_logits(logits[0]), supervision.final_logits(logits[1])
 
     def generator_step(
         self,
@@ -215,10 +206,6 @@ class Adversarial(TwoNetworks):
     def augmentation_random(self, rng: RandomNumbers, count: int) -> Tensor:
         """(count, n, num_random) uniform numbers: for the real images, for the fakes, and again."""
         return torch.stack([rng.uniform(self.augmentation.num_random) for _ in range(count)])
-
-    def detached(self, outputs: list[Tensor]) -> list[Tensor]:
-        """The generator's outputs as the discriminator's step takes them: without a graph."""
-        return [output.detach() for output in outputs]
 
     def scalar(self, value: float) -> Tensor:
         """As a tensor: a compiled graph would be rebuilt for every new Python number.

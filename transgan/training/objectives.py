@@ -48,22 +48,10 @@ def discriminator_objective(
     inputs: DiscriminatorInputs,
 ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor]]:
     """mean(loss) + gamma / 2 * mean(penalty) + weighted consistency; also what to log, and the logits (N,) of both."""
+    real, fake = inputs.real, inputs.fake
     augmented = AugmentedDiscriminator(
         discriminator, augmentation, inputs.strength, inputs.labels, inputs.random[:2]
     )  # fmt: skip
-    value, log, logits_real, logits_fake = discriminator_terms(augmented, loss, penalty, consistency, inputs)
-    return value, {name: each.detach() for name, each in log.items()}, (logits_real.detach(), logits_fake.detach())
-
-
-def discriminator_terms(
-    augmented: AugmentedDiscriminator,
-    loss: Loss,
-    penalty: Penalty,
-    consistency: Consistency | None,
-    inputs: DiscriminatorInputs,
-) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
-    """The same for a discriminator with augmentation, with the graph of everything."""
-    real, fake = inputs.real, inputs.fake
     logits_real, logits_fake, penalties = penalty(augmented, real, fake, inputs.noise)
     value = loss.discriminator(logits_real, logits_fake).mean()
     log = {"loss_d": value, "d_real": logits_real.mean(), "d_fake": logits_fake.mean()}
@@ -71,13 +59,13 @@ def discriminator_terms(
         log[name] = values.mean()
         value = value + 0.5 * inputs.gamma * log[name]
     if consistency is not None:
-        again = AugmentedDiscriminator(
-            augmented.discriminator, augmented.augmentation, consistency.strength, inputs.labels, inputs.random[2:]
+        augmented = AugmentedDiscriminator(
+            discriminator, augmentation, consistency.strength, inputs.labels, inputs.random[2:]
         )  # fmt: skip
-        for name, values in consistency(again, real, fake, logits_real, logits_fake).items():
+        for name, values in consistency(augmented, real, fake, logits_real, logits_fake).items():
             log[name] = values.mean()
             value = value + consistency.weights[name] * log[name]
-    return value, log, logits_real, logits_fake
+    return value, {name: each.detach() for name, each in log.items()}, (logits_real.detach(), logits_fake.detach())
 
 
 def make_outputs(generator: nn.Module, supervision: Supervision, latent: Tensor, labels: Tensor | None) -> list[Tensor]:
