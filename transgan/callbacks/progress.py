@@ -16,7 +16,7 @@ from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 
-OF_IMAGES = ("mesh", "spread")  # numbers of the latest evaluation that stand beside the primary one: 1 is as real images
+OF_IMAGES = ("mesh", "spread")  # of the latest evaluation, beside the primary number: 1 is as in real images
 
 
 def clock(seconds: float) -> str:
