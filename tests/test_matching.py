@@ -42,7 +42,7 @@ def test_repeating_one_image_is_worse_than_varying():
     assert EnergyDistance()(real, one, None, None) > EnergyDistance()(real, many, None, None)
 
 
-def test_classes_that_are_exchanged_are_told_apart():
+def test_exchanged_classes_have_a_distance():
     labels = torch.arange(16) % 2
     real = images(16, 0, 0.05) + (2.0 * labels - 1)[:, None, None, None]
     right = images(16, 1, 0.05) + (2.0 * labels - 1)[:, None, None, None]

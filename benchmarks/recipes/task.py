@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.recipes.pixels import mesh, spread
 from transgan.config.compose import compose
 from transgan.instantiation import make
 from transgan.metrics import Evaluator
@@ -29,8 +28,6 @@ class Task:
     overrides: list[str]
     dataset: Any
     evaluator: Evaluator
-    mesh: float
-    spread: float
 
     @property
     def resolution(self) -> int:
@@ -71,10 +68,9 @@ def prepare(name: str, folder: Path, num_samples: int) -> Task:
         f"metrics.num_samples={num_samples}", "metrics.with_heldout=false", "metrics.measures.prdc.max_samples=2500",
     ])  # fmt: skip
     OmegaConf.set_struct(config, False)
-    for name in ("memorisation", "precision_recall", "kernel", "score"):  # slow, and no question of a trial
-        del config.metrics.measures[name]
+    for measure in ("memorisation", "precision_recall", "kernel", "score"):  # slow, and no question of a trial
+        del config.metrics.measures[measure]
     evaluator = make(config.metrics)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     evaluator.prepare(dataset)
-    images, labels = dataset.__getitems__(list(range(0, len(dataset), max(1, len(dataset) // 5000))))
-    return Task(name, overrides, dataset, evaluator, mesh(images), spread(images, labels))
+    return Task(name, overrides, dataset, evaluator)

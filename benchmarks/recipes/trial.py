@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import statistics
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -14,12 +13,12 @@ import torch
 from torchvision.utils import make_grid, save_image
 
 from benchmarks.recipes.clock import Clock
-from benchmarks.recipes.pixels import mesh, spread
 from benchmarks.recipes.systems import SYSTEMS, System
 from benchmarks.recipes.task import Task
 from transgan import files
 
 CALIBRATION = 0.04  # of the budget, but 2 to 10 s: what the speed is measured by before the trial itself
+NUMBERS = ("fd", "recall", "precision", "class", "mesh", "spread")  # how those begin that a row holds
 SHARES = (0.1, 0.3, 0.6)  # of the budget, where the distance is measured along the way
 
 
@@ -41,11 +40,8 @@ class Trial:
 
     @property
     def id(self) -> str:
-        return files.hash_of(
-            repr(
-                (self.task, self.seconds, self.seed, self.system, self.settings) + (self.version,) * (self.version > 1)
-            )
-        )[:12]
+        facts = self.task, self.seconds, self.seed, self.system, self.settings
+        return files.hash_of(repr(facts if self.version == 1 else (*facts, self.version)))[:12]
 
     def run(self, task: Task, folder: Path) -> dict[str, Any]:
         """Trains and measures -> its line of rows.jsonl. Leaves a grid in the folder."""
@@ -91,17 +87,8 @@ class Trial:
         return clock.speed()
 
     def numbers(self, system: System, task: Task) -> dict[str, float]:
-        state = torch.random.get_rng_state()
         found = task.evaluator(system.generate).numbers
-        labels = labels_of(task, 1000)
-        images = torch.cat([system.generate(part.tolist(), labels[part]) for part in torch.arange(1000).split(250)])
-        torch.random.set_rng_state(state)
-        kept = {
-            name: value for name, value in found.items() if name.split("_")[0] in ("fd", "recall", "precision", "class")
-        }
-        return {name: round(value, 4) for name, value in kept.items()} | {
-            "mesh": round(mesh(images) / task.mesh, 3), "spread": round(spread(images, labels) / task.spread, 3),
-        }  # fmt: skip
+        return {name: round(value, 4) for name, value in found.items() if name.split("_")[0] in NUMBERS}
 
     def draw(self, system: System, task: Task, path: Path) -> None:
         """Ten images of each of ten classes, a class a column."""
@@ -113,7 +100,3 @@ class Trial:
 
 def labels_of(task: Task, count: int) -> torch.Tensor:
     return torch.arange(count) % max(1, task.num_classes)
-
-
-def median(values: list[float]) -> float:
-    return statistics.median(values)

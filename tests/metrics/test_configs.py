@@ -13,7 +13,8 @@ from torchmetrics import Metric
 from transgan import migration
 from transgan.cli import main
 from transgan.config.compose import compose
-from transgan.metrics import Evaluator
+from transgan.metrics import ClassAccuracy, Evaluator, FeatureSpread, FrechetDistance, Mesh, Spread
+from transgan.metrics.extractors import Pixels
 from transgan.metrics.moments import Moments
 from transgan.metrics.reference import Reference
 
@@ -30,7 +31,8 @@ def test_every_argument_is_listed_and_it_builds(config):
     assert set(config) - {"_target_"} == set(inspect.signature(Evaluator).parameters)
     evaluator = instantiate(config)
     assert isinstance(evaluator, Evaluator) and evaluator.primary == "fid"
-    assert list(evaluator.metrics.keys()) == ["frechet", "kernel", "score", "accuracy"] + (
+    fast = ["frechet", "kernel", "score", "accuracy", "mesh", "spread", "spread_features"]
+    assert list(evaluator.metrics.keys()) == fast + (
         ["precision_recall", "prdc", "memorisation"] if name == "paper" else []
     )
     stated = {"closer", "sets", "kernel", "rng_seed"}  # in the protocol, of what cannot be set or rarely is
@@ -77,6 +79,23 @@ def test_the_id_changes_with_the_numbers_and_with_nothing_else():
     assert protocol("fast")["id"] == "f51ff75c"  # as in results of earlier versions, whose numbers it has
     assert protocol("paper")["id"] == "674f67f5" and protocol("compare")["id"] == "4389c664"
     assert protocol("paper")["id"] != "0b13838d"  # whose precision and recall were other ones
+
+
+def test_metrics_that_came_later_leave_the_ids_alone_unless_they_are_set_otherwise():
+    class Finer(Mesh):
+        def __init__(self, finer=1):
+            super().__init__()
+            self.finer = finer
+
+    def measured(*metrics):
+        measures = {"frechet": FrechetDistance()} | {type(metric).__name__: metric for metric in metrics}
+        return of_100_images(Evaluator(Pixels(), measures, 100, 8, 0, 1, with_heldout=False))
+
+    without = measured()
+    assert measured(Mesh(), Spread(), FeatureSpread()) == without
+    assert measured(Finer()) == without and measured(Finer(2))["measures"]["Finer"] == {"finer": 2}
+    assert measured(Finer(2))["id"] != without["id"]
+    assert measured(ClassAccuracy())["id"] != without["id"]  # one that was there from the beginning
 
 
 def test_the_protocol_says_how_neighbours_are_counted():

@@ -13,11 +13,14 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from transgan.metrics import (
     PRDC,
     ClassAccuracy,
+    FeatureSpread,
     FrechetDistance,
     InceptionScore,
     KernelDistance,
     Memorisation,
+    Mesh,
     PrecisionRecall,
+    Spread,
 )
 from transgan.metrics.moments import Moments
 
@@ -30,11 +33,35 @@ METRICS = {
     "prdc": PRDC,
     "memorisation": functools.partial(Memorisation, quantile=0.05),
     "accuracy": ClassAccuracy,
+    "spread_features": FeatureSpread,
 }
+OF_IMAGES = {"mesh": Mesh, "spread": Spread}
 
 
 def images(seed, scale=1.0):
     return torch.randn(337, 5, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def pictures(seed, low=0, high=256):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(low, high, (337, 3, 8, 8), generator=generator, dtype=torch.uint8)
+
+
+def of_images(process_group, mine, size):
+    """name -> everything that is reported of the images."""
+    metrics = {name: make(process_group=process_group) for name, make in OF_IMAGES.items()}
+    labels = torch.arange(337) % 5
+    for images, is_real, is_heldout in ((pictures(0), 1, 0), (pictures(2), 1, 1), (pictures(1, 50, 150), 0, 0)):
+        share, classes = images[mine], labels[mine]
+        for part, named in zip(share.split(size), classes.split(size), strict=True) if len(share) else ():
+            metrics["mesh"].update(part, real=bool(is_real), heldout=bool(is_heldout))
+            metrics["spread"].update(part, real=bool(is_real), heldout=bool(is_heldout), labels=named)
+    found = {}
+    for name, metric in metrics.items():
+        with metric.sync_context(dist_sync_fn=metric.dist_sync_fn):
+            report = metric.report()
+        found[name] = metric.compute(), *report.of_images.values()
+    return found
 
 
 def values(process_group=None, mine=slice(None), size=100):
@@ -51,7 +78,9 @@ def values(process_group=None, mine=slice(None), size=100):
             metrics["frechet"].update(part, real=is_real, heldout=is_heldout, labels=named)
             metrics["accuracy"].update(part, named, real=is_real, heldout=is_heldout)
             metrics["score"].update(part, real=is_real)
+            metrics["spread_features"].update(part, real=is_real, labels=named) if not is_heldout else None
     found = {name: metric.compute() for name, metric in metrics.items()}
+    found |= of_images(process_group, mine, size)
     given = FrechetDistance(process_group=process_group)
     given.set_real(Moments.of(real))  # on every process, and counted once
     if len(fake[mine]):
@@ -62,7 +91,7 @@ def values(process_group=None, mine=slice(None), size=100):
 
 def plain(value):
     each = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
-    return [number.item() for number in each]
+    return [float(number) for number in each]
 
 
 def naive(group, mine):
@@ -119,6 +148,7 @@ def test_the_same_on_any_number_of_processes(answers, case):
     for rank in range(len(COUNTS[case])):
         for name, numbers in expected.items():
             assert answers[rank][case][name] == pytest.approx(numbers, rel=1e-9), (rank, name)
+            assert name not in OF_IMAGES or answers[rank][case][name] == numbers  # whole numbers are not rounded
         assert answers[rank][case] == answers[0][case]  # to the last bit
 
 

@@ -16,6 +16,8 @@ from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 
+OF_IMAGES = ("mesh", "spread")  # of the latest evaluation, beside the primary number: 1 is as in real images
+
 
 def clock(seconds: float) -> str:
     seconds = round(seconds)
@@ -99,7 +101,9 @@ class ProgressLine(Callback):
             parts.append(f"held out {last['value']:.3f} (best {best['value']:.3f} @ {best['kimg']:g})")
         if self.evaluation is not None and self.evaluation.best:
             name, best = self.evaluation.evaluator.primary, self.evaluation.best
-            parts.append(f"{name} {self.evaluation.latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
+            latest = self.evaluation.latest
+            parts.append(f"{name} {latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
+            parts += [f"{key} {latest[key]:.2f}" for key in OF_IMAGES if key in latest]
         if skipped := sum(module.nonfinite.values()):
             parts.append(f"skipped {skipped} non-finite steps")
         return " | ".join(parts)

@@ -23,6 +23,9 @@ HIDDEN = (
     "c_t_",
     "copy_rate_p_",
     "copy_rate_heldout_",
+    "mesh_heldout",
+    "spread_heldout",
+    "spread_features_",
 )
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")  # OWASP: what a cell begins with that is computed when opened

@@ -48,7 +48,7 @@ KEYS: dict[str, Kind] = {
     "holdout": Number(most=1, below=1), "mirror": SWITCH, "batch_size": Whole(most=2**20), "kimg": KIMG,
     "precision": Choice(of=("32-true", "bf16-mixed"), hint="; others are not for training here, where one loss scale "
                                                            "does not fit two networks"),
-    "compile": Text(what="the name of a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),
+    "compile": Text(what="auto, or a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),
     "checkpoint": PATH, "init_from": PATH,
     "log_every": EVERY, "sample_every": EVERY, "evaluate_every": EVERY, "checkpoint_every": EVERY,
     "evaluate_at_start": SWITCH, "evaluate_share": PART, "grid": Whole(most=10_000),

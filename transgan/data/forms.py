@@ -44,7 +44,7 @@ class AnyForm(Arrays):
     depth: ClassVar[int]  # channels
     counts: ClassVar[tuple[int, int]]  # of the training and the test images
     names: ClassVar[tuple[str, ...]]  # of the classes
-    aliases: ClassVar[dict[str, int]] = {}  # other names in use, in lower-case letters
+    aliases: ClassVar[dict[str, int]] = {}  # other names in use, in lower case
     digests: ClassVar[tuple[str, ...]] = ()  # of the pixels and labels of each split, see `ranked`
     ways: ClassVar[str]  # which forms there are, for errors
 
@@ -134,11 +134,11 @@ class AnyForm(Arrays):
 
     def _number(self, folder: str) -> int | None:
         """The class that a folder is named after: airplane, 0, 0_airplane or 0 - Airplane."""
-        digits, letters = re.sub(r"\D.*", "", folder), re.sub(r"[^a-z]", "", folder.lower())
+        digits, word = re.sub(r"\D.*", "", folder), re.sub(r"[^a-z]", "", folder.lower())
         known = {re.sub(r"[^a-z]", "", name.lower()): k for k, name in enumerate(self.names)} | self.aliases
         known.pop("", None)
-        if letters:
-            return known.get(letters)
+        if word:
+            return known.get(word)
         return int(digits) if digits == folder and int(digits) < len(self.names) else None
 
     def _part(self, root: Path) -> Files:

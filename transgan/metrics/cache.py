@@ -1,9 +1,12 @@
-"""The cache of real images' features: extracted once and kept by content.
+"""The cache of real images' features, and of sums over the images: made once and kept by content.
 
-A cache entry is a folder $TRANSGAN_CACHE/reference/<extractor>-<key>/ with about.json (every fact in the key),
+An entry of features is a folder $TRANSGAN_CACHE/reference/<extractor>-<key>/ with about.json (every fact in the key),
 statistics.npz (mu, sigma, n) and features.npy. It appears by one rename, so that several writers leave one complete
 entry, and nothing in it is a pickle. The key covers the images as the networks see them and the extractor's weights:
 changing an image, another filter, size or split, or other weights is another entry.
+
+An entry of sums is a folder reference/<metric>-<key>/ with about.json and sums.npz, the states that an ImageMetric has
+after all real images. Its key covers the images, their labels, and the metric with its settings and version.
 """
 
 import json
@@ -11,6 +14,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from torch import Tensor
 from transgan import files
 from transgan.metrics.extractors.extractor import FeatureExtractor
 from transgan.metrics.features import Extracted
+from transgan.metrics.image_metric import ImageMetric, Sums
 from transgan.metrics.moments import Moments
 
 SCHEMA = 1  # of an entry and of the code that makes features: counts up when either changes
@@ -76,29 +81,81 @@ def load(facts: dict[str, Any], extractor: FeatureExtractor) -> tuple[Tensor, Te
 
 
 def save(facts: dict[str, Any], extractor: FeatureExtractor, extracted: Extracted, moments: Moments) -> None:
-    """Writes beside and renames; a cache that cannot be written costs time, not the run."""
+    """Keeps what was extracted."""
     entry, key = entry_of(facts, extractor)
     # logits are kept where they are classes of the data: the accuracy on real images stands beside the generator's
     logits = extracted.logits if extractor.class_names is not None else None
+    about = facts | {
+        "key": key, "num_logits": 0 if logits is None else logits.shape[1], "extractor": extractor.name,
+        "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
+    }  # fmt: skip
+
+    def fill(folder: Path) -> None:
+        matrix = extracted.features if logits is None else torch.cat([extracted.features, logits], 1)
+        np.save(folder / "features.npy", matrix.numpy(), allow_pickle=False)
+        np.savez(
+            folder / "statistics.npz", mu=moments.mean.numpy(), sigma=moments.covariance.numpy(), n=np.array(moments.n)
+        )
+
+    write(entry, about, fill, "the features of real images")
+
+
+def sums_entry(facts: dict[str, Any], labels: Tensor, metric: ImageMetric) -> tuple[Path, dict[str, Any]]:
+    """The folder of an entry of sums, and what is in its about.json."""
+    name = type(metric).__name__.lower()
+    named = facts | {
+        "schema": SCHEMA, "metric": f"{type(metric).__module__}.{type(metric).__qualname__}", "version": metric.version,
+        "settings": metric.settings(), "labels": files.hash_of(labels.numpy().tobytes()),
+    }  # fmt: skip
+    key = files.hash_of(json.dumps(named, sort_keys=True))
+    return cache_folder() / f"{name}-{key[:16]}", named | {"key": key}
+
+
+def load_sums(facts: dict[str, Any], labels: Tensor, metric: ImageMetric, side: str) -> bool:
+    """Whether there is an entry of what `metric` keeps of these images; it has it afterwards, as that of its `side`."""
+    entry, named = sums_entry(facts, labels, metric)
+    if not entry.is_dir():
+        return False
+    try:
+        if files.read_json(entry / "about.json")["key"] != named["key"]:
+            raise ValueError("it was made for other images or another metric")
+        with np.load(entry / "sums.npz", allow_pickle=False) as held:
+            sums = {name: torch.from_numpy(held[name]) for name in held.files}
+        if int(sums["count"]) != facts["num_real"] or not all(each.isfinite().all() for each in sums.values()):
+            raise ValueError("its sums are not of these images")
+        metric.put(side, sums)
+    except Exception as error:  # of many kinds, as above
+        log.warning("the cached reference %s is not valid (%s) and is made again", entry, error)
+        discard(entry)
+        return False
+    return True
+
+
+def save_sums(facts: dict[str, Any], labels: Tensor, metric: ImageMetric, side: str) -> None:
+    """Keeps what `metric` has of all images of its `side`."""
+    entry, about = sums_entry(facts, labels, metric)
+    sums: Sums = metric.sums(side)
+
+    def fill(folder: Path) -> None:
+        arrays: dict[str, Any] = {name: each.cpu().numpy() for name, each in sums.items()}
+        np.savez(folder / "sums.npz", **arrays)
+
+    write(entry, about, fill, "the sums of real images")
+
+
+def write(entry: Path, about: dict[str, Any], fill: Callable[[Path], None], what: str) -> None:
+    """Writes beside and renames; a cache that cannot be written costs time, not the run. `fill` writes the arrays."""
     beside = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}-"))
-        matrix = extracted.features if logits is None else torch.cat([extracted.features, logits], 1)
-        np.save(beside / "features.npy", matrix.numpy(), allow_pickle=False)
-        np.savez(
-            beside / "statistics.npz", mu=moments.mean.numpy(), sigma=moments.covariance.numpy(), n=np.array(moments.n)
-        )
-        about = facts | {
-            "key": key, "num_logits": 0 if logits is None else logits.shape[1], "extractor": extractor.name,
-            "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
-        }  # fmt: skip
+        fill(beside)
         files.write_json(beside / "about.json", about)
         os.chmod(beside, 0o755)  # mkdtemp makes folders that only their owner can read
         os.rename(beside, entry)  # fails where another writer was faster: theirs is as good
     except OSError as error:
         if not entry.is_dir():
-            log.warning("the features of real images could not be kept in %s: %s", entry, error)
+            log.warning("%s could not be kept in %s: %s", what, entry, error)
     finally:
         if beside is not None:
             shutil.rmtree(beside, ignore_errors=True)

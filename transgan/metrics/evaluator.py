@@ -1,6 +1,5 @@
 """One pass over generated images, many numbers: images -> uint8 -> extractor -> features once -> every metric."""
 
-import inspect
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import Metric
 
 from transgan.metrics import bounds
+from transgan.metrics.collection import collection, takes
 from transgan.metrics.context import Alone, Context
-from transgan.metrics.extraction import Extraction, Generate
+from transgan.metrics.extraction import Extraction, Generate, Watch
 from transgan.metrics.extractors.extractor import FeatureExtractor
 from transgan.metrics.features import Extracted
 from transgan.metrics.frechet import FrechetDistance
+from transgan.metrics.images import ImageMetrics
 from transgan.metrics.protocol import EARLIER, protocol_of
-from transgan.metrics.reference import Reference, reference_of
+from transgan.metrics.reference import Reference, names_classes, reference_of
 from transgan.metrics.report import named, refuse_too_few, refuse_twice, report_of
 from transgan.metrics.sampling import ImageData, isolated, quotas
 
@@ -49,8 +50,8 @@ class Evaluator:
     Args:
         extractor: makes features of uint8 images, see metrics/extractors.
         measures: name -> torchmetrics Metric. Its `update` is called with those of features, logits, class_logits,
-            labels, real and heldout that it names, for all real images and then for all generated ones; see
-            FeatureMetric and `report_of` for what becomes of the results.
+            labels, real and heldout that it names, for all real images and then for all generated ones, and of one
+            that names images with each batch of them; see FeatureMetric, ImageMetrics and `report_of`.
         num_samples: generated images per block; None: as many as there are real ones, up to 10,000.
         batch_size: images at a time, made up to a multiple of 8. seed: of the first block. blocks: of other seeds each.
         with_heldout: whether held-out images are wanted; whoever calls `prepare` hands them in.
@@ -72,6 +73,8 @@ class Evaluator:
             raise ValueError(f"metrics.num_samples must be 2 to {STRIDE:,}, not {num_samples}")
         refuse_twice(measures)
         self.extractor, self.metrics, self.num_samples = extractor, collection(measures), num_samples
+        self.images = ImageMetrics(measures)
+        self.of_features = {name: metric for name, metric in measures.items() if name not in self.images.metrics}
         self.batch_size, self.seed, self.blocks, self.with_heldout = batch_size, seed, blocks, with_heldout
         self.labels: Tensor | None = None  # int64 (num_samples,) after prepare(), or None without classes
         self.reference: Reference | None = None
@@ -128,8 +131,9 @@ class Evaluator:
         with isolated():
             self.extractor.prepare(dataset)
             self.extractor.to(device)
-            self.names_classes = num_classes > 0 and self.extractor.class_names == list(dataset.class_names)
+            self.names_classes = num_classes > 0 and names_classes(dataset, self.extractor)
             self.extraction = Extraction(self.extractor, device, self.batch_size, dataset.__getitems__([0, 1])[0])
+            self.images.forget()
             if main:
                 self.reference = (
                     self.features_of(dataset, "train", progress) if reference is None else reference(self.extractor)
@@ -137,8 +141,11 @@ class Evaluator:
                 self.heldout = None if heldout is None else self.features_of(heldout, "heldout", progress)
 
     def features_of(self, dataset: ImageData, split: str, progress: Progress | None = None) -> Reference:
-        extract = partial(self.extraction.real, dataset)
-        return reference_of(dataset, self.extractor, split, extract, progress)
+        watch = self.images.of_real(dataset, split)
+        extract = partial(self.extraction.real, dataset, watch=watch.show if watch.metrics else None)
+        reference = reference_of(dataset, self.extractor, split, extract, progress)
+        watch.complete(reference, self.extraction.batches(range(len(dataset))))
+        return reference
 
     def __call__(self, generate: Generate, context: Context | None = None) -> Result | None:
         """The numbers, on rank 0 of the `context` (one process where there is none); None on the others.
@@ -149,23 +156,33 @@ class Evaluator:
         results = []
         with isolated():
             for block in range(self.blocks):
-                fake = self.generated(generate, self.seeds(block), context)
+                self.images.reset()
+                fake = self.generated(generate, self.seeds(block), context, self.watch)
+                self.images.gather(context, self.extraction.device)
                 with context.together():
                     if fake is not None:
                         results.append(self.measure(fake))
         return self.summary(results) if context.rank == 0 else None
 
-    def generated(self, generate: Generate, seeds: range, context: Context) -> Extracted | None:
+    def watch(self, images: Tensor, extracted: Extracted) -> None:
+        """Shows a batch of generated images to the metrics that want them."""
+        extracted.names_classes = self.names_classes
+        self.images.update(images, extracted)
+
+    def generated(
+        self, generate: Generate, seeds: range, context: Context, watch: Watch | None = None
+    ) -> Extracted | None:
         """What is extracted from a block's images, on rank 0."""
-        matrix = self.extraction.generated(generate, seeds, self.labels, context)
+        matrix = self.extraction.generated(generate, seeds, self.labels, context, watch)
         return None if matrix is None else self.extraction.split(matrix, self.labels, self.names_classes)
 
     def measure(self, fake: Extracted) -> Result:
         """Every metric of one block. Only this process updates and computes: it has the features of all of them."""
         assert self.reference is not None, "prepare() comes first, and on this process"
-        self.metrics.reset()
+        of_features = collection(self.of_features)
+        of_features.reset()
         self.update_real(self.reference, self.heldout)
-        self.metrics.update(**fake.arguments(), real=False, heldout=False)
+        of_features.update(**fake.arguments(), real=False, heldout=False)
         result = Result({}, {}, {}, {})
         if few := self.few():
             result.flags["small_sample"] = few
@@ -176,6 +193,7 @@ class Evaluator:
                 continue
             report = report_of(name, metric)
             result.numbers |= {named(key, self.extractor): value for key, value in report.numbers.items()}
+            result.numbers |= report.of_images
             result.details |= {
                 named(key, self.extractor) if key.startswith("fd") else key: value
                 for key, value in report.details.items()
@@ -189,7 +207,7 @@ class Evaluator:
         sides = [(reference, False)] if heldout is None else [(reference, False), (heldout, True)]
         for real, is_heldout in sides:
             metrics = {}
-            for name, metric in self.metrics.items():
+            for name, metric in self.of_features.items():
                 if isinstance(metric, FrechetDistance):
                     extracted = real.extracted
                     given = {} if extracted is None else {"features": extracted.features, "labels": extracted.labels}
@@ -231,22 +249,3 @@ class Evaluator:
             numbers[name] = statistics.fmean(values)
             spread[name] = {"std": statistics.stdev(values), "min": min(values), "max": max(values)}
         return Result(numbers, spread, results[0].details, results[0].flags)
-
-
-def collection(metrics: dict[str, Metric]) -> MetricCollection:
-    """In the order given. Without compute groups: to find them, torchmetrics would compare the features of all metrics
-    with each other, and there is nothing to win, for each batch is kept without a copy."""
-    found = MetricCollection({}, compute_groups=False)
-    for name, metric in metrics.items():
-        found.add_metrics({name: metric})
-        metric.distributed_available_fn = alone
-    return found
-
-
-def alone() -> bool:
-    """For torchmetrics: no process is waiting to be asked for its state."""
-    return False
-
-
-def takes(metric: Metric, argument: str) -> bool:
-    return argument in inspect.signature(metric.update).parameters

@@ -11,6 +11,7 @@ from transgan.metrics.features import Extracted
 from transgan.metrics.sampling import ImageData, filled
 
 Generate = Callable[[list[int], Tensor | None], Tensor]  # seeds, int64 labels or None -> uint8 N x C x H x W
+Watch = Callable[[Tensor, Extracted], None]  # is shown every batch of images with what was extracted from it
 
 
 class Extraction:
@@ -38,22 +39,36 @@ class Extraction:
         logits = matrix[:, self.num_features :] if self.columns > self.num_features else None
         return Extracted(matrix[:, : self.num_features], logits, labels, names_classes)
 
-    def real(self, dataset: ImageData, block: range) -> Extracted:
+    def real(self, dataset: ImageData, block: range, watch: Watch | None = None) -> Extracted:
         """Of the images of these indices. Raises ValueError where features are not finite."""
-        parts = [self.matrix(dataset.__getitems__(list(part))[0]) for part in self.batches(block)]
+        parts = []
+        for part in self.batches(block):
+            images, labels = dataset.__getitems__(list(part))
+            parts.append(self.matrix(images))
+            if watch is not None:
+                watch(images, self.split(parts[-1], labels))
         matrix = torch.cat(parts)
         refuse_non_finite(matrix, lambda i: f"real image {block[i]}")
         return self.split(matrix)
 
-    def generated(self, generate: Generate, seeds: range, labels: Tensor | None, context: Context) -> Tensor | None:
+    def generated(
+        self, generate: Generate, seeds: range, labels: Tensor | None, context: Context, watch: Watch | None = None
+    ) -> Tensor | None:
         """The matrix of the images of all `seeds` and `labels`, in their order, on rank 0; None elsewhere.
 
-        Rank r makes the images r, r + world_size, ...; one `gather` for everything, so that no metric has to.
+        Rank r makes the images r, r + world_size, ..., and `watch` is shown those; one `gather` for all that is
+        extracted, so that no metric of it has to.
         """
         rank, world_size = context.rank, context.world_size
         with context.together():
             own = range(rank, len(seeds), world_size)
-            parts = [self.matrix(made(generate, seeds, labels, part)) for part in self.batches(own)]
+            parts = []
+            for part in self.batches(own):
+                images = made(generate, seeds, labels, part)
+                parts.append(self.matrix(images))
+                if watch is not None:
+                    chosen = None if labels is None else labels[part.start : part.stop : part.step]
+                    watch(images, self.split(parts[-1], chosen))
             matrix = torch.cat([torch.empty(0, self.columns), *parts])
         if world_size > 1:
             share = -(-len(seeds) // world_size)

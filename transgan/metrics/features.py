@@ -21,6 +21,12 @@ class Extracted:
     def __len__(self) -> int:
         return len(self.features)
 
+    def part(self, block: range) -> "Extracted":
+        """Of the images of these indices, one after the other."""
+        chosen = slice(block.start, block.stop)
+        logits, labels = (None if each is None else each[chosen] for each in (self.logits, self.labels))
+        return Extracted(self.features[chosen], logits, labels, self.names_classes)
+
     def arguments(self) -> dict[str, Tensor | None]:
         """For `update` of any metric, each of which takes what it names."""
         return {

@@ -38,6 +38,7 @@ class FeatureMetric(Metric):
     is_differentiable = False
     uses_device: ClassVar[bool] = False  # worth computing on the evaluator's device: the same numbers, in less time
     needs_features: ClassVar[bool] = True  # of the real images, not their moments alone
+    unstated: ClassVar[bool] = False  # in the protocol, at the usual settings: ids are those of evaluations without it
 
     def __init__(
         self,

@@ -20,6 +20,8 @@ def protocol_of(evaluator: "Evaluator", weights: str, truncation: float | None) 
     assert evaluator.reference is not None, "prepare() comes first"
     extractor, stated, heldout = evaluator.extractor, evaluator.reference.facts, evaluator.heldout
     measures = {EARLIER.get(name, name): facts_of(metric) for name, metric in evaluator.metrics.items()}
+    unstated = {name for name, metric in evaluator.metrics.items() if getattr(metric, "unstated", False)}
+    measures = {name: facts for name, facts in measures.items() if facts or name not in unstated}
     protocol = {
         "extractor": extractor.name, "extractor_sha256": extractor.hash, "preprocessing": extractor.preprocessing,
         "comparable_to_published": extractor.standard, "num_generated": evaluator.num_samples,

@@ -37,6 +37,20 @@ class Reference:
         return square_root(self.moments.covariance)
 
 
+def facts_of(dataset: ImageData, split: str) -> dict[str, Any]:
+    """What is said of a data set in the protocol and in the cache."""
+    return {
+        "split": split, "num_real": len(dataset), "dataset": dataset.fingerprint,
+        "preparation": getattr(dataset, "preparation", "as they are"), "mirrored": False,
+        "resolution": dataset.resolution, "channels": dataset.channels,
+    }  # fmt: skip
+
+
+def names_classes(dataset: ImageData, extractor: FeatureExtractor) -> bool:
+    """Whether the columns of the logits are the classes of the data."""
+    return dataset.num_classes > 0 and extractor.class_names == list(dataset.class_names)
+
+
 def reference_of(
     dataset: ImageData,
     extractor: FeatureExtractor,
@@ -45,17 +59,13 @@ def reference_of(
     progress: Callable[[int, int], None] | None = None,
 ) -> Reference:
     """The reference of all images of `dataset`, from the cache or by `extract(indices)` block by block."""
-    facts = {
-        "split": split, "num_real": len(dataset), "dataset": dataset.fingerprint,
-        "preparation": getattr(dataset, "preparation", "as they are"), "mirrored": False,
-        "resolution": dataset.resolution, "channels": dataset.channels,
-    }  # fmt: skip
+    facts = facts_of(dataset, split)
     labels = dataset.labels if dataset.num_classes else None
-    names_classes = dataset.num_classes > 0 and extractor.class_names == list(dataset.class_names)
+    named = names_classes(dataset, extractor)
     kept = cache.load(facts, extractor)
     if kept is not None:
         features, logits, moments = kept
-        return Reference(facts, Extracted(features, logits, labels, names_classes), moments)
+        return Reference(facts, Extracted(features, logits, labels, named), moments)
     parts = []
     for first in range(0, len(dataset), 1000):
         block = range(first, min(first + 1000, len(dataset)))
@@ -63,7 +73,7 @@ def reference_of(
         if progress is not None:
             progress(block.stop, len(dataset))
     logits = None if parts[0].logits is None else torch.cat([part.logits for part in parts if part.logits is not None])
-    extracted = Extracted(torch.cat([part.features for part in parts]), logits, labels, names_classes)
+    extracted = Extracted(torch.cat([part.features for part in parts]), logits, labels, named)
     reference = Reference(facts, extracted)
     cache.save(facts, extractor, extracted, reference.moments)
     return reference

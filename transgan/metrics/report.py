@@ -5,19 +5,23 @@ from typing import Any
 
 from torchmetrics import Metric
 
+from transgan.metrics.collection import takes
 from transgan.metrics.extractors.extractor import FeatureExtractor
 
+EXTRACTED = ("features", "logits", "class_logits")  # arguments of `update` that an extractor makes
 STANDARD = {"fd": "fid", "kd": "kid", "cs": "is"}  # names reserved for the standard Inception
 
 
 @dataclass
 class Report:
     """numbers by the names of metrics.jsonl, without the extractor's; details (per class, nearest pairs) as plain
-    values; flags: name -> a sentence about what limits the numbers."""
+    values; flags: name -> a sentence about what limits the numbers; of_images: numbers of the images themselves, whose
+    names get no extractor's."""
 
     numbers: dict[str, float]
     details: dict[str, Any] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
+    of_images: dict[str, float] = field(default_factory=dict)
 
 
 def report_of(name: str, metric: Metric) -> Report:
@@ -28,11 +32,15 @@ def report_of(name: str, metric: Metric) -> Report:
         return report()
     value = metric.compute()
     if isinstance(value, dict):
-        return Report({str(key): float(each) for key, each in value.items()})
-    if isinstance(value, tuple | list):
+        numbers = {str(key): float(each) for key, each in value.items()}
+    elif isinstance(value, tuple | list):
         mean, std = value
-        return Report({name: float(mean), f"{name}_std": float(std)})
-    return Report({name: float(value)})
+        numbers = {name: float(mean), f"{name}_std": float(std)}
+    else:
+        numbers = {name: float(value)}
+    if takes(metric, "images") and not any(takes(metric, each) for each in EXTRACTED):
+        return Report({}, of_images=numbers)
+    return Report(numbers)
 
 
 def named(name: str, extractor: FeatureExtractor) -> str:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from transgan import checkpoint, files, warm_start
-from transgan.callbacks import Session, Stop
+from transgan.callbacks import Compiling, Session, Stop
 from transgan.callbacks.stopping import Stopped
 from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
@@ -149,7 +149,10 @@ class Training:
         with self.context.together(), setting_up("runs=PATH"):
             session = self.session()
             callbacks = callbacks_of(config, session, module)
-            vars(self.trainer)["callbacks"] += session.around([self.stop, *callbacks])
+            compiling = Compiling(
+                config.compile, [self.resolved[key] for key in ("algorithm", "precision", "resolution")]
+            )
+            vars(self.trainer)["callbacks"] += session.around([self.stop, compiling, *callbacks])
             self.open_logger()
             data = ImageData(self.dataset, config.batch_size, config.seed, config.num_workers)
             self.say_plan()

@@ -1,7 +1,7 @@
 """Optimizer steps that are skipped because their gradient is not finite, and how the program learns of them.
 
 To ask a GPU whether a gradient is finite is to wait for it. So a raw optimizer that can skip a step by itself (Adam
-with `fused=True`) is told on the device, and the answers of a training step are read together, when one is needed.
+with `fused=True`) is decided on the device, and the answers of a training step are read together, when one is needed.
 """
 
 from collections.abc import Iterable, Mapping

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from transgan.loading import Loadable
 from transgan.migration import FORMAT
 from transgan.training.finite import SkippedSteps
 from transgan.training.randomness import StepRNG, mix
+from transgan.training.reducing import average_gradients, ddp_of
 
 Batch = Tensor | Sequence[Tensor]
 
@@ -73,6 +75,7 @@ class Generative(Loadable):
     remedy = ""  # settings to try where gradients are not finite
     main_values: tuple[str, ...] = ()  # names of log_values for a progress bar
     objectives: tuple[str, ...] = ()  # attributes: functions that can be compiled
+    in_turn = False  # whether each backward pass is about one of several networks alone
 
     def __init__(
         self,
@@ -99,8 +102,8 @@ class Generative(Loadable):
         self.logs_itself = False
 
     def compile_objectives(self, backend: str | None) -> None:
-        """Compiles what is computed in a step, at its first call; None leaves it as it is, as does "auto", for which
-        `transgan train` decides (runs/compiling.py)."""
+        """Compiles what is computed in a step, at its first call. None leaves it as it is, and so does "auto": then a
+        callback decides (callbacks/compiling.py)."""
         for name in self.objectives if backend not in (None, "auto") else ():
             setattr(self, name, torch.compile(getattr(self, name), backend=backend))
 
@@ -192,7 +195,7 @@ class Generative(Loadable):
         value: Tensor,
         rates: Sequence[float],
         beta2: float | None = None,
-        inputs: list[nn.Parameter] | None = None,
+        inputs: Sequence[Tensor] | None = None,
     ) -> bool:
         """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
 
@@ -203,8 +206,12 @@ class Generative(Loadable):
             group["lr"] = lr
             if beta2 is not None:
                 group["betas"] = (group["betas"][0], beta2)
-        self.manual_backward(value, **({} if inputs is None else {"inputs": inputs}))
+        ddp = ddp_of(self.trainer) if self.in_turn else None
+        with nullcontext() if ddp is None else ddp.no_sync():
+            self.manual_backward(value, **({} if inputs is None else {"inputs": list(inputs)}))
         parameters = [each for each in getattr(self, name).parameters() if each.grad is not None]
+        if ddp is not None:
+            average_gradients(parameters)
         norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
         if self.clip:
             nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)

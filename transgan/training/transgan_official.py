@@ -35,6 +35,7 @@ class TransGANOfficial(Adversarial):
     ):
         super().__init__(generator, discriminator, **others)
         self.leak = leak
+        self.in_turn = not leak  # what leaks is averaged too
         self.leaked: dict[str, Tensor] = {}  # of a checkpoint, until training starts
         self.fakes_per_image = self.checked_fakes_per_image(generator_batch_size)  # in a generator step
 

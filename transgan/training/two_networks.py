@@ -32,6 +32,7 @@ class TwoNetworks(Generative):
     """
 
     networks = ("generator", "discriminator")
+    in_turn = True
 
     def __init__(
         self,
