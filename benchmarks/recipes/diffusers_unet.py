@@ -15,9 +15,9 @@ from benchmarks.recipes.foreign import Foreign
 
 class Diffusers(Foreign):
     """dims: channels at each resolution, from the image's down. attention: at each of them. layers: residual blocks of
-    each. objective: v_prediction or epsilon (which the few steps of a sampler take badly). drop: share of the images shown without their class. scale: of
-    classifier-free guidance, which makes sampling twice as long, 1 for none. sampler: dpm or ddim; sampling: its
-    steps."""
+    each. objective: v_prediction or epsilon, which the few steps of a sampler take badly. drop: share of the images
+    shown without their class. scale: of classifier-free guidance, which makes sampling twice as long, 1 for none.
+    sampler: dpm or ddim; sampling: its steps."""
 
     defaults: ClassVar[dict[str, Any]] = {
         "dims": [32, 64, 64], "attention": [False, False, True], "layers": 1, "head_dim": 16, "groups": 8,
