@@ -98,7 +98,7 @@ class Foreign:
 
     def update_average(self) -> None:
         if self.average is not None:
-            since = self.images_seen / self.updates  # images between two updates
+            since = round(self.images_seen / self.updates)  # images between two updates
             update_ema(self.average, self.sampled, decay(since, self.options.ema * self.images_seen))
 
     def ready(self, network: nn.Module) -> None:
