@@ -85,17 +85,18 @@ class ResidualOutput(nn.Module):
     """Residual blocks that double the map, as in the generators of WGAN-GP and SNGAN (2018); then norm, ReLU, 3x3.
 
     Their norms are modulated by the style. widths: channels after each doubling; None: half as many each, down to 16.
+    late: upsample after the first convolution of each block, which costs half of the time.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        widths: Sequence[int] | None = None,
+        widths: Sequence[int] | None = None, late: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.grid_size = (grid_size[0], grid_size[1])
         maps = maps_of(dim, patch_size, widths)
         self.blocks = nn.ModuleList(
-            ResidualUp(a, b, style_dim) for a, b in zip(maps[:-1], maps[1:], strict=True)
+            ResidualUp(a, b, style_dim, late) for a, b in zip(maps[:-1], maps[1:], strict=True)
         )  # fmt: skip
         self.norm = StyleGroupNorm(maps[-1], style_dim)
         self.head = nn.Conv2d(maps[-1], in_chans, 3, padding=1)
@@ -110,10 +111,14 @@ class ResidualOutput(nn.Module):
 
 
 class ResidualUp(nn.Module):
-    """norm, ReLU, nearest-neighbour upsampling, 3x3, norm, ReLU, 3x3; the shortcut is 1x1 and upsampling."""
+    """norm, ReLU, nearest-neighbour upsampling, 3x3, norm, ReLU, 3x3; the shortcut is 1x1 and upsampling.
 
-    def __init__(self, dim: int, out_dim: int, style_dim: int):
+    `late` upsamples after the first convolution, which then costs a quarter.
+    """
+
+    def __init__(self, dim: int, out_dim: int, style_dim: int, late: bool = False):
         super().__init__()
+        self.late = late
         self.norm1, self.conv1 = StyleGroupNorm(dim, style_dim), nn.Conv2d(dim, out_dim, 3, padding=1)
         self.norm2, self.conv2 = StyleGroupNorm(out_dim, style_dim), nn.Conv2d(out_dim, out_dim, 3, padding=1)
         self.shortcut = nn.Conv2d(dim, out_dim, 1)
@@ -122,8 +127,12 @@ class ResidualUp(nn.Module):
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, C, H, W), (N, S)
-        h = self.conv1(F.interpolate(F.relu(self.norm1(x, style)), scale_factor=2))  # (N, C', 2 H, 2 W)
-        h = self.conv2(F.relu(self.norm2(h, style)))
+        h = F.relu(self.norm1(x, style))
+        if self.late:
+            h = F.interpolate(F.relu(self.norm2(self.conv1(h), style)), scale_factor=2)  # (N, C', 2 H, 2 W)
+        else:
+            h = F.relu(self.norm2(self.conv1(F.interpolate(h, scale_factor=2)), style))
+        h = self.conv2(h)
         return h + F.interpolate(self.shortcut(x), scale_factor=2)
 
 
