@@ -76,6 +76,19 @@ def test_the_clock_counts_images_and_steps():
     assert all(torch.equal(a, b) for a, b in zip(system.seen, again.seen, strict=True))
 
 
+def test_measuring_along_the_way_changes_nothing():
+    system = Constant(Images(), 0, 0.064, ["batch_size=8", "ema=0.5"])
+    measured = []
+
+    def measure(seconds, seen):
+        measured.append(system.generate([1, 2], torch.tensor([0, 1])))
+        torch.manual_seed(7)
+
+    system.fit(Clock(100, 64, [0.0], measure))
+    other = trained("ema=0.5")[0]
+    assert len(measured) == 1 and all(torch.equal(a, b) for a, b in zip(system.seen, other.seen, strict=True))
+
+
 def test_mirroring_is_of_half_of_the_images():
     task = Images()
     turned = {on: torch.cat(trained(f"mirror={on}", task=task, images=480)[0].seen) for on in ("true", "false")}
