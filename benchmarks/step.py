@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -58,9 +58,10 @@ class Parts:
     """CPU-seconds by part, each without those that are called within it."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: dict[str, float] = defaultdict(float)
         self.stack: list[str] = []
-        self.on, self.since = False, 0.0
+        self.on = False
+        self.since = 0.0
         self.step = ""
 
     def switch(self) -> None:
@@ -110,7 +111,8 @@ def worker(arguments: list[str]) -> None:
     from transgan.runs.training import Training
     from transgan.training.generative import Generative
 
-    parts, spent = Parts(), []
+    parts = Parts()
+    spent: list[float] = []
     left, begun = 0, 0.0
 
     def begin(module: Generative, batch: Any, batch_idx: int) -> None:
@@ -139,8 +141,8 @@ def worker(arguments: list[str]) -> None:
             parts.wrap(getattr(module, name), "forward", label)
         parts.wrap(type(module.augmentation), "__call__", "augmentation")
 
-    Generative.on_train_batch_start = begin
-    Generative.on_fit_start = start
+    hooks: Any = Generative
+    hooks.on_train_batch_start, hooks.on_fit_start = begin, start
     for path, attribute, label in PARTS:
         if hasattr(owner := place(path), attribute):
             parts.wrap(owner, attribute, label)

@@ -34,12 +34,13 @@ class SkippedSteps:
         """Takes the step of a network unless its gradient is not finite, after so many images; False if it is known
         to have been skipped."""
         self.unread.append((name, finite))
-        if getattr(optimizer, "_step_supports_amp_scaling", False) and not isinstance(optimizer, LightningOptimizer):
-            optimizer.found_inf = (~finite).float()  # type: ignore[union-attr]  # as torch.amp.GradScaler does
+        raw: Any = optimizer
+        if getattr(raw, "_step_supports_amp_scaling", False) and not isinstance(raw, LightningOptimizer):
+            raw.found_inf = (~finite).float()  # as torch.amp.GradScaler does
             try:
-                optimizer.step()
+                raw.step()
             finally:
-                del optimizer.found_inf
+                del raw.found_inf
             return True
         if taken := self.read(images):
             optimizer.step()

@@ -104,8 +104,9 @@ class Generative(Loadable):
     def compile_objectives(self, backend: str | None) -> None:
         """Compiles what is computed in a step, at its first call. None leaves it as it is, and so does "auto": then a
         callback decides (callbacks/compiling.py)."""
-        for name in self.objectives if backend not in (None, "auto") else ():
-            setattr(self, name, torch.compile(getattr(self, name), backend=backend))
+        if backend is not None and backend != "auto":
+            for name in self.objectives:
+                setattr(self, name, torch.compile(getattr(self, name), backend=backend))
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Lets `inspect.signature` see the arguments that a subclass passes on as **others."""
