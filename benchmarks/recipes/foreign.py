@@ -84,7 +84,9 @@ class Foreign:
             if changed:
                 self.updates += 1
                 self.update_average()
-            if not clock.tick(self.images_seen):
+            with torch.random.fork_rng(devices=[]):  # measuring along the way changes nothing
+                going_on = clock.tick(self.images_seen)
+            if not going_on:
                 return
 
     def set_rates(self) -> None:
@@ -98,7 +100,7 @@ class Foreign:
 
     def update_average(self) -> None:
         if self.average is not None:
-            since = self.images_seen / self.updates  # images between two updates
+            since = round(self.images_seen / self.updates)  # images between two updates
             update_ema(self.average, self.sampled, decay(since, self.options.ema * self.images_seen))
 
     def ready(self, network: nn.Module) -> None:

@@ -76,6 +76,19 @@ def test_the_clock_counts_images_and_steps():
     assert all(torch.equal(a, b) for a, b in zip(system.seen, again.seen, strict=True))
 
 
+def test_measuring_along_the_way_changes_nothing():
+    system = Constant(Images(), 0, 0.064, ["batch_size=8", "ema=0.5"])
+    measured = []
+
+    def measure(seconds, seen):
+        measured.append(system.generate([1, 2], torch.tensor([0, 1])))
+        torch.manual_seed(7)
+
+    system.fit(Clock(100, 64, [0.0], measure))
+    other = trained("ema=0.5")[0]
+    assert len(measured) == 1 and all(torch.equal(a, b) for a, b in zip(system.seen, other.seen, strict=True))
+
+
 def test_mirroring_is_of_half_of_the_images():
     task = Images()
     turned = {on: torch.cat(trained(f"mirror={on}", task=task, images=480)[0].seen) for on in ("true", "false")}
@@ -170,8 +183,8 @@ def test_the_next_list_combines_what_helped(tmp_path, capsys):
     assert set(final["ideas"]["best_a_some_16"]["set"]) == {"a=3", "b=1", "c=1"}
 
 
-@pytest.mark.parametrize("path", sorted(LISTS.glob("yardstick_*.yaml")), ids=lambda p: p.stem)
-def test_every_yardstick_is_tuned_by_as_many_trials(path):
+@pytest.mark.parametrize("path", sorted(LISTS.glob("baseline_*.yaml")), ids=lambda p: p.stem)
+def test_every_baseline_is_tuned_by_as_many_trials(path):
     names = {trial.idea for trial in trials_of(path)}
-    assert len(names) == 24 or "denoising" in path.stem or path.stem == "yardstick_16"
+    assert len(names) == 24 or "denoising" in path.stem or path.stem == "baseline_16"
     assert len({trial.id for trial in trials_of(path)}) == len(trials_of(path))
