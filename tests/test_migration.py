@@ -51,7 +51,7 @@ def continued(tmp_path_factory):
         for out, options in (("then", []), ("truncated", ["psi=0.5"])):
             assert cli.main(["sample", "runs/gan", "seeds=0-7", "to=npz", f"out={out}.npz", *options]) == 0
         assert cli.main(["evaluate", "runs/gan", "num_samples=256", "bounds=false", "out=evaluation.json"]) == 0
-        assert cli.main(["train", *EXPECTED["gan"]["command"]]) == 0
+        assert cli.main(["train", *EXPECTED["gan"]["command"], "evaluate_share=1"]) == 0
         assert cli.main(["sample", "runs/gan", "seeds=0-7", "to=npz", "out=continued.npz", "checkpoint=last"]) == 0
     return folder
 
@@ -72,6 +72,7 @@ def test_an_old_run_is_continued_bit_for_bit(continued):
     lines = [json.loads(line)["metrics"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     then = [line["metrics"] for line in EXPECTED["gan"]["metrics"]]
     assert len(lines) == len(then) and lines[0] == then[0]
+    lines = [{name: line[name] for name in old} for line, old in zip(lines, then, strict=True)]  # today measures more
     saved = checkpoint.read(run / "checkpoints" / "last.ckpt")
     assert saved["images_seen"] == 2000 and saved["format"] == migration.FORMAT
     if EXACT:

@@ -8,6 +8,7 @@ N batch, C channels, H W image.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,17 +22,21 @@ class EnergyDistance:
     the two distributions of images and classes agree, and its last term rewards variety within a class (cf. Cramer GAN,
     Bellemare et al., 2017; generative moment matching, Li et al., 2015). Pairs of an image with itself are left out, so
     that its gradient is unbiased in any batch of two or more. `num_real` more real images than those of the batch are
-    drawn for it, which makes the gradient less noisy.
+    drawn for it, which makes the gradient less noisy. `weight`, beside the loss, is a number or a schedule over images
+    shown.
     """
 
-    def __init__(self, sizes: Sequence[int] = (4, 8), class_distance: float = 1.0, num_real: int = 0):
+    def __init__(
+        self, weight: Any = 1.0, sizes: Sequence[int] = (4, 8), class_distance: float = 1.0, num_real: int = 0
+    ):  # fmt: skip
         if not sizes or min(sizes) < 1:
             raise ValueError(f"matching.sizes={list(sizes)}: give at least one side in pixels, such as [4, 8]")
         if class_distance < 0:
             raise ValueError(f"matching.class_distance must not be negative, as {class_distance} is")
         if num_real < 0:
             raise ValueError(f"matching.num_real must not be negative, as {num_real} is: it counts images")
-        self.sizes, self.class_distance, self.num_real = tuple(sizes), class_distance, num_real
+        self.weight, self.num_real = weight, num_real
+        self.sizes, self.class_distance = tuple(sizes), class_distance
 
     def __call__(
         self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None

@@ -126,9 +126,10 @@ class Consistency(Protocol):
 class Matching(Protocol):
     """A distance between real and generated images, which the generator minimises besides (matching.py).
 
-    `num_real`: how many real images it wants beyond those of the batch.
+    `weight`: beside the loss, a number or a schedule. `num_real`: how many real images it wants beyond the batch's.
     """
 
+    weight: Any
     num_real: int
 
     def __call__(

@@ -44,7 +44,7 @@ def test_gradient_is_that_of_the_loss_and_of_the_weighted_distance(adversarial):
 
 def drawn(module, images_seen):
     module.images_seen = images_seen
-    return reference_of(module, torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.long), {"matching_weight": 0.5})
+    return reference_of(module, torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.long), {"matching": 0.5})
 
 
 def test_images_that_are_drawn_are_a_function_of_the_step(adversarial, monkeypatch):

@@ -101,7 +101,7 @@ KEYS: dict[str, Kind] = {
     "beta2.end": Number(most=1, below=1),
     "gamma": Scheduled(of=WEIGHT), "beta": Scheduled(of=WEIGHT),
     "augment": Scheduled(of=SHARE), "augment.start": SHARE, "augment.end": SHARE,
-    "matching_weight": Scheduled(of=WEIGHT), "sizes": Items(of=Whole(most=4096), example="[4,8]"),
+    "matching.weight": Scheduled(of=WEIGHT), "sizes": Items(of=Whole(most=4096), example="[4,8]"),
     "late": SWITCH, "class_distance": WEIGHT, "num_real": Whole(least=0, most=2**16),
     "widths": Items(of=Whole(most=2**16), least=0, optional=True, example="[64,32]"),
     "ema_halflife": Scheduled(of=WEIGHT), "ema_halflife.share": WEIGHT, "limit": WEIGHT,

@@ -3,12 +3,14 @@
 Which settings may change is written in conf/resume.yaml, to which a user's own conf/resume.yaml adds.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from transgan import files, warm_start
@@ -87,9 +89,23 @@ def differences(old: dict[str, Any], new: dict[str, Any], rules: Rules | None = 
         if a.get(key) != b.get(key)  # earlier versions had fewer keys: null is as if there were none
         and rules.mark(key) != "free"
         and not rules.is_repeated(key, a | b)
+        and (key in a or not is_default(new, key.split(".")))
     ]
     keys.sort(key=lambda key: rules.mark(key) != "architecture")
     return [f"{key}: {a.get(key, 'absent')} -> {b.get(key, 'absent')}" for key in keys]
+
+
+def is_default(config: dict[str, Any], key: list[str]) -> bool:
+    """Whether a key has the value that its class has without it: what a configuration of an earlier version means."""
+    *above, name = key
+    node: Any = config
+    for each in above:
+        node = node[each]
+    target = node.get("_target_")
+    if target is None or not str(target).startswith("transgan."):
+        return False
+    parameter = inspect.signature(get_class(target)).parameters.get(name)
+    return parameter is not None and parameter.default is not parameter.empty and parameter.default == node[name]
 
 
 def refuse_other(folder: Path, found: list[str], force: bool, rules: Rules | None = None) -> None:

@@ -54,8 +54,8 @@ class Adversarial(TwoNetworks):
         adaptive: None, or how the strength of augmentation follows the discriminator's overfitting (AdaptiveStrength).
             If it `needs_heldout`, `attach` must be given held-out images.
         matching: None, or a distance between real and generated images for the generator's step (matching.py).
-        gamma, augment, matching_weight: numbers or schedules over images shown. gamma / 2 weights the penalty; augment
-            is the strength of augmentation in [0, 1], or the largest if it adapts; matching_weight that of `matching`.
+        gamma, augment: numbers or schedules over images shown. gamma / 2 weights the penalty; augment is the strength
+            of augmentation in [0, 1], or the largest if it adapts.
         n_critic: discriminator steps per generator step.
         share_fakes: whether a generator step is about the fakes of the discriminator step before it, made once, and not
             about others. Their graph stays in memory during the discriminator step.
@@ -83,7 +83,6 @@ class Adversarial(TwoNetworks):
         matching: Matching | None = None,
         gamma: float | Schedule = 0.1,
         augment: float | Schedule = 1.0,
-        matching_weight: float | Schedule = 1.0,
         n_critic: int = 1,
         share_fakes: bool | None = None,
         compile: str | None = None,
@@ -93,7 +92,7 @@ class Adversarial(TwoNetworks):
             generator,
             discriminator,
             schedules={"gamma": gamma, "augment": augment}
-            | ({} if matching is None else {"matching_weight": matching_weight}),
+            | ({} if matching is None else {"matching": matching.weight}),
             **others,
         )
         augmentation = DiffAugment() if augmentation is None else augmentation

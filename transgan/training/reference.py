@@ -25,7 +25,7 @@ def reference_of(module: Any, real: Tensor, labels: Tensor | None, now: dict[str
         others, other_labels = drawn(module.dataset, rng, module.device)
         real = torch.cat([real, module.mirrored(to_float(others), rng)])
         labels = None if labels is None else torch.cat([labels, other_labels])
-    return Reference(real, labels, module.scalar(now["matching_weight"]))
+    return Reference(real, labels, module.scalar(now["matching"]))
 
 
 def drawn(dataset: Any, rng: RandomNumbers, device: torch.device) -> tuple[Tensor, Tensor]:
