@@ -1,4 +1,4 @@
-"""A metric of one's own: how far the means of the features lie apart."""
+"""Metrics of one's own: how far the means of the features lie apart, and how many pixels are black or white."""
 
 import torch
 from torch import Tensor
@@ -26,3 +26,23 @@ class MeanDistance(Metric):
 
     def compute(self) -> Tensor:
         return (self.real_sum / self.real_count - self.fake_sum / self.fake_count).abs() ** self.power
+
+
+class ClippedPixels(Metric):
+    """Of the generated images themselves."""
+
+    higher_is_better = False
+    clipped: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("clipped", "count"):
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, images: Tensor) -> None:
+        self.clipped = self.clipped + ((images == 0) | (images == 255)).sum().to(self.device)
+        self.count = self.count + images.numel()
+
+    def compute(self) -> Tensor:
+        return self.clipped / self.count
