@@ -1,4 +1,4 @@
-"""Metrics of one's own: how far the means of the features lie apart, and how many pixels are black or white."""
+"""Metrics of one's own: how far the means of the features lie apart, and how bright the images are."""
 
 import torch
 from torch import Tensor
@@ -28,21 +28,20 @@ class MeanDistance(Metric):
         return (self.real_sum / self.real_count - self.fake_sum / self.fake_count).abs() ** self.power
 
 
-class ClippedPixels(Metric):
-    """Of the generated images themselves."""
+class Brightness(Metric):
+    """Of the generated images themselves, 0 to 255."""
 
-    higher_is_better = False
-    clipped: Tensor
+    total: Tensor
     count: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("clipped", "count"):
+        for name in ("total", "count"):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, images: Tensor) -> None:
-        self.clipped = self.clipped + ((images == 0) | (images == 255)).sum().to(self.device)
+        self.total = self.total + images.sum().to(self.device)
         self.count = self.count + images.numel()
 
     def compute(self) -> Tensor:
-        return self.clipped / self.count
+        return self.total / self.count
