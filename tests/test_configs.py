@@ -22,7 +22,8 @@ from transgan.losses import Relativistic
 from transgan.penalties import R1R2
 from transgan.training.objectives import DiscriminatorInputs, discriminator_objective
 
-CHOICES = [(group, name) for group, names in sorted(groups().items()) if group != "experiment" for name in names]
+GLOBAL = {"experiment", "recipe"}  # whose files hold keys of other groups
+CHOICES = [(group, name) for group, names in sorted(groups().items()) if group not in GLOBAL for name in names]
 FROM_PYTHON = {
     "schedules",
     "extractor",

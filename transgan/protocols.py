@@ -123,6 +123,21 @@ class Consistency(Protocol):
         ...
 
 
+class Matching(Protocol):
+    """A distance between real and generated images, which the generator minimises besides (matching.py).
+
+    `num_real`: how many real images it wants beyond those of the batch.
+    """
+
+    num_real: int
+
+    def __call__(
+        self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
+    ) -> Tensor:  # fmt: skip
+        """real (M, C, H, W), fake (N, C, H, W) in [-1, 1], their labels (M,) and (N,) or None -> a scalar."""
+        ...
+
+
 class Supervision(Protocol):
     """What the discriminator sees of the generator's outputs (supervision.py).
 

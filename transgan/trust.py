@@ -19,8 +19,8 @@ from typing import Any
 from transgan import extensions
 
 OURS = {
-    "augmentation", "callbacks", "consistency", "data", "layers", "losses", "metrics", "models", "penalties",
-    "schedules", "supervision", "training",
+    "augmentation", "callbacks", "consistency", "data", "layers", "losses", "matching", "metrics", "models",
+    "penalties", "schedules", "supervision", "training",
 }  # fmt: skip
 TORCH = {  # where a class may stand: what it must be
     r"torch\.nn(\.modules\.[a-z]\w*)?": ("torch.nn.modules", "Module"),

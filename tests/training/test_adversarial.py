@@ -12,7 +12,7 @@ from transgan.consistency import BalancedConsistency
 from transgan.losses import NonSaturating, RelativisticAverage
 from transgan.penalties import R1R2, WGANGP, Lazy, NoPenalty, R1R2FiniteDifference, Subsampled
 from transgan.schedules import Linear
-from transgan.training.generative import NonFiniteTraining
+from transgan.training.finite import NonFiniteTraining
 
 SHIFT = DiffAugment(brightness=0.0, saturation=0.0, contrast=0.0, translation=0.125, cutout=0.25)
 

@@ -12,7 +12,7 @@ from transgan.models.image_gpt import ImageGPT
 from transgan.models.tokens import Patches, Pixels
 from transgan.schedules import Linear
 from transgan.training.autoregressive import Autoregressive
-from transgan.training.generative import NonFiniteTraining
+from transgan.training.finite import NonFiniteTraining
 
 PIXELS, PATCHES = partial(Pixels, levels=17), partial(Patches, patch_size=2, components=3, levels=17)
 both = pytest.mark.parametrize("tokens", [PIXELS, PATCHES], ids=["pixels", "patches"])

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from transgan.augmentation.conversions import at_least_float32
-from transgan.augmentation.resampling import along
 
 
 def jitter(images: Tensor, random: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:
@@ -23,16 +22,18 @@ def jitter(images: Tensor, random: Tensor, brightness: float, saturation: float,
 
 
 def translate(images: Tensor, random: Tensor, translation: float) -> Tensor:
-    """Row and column shifts as products with shifted identity matrices: exact, cheap; random (N, 2)."""
-    moves = []
+    """Row and column shifts of images (N, C, H, W) by whole pixels; what comes in is 0; random (N, 2)."""
+    origins, inside = [], []
     for axis in (0, 1):
         side = images.shape[2 + axis]
         reach = int(side * translation + 0.5)
         shift = (random[:, axis] * (2 * reach + 1)).floor() - reach  # (N,)
-        position = torch.arange(side, device=images.device)
-        move = position[:, None] - position[None] == shift[:, None, None]  # (N, side, side)
-        moves.append(move.to(images.dtype).unsqueeze(1))
-    return along(images, *moves)
+        origin = torch.arange(side, device=images.device) - shift[:, None].long()  # (N, side)
+        inside.append((origin >= 0) & (origin < side))
+        origins.append(origin.clamp(0, side - 1))
+    pixel = origins[0][:, :, None] * images.shape[3] + origins[1][:, None]  # (N, H, W)
+    moved = images.flatten(2).gather(2, pixel.flatten(1)[:, None].expand(-1, images.shape[1], -1))
+    return moved.view_as(images) * (inside[0][:, None, :, None] & inside[1][:, None, None])
 
 
 def cut_out(images: Tensor, random: Tensor, *sizes: Tensor | int) -> Tensor:

@@ -5,6 +5,7 @@ at runtime: `Session.of(trainer)` knows the run, its data and its clock; the mod
 """
 
 from transgan.callbacks.checkpoints import SaveCheckpoints
+from transgan.callbacks.compiling import Compiling
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.likelihood import Likelihood
@@ -15,6 +16,6 @@ from transgan.callbacks.stats import Stats
 from transgan.callbacks.stopping import Stop
 
 __all__ = [
-    "Evaluation", "Interval", "Likelihood", "ProgressLine", "Samples", "SaveCheckpoints", "Session", "Stats", "Stop",
-    "find",
+    "Compiling", "Evaluation", "Interval", "Likelihood", "ProgressLine", "Samples", "SaveCheckpoints", "Session",
+    "Stats", "Stop", "find",
 ]  # fmt: skip

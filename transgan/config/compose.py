@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
+from typing import Any
 
 import omegaconf
 from hydra.errors import HydraException
@@ -29,11 +30,21 @@ from transgan.errors import UserError, one_line
 old = omegaconf.__version__.startswith(("2.0", "2.1", "2.2", "2.3"))
 register: Callable[..., None] = getattr(OmegaConf, "register_new_resolver" if old else "register_resolver")
 register("product", lambda *numbers: prod(numbers), replace=True)
+# ${patch:32} is 8, the largest power of two that divides 32 pixels into 4 tokens or more; ${halvings:32} is 2: so many
+# halvings before patches of 2 give as many tokens.
+register("patch", lambda side: patch_of(side), replace=True)
+register("halvings", lambda side: max(0, patch_of(side).bit_length() - 2), replace=True)
+
+
+def patch_of(side: int, tokens: int = 4) -> int:
+    """The largest power of two that divides a side in pixels into at least so many tokens."""
+    return max((2**i for i in range(16) if side % 2**i == 0 and side // 2**i >= tokens), default=1)
+
 
 # Groups that an algorithm is made of; which ones, its own file says.
 PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
-    "optimizer", "tokens", "autoencoder", "warm_start",
+    "matching", "optimizer", "tokens", "autoencoder", "warm_start",
 }  # fmt: skip
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
@@ -135,18 +146,44 @@ def from_groups(
     chosen = [f"{group}={choice}" for group, choice in choices.items()]
     config = hydra.load_configuration(name, [*chosen, *line.groups], RunMode.RUN)
     experiment = config.hydra.runtime.choices.get("experiment")
+    with_recipe = choices.get("recipe", "none") != "none"
     with flag_override(config, ["struct", "readonly"], [False, False]):
         del config["hydra"]
     findings += needed(command, config, line)
-    if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
-        rest = [each for each in (*chosen, *line.groups) if read(each).key != "experiment"]
-        without = hydra.load_configuration(name, [*rest, "~experiment"], RunMode.RUN)
+    if experiment and with_recipe:
+        recipe = OmegaConf.load(known["recipe"][choices["recipe"]][0])
+        config = recipe_first(config, loaded(name, [*chosen, *line.groups], "experiment"), set(recipe) - {"defaults"})
+    elif experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
+        whole = [group for group in ("experiment", "recipe") if group in own]
+        without = loaded(name, [*chosen, *line.groups], *whole)
         leave_out_foreign(config, without, replaced)
         if all(is_ours(path) for path in known["experiment"].get(experiment, ())):
             for part in replaced:  # of a user's own part the package's experiments know nothing
                 if not is_ours(known[part][choices[part]][0]) and part in without:
                     config[part] = without[part]
     leave_out_unused(config, choices, findings)
+    return config
+
+
+def loaded(name: str, overrides: list[str], *without: str) -> DictConfig:
+    """The same without some groups."""
+    rest = [each for each in overrides if read(each).key not in without]
+    config = search.loader().load_configuration(name, [*rest, *(f"~{group}" for group in without)], RunMode.RUN)
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        del config["hydra"]
+    return config
+
+
+def recipe_first(config: DictConfig, recipe: DictConfig, keys: set[Any]) -> DictConfig:
+    """Of an experiment's `config`, what a recipe that the user chose does not say: images, and how they are measured.
+
+    recipe: the configuration without the experiment. keys: what the recipe sets beside choosing parts.
+    """
+    OmegaConf.set_struct(config, False)
+    for key in recipe:
+        if key in PARTS or key == "algorithm" or key in keys:
+            config[key] = recipe._get_node(key)
+    OmegaConf.set_struct(config, True)
     return config
 
 
@@ -162,7 +199,8 @@ def needed(command: str, config: DictConfig, line: CommandLine) -> Iterator[str]
 
 
 def leave_out_foreign(config: DictConfig, without: DictConfig, parts: set[str]) -> None:
-    """Takes out of the parts that the user chose what an experiment has set for others: keys they lack `without` it."""
+    """Takes out of the parts that the user chose what an experiment or a recipe has set for others: keys that they lack
+    `without` these."""
     OmegaConf.set_struct(config, False)
     for part in parts:
         for key in set(config[part] or ()) - set(without[part] or ()):

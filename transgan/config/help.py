@@ -40,6 +40,7 @@ token, or one of its baselines, algorithm=pixel_rnn and vae. The same command co
 Most used:
   name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
   experiment={experiment}
+  recipe={recipe}
   generator={generator}
   discriminator={discriminator}
   loss={loss}

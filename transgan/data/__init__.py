@@ -1,10 +1,12 @@
 """Sources of images, each yielding uint8 tensors, and a data module of endless batches."""
 
-from transgan.data.arrays import Cifar10, Digits, FashionMnist, Mnist, Stl10
+from transgan.data.arrays import Digits, Stl10
+from transgan.data.cifar import Cifar10
 from transgan.data.datamodule import ImageData
 from transgan.data.dataset import ImageDataset
 from transgan.data.file import UnreadableFile
 from transgan.data.folder import Folder
+from transgan.data.mnist import FashionMnist, Mnist
 from transgan.data.npz import Npz
 from transgan.data.part import Part, hold_out
 from transgan.data.published import CelebA, ImageNet, Lsun

@@ -1,15 +1,14 @@
-"""Images that come as arrays, with a library or from its download: digits, MNIST, Fashion-MNIST, CIFAR-10, STL-10."""
+"""Images that come as arrays, with a library or from its download: digits and STL-10."""
 
-import gzip
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 
-from transgan.data.archives import Archive, obtain, unpack
+from transgan.data.archives import Archive, unpack
 from transgan.data.checking import fits, progress
 from transgan.data.dataset import ImageDataset
 from transgan.data.decode import to_image
@@ -66,94 +65,6 @@ class Digits(Arrays):
 
         digits = load_digits()
         self.take(np.rint(digits.images * 255 / 16).astype(np.uint8), digits.target, map(str, range(10)))
-
-
-class Mnist(Arrays):
-    """MNIST: 60,000 handwritten digits (train=False: the 10,000 test images), 28x28 grey, 10 classes.
-
-    `path` is the folder of train-images-idx3-ubyte.gz and the other files, compressed or not, or of MNIST/raw, where
-    torchvision keeps them. What is missing is downloaded into it.
-    """
-
-    source, title, size = "MNIST", "MNIST", "12 MB"
-
-    def __init__(
-        self,
-        path: str | Path,
-        resolution: int = 28,
-        channels: int = 1,
-        train: bool = True,
-        download: bool = True,
-        limit: int | None = None,
-    ) -> None:
-        name = self.source.lower()
-        super().__init__(name if train else f"{name} test", resolution, channels, limit)
-        from torchvision import datasets
-
-        self.root, self.train = path, train
-        source = getattr(datasets, self.source)
-        images, labels = (self.read(source, kind, download) for kind in ("images-idx3", "labels-idx1"))
-        self.take(images, labels, [name.split(" - ")[0] for name in source.classes])  # "0 - zero"
-
-    def read(self, source: Any, kind: str, download: bool) -> np.ndarray:
-        """The array of one IDX file: (N, H, W) images or (N,) labels. source: the data set's class in torchvision."""
-        root = Path(self.root).expanduser().absolute()
-        name = f"{'train' if self.train else 't10k'}-{kind}-ubyte"
-        places = [folder / f for folder in (root, root / self.source / "raw") for f in (name, f"{name}.gz")]
-        path = next((place for place in places if place.exists()), None)
-        if path is None or path.suffix == ".gz":
-            md5 = dict(source.resources)[f"{name}.gz"]
-            archive = Archive(self.title, f"{name}.gz", md5, f"{source.mirrors[0]}{name}.gz", self.size)
-            path = obtain(root if path is None else path.parent, archive, download)
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(data[3])]  # IDX: 0, 0, type, axes
-        if data[:3] != b"\0\0\x08" or len(data) != 4 + 4 * len(shape) + np.prod(shape):
-            raise ValueError(f"{path} is incomplete or damaged: delete it, and start again.")
-        return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-
-    def heldout(self) -> ImageDataset | None:
-        return type(self)(self.root, self.resolution, self.channels, False, False) if self.train else None
-
-
-class FashionMnist(Mnist):
-    """Fashion-MNIST (Xiao et al., 2017): clothes in the format of MNIST."""
-
-    source, title, size = "FashionMNIST", "Fashion-MNIST", "30 MB"
-
-
-class Cifar10(Arrays):
-    """CIFAR-10: 50,000 training images (train=False: the 10,000 test images), 32x32, 10 classes.
-
-    `path` is the folder of cifar-10-batches-py, which is downloaded into it if it is missing.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        resolution: int = 32,
-        channels: int = 3,
-        train: bool = True,
-        download: bool = True,
-        limit: int | None = None,
-    ) -> None:
-        super().__init__("cifar10" if train else "cifar10 test", resolution, channels, limit)
-        from torchvision.datasets import CIFAR10
-
-        self.root, self.train = path, train
-        root = Path(path).expanduser().absolute()
-        if not (root / CIFAR10.base_folder).exists():
-            archive = Archive("CIFAR-10", CIFAR10.filename, CIFAR10.tgz_md5, CIFAR10.url, "170 MB")
-            unpack(root, archive, CIFAR10.base_folder, download)
-        try:
-            source = CIFAR10(root, train=train)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{root / CIFAR10.base_folder} is incomplete or damaged: delete it, and start again to unpack it anew."
-            ) from error
-        self.take(source.data, source.targets, source.classes)
-
-    def heldout(self) -> ImageDataset | None:
-        return Cifar10(self.root, self.resolution, self.channels, train=False, download=False) if self.train else None
 
 
 class Stl10(Arrays):

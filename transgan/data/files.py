@@ -158,6 +158,13 @@ class Files(ImageDataset):
             self.hints.append(f"data.path={self.path}/... takes another part, data.labels=folders all of them.")
         self.files = [self.files[i] for i in chosen]
 
+    def _test_part(self) -> str | None:
+        """The folder of the part to measure against: test, or else val or another; None if there is none."""
+        named = [folder for folder in self.left if folder != "outside of them"]
+        short = {folder: name.lower() for folder, name in after_prefix(named).items()}
+        order = {folder: [not name.startswith(kind) for kind in ("test", "val")] for folder, name in short.items()}
+        return min(named, key=lambda name: (order[name], name), default=None)
+
     def _classes_of(self, files: list[File]) -> Classes:
         return classes([name for name, _, _ in files], self.labelling, self.table)
 
@@ -256,12 +263,7 @@ class Files(ImageDataset):
     def heldout(self) -> ImageDataset | None:
         """The part named test, or else val or another, of a data set with such parts, under the classes of this one;
         None if its classes differ."""
-        if not self.left:
-            return None
-        named = [folder for folder in self.left if folder != "outside of them"]
-        short = {folder: name.lower() for folder, name in after_prefix(named).items()}
-        order = {folder: [not name.startswith(kind) for kind in ("test", "val")] for folder, name in short.items()}
-        folder = min(named, key=lambda name: (order[name], name), default=None)
+        folder = self._test_part()
         if folder is None:
             return None
         part = copy.copy(self)

@@ -29,6 +29,24 @@ class ResidualStem(nn.Sequential):
         self.stride = 2**halvings
 
 
+class StridedStem(nn.Sequential):
+    """4x4 convolutions of stride 2 with LeakyReLU, as DCGAN's discriminator begins (Radford et al., 2016).
+
+    (N, in_chans, H, W) to (N, dim, H / stride, W / stride); the stride is 2^halvings. The last convolution has `dim`
+    channels, each before it half as many, but at least 16; without halvings it is one 3x3 convolution. norm: whether
+    GroupNorm follows each convolution but the first.
+    """
+
+    def __init__(self, in_chans: int, dim: int, halvings: int = 1, norm: bool = False):
+        maps = [in_chans, *(max(16, dim // 2**i) for i in reversed(range(1, halvings))), dim]
+        kernel = (4, 2, 1) if halvings else (3, 1, 1)
+        layers: list[nn.Module] = []
+        for i, (a, b) in enumerate(zip(maps[:-1], maps[1:], strict=True)):
+            layers += [nn.Conv2d(a, b, *kernel), *([ClassNorm(b)] if norm and i else []), nn.LeakyReLU(0.2)]
+        super().__init__(*layers)
+        self.stride = 2**halvings
+
+
 class ClassNorm(nn.Module):
     """GroupNorm with a scale and shift per class; plain GroupNorm for num_classes=0.
 

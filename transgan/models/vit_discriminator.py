@@ -38,6 +38,7 @@ class ViTDiscriminator(Described, nn.Module):
         window_size: per stage, attention within square windows, or None for global attention, which the last stage
             must have; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim. init_values: initial LayerScale.
+        global_pool: what the logit is made of, as in timm: token, a class token, or avg, the mean of all tokens.
         stem: makes the layers before the patches from (in_chans, stem_dim); if they have a `stride`, patch_size counts
             pixels of their output. transformer: makes a stage's stack of blocks, Transformer or a partial of it.
         norm_layer: makes the norms from a width.
@@ -59,6 +60,7 @@ class ViTDiscriminator(Described, nn.Module):
         window_size: Sequence[int | None] | None = None,
         mlp_ratio: float = 4.0,
         init_values: float | None = 0.1,
+        global_pool: str = "token",
         stem: Callable[[int, int], nn.Module] = Stem,
         transformer: Callable[..., nn.Module] = Transformer,
         norm_layer: Callable[[int], nn.Module] = RMSNorm,
@@ -70,13 +72,15 @@ class ViTDiscriminator(Described, nn.Module):
         self.stem = stem(in_chans, stem_dim)
         grid = token_grid(img_size, patch_size * getattr(self.stem, "stride", 1))
         window_size = stage_windows("discriminator", grid, dim, depth, num_heads, window_size)
-        if window_size[-1] is not None:
+        if global_pool not in ("token", "avg"):
+            raise ValueError(f"discriminator.global_pool={global_pool} is not possible: give token or avg")
+        if window_size[-1] is not None and global_pool == "token":
             raise ValueError(
                 "the last discriminator stage holds the class token and needs global attention: window_size null"
             )
         self.patch_embed = PatchEmbed(stem_dim, dim[0], patch_size, overlap=patch_size // 2)
         self.pos_embed = nn.Parameter(sincos_table(dim[0], grid).unsqueeze(0))
-        self.cls_token = nn.Parameter(torch.randn(1, 1, dim[-1]) * 0.02)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, dim[-1]) * 0.02) if global_pool == "token" else None
         self.stages, self.downs = nn.ModuleList(), nn.ModuleList()
         for i in range(stages):
             self.stages.append(
@@ -88,7 +92,7 @@ class ViTDiscriminator(Described, nn.Module):
                     mlp_ratio,
                     norm=partial(ScaledNorm, norm_layer=norm_layer, init_values=init_values),
                     window_size=window_size[i],
-                    num_prefix_tokens=1 if i + 1 == stages else 0,
+                    num_prefix_tokens=1 if global_pool == "token" and i + 1 == stages else 0,
                 )
             )
             if i + 1 < stages:
@@ -108,11 +112,13 @@ class ViTDiscriminator(Described, nn.Module):
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 
     def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
-        """The class token's features (N, C), float32."""
+        """The features (N, C) of the class token, or of all tokens on average, float32."""
         x = self.patch_embed(self.stem(images))  # (N, T, C)
         x = x.float() + self.pos_embed  # the residual sums are float32
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
             x = down(stage(x)).float()  # (N, T / 4, C')
+        if self.cls_token is None:
+            return self.norm(self.stages[-1](x)).mean(1)  # (N, C)
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # (N, 1 + T, C)
         return self.norm(self.stages[-1](x)[:, 0])  # (N, C)
 

@@ -85,8 +85,9 @@ class WGANGP(Penalty):
 def input_gradient(logits_of: LogitFunction, images: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient of each logit by its own image (n, C, H, W), differentiable, and the logits (n,).
 
-    A logit depends on its own image alone, so the gradient of their sum holds each one's own. torch.func.grad, because
-    a compiled graph can contain it; MATH, because fused attention has no second derivative on any backend.
+    A logit depends on its own image alone, so the gradient of their sum holds each one's own. MATH, because fused
+    attention has no second derivative on any backend; torch.func.grad where it is compiled, because a graph can contain
+    it, and torch.autograd.grad where it is not, because it has less to do for every operation.
     """
 
     def total(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,4 +95,10 @@ def input_gradient(logits_of: LogitFunction, images: Tensor) -> tuple[Tensor, Te
         return logits.sum(), logits
 
     with sdpa_kernel(SDPBackend.MATH):
-        return torch.func.grad(total, has_aux=True)(images.detach())
+        if torch.compiler.is_compiling():
+            return torch.func.grad(total, has_aux=True)(images.detach())
+        with torch.enable_grad():
+            images = images.detach().requires_grad_()
+            value, logits = total(images)
+            (gradient,) = torch.autograd.grad(value, images, create_graph=True)
+            return gradient, logits

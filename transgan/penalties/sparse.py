@@ -63,9 +63,11 @@ class Subsampled(Penalty):
         if not 0 < share < 1:
             raise ValueError(f"penalty.share must be between 0 and 1, not {share}: it is a share of the images")
         self.penalty, self.share, self.names = penalty, share, penalty.names
+        self.kept: dict[tuple[int, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
 
     def at_step(self, step: int) -> Penalty:
-        return Subsampled(self.penalty.at_step(step), self.share)
+        penalty = self.penalty.at_step(step)
+        return self if penalty is self.penalty else Subsampled(penalty, self.share)
 
     def check(self, batch_size: int, discriminator: nn.Module) -> None:
         if not self.indices(batch_size)[0]:
@@ -81,16 +83,23 @@ class Subsampled(Penalty):
         chosen = [count[i + 1] > count[i] for i in range(n)]
         return [i for i in range(n) if chosen[i]], [i for i in range(n) if not chosen[i]]
 
+    def on_device(self, n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """`indices`, and what puts the one after the other back into order. Kept: a copy to a GPU waits for it."""
+        if (found := self.kept.get((n, device))) is None:
+            some, rest = (torch.tensor(each, dtype=torch.long, device=device) for each in self.indices(n))
+            found = some, rest, torch.cat([some, rest]).argsort()
+            if not torch.compiler.is_compiling():
+                self.kept[n, device] = found
+        return found
+
     def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
         return self.penalty.sample_noise(rng, shape)
 
     def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
-        indices = self.indices(len(real))
-        if not indices[0]:  # a last batch of few images
+        if not self.indices(len(real))[0]:  # a last batch of few images
             logits_real, logits_fake = paired_logits(discriminator, real, fake)
             return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
-        some, rest = (torch.tensor(each, dtype=torch.long, device=real.device) for each in indices)
+        some, rest, order = self.on_device(len(real), real.device)
         some_real, some_fake, penalties = self.penalty(discriminator.subset(some), real[some], fake[some], noise[some])
         rest_real, rest_fake = paired_logits(discriminator.subset(rest), real[rest], fake[rest])
-        order = torch.cat([some, rest]).argsort()
         return torch.cat([some_real, rest_real])[order], torch.cat([some_fake, rest_fake])[order], penalties

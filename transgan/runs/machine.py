@@ -38,9 +38,9 @@ def impossible_here(config: DictConfig) -> list[str]:
             f"trainer.num_nodes={nodes}: nothing says where the other machines are, and this one would "
             "wait for them; start it by srun or torchrun on every machine, or leave it out"
         )
-    if config.compile is not None and config.compile not in torch.compiler.list_backends(()):
+    if config.compile not in (None, "auto", *torch.compiler.list_backends(())):
         backends = ", ".join(torch.compiler.list_backends())
-        found.append(f"compile={config.compile}: torch has no such backend here; there are {backends}")
+        found.append(f"compile={config.compile}: torch has no such backend here; there are auto, {backends}")
     if sentence := batch_memory(config):
         found.append(sentence)
     return found

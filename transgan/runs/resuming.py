@@ -119,6 +119,13 @@ def settle(config: DictConfig, dataset: Any) -> None:
         config.data.path = literal(str(files.expanded(config.data.path).resolve()))
 
 
+def keep_order(config: DictConfig, previous: dict[str, Any]) -> None:
+    """Leaves the images in the order that a run was begun with: earlier versions had that of the published files."""
+    before = previous["config"].get("data") or {}
+    if config.data.get("_target_") == before.get("_target_") and "order" in config.data:
+        config.data.order = before.get("order")
+
+
 def require_same(
     config: DictConfig, arguments: list[str], previous: dict[str, Any], dataset: Any, folder: Path
 ) -> None:
@@ -127,6 +134,7 @@ def require_same(
 
     # schedules that end with the run follow its length: compare at the old one
     same_length = compose("train", [*arguments, f"kimg={float(previous['config']['kimg'])}"])
+    keep_order(same_length, previous)
     settle(same_length, dataset)
     warm_start.settle(same_length, arguments, previous["config"])
     before = previous["config"] | {"callbacks": previous.get("watched_by")}

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from transgan import checkpoint, files, warm_start
-from transgan.callbacks import Session, Stop
+from transgan.callbacks import Compiling, Session, Stop
 from transgan.callbacks.stopping import Stopped
 from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
@@ -35,10 +35,11 @@ from transgan.runs.folder import (
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
 from transgan.runs.machine import impossible_here, require_memory
-from transgan.runs.resuming import jumps, require_same, settle
+from transgan.runs.resuming import jumps, keep_order, require_same, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
-from transgan.training.generative import Generative, NonFiniteTraining
+from transgan.training.finite import NonFiniteTraining
+from transgan.training.generative import Generative
 
 
 class Training:
@@ -98,12 +99,14 @@ class Training:
     def prepare(self, lock: Lock) -> bool:
         """Makes data and module, and describes the run in its folder. False for a run that is finished."""
         config, console = self.config, self.console
+        previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
+        if previous is not None:
+            keep_order(config, previous)
         self.dataset, self.heldout = training_data(config)
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
             console.print(f"heldout {len(self.heldout):,} images, to measure against")
         settle(config, self.dataset)
-        previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
             require_same(config, self.arguments, previous, self.dataset, self.folder)
@@ -146,7 +149,10 @@ class Training:
         with self.context.together(), setting_up("runs=PATH"):
             session = self.session()
             callbacks = callbacks_of(config, session, module)
-            vars(self.trainer)["callbacks"] += session.around([self.stop, *callbacks])
+            compiling = Compiling(
+                config.compile, [self.resolved[key] for key in ("algorithm", "precision", "resolution")]
+            )
+            vars(self.trainer)["callbacks"] += session.around([self.stop, compiling, *callbacks])
             self.open_logger()
             data = ImageData(self.dataset, config.batch_size, config.seed, config.num_workers)
             self.say_plan()

@@ -4,10 +4,7 @@ One batch is one discriminator step; every `n_critic` batches the generator take
 `Adversarial.training_step` is the algorithm.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,24 +13,34 @@ from torch import Tensor, nn
 from transgan.augmentation import DiffAugment
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
-from transgan.penalties import R1R2, AugmentedDiscriminator
-from transgan.protocols import Augmentation, Consistency, Loss, Penalty, RandomNumbers, StrengthController, Supervision
-from transgan.schedules import Schedule, Share, schedule
+from transgan.penalties import R1R2
+from transgan.protocols import (
+    Augmentation,
+    Consistency,
+    Loss,
+    Matching,
+    Penalty,
+    RandomNumbers,
+    StrengthController,
+    Supervision,
+)
+from transgan.schedules import Schedule
 from transgan.supervision import FinalImage
-from transgan.training.generative import Batch, Generative, to_float, to_uint8
+from transgan.training.generative import Batch, to_float
+from transgan.training.heldout import heldout_logits, required
 from transgan.training.objectives import (
     DiscriminatorInputs,
     GeneratorInputs,
     discriminator_objective,
     generator_objective,
+    make_outputs,
+    outputs_objective,
 )
-from transgan.training.pretrained import Pretrained
-from transgan.training.randomness import StepRNG, mix, seeded_normal
-from transgan.training.truncation import truncated
-from transgan.training.two_networks import frozen, latent_dim_of, require_trainer
+from transgan.training.reference import reference_of
+from transgan.training.two_networks import TwoNetworks, frozen
 
 
-class Adversarial(Generative):
+class Adversarial(TwoNetworks):
     """Trains `generator` against `discriminator`, and keeps an EMA of the generator to sample from.
 
     The defaults are those of conf/algorithm/gan.yaml, with constants in place of its schedules: a relativistic loss,
@@ -46,22 +53,21 @@ class Adversarial(Generative):
             R1R2(), none, DiffAugment() and FinalImage().
         adaptive: None, or how the strength of augmentation follows the discriminator's overfitting (AdaptiveStrength).
             If it `needs_heldout`, `attach` must be given held-out images.
-        optimizer: makes an optimizer from parameters and `lr`; by default Adam with betas (0, 0.99).
-        generator_lr, discriminator_lr, beta2, gamma, augment, ema_halflife: numbers or schedules over images shown.
-            gamma / 2 weights the penalty; augment is the strength of augmentation in [0, 1], or the largest if it
-            adapts; ema_halflife is in kimg, by default a tenth of what has been shown, at most 500. beta2 of None
-            leaves the optimizer's own.
+        matching: None, or a distance between real and generated images for the generator's step (matching.py).
+        gamma, augment, matching_weight: numbers or schedules over images shown. gamma / 2 weights the penalty; augment
+            is the strength of augmentation in [0, 1], or the largest if it adapts; matching_weight that of `matching`.
         n_critic: discriminator steps per generator step.
-        generator_pretrained, discriminator_pretrained: how pretrained weights are trained (pretrained.py).
+        share_fakes: whether a generator step is about the fakes of the discriminator step before it, made once, and not
+            about others. Their graph stays in memory during the discriminator step.
         compile: None for eager, or a torch.compile backend such as "inductor".
-        others: as in generative.py.
+        others: as in two_networks.py and generative.py.
 
     Raises ValueError for parts that do not go together.
     """
 
-    networks = ("generator", "discriminator")
     remedy = "a lower algorithm.generator_lr.start or a larger algorithm.gamma.start"
     main_values = ("loss_g", "loss_d")
+    objectives = ("make_outputs", "discriminator_objective", "generator_objective", "outputs_objective")
 
     def __init__(
         self,
@@ -74,55 +80,40 @@ class Adversarial(Generative):
         augmentation: Augmentation | None = None,
         adaptive: StrengthController | None = None,
         supervision: Supervision | None = None,
-        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
-        generator_lr: float | Schedule = 2e-4,
-        discriminator_lr: float | Schedule = 2e-4,
-        beta2: float | Schedule | None = None,
+        matching: Matching | None = None,
         gamma: float | Schedule = 0.1,
         augment: float | Schedule = 1.0,
-        ema_halflife: float | Schedule | None = None,
+        matching_weight: float | Schedule = 1.0,
         n_critic: int = 1,
-        generator_pretrained: Pretrained | None = None,
-        discriminator_pretrained: Pretrained | None = None,
+        share_fakes: bool | None = None,
         compile: str | None = None,
         **others: Any,
     ):
-        super().__init__(**others)
-        self.generator, self.discriminator = generator, discriminator
-        self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
-        self.latent_dim = latent_dim_of(generator)
+        super().__init__(
+            generator,
+            discriminator,
+            schedules={"gamma": gamma, "augment": augment}
+            | ({} if matching is None else {"matching_weight": matching_weight}),
+            **others,
+        )
         augmentation = DiffAugment() if augmentation is None else augmentation
         self.loss: Loss = loss or Relativistic()
         self.penalty: Penalty = penalty or R1R2()
         self.supervision: Supervision = supervision or FinalImage()
         self.augmentation = self.supervision.wrap(augmentation)  # of the discriminator's inputs
         self.consistency, self.adaptive, self.heldout = consistency, adaptive, None
-        self.optimizer = optimizer or partial(torch.optim.Adam, betas=(0.0, 0.99))
-        self.n_critic = n_critic
-        schedules = {
-            "generator_lr": generator_lr,
-            "discriminator_lr": discriminator_lr,
-            "beta2": beta2,
-            "gamma": gamma,
-            "augment": augment,
-            "ema_halflife": Share(0.1, 500.0) if ema_halflife is None else ema_halflife,
-        }
-        self.schedules = {name: schedule(value) for name, value in schedules.items() if value is not None}
-        pretrained = {"generator": generator_pretrained, "discriminator": discriminator_pretrained}
-        self.pretrained = {name: part for name, part in pretrained.items() if part is not None}
+        self.matching, self.dataset = matching, None
+        self.n_critic, self.share_fakes = n_critic, bool(share_fakes)
         self.check(augmentation.num_random)
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
-        if compile:
-            self.discriminator_objective = torch.compile(discriminator_objective, backend=compile)
-            self.generator_objective = torch.compile(generator_objective, backend=compile)
+        self.make_outputs, self.outputs_objective = make_outputs, outputs_objective
+        self.compile_objectives(compile)
         self.images_before = 0  # in the steps since the generator's last one
 
     def check(self, num_random: int) -> None:
         """Raises ValueError for parts that do not go together."""
         if self.n_critic < 1:
             raise ValueError(f"algorithm.n_critic must be at least 1, not {self.n_critic}")
-        for name, part in self.pretrained.items():
-            part.copied(getattr(self, name))
         if self.batch_size:
             self.penalty.check(self.batch_size, self.discriminator)
         if self.consistency is not None:
@@ -136,17 +127,20 @@ class Adversarial(Generative):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
         rng, now = self.begin_step(len(images)), self.scheduled()
-        logits_heldout = self.heldout_logits(len(images), now) if self.needs_heldout else None
+        logits_heldout = heldout_logits(self, len(images), now) if self.needs_heldout else None
 
         real = self.mirrored(to_float(images), rng)
-        logits = self.discriminator_step(real, labels, rng, now)
+        for_generator = (self.step + 1) % self.n_critic == 0  # this batch is followed by a step of it
+        with torch.set_grad_enabled(self.share_fakes and for_generator):
+            outputs = self.make_outputs(self.generator, self.supervision, rng.normal(self.latent_dim), labels)
+        logits = self.discriminator_step(real, outputs, labels, rng, now)
         if self.adaptive is not None:
             largest = self.schedules["augment"](self.images_seen)
             self.log_values |= self.adaptive.update(*logits, logits_heldout, largest, self.all_reduce)
 
         self.images_before += self.images_in_step
-        if (self.step + 1) % self.n_critic == 0:
-            if self.generator_step(real, labels, rng, now):
+        if for_generator:
+            if self.generator_step(real, outputs if self.share_fakes else None, labels, rng, now):
                 keep = decay(self.images_before, 1000 * now["ema_halflife"])
                 update_ema(self.generator_ema, self.generator, keep)
             self.images_before = 0
@@ -155,12 +149,12 @@ class Adversarial(Generative):
         self.end_step()
 
     def discriminator_step(
-        self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
+        self, real: Tensor, outputs: list[Tensor], labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
     ) -> tuple[Tensor, Tensor]:
-        """One step of the discriminator on real images (n, C, H, W) and as many fakes -> the logits (n,) of both."""
+        """One step of the discriminator on real images (n, C, H, W) and the outputs of as many fakes -> the logits (n,)
+        of both."""
         supervision = self.supervision
         with torch.no_grad():
-            outputs = supervision.generate(self.generator, rng.normal(self.latent_dim), labels)
             noise = supervision.sample_noise(rng, real.shape[1:])
             fake = supervision.fake_input(outputs, noise).float()
             real = supervision.real_input(real, noise)
@@ -182,32 +176,45 @@ class Adversarial(Generative):
         self.log_values = dict(log)
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         optimizer = self.optimizers()[1].optimizer  # type: ignore[index]
-        self.step_optimizer("discriminator", optimizer, value, self.rates("discriminator", now), now.get("beta2"))
+        trained = [parameter for parameter in self.discriminator.parameters() if parameter.requires_grad]
+        rates, beta2 = self.rates("discriminator", now), now.get("beta2")
+        self.step_optimizer("discriminator", optimizer, value, rates, beta2, trained)
         return supervision.final_logits(logits[0]), supervision.final_logits(logits[1])
 
-    def generator_step(self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]) -> bool:
-        """One step of the generator; False if it was skipped. Real images (n, C, H, W) are for relativistic losses."""
+    def generator_step(
+        self,
+        real: Tensor,
+        outputs: list[Tensor] | None,
+        labels: Tensor | None,
+        rng: RandomNumbers,
+        now: dict[str, float],
+    ) -> bool:
+        """One step of the generator; False if it was skipped. Real images (n, C, H, W) are for relativistic losses.
+
+        outputs: those that it is about, with their graph; None for new ones.
+        """
         inputs = GeneratorInputs(
             real=real,
-            latent=rng.normal(self.latent_dim),
+            latent=rng.normal(self.latent_dim) if outputs is None else None,
             labels=labels,
             noise=self.supervision.sample_noise(rng, real.shape[1:]),
             random=self.augmentation_random(rng, 2),
             strength=self.scalar(now["augment"]),
+            reference=reference_of(self, real, labels, now),
         )
+        parts = (self.discriminator, self.loss, self.supervision, self.augmentation, inputs, self.matching)
         with self.holding_discriminator():
-            value = self.generator_objective(
-                self.generator, self.discriminator, self.loss, self.supervision, self.augmentation, inputs
-            )
+            if outputs is None:
+                value = self.generator_objective(self.generator, *parts)
+            else:
+                value = self.outputs_objective(outputs, *parts)
             self.log_values["loss_g"] = value.detach()
             optimizer = self.optimizers()[0]  # type: ignore[index]
             return self.step_optimizer("generator", optimizer, value, self.rates("generator", now), now.get("beta2"))
 
     def scheduled(self) -> dict[str, float]:
         """What the schedules say for this step, with the strength of augmentation as it has adapted."""
-        for name, part in self.pretrained.items():
-            part.freeze_until_due(getattr(self, name), self.images_seen)
-        now = {name: value(self.images_seen) for name, value in self.schedules.items()}
+        now = super().scheduled()
         if self.adaptive is not None:
             now["augment"] = self.adaptive.current(now["augment"])
         return now
@@ -217,30 +224,17 @@ class Adversarial(Generative):
         return torch.stack([rng.uniform(self.augmentation.num_random) for _ in range(count)])
 
     def scalar(self, value: float) -> Tensor:
-        """As a tensor: a compiled graph would be rebuilt for every new Python number."""
-        return torch.tensor(value, device=self.device)
+        """As a tensor: a compiled graph would be rebuilt for every new Python number.
 
-    def rates(self, name: str, now: dict[str, float]) -> list[float]:
-        """The learning rate of each group of parameters."""
-        lr = now[f"{name}_lr"]
-        return self.pretrained[name].learning_rates(lr) if name in self.pretrained else [lr]
+        Filled on the device, because a copy to a GPU waits for it.
+        """
+        return torch.full((), value, device=self.device)
 
     def holding_discriminator(self) -> AbstractContextManager[None]:
         """A context for the generator's step."""
         return frozen(self.discriminator)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimizers = []
-        for name in self.networks:
-            network, part = getattr(self, name), self.pretrained.get(name)
-            groups = [{"params": list(network.parameters())}] if part is None else part.parameter_groups(network)
-            optimizers.append(self.optimizer(groups, lr=self.schedules[f"{name}_lr"](0)))
-        return optimizers
-
-    def setup(self, stage: str) -> None:
-        require_trainer(self.trainer)
-
-    # Held-out images.
+    # Held-out images, for an adaptive strength.
 
     @property
     def needs_heldout(self) -> bool:
@@ -248,49 +242,13 @@ class Adversarial(Generative):
 
     def attach(self, dataset: Any, heldout: Any) -> None:
         super().attach(dataset, heldout)
-        if not self.needs_heldout:
-            return
-        if heldout is None:
-            raise ValueError(
-                "this adaptive strength compares with held-out images, and there are none: give holdout=0.1, or "
-                "adaptive=pair_signs, which needs none"
-            )
-        self.heldout = heldout
-
-    @torch.no_grad()
-    def heldout_logits(self, n: int, now: dict[str, float]) -> Tensor:
-        """The logits of n held-out images, prepared as training images are; other random numbers than the step's."""
-        if self.heldout is None:
-            raise ValueError("this adaptive strength needs held-out images: call module.attach(dataset, heldout) first")
-        rng = StepRNG(mix(self.seed, 1), self.step, n, self.global_rank, self.trainer.world_size, self.device)
-        positions = (rng.uniform().double() * len(self.heldout)).long().tolist()
-        images, labels = (part.to(self.device) for part in self.heldout.__getitems__(positions))
-        real = self.mirrored(to_float(images), rng)
-        supervision = self.supervision
-        random = supervision.repeat(self.augmentation_random(rng, 2), 1)
-        labels = supervision.repeat(labels) if self.num_classes else None
-        augmented = AugmentedDiscriminator(
-            self.discriminator, self.augmentation, self.scalar(now["augment"]), labels, random
-        )
-        noise = supervision.sample_noise(rng, real.shape[1:])
-        return supervision.final_logits(augmented.real(supervision.real_input(real, noise)))
+        self.dataset = dataset
+        if self.needs_heldout:
+            self.heldout = required(heldout)
 
     def all_reduce(self, sums: Tensor) -> Tensor:
         """The sums over all processes."""
         return self.trainer.strategy.reduce(sums, reduce_op="sum")
-
-    # Sampling.
-
-    @torch.no_grad()
-    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
-
-        `truncation` is psi of StyleGAN: below 1, images are more typical and less varied (truncation.py).
-        """
-        labels = self.labels_of(seeds) if labels is None else labels
-        labels = labels.to(self.device) if labels is not None and self.num_classes else None
-        latent = seeded_normal(seeds, self.latent_dim).to(self.device)
-        return to_uint8(truncated(self.generator_ema, latent, labels, truncation))
 
     # Checkpoints.
 

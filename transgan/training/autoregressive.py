@@ -26,7 +26,8 @@ class Autoregressive(LikelihoodModule):
     def __init__(self, network: nn.Module, *, top_k: int | None = None, compile: str | None = None, **others: Any):
         super().__init__(network, **others)
         self.top_k = top_k
-        self.objective = torch.compile(objective, backend=compile) if compile else objective
+        self.objective = objective
+        self.compile_objectives(compile)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None

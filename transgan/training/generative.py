@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from transgan.loading import Loadable
 from transgan.migration import FORMAT
+from transgan.training.finite import SkippedSteps
 from transgan.training.randomness import StepRNG, mix
+from transgan.training.reducing import average_gradients, ddp_of
 
 Batch = Tensor | Sequence[Tensor]
 
@@ -49,10 +52,6 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-class NonFiniteTraining(RuntimeError):
-    """Too many steps in a row without a finite gradient."""
-
-
 class Generative(Loadable):
     """Base of the Lightning modules, which work in any Trainer.
 
@@ -75,6 +74,8 @@ class Generative(Loadable):
     networks: tuple[str, ...] = ()
     remedy = ""  # settings to try where gradients are not finite
     main_values: tuple[str, ...] = ()  # names of log_values for a progress bar
+    objectives: tuple[str, ...] = ()  # attributes: functions that can be compiled
+    in_turn = False  # whether each backward pass is about one of several networks alone
 
     def __init__(
         self,
@@ -92,14 +93,20 @@ class Generative(Loadable):
         super().__init__()
         self.automatic_optimization = False
         self.batch_size, self.seed, self.num_classes = batch_size, seed, num_classes
-        self.mirror, self.clip, self.max_nonfinite = mirror, clip, max_nonfinite
+        self.mirror, self.clip = mirror, clip
         self.images_seen = 0
         self.images_in_step = batch_size or 0
         self.lacking = 0  # images that the batches so far had fewer than batch_size
-        self.nonfinite = dict.fromkeys(self.networks, 0)  # steps skipped since the run began
-        self.in_a_row = dict.fromkeys(self.networks, 0)
+        self.skipped = SkippedSteps(self.networks, max_nonfinite)
         self.log_values: dict[str, Tensor | float] = {}
         self.logs_itself = False
+
+    def compile_objectives(self, backend: str | None) -> None:
+        """Compiles what is computed in a step, at its first call. None leaves it as it is, and so does "auto": then a
+        callback decides (callbacks/compiling.py)."""
+        if backend is not None and backend != "auto":
+            for name in self.objectives:
+                setattr(self, name, torch.compile(getattr(self, name), backend=backend))
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Lets `inspect.signature` see the arguments that a subclass passes on as **others."""
@@ -114,9 +121,14 @@ class Generative(Loadable):
         cls.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
 
     @property
+    def nonfinite(self) -> dict[str, int]:
+        """Steps of each network skipped since the run began."""
+        return self.skipped.counts
+
+    @property
     def nonfinite_in_a_row(self) -> int:
         """Steps of one network skipped since its last good one; of the worse network."""
-        return max(self.in_a_row.values())
+        return max(self.skipped.in_a_row.values())
 
     @property
     def ema(self) -> nn.Module:
@@ -184,35 +196,34 @@ class Generative(Loadable):
         value: Tensor,
         rates: Sequence[float],
         beta2: float | None = None,
+        inputs: Sequence[Tensor] | None = None,
     ) -> bool:
         """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
 
-        False if it was skipped for not being finite.
+        Only `inputs` get a gradient, if they are given. False if it was skipped for not being finite. Where the
+        optimizer can skip it on the device (finite.py), that is known at the end of the step, and this is True.
         """
         for group, lr in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
             if beta2 is not None:
                 group["betas"] = (group["betas"][0], beta2)
-        self.manual_backward(value)
-        parameters = getattr(self, name).parameters()
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
+        ddp = ddp_of(self.trainer) if self.in_turn else None
+        with nullcontext() if ddp is None else ddp.no_sync():
+            self.manual_backward(value, **({} if inputs is None else {"inputs": list(inputs)}))
+        parameters = [each for each in getattr(self, name).parameters() if each.grad is not None]
+        if ddp is not None:
+            average_gradients(parameters)
+        norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+        if self.clip:
+            nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         self.log_values[f"grad_norm_{name[0]}"] = norm
-        if finite := bool(norm.isfinite()):
-            self.in_a_row[name] = 0
-            optimizer.step()
+        finite = self.skipped.step(name, optimizer, norm.isfinite(), self.images_seen)
         optimizer.zero_grad()  # after the step: TransGANOfficial leaves a gradient for the next one
-        if not finite:
-            self.nonfinite[name] += 1
-            self.in_a_row[name] += 1
-            if self.in_a_row[name] >= self.max_nonfinite:
-                raise NonFiniteTraining(
-                    f"{self.in_a_row[name]} steps of the {name} in a row had no finite gradient, "
-                    f"at {self.images_seen / 1000:g} kimg"
-                )
         return finite
 
     def end_step(self) -> None:
         """Counts the images of this step, and logs."""
+        self.skipped.read(self.images_seen)
         self.images_seen += self.images_in_step
         self.lacking += (self.batch_size or 0) - self.images_in_step
         if self.logs_itself:
@@ -226,8 +237,7 @@ class Generative(Loadable):
         checkpoint["images_seen"] = self.images_seen
         if self.lacking:
             checkpoint["lacking"] = self.lacking
-        checkpoint["nonfinite"] = dict(self.nonfinite)
-        checkpoint["in_a_row"] = dict(self.in_a_row)
+        checkpoint |= self.skipped.state_dict()
         if "config" not in checkpoint:  # of a Trainer that is not transgan's
             checkpoint["batch_size"] = self.batch_size
             checkpoint["algorithm"], checkpoint["undescribed"] = dict(self.description), list(self.undescribed)
@@ -235,5 +245,4 @@ class Generative(Loadable):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)
         self.batch_size = self.batch_size or checkpoint.get("batch_size")
-        self.nonfinite = dict(checkpoint["nonfinite"])
-        self.in_a_row = dict(checkpoint.get("in_a_row", self.in_a_row))  # earlier versions saved none
+        self.skipped.load_state_dict(checkpoint)

@@ -33,6 +33,7 @@ class LikelihoodModule(Generative):
     remedy = "a lower algorithm.lr.start"
     likelihood = "exact"
     main_values = ("bits_per_dim",)
+    objectives = ("objective",)
 
     def __init__(
         self,

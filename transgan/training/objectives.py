@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.penalties import AugmentedDiscriminator
-from transgan.protocols import Augmentation, Consistency, Loss, Penalty, Supervision
+from transgan.protocols import Augmentation, Consistency, Loss, Matching, Penalty, Supervision
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,25 @@ class DiscriminatorInputs:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The real images that the generated ones are matched with."""
+
+    images: Tensor  # (M, C, H, W) in [-1, 1]
+    labels: Tensor | None  # (M,)
+    weight: Tensor  # (), of the distance
+
+
+@dataclass(frozen=True)
 class GeneratorInputs:
     """The tensors of one generator step; images and latents as the generator has them."""
 
     real: Tensor  # (N, C, H, W) in [-1, 1]
-    latent: Tensor  # (N, Z)
+    latent: Tensor | None  # (N, Z), or None for outputs that are there already
     labels: Tensor | None  # (N,)
     random: Tensor  # (2, N, A) uniform, of the augmentation
     noise: Tensor  # (N, ...), of the supervision
     strength: Tensor  # (), of the augmentation, in [0, 1]
+    reference: Reference | None = None  # for `matching`
 
 
 def discriminator_objective(
@@ -68,6 +78,11 @@ def discriminator_objective(
     return value, {name: each.detach() for name, each in log.items()}, (logits_real.detach(), logits_fake.detach())
 
 
+def make_outputs(generator: nn.Module, supervision: Supervision, latent: Tensor, labels: Tensor | None) -> list[Tensor]:
+    """The generator's outputs, coarse to fine, for latents (N, Z)."""
+    return supervision.generate(generator, latent, labels)
+
+
 def generator_objective(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -75,9 +90,24 @@ def generator_objective(
     supervision: Supervision,
     augmentation: Augmentation,
     inputs: GeneratorInputs,
+    matching: Matching | None = None,
 ) -> Tensor:
     """The generator's mean loss over N fakes, each paired with a real image if the loss is relativistic."""
-    outputs = supervision.generate(generator, inputs.latent, inputs.labels)
+    assert inputs.latent is not None
+    outputs = make_outputs(generator, supervision, inputs.latent, inputs.labels)
+    return outputs_objective(outputs, discriminator, loss, supervision, augmentation, inputs, matching)
+
+
+def outputs_objective(
+    outputs: list[Tensor],
+    discriminator: nn.Module,
+    loss: Loss,
+    supervision: Supervision,
+    augmentation: Augmentation,
+    inputs: GeneratorInputs,
+    matching: Matching | None = None,
+) -> Tensor:
+    """The same for outputs that the generator has made."""
     labels = None if inputs.labels is None else supervision.repeat(inputs.labels)
     random = supervision.repeat(inputs.random, 1)
     augmented = AugmentedDiscriminator(discriminator, augmentation, inputs.strength, labels, random)
@@ -86,4 +116,6 @@ def generator_objective(
         with torch.no_grad():
             logits_real = augmented.real(supervision.real_input(inputs.real, inputs.noise))
     value = loss.generator(logits_real, augmented.fake(supervision.fake_input(outputs, inputs.noise))).mean()
+    if matching is not None and (real := inputs.reference) is not None:
+        value = value + real.weight * matching(real.images, outputs[-1], real.labels, inputs.labels)
     return value + supervision.regulariser(outputs)

@@ -35,6 +35,7 @@ class TransGANOfficial(Adversarial):
     ):
         super().__init__(generator, discriminator, **others)
         self.leak = leak
+        self.in_turn = not leak  # what leaks is averaged too
         self.leaked: dict[str, Tensor] = {}  # of a checkpoint, until training starts
         self.fakes_per_image = self.checked_fakes_per_image(generator_batch_size)  # in a generator step
 
@@ -49,6 +50,11 @@ class TransGANOfficial(Adversarial):
                 f"algorithm.generator_batch_size={size} must be a multiple of batch_size={batch_size}, "
                 "so that processes can share it, or null for the same"
             )
+        if self.share_fakes and size != batch_size:
+            raise ValueError(
+                f"algorithm.generator_batch_size={size} asks for other fakes than the {batch_size} of a discriminator "
+                "step, which algorithm.share_fakes=true would use: leave one of the two at null"
+            )
         if self.loss.relativistic and size != batch_size:
             raise ValueError(
                 f"a relativistic loss pairs every fake with a real image: algorithm.generator_batch_size={size} and "
@@ -56,9 +62,16 @@ class TransGANOfficial(Adversarial):
             )
         return size // batch_size
 
-    def generator_step(self, real: Tensor, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]) -> bool:
+    def generator_step(
+        self,
+        real: Tensor,
+        outputs: list[Tensor] | None,
+        labels: Tensor | None,
+        rng: RandomNumbers,
+        now: dict[str, float],
+    ) -> bool:
         labels = None if labels is None else labels.repeat_interleave(self.fakes_per_image)
-        return super().generator_step(real, labels, RepeatedRNG(rng, self.fakes_per_image), now)
+        return super().generator_step(real, outputs, labels, RepeatedRNG(rng, self.fakes_per_image), now)
 
     def holding_discriminator(self) -> AbstractContextManager[None]:
         return nullcontext() if self.leak else super().holding_discriminator()

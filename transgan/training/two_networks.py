@@ -1,11 +1,104 @@
-"""What training one network against another asks of the networks and of the Trainer."""
+"""Two networks that are trained against each other: their optimizers and schedules, and what comes out of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.strategies import DDPStrategy
-from torch import nn
+from torch import Tensor, nn
+
+from transgan.schedules import Schedule, Share, schedule
+from transgan.training.generative import Generative, to_uint8
+from transgan.training.pretrained import Pretrained
+from transgan.training.randomness import seeded_normal
+from transgan.training.truncation import truncated
+
+
+class TwoNetworks(Generative):
+    """Base of what trains `generator` against `discriminator` and keeps an EMA of the generator to sample from.
+
+    Args:
+        generator, discriminator: as in adversarial.py.
+        optimizer: makes an optimizer from parameters and `lr`; by default Adam with betas (0, 0.99).
+        generator_lr, discriminator_lr, beta2, ema_halflife: numbers or schedules over images shown. ema_halflife is in
+            kimg, by default a tenth of what has been shown, at most 500. beta2 of None leaves the optimizer's own.
+        schedules: more of them, by name.
+        generator_pretrained, discriminator_pretrained: how pretrained weights are trained (pretrained.py).
+        others: as in generative.py.
+    """
+
+    networks = ("generator", "discriminator")
+    in_turn = True
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        generator_lr: float | Schedule = 2e-4,
+        discriminator_lr: float | Schedule = 2e-4,
+        beta2: float | Schedule | None = None,
+        ema_halflife: float | Schedule | None = None,
+        schedules: Mapping[str, float | Schedule] | None = None,
+        generator_pretrained: Pretrained | None = None,
+        discriminator_pretrained: Pretrained | None = None,
+        **others: Any,
+    ):
+        super().__init__(**others)
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_ema = deepcopy(generator).eval().requires_grad_(False)
+        self.latent_dim = latent_dim_of(generator)
+        self.optimizer = optimizer or partial(torch.optim.Adam, betas=(0.0, 0.99))
+        every = {
+            "generator_lr": generator_lr,
+            "discriminator_lr": discriminator_lr,
+            "beta2": beta2,
+            **(schedules or {}),
+            "ema_halflife": Share(0.1, 500.0) if ema_halflife is None else ema_halflife,
+        }
+        self.schedules = {name: schedule(value) for name, value in every.items() if value is not None}
+        pretrained = {"generator": generator_pretrained, "discriminator": discriminator_pretrained}
+        self.pretrained = {name: part for name, part in pretrained.items() if part is not None}
+        for name, part in self.pretrained.items():
+            part.copied(getattr(self, name))
+
+    def scheduled(self) -> dict[str, float]:
+        """What the schedules say for this step."""
+        for name, part in self.pretrained.items():
+            part.freeze_until_due(getattr(self, name), self.images_seen)
+        return {name: value(self.images_seen) for name, value in self.schedules.items()}
+
+    def rates(self, name: str, now: dict[str, float]) -> list[float]:
+        """The learning rate of each group of parameters."""
+        lr = now[f"{name}_lr"]
+        return self.pretrained[name].learning_rates(lr) if name in self.pretrained else [lr]
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        optimizers = []
+        for name in self.networks:
+            network, part = getattr(self, name), self.pretrained.get(name)
+            groups = [{"params": list(network.parameters())}] if part is None else part.parameter_groups(network)
+            optimizers.append(self.optimizer(groups, lr=self.schedules[f"{name}_lr"](0)))
+        return optimizers
+
+    def setup(self, stage: str) -> None:
+        require_trainer(self.trainer)
+
+    @torch.no_grad()
+    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
+
+        `truncation` is psi of StyleGAN: below 1, images are more typical and less varied (truncation.py).
+        """
+        labels = self.labels_of(seeds) if labels is None else labels
+        labels = labels.to(self.device) if labels is not None and self.num_classes else None
+        latent = seeded_normal(seeds, self.latent_dim).to(self.device)
+        return to_uint8(truncated(self.generator_ema, latent, labels, truncation))
 
 
 @contextmanager

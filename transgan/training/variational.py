@@ -50,7 +50,8 @@ class Variational(LikelihoodModule):
         super().__init__(network, clip=clip, schedules={"beta": beta}, **others)
         self.free_bits, self.bound_samples, self.sample_pixels = free_bits, bound_samples, sample_pixels
         self.likelihood = f"bound, {bound_samples} draw{'s' * (bound_samples > 1)}"
-        self.objective = torch.compile(objective, backend=compile) if compile else objective
+        self.objective = objective
+        self.compile_objectives(compile)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None

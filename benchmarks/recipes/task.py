@@ -1,0 +1,76 @@
+"""What is trained on and measured by: images of one set at one size, and an evaluator that is the same for everyone."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from transgan.config.compose import compose
+from transgan.instantiation import make
+from transgan.metrics import Evaluator
+from transgan.runs.images import training_data
+
+SETS = {"cifar10": ("cifar10-train.zip", 3), "fashion_mnist": ("fashion-mnist-train.zip", 1)}
+
+
+@dataclass
+class Task:
+    """A prepared task.
+
+    name: SET_RESOLUTION, such as cifar10_32. overrides: of `transgan train`, to train on it. dataset: as training sees
+    it. evaluator: prepared, with the features of all images.
+    """
+
+    name: str
+    overrides: list[str]
+    dataset: Any
+    evaluator: Evaluator
+
+    @property
+    def resolution(self) -> int:
+        return self.dataset.resolution
+
+    @property
+    def channels(self) -> int:
+        return self.dataset.channels
+
+    @property
+    def num_classes(self) -> int:
+        return self.dataset.num_classes
+
+    def images(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """uint8 (N, C, H, W) and labels (N,)."""
+        return self.dataset.__getitems__(indices)
+
+
+def overrides_of(name: str, folder: Path) -> list[str]:
+    """Overrides of `transgan train` for a task's images, whose file is in `folder`."""
+    kind, _, resolution = name.rpartition("_")
+    file, channels = SETS[kind]
+    return ["data=zip", f"data.path={folder / file}", f"resolution={resolution}", f"channels={channels}"]
+
+
+def composed(overrides: list[str]) -> DictConfig:
+    """The configuration of a run on one thread without anything around it."""
+    fixed = ["trainer=cpu", "logger=none", "metrics=none", "threads=1"]
+    return compose("train", [*overrides, *fixed])
+
+
+def prepare(name: str, folder: Path, num_samples: int) -> Task:
+    """Decodes the images and computes their features, or takes these from the cache."""
+    overrides = overrides_of(name, folder)
+    dataset, _ = training_data(composed([*overrides, "experiment=cifar10_tiny"]))
+    config = compose("train", [
+        "experiment=cifar10_tiny", *overrides, "extractor=classifier", "metrics=compare",
+        f"metrics.num_samples={num_samples}", "metrics.with_heldout=false", "metrics.measures.prdc.max_samples=2500",
+    ])  # fmt: skip
+    OmegaConf.set_struct(config, False)
+    for measure in ("memorisation", "precision_recall", "kernel", "score"):  # slow, and no question of a trial
+        del config.metrics.measures[measure]
+    evaluator = make(config.metrics)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    evaluator.prepare(dataset)
+    return Task(name, overrides, dataset, evaluator)
