@@ -83,7 +83,7 @@ class Mimicry(Foreign):
         return True
 
     def ready(self, network: nn.Module) -> None:
-        """Averaged weights get statistics of batch norm of their own (BigGAN's standing statistics), once per time."""
+        """EMA weights get statistics of batch norm of their own (BigGAN's standing statistics), once per time."""
         if network is self.sampled or self.statistics_of == self.images_seen:
             return
         self.statistics_of = self.images_seen

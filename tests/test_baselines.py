@@ -183,8 +183,8 @@ def test_the_next_list_combines_what_helped(tmp_path, capsys):
     assert set(final["ideas"]["best_a_some_16"]["set"]) == {"a=3", "b=1", "c=1"}
 
 
-@pytest.mark.parametrize("path", sorted(LISTS.glob("yardstick_*.yaml")), ids=lambda p: p.stem)
-def test_every_yardstick_is_tuned_by_as_many_trials(path):
+@pytest.mark.parametrize("path", sorted(LISTS.glob("baseline_*.yaml")), ids=lambda p: p.stem)
+def test_every_baseline_is_tuned_by_as_many_trials(path):
     names = {trial.idea for trial in trials_of(path)}
-    assert len(names) == 24 or "denoising" in path.stem or path.stem == "yardstick_16"
+    assert len(names) == 24 or "denoising" in path.stem or path.stem == "baseline_16"
     assert len({trial.id for trial in trials_of(path)}) == len(trials_of(path))
