@@ -34,7 +34,7 @@ class Spread(ImageMetric):
     """
 
     higher_is_better = None
-    version = 1
+    version = 2
 
     def __init__(self, pixels: bool = False, reset_real_features: bool = True, **kwargs: Any):
         super().__init__(reset_real_features=reset_real_features, **kwargs)
