@@ -112,6 +112,7 @@ def test_ones_own_project(tmp_path, monkeypatch):
     small = {"trainer": "cpu", "logger": "none", "grid": 4, "metrics.num_samples": 64, "threads": 1,
              "discriminator": {"dim": [16], "depth": [1], "num_heads": [2]}}  # fmt: skip
     run = transgan.train(experiment="mine", kimg=0.064, **small)
+    assert 0 < run.metrics["mean_level"] < 255  # of images, and so without the extractor in its name
     assert run.metrics["mean_distance_pixels"] > 0 and (run.folder / "steps.txt").read_text() == "2\n"
     transgan.train(experiment="mine", kimg=0.128, **small)
     assert (run.folder / "steps.txt").read_text() == "2\n"  # of the second process

@@ -46,7 +46,7 @@ def test_metrics_lines(digits_run):
         assert set(line) == {"kimg", "seconds", "metrics", "protocol"}
         assert set(line["metrics"]) == {
             "fd_classifier", "kd_classifier", "kd_classifier_std", "cs_classifier", "cs_classifier_std",
-            "accuracy_classifier", "accuracy_real_classifier",
+            "accuracy_classifier", "accuracy_real_classifier", "mesh", "spread", "spread_features_classifier",
         }  # fmt: skip
         protocol = line["protocol"]
         assert protocol["extractor"] == "classifier" and len(protocol["extractor_sha256"]) == 64
@@ -98,7 +98,7 @@ def test_lines_of_train(digits_run):
         assert f"\n{start}" in done.stdout
     progress = [line for line in done.stdout.splitlines() if line.startswith("kimg")]
     pattern = r"1\.3/1\.28 .* img/s  eta \d+m\d\ds \| G .* D\(fake\) .* \| fd_classifier .* \(best .* @ "
-    assert re.search(pattern, progress[-1])
+    assert re.search(pattern + r".*\) \| mesh [\d.]+ spread [\d.]+", progress[-1])
 
 
 # evaluate

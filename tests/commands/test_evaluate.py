@@ -296,6 +296,13 @@ def test_held_out_images_of_a_run(inside, tiny, tmp_path):
     found = result(tmp_path / "a.json")
     assert found["protocol"]["num_real"] == 1438 and found["protocol"]["num_heldout"] == 359
     assert "fd_pixels_heldout" in found["metrics"] and found["bounds"]["floor_of"] == "held-out real images"
+    assert found["metrics"]["mesh_heldout"] == pytest.approx(1, abs=0.2) and found["metrics"]["mesh"] > 2
+    assert found["metrics"]["spread_heldout"] == pytest.approx(1, abs=0.1)
+    assert found["metrics"]["spread_features_pixels"] < 0.9 and found["metrics"]["spread"] < 0.9
+    assert list(found["details"]["mesh_by_period"]) == ["2", "4"] and len(found["details"]["spread_per_class"]) == 10
+    assert {"mesh", "spread", "mesh_heldout"} <= set(out.split()) and not {"mesh", "spread"} & set(
+        found["protocol"]["measures"]
+    )
     code, out, err = inside("train", *tiny, "holdout=0.1", "kimg=0.128")
     assert code == 2 and "holdout: 0.2 -> 0.1" in err
 

@@ -93,7 +93,7 @@ def test_they_see_what_the_extractor_sees(prepared, dataset, generate):
     assert result.numbers["count_pixels"] == 130 + 61  # each image once, though batches are filled up
     assert result.numbers["mean_pixels"] == pytest.approx(fake.double().mean().item() / 255, rel=1e-6)
     assert result.numbers["contrast"] == pytest.approx(fake.double().std((1, 2, 3)).sum().item(), rel=1e-12)
-    assert set(result.details) == {"mesh_by_period", "spread_per_class", "spread_pixels"}
+    assert set(result.details) == {"mesh_by_period", "spread_per_class"}
     json.dumps(result.details)
     assert list(evaluator.protocol()["measures"]) == ["frechet", "mine", "contrast"]
 

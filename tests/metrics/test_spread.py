@@ -1,5 +1,7 @@
 """Variety within the classes: closed forms, and what must not pass for variety."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,10 @@ def photos(n, size=32, channels=1, seed=0, contrast=1.0):
     return images.round().clamp(0, 255).byte(), labels
 
 
-def measured(fake, real, size=1000, kind=Spread, of=lambda images: images):
+with_pixels = partial(Spread, pixels=True)
+
+
+def measured(fake, real, size=1000, kind=with_pixels, of=lambda images: images):
     metric = kind()
     for (images, labels), is_real in ((real, True), (fake, False)):
         for first in range(0, len(images), size):
@@ -92,6 +97,8 @@ def test_without_classes_on_a_side_it_is_of_all_images():
         metric = measured((fake, one), (real[0], other))
         assert metric.compute() == expected.compute()
         assert "spread_per_class" not in metric.report().details
+        assert set(metric.report().flags) == {"spread_of_all"}
+    assert not expected.report().flags
 
 
 def test_batches_and_their_order_change_nothing():
@@ -133,6 +140,13 @@ def test_pixels_of_large_images_are_not_kept_for_every_class():
     metric = measured((images, None), (images, None))
     assert metric.report().of_images == {"spread": 1.0} and not metric.report().details
     assert metric.metric_state["fake_classes"][0].numel() < 500
+
+
+def test_pixels_are_a_detail_that_changes_no_number():
+    fake, real = photos(90, contrast=0.5), photos(120, seed=1)
+    both, without = measured(fake, real).report(), measured(fake, real, kind=Spread).report()
+    assert without.of_images == both.of_images and "spread_pixels" not in without.details
+    assert Spread(pixels=True).facts() == Spread().facts() == {}
 
 
 def test_bad_labels_are_refused(noise):

@@ -1,4 +1,4 @@
-"""A metric of one's own: how far the means of the features lie apart."""
+"""Metrics of one's own: how far the means of the features lie apart, and how bright the images are."""
 
 import torch
 from torch import Tensor
@@ -26,3 +26,22 @@ class MeanDistance(Metric):
 
     def compute(self) -> Tensor:
         return (self.real_sum / self.real_count - self.fake_sum / self.fake_count).abs() ** self.power
+
+
+class Brightness(Metric):
+    """Of the generated images themselves, 0 to 255."""
+
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("total", "count"):
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, images: Tensor) -> None:
+        self.total = self.total + images.sum().to(self.device)
+        self.count = self.count + images.numel()
+
+    def compute(self) -> Tensor:
+        return self.total / self.count

@@ -16,7 +16,7 @@ from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 
-OF_IMAGES = ("mesh", "spread")  # of the latest evaluation, beside the primary number: 1 is as in real images
+OF_IMAGES = ("mesh", "spread")  # shown beside the primary number: 1 is as in real images
 
 
 def clock(seconds: float) -> str:
@@ -103,7 +103,8 @@ class ProgressLine(Callback):
             name, best = self.evaluation.evaluator.primary, self.evaluation.best
             latest = self.evaluation.latest
             parts.append(f"{name} {latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
-            parts += [f"{key} {latest[key]:.2f}" for key in OF_IMAGES if key in latest]
+            if of_images := [f"{key} {latest[key]:.2f}" for key in OF_IMAGES if key in latest]:
+                parts.append(" ".join(of_images))
         if skipped := sum(module.nonfinite.values()):
             parts.append(f"skipped {skipped} non-finite steps")
         return " | ".join(parts)

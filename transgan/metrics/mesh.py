@@ -8,7 +8,7 @@ from torch import Tensor
 from transgan.metrics.image_metric import ImageMetric
 from transgan.metrics.report import Report
 
-CHUNK = 2**18  # pixels that are transformed at a time
+CHUNK = 2**17  # pixels that are transformed at a time
 FLOOR = 1.0  # deviation of white noise that is added, in grey levels: nobody sees a fainter grid, not in smooth images
 
 

@@ -12,8 +12,8 @@ from transgan.metrics.metric import FeatureMetric, side
 from transgan.metrics.report import Report
 
 LOW, FEWEST = 8, 4  # pixels a side that images are averaged down to: the most, and the fewest where they are small
-LARGEST = 3 * 64 * 64  # numbers in an image whose pixels are measured as well: they are kept for every class
-CHUNK = 2**18  # pixels that are added at a time
+LARGEST = 3 * 64 * 64  # numbers in an image whose pixels can be measured as well: they are kept for every class
+CHUNK = 2**17  # pixels that are added at a time
 UNLABELLED = -1  # the class of images that come without one
 
 Distances = dict[int, float]  # class -> root of the mean squared distance of its images from their mean
@@ -24,19 +24,22 @@ class Spread(ImageMetric):
     over that of real ones. 1 is as varied as these, 0 one image per class. Without classes, of all images.
 
     Images are averaged down to 8 x 8 pixels first (4 x 4 below 32 px), or noise and a mesh would pass for variety.
-    Reported as spread, and for held-out real images as spread_heldout; among the details are every class, and
-    spread_pixels, of all pixels, of images up to 64 px. Classes with fewer than two images on a side are left out, and
-    that is reported.
+    Reported as spread, and for held-out real images as spread_heldout, with every class among the details. Classes with
+    fewer than two images on a side are left out, and that is reported.
 
     Raises ValueError at compute() where that leaves no class, or in none of them two real images differ.
+
+    Args:
+        pixels: also of images as they are, up to 64 px: the details have spread_pixels. Takes twice the time.
     """
 
     higher_is_better = None
-    version = 1
+    version = 2
 
-    def __init__(self, reset_real_features: bool = True, **kwargs: Any):
+    def __init__(self, pixels: bool = False, reset_real_features: bool = True, **kwargs: Any):
         super().__init__(reset_real_features=reset_real_features, **kwargs)
-        for name in ("real", "heldout", "fake"):  # a row for each class: label, count, and sums of what `numbers` makes
+        self.pixels = pixels
+        for name in ("real", "heldout", "fake"):  # a row for each class: its label, and the sums of `numbers`
             self.add_state(f"{name}_classes", [], dist_reduce_fx="cat")
 
     def update(self, images: Tensor, real: bool, heldout: bool = False, labels: Tensor | None = None) -> None:
@@ -50,7 +53,7 @@ class Spread(ImageMetric):
         table = self.kept(state, torch.float64)
         few = max(1, CHUNK // images[0].numel()) if len(images) else 1
         for part, classes in zip(images.split(few), labels.to(self.device).split(few), strict=True):
-            rows = numbers(part).to(self.device)
+            rows = numbers(part, self.pixels).to(self.device)
             table = added(table if table.numel() else rows.new_empty(0, rows.shape[1] + 1), classes, rows)
         setattr(self, state, [table] if table.numel() else [])
 
@@ -63,7 +66,7 @@ class Spread(ImageMetric):
         return self.scalar(value)
 
     def distances(self, name: str) -> list[tuple[Distances, Distances]]:
-        """Of the images of a side and of real ones: averaged down, and, of images up to 64 px, as they are."""
+        """Of the images of a side and of real ones: averaged down, and, where that is kept, as they are."""
         shape = self.alike(name)
         tables = [self.kept(f"{each}_classes", torch.float64) for each in (name, "real")]
         if any((table[:, 0] == UNLABELLED).any() for table in tables):  # on one side: then for both
@@ -71,8 +74,17 @@ class Spread(ImageMetric):
         fake, real = (by_class(table, shape) for table in tables)
         return list(zip(fake, real, strict=True))
 
+    def facts(self) -> dict[str, Any]:
+        """None: `pixels` adds a detail, and changes no number."""
+        return {}
+
     def report(self) -> Report:
         report = Report({})
+        tables = [self.kept(f"{name}_classes", torch.float64) for name in ("fake", "real")]
+        if len({bool((table[:, 0] == UNLABELLED).any()) for table in tables if len(table)}) > 1:
+            report.flags["spread_of_all"] = (
+                "spread is of all images, not within the classes: only real or only generated ones come with classes"
+            )
         for name, ending in self.compared().items():
             for kind, (fake, real) in zip(("", "_pixels"), self.distances(name), strict=False):
                 value = relative(fake, real)
@@ -163,19 +175,19 @@ def areas(height: int, width: int) -> Tensor:
     return torch.tensor(sides[0], dtype=torch.float64)[:, None] * torch.tensor(sides[1], dtype=torch.float64)
 
 
-def numbers(images: Tensor) -> Tensor:
-    """uint8 N x C x H x W -> whole numbers, float64 (N, 2 + 2 L + P): 1, the sum of all squares, the sums of the pixels
-    that are averaged and their squares, and the P pixels themselves, unless they are too many."""
+def numbers(images: Tensor, pixels: bool) -> Tensor:
+    """uint8 N x C x H x W -> whole numbers, float64 (N, 1 + 2 L) or (N, 2 + 2 L + P): 1, the sums of pixels that are
+    averaged, and their squares; then the sum of the squares of all `pixels`, and the P pixels, unless they are many."""
     height, width = images.shape[-2:]
-    pixels = images.double()
-    means = F.adaptive_avg_pool2d(pixels, (low_size(height), low_size(width)))
+    exact = images.double()
+    means = F.adaptive_avg_pool2d(exact, (low_size(height), low_size(width)))
     low = (means * areas(height, width).to(images.device)).round().flatten(1)
-    pixels = pixels.flatten(1)
-    count, size = low.shape
-    rows = low.new_ones(count, 2 + 2 * size + (pixels.shape[1] if pixels.shape[1] <= LARGEST else 0))
-    rows[:, 1] = torch.linalg.vecdot(pixels, pixels)
-    rows[:, 2 : 2 + size], rows[:, 2 + size : 2 + 2 * size] = low, low.square()
-    rows[:, 2 + 2 * size :] = pixels[:, : rows.shape[1] - 2 - 2 * size]
+    exact, size = exact.flatten(1), low.shape[1]
+    kept = pixels and exact.shape[1] <= LARGEST
+    rows = low.new_ones(len(low), 1 + 2 * size + (1 + exact.shape[1]) * kept)
+    rows[:, 1 : 1 + size], rows[:, 1 + size : 1 + 2 * size] = low, low.square()
+    if kept:
+        rows[:, 1 + 2 * size], rows[:, 2 + 2 * size :] = torch.linalg.vecdot(exact, exact), exact
     return rows
 
 
@@ -197,11 +209,12 @@ def by_class(table: Tensor, shape: tuple[int, ...]) -> list[Distances]:
     table = added(table.new_empty(0, table.shape[1]), table[:, 0].long(), table[:, 1:])
     table = table[table[:, 1] >= 2]
     area = areas(shape[1], shape[2]).to(table.device).expand(shape[0], -1, -1).flatten()
-    labels, n, squares = table[:, 0].long().tolist(), table[:, 1:2], table[:, 2:3]
-    low, low_squares, pixels = table[:, 3:].tensor_split([len(area), 2 * len(area)], 1)
+    labels, n = table[:, 0].long().tolist(), table[:, 1:2]
+    low, low_squares, all_pixels = table[:, 2:].tensor_split([len(area), 2 * len(area)], 1)
     # n mean^2 in this order: of equal images it is the sum of their squares, to the last bit
     scatter = [((low_squares - low * (low / n)) / area.square()).sum(1, keepdim=True)]
-    if pixels.shape[1]:
+    if all_pixels.shape[1]:
+        squares, pixels = all_pixels[:, :1], all_pixels[:, 1:]
         scatter.append(squares - (pixels * (pixels / n)).sum(1, keepdim=True))
     found = [(each.clamp_min(0) / (n - 1)).sqrt().flatten().tolist() for each in scatter]
     return [dict(zip(labels, each, strict=True)) for each in found]
