@@ -132,11 +132,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="*", help="TASK/IDEA, with wildcards")
     parser.add_argument("--num-samples", type=int, default=2500)
+    parser.add_argument(
+        "--also", nargs="*", default=[], metavar="EXTRACTOR=WEIGHTS", help="distances by other features, at the end"
+    )
     parser.add_argument("--wait", action="store_true", help="look again every 5 s when all is done: lists may grow")
     options = parser.parse_args()
     for name in ("grids", "taken", "failed"):
         (options.out / name).mkdir(parents=True, exist_ok=True)
     tasks: dict[str, Task] = {}
+    others = {name: Path(path) for name, path in (each.split("=", 1) for each in options.also)}
     while True:
         queue = [
             t for t in waiting(options.lists, options.out, options.only) if not (options.out / "failed" / t.id).exists()
@@ -150,7 +154,7 @@ def main() -> None:
         if not take(options.out / "taken" / trial.id):
             continue
         if trial.task not in tasks:
-            tasks[trial.task] = prepare(trial.task, options.data, options.num_samples)
+            tasks[trial.task] = prepare(trial.task, options.data, options.num_samples, others)
         run(trial, tasks[trial.task], options.out)
         (options.out / "taken" / trial.id).unlink(missing_ok=True)
 

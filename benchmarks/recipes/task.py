@@ -1,7 +1,7 @@
 """What is trained on and measured by: images of one set at one size, and an evaluator that is the same for everyone."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ class Task:
     """A prepared task.
 
     name: SET_RESOLUTION, such as cifar10_32. overrides: of `transgan train`, to train on it. dataset: as training sees
-    it. evaluator: prepared, with the features of all images.
+    it. evaluator: prepared, with the features of all images. others: such that measure the distance alone, by other
+    features, at the end of a trial.
     """
 
     name: str
     overrides: list[str]
     dataset: Any
     evaluator: Evaluator
+    others: list[Evaluator] = field(default_factory=list)
 
     @property
     def resolution(self) -> int:
@@ -59,18 +61,37 @@ def composed(overrides: list[str]) -> DictConfig:
     return compose("train", [*overrides, *fixed])
 
 
-def prepare(name: str, folder: Path, num_samples: int) -> Task:
-    """Decodes the images and computes their features, or takes these from the cache."""
+def prepare(name: str, folder: Path, num_samples: int, others: dict[str, Path] | None = None) -> Task:
+    """Decodes the images and computes their features, or takes these from the cache.
+
+    others: extractors that measure the distance besides, with the files of their weights.
+    """
     overrides = overrides_of(name, folder)
     dataset, _ = training_data(composed([*overrides, "experiment=cifar10_tiny"]))
-    config = compose("train", [
-        "experiment=cifar10_tiny", *overrides, "extractor=classifier", "metrics=compare",
-        f"metrics.num_samples={num_samples}", "metrics.with_heldout=false", "metrics.measures.prdc.max_samples=2500",
-    ])  # fmt: skip
-    OmegaConf.set_struct(config, False)
-    for measure in ("memorisation", "precision_recall", "kernel", "score"):  # slow, and no question of a trial
-        del config.metrics.measures[measure]
-    evaluator = make(config.metrics)
+    dropped = ("memorisation", "precision_recall", "kernel", "score")  # slow, and no question of a trial
+    evaluator = evaluator_of(overrides, num_samples, ["extractor=classifier"], dropped)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     evaluator.prepare(dataset)
-    return Task(name, overrides, dataset, evaluator)
+    task = Task(name, overrides, dataset, evaluator)
+    for extractor, weights in (others or {}).items():
+        if extractor == "resnet56_cifar10" and not name.startswith("cifar10"):
+            continue
+        chosen = [f"extractor={extractor}", f"extractor.weights={weights}"]
+        task.others.append(evaluator_of(overrides, num_samples, chosen, keep=("frechet",)))
+        task.others[-1].prepare(dataset)
+    return task
+
+
+def evaluator_of(
+    overrides: list[str], num_samples: int, chosen: list[str], dropped: tuple[str, ...] = (), keep: tuple[str, ...] = ()
+) -> Evaluator:
+    """That of `transgan compare`, without some of its measures, or with only some of them."""
+    config = compose("train", [
+        "experiment=cifar10_tiny", *overrides, "metrics=compare", *chosen, f"metrics.num_samples={num_samples}",
+        "metrics.with_heldout=false", "metrics.measures.prdc.max_samples=2500",
+    ])  # fmt: skip
+    OmegaConf.set_struct(config, False)
+    for measure in list(config.metrics.measures):
+        if measure in dropped or keep and measure not in keep:
+            del config.metrics.measures[measure]
+    return make(config.metrics)

@@ -72,7 +72,8 @@ class Trial:
             "batch_size": system.batch_size,
             "seconds": round(seconds, 2), "images": clock.images_seen, "steps": system.steps(),
             "images_per_second": round(clock.images_seen / seconds, 1), "samples_per_second": round(sampling),
-            "parameters": system.parameters(), "numbers": self.numbers(system, task), "curve": curve,
+            "parameters": system.parameters(), "numbers": self.numbers(system, task) | self.others(system, task),
+            "curve": curve,
             "wall": round(time.monotonic() - begun, 1), "torch": torch.__version__,
         }  # fmt: skip
 
@@ -89,6 +90,13 @@ class Trial:
     def numbers(self, system: System, task: Task) -> dict[str, float]:
         found = task.evaluator(system.generate).numbers
         return {name: round(value, 4) for name, value in found.items() if name.split("_")[0] in NUMBERS}
+
+    def others(self, system: System, task: Task) -> dict[str, float]:
+        """The distances by other features."""
+        found: dict[str, float] = {}
+        for evaluator in task.others:
+            found |= evaluator(system.generate).numbers
+        return {name: round(value, 4) for name, value in found.items()}
 
     def draw(self, system: System, task: Task, path: Path) -> None:
         """Ten images of each of ten classes, a class a column."""

@@ -74,8 +74,8 @@ def spoil_gradients(monkeypatch, when, both=False) -> None:
     """Makes the gradient of the discriminator, or of both networks, infinite in the steps `when` says."""
     backward = Adversarial.manual_backward
 
-    def spoiled(self, value):
+    def spoiled(self, value, **keys):
         spoil = when(self.step) and (both or "loss_g" not in self.log_values)
-        backward(self, value * float("inf") if spoil else value)
+        backward(self, value * float("inf") if spoil else value, **keys)
 
     monkeypatch.setattr(Adversarial, "manual_backward", spoiled)

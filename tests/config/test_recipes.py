@@ -14,7 +14,16 @@ RECIPES = ["minutes"]
 def test_a_chosen_recipe_takes_the_place_of_an_experiments_networks_and_settings(recipe):
     config = compose("train", ["experiment=cifar10", f"recipe={recipe}"])
     alone = compose("train", [f"recipe={recipe}", "data=cifar10", "resolution=32", "channels=3", "mirror=true"])
-    for key in ("generator", "discriminator", "algorithm", "batch_size", "kimg", "precision", "matching", "evaluate_every"):
+    for key in (
+        "generator",
+        "discriminator",
+        "algorithm",
+        "batch_size",
+        "kimg",
+        "precision",
+        "matching",
+        "evaluate_every",
+    ):
         assert config[key] == alone[key], key
     assert (config.name, config.mirror, config.resolution, config.channels) == ("cifar10", True, 32, 3)
     assert config.extractor._target_.endswith("Inception")
