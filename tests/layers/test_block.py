@@ -65,7 +65,7 @@ def test_transformer_builds_what_it_is_asked_for():
     assert len(stack.blocks) == 3
     for each in stack.blocks:
         assert isinstance(each.attn.pattern, Windowed) and each.attn.pattern.window_size == 2
-        assert len(each.attn.rotary.cos) == 4 and each.attn.bias.index.shape == (4, 4)  # positions within a window
+        assert len(each.attn.rotary.table) == 4 and each.attn.bias.index.shape == (4, 4)  # positions within a window
         assert isinstance(each.attn.q_norm, nn.Identity) and isinstance(each.mlp, Mlp)
         assert each.drop_path.drop_prob == 0.1
     plain = Transformer(8, 1, 2, (1, 5), causal=True, rotary=False)

@@ -7,8 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transgan.layers.derivatives import call, closed_forms
+from transgan.layers.explicit_attention import Attend
+from transgan.layers.linear import Scaled, linear
 from transgan.layers.norm import RMSNorm
-from transgan.layers.tiled_attention import TiledAttention, wanted
+from transgan.layers.normalisation import normalised
+from transgan.layers.position import Rotary
+from transgan.layers.tiled_attention import TiledAttention, fused_allowed, wanted
 
 
 class Full(nn.Module):
@@ -70,7 +75,7 @@ class Cache:
         return self.keys[:, :, : new.stop], self.values[:, :, : new.stop]
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, Scaled):
     """softmax(q k^T / sqrt(D) + bias) v by torch's scaled_dot_product_attention, or on the CPU in tiles.
 
     Args:
@@ -81,7 +86,8 @@ class Attention(nn.Module):
         rotary: rotates queries and keys by their position (layers.position.Rotary), or None.
         bias: a module without inputs giving (1, H, T, T) to add to the logits (RelativePositionBias), or None.
 
-    Fused kernels have no second derivative: for gradient penalties call it under `sdpa_kernel(SDPBackend.MATH)`.
+    Fused kernels have no second derivative: for gradient penalties call it under `sdpa_kernel(SDPBackend.MATH)`, which
+    chooses layers.explicit_attention.
     """
 
     def __init__(
@@ -106,29 +112,58 @@ class Attention(nn.Module):
         self.bias = bias
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:  # (N, T, C)
-        """With a cache, x holds the tokens that follow those in it."""
+    def forward(
+        self, x: Tensor, cache: Cache | None = None, scale: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:  # (N, T, C)
+        """The tokens times `scale` and the output times `gate`, both (C,).
+
+        With a cache, x holds the tokens that follow those in it.
+        """
         if cache is not None:
-            return self.decode(x, cache)
+            return self.decode(x, cache, scale, gate)
         x = self.pattern.fold(x)
         n, t, c = x.shape
-        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # (N, H, T, D) each
-        q, k = self.rotary(self.q_norm(q)).to(v.dtype), self.rotary(self.k_norm(k)).to(v.dtype)
+        qk, v = linear(x, self.qkv, scale).view(n, t, 3, self.num_heads, -1).split((2, 1), 2)  # (N, T, 2 and 1, H, D)
+        qk, v = (
+            self.positioned(qk).permute(2, 0, 3, 1, 4),
+            v.squeeze(2).transpose(1, 2),
+        )  # (2, N, H, T, D), (N, H, T, D)
         mask = self.bias().to(v.dtype) if self.bias is not None else None
-        if mask is not None and self.pattern.is_causal:  # the kernel takes a mask or the causal flag, not both
+        causal = self.pattern.is_causal
+        twice = closed_forms() and torch.is_grad_enabled() and not fused_allowed()
+        if causal and (mask is not None or twice):  # the kernel takes a mask or the causal flag, not both
+            mask = v.new_zeros(1, 1, t, t) if mask is None else mask
             mask = mask.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-        if wanted(q, mask):
-            x = TiledAttention.apply(q, k, v, mask)  # (N, H, T, D)
+        if twice:
+            qk = qk.to(v.dtype, memory_format=torch.contiguous_format).flatten(1, 2).contiguous()  # (2, N H, T, D)
+            bias = None if mask is None else mask[0]
+            x, _ = call(Attend, qk, v.flatten(0, 1), bias, qk.shape[-1] ** -0.5)  # (N H, T, D)
+            x = x.unflatten(0, (n, -1))
         else:
-            causal = self.pattern.is_causal and mask is None
-            x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
-        return self.proj(self.pattern.unfold(x.transpose(1, 2)))
+            q, k = qk.to(v.dtype)
+            if wanted(q, mask):
+                x = TiledAttention.apply(q, k, v, mask)  # (N, H, T, D)
+            else:
+                x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal and mask is None)
+        return linear(self.pattern.unfold(x.transpose(1, 2)), self.proj, gate=gate)
 
-    def decode(self, x: Tensor, cache: Cache) -> Tensor:  # (N, T, C)
+    def positioned(self, qk: Tensor) -> Tensor:  # (N, T, 2, H, D)
+        """Queries and keys, normalised and rotated together."""
+        if isinstance(self.q_norm, RMSNorm) and isinstance(self.k_norm, RMSNorm):
+            qk = normalised(qk, self.q_norm.eps, qk.dtype)
+            weight = torch.stack([self.q_norm.weight, self.k_norm.weight]).unsqueeze(1)  # (2, 1, D)
+            return self.rotary.of_packed(qk, weight) if isinstance(self.rotary, Rotary) else qk * weight.to(qk.dtype)
+        return self.rotary.of_packed(qk) if isinstance(self.rotary, Rotary) else qk
+
+    def decode(
+        self, x: Tensor, cache: Cache, scale: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:  # (N, T, C)
         assert self.pattern.is_causal, "only causal attention can decode token by token"
         n, t, c = x.shape
         new = slice(cache.length, cache.length + t)
-        q, k, v = self.qkv(x).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # (N, H, T, D) each
+        q, k, v = (
+            linear(x, self.qkv, scale).view(n, t, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        )  # (N, H, T, D) each
         q, k = self.q_norm(q), self.k_norm(k)
         if not isinstance(self.rotary, nn.Identity):
             q, k = self.rotary(q, new), self.rotary(k, new)
@@ -139,7 +174,7 @@ class Attention(nn.Module):
         else:
             mask = seen if t > 1 else None
         x = F.scaled_dot_product_attention(q.to(v.dtype), k, v, attn_mask=mask)
-        return self.proj(self.pattern.unfold(x.transpose(1, 2)))
+        return linear(self.pattern.unfold(x.transpose(1, 2)), self.proj, gate=gate)
 
 
 class CrossAttention(nn.Module):

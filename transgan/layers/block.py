@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from transgan.layers.attention import Attention, Cache, Causal, CrossAttention, Full, Windowed
 from transgan.layers.feedforward import SwiGLU
+from transgan.layers.linear import Scaled
 from transgan.layers.noise import TokenNoise
 from transgan.layers.norm import ScaledNorm
 from transgan.layers.position import RelativePositionBias, Rotary
@@ -63,17 +64,28 @@ class Block(nn.Module):
         """x (N, T, C), style (N, S) or a context (N, M, S), noise seeds (N,) -> (N, T, C)."""
         if self.cross_attn is not None:
             x = x + self.cross_attn(x, style)
-        h, gate = self.norm1(x, style)
-        if self.noise is not None:
-            h = self.noise(h, seeds)
-        x = x + self.drop_path(gated(gate, self.attn(h) if cache is None else self.attn(h, cache)))
-        h, gate = self.norm2(x, style)
-        return x + self.drop_path(gated(gate, self.mlp(h)))
+        x = self.residual(x, self.norm1, self.attn, style, self.noise, seeds, () if cache is None else (cache,))
+        return self.residual(x, self.norm2, self.mlp, style)
 
-
-def gated(gate: Tensor | float, x: Tensor) -> Tensor:
-    """gate * x, at no cost where the gate is the number 1."""
-    return x if isinstance(gate, float) and gate == 1.0 else gate * x
+    def residual(
+        self,
+        x: Tensor,
+        norm: nn.Module,
+        branch: nn.Module,
+        style: Tensor | None,
+        noise: nn.Module | None = None,
+        seeds: Tensor | None = None,
+        more: tuple[Cache, ...] = (),
+    ) -> Tensor:
+        """x + gate * branch(norm(x) + noise). Where scale and gate belong to channels alone, the weights take them."""
+        if isinstance(branch, Scaled) and isinstance(norm, ScaledNorm) and noise is None:
+            h, scale = norm.separate(x)
+            return x + self.drop_path(branch(h, *more, scale=scale, gate=norm.gamma))
+        h, gate = norm(x, style)
+        if noise is not None:
+            h = noise(h, seeds)
+        out = self.drop_path(branch(h, *more))
+        return x + out if isinstance(gate, float) and gate == 1.0 else torch.addcmul(x, gate, out)
 
 
 class Transformer(nn.Module):

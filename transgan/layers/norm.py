@@ -9,6 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from transgan.layers.normalisation import normalised
+from transgan.layers.precision import matmul_dtype
+
 
 class PixelNorm(nn.Module):
     """x / sqrt(mean(x^2) + eps) over the last axis, without parameters (Karras et al., 2018, section 4.2)."""
@@ -18,9 +21,7 @@ class PixelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        # float32, since a sum of squares overflows half precision; composite, so that it can be differentiated twice
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return normalised(x, self.eps)  # float32, since a sum of squares overflows half precision
 
 
 class RMSNorm(PixelNorm):
@@ -48,6 +49,12 @@ class ScaledNorm(nn.Module):
     def forward(self, x: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         """x (N, T, C) -> normalised x (N, T, C) and the branch's gate, which broadcasts against it."""
         return self.norm(x), 1.0 if self.gamma is None else self.gamma
+
+    def separate(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x normalised without its weight, as a product will read it, and the weight (C,); None if it has none."""
+        if isinstance(self.norm, RMSNorm):
+            return normalised(x, self.norm.eps, matmul_dtype(x)), self.norm.weight
+        return self.norm(x), None
 
     @torch.no_grad()
     def start_at(self, scale: Tensor, gate: Tensor | None) -> list[str]:
@@ -83,6 +90,8 @@ class StyleNorm(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor | float]:
         """x (N, T, C), style (N, S) -> modulated x (N, T, C), gate (N, 1, C)."""
         scale, gate = self.modulation(style).unsqueeze(1).chunk(2, dim=-1)  # (N, 1, C) each
+        if isinstance(self.norm, PixelNorm):
+            return normalised(x, self.norm.eps, matmul_dtype(x)) * (1 + scale), gate
         return self.norm(x) * (1 + scale), gate
 
     @torch.no_grad()
