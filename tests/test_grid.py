@@ -201,7 +201,7 @@ def test_generators_and_supervision(fits, step, generator):
     for supervision in GROUPS["supervision"]:
         choice = dict(generator=generator, supervision=supervision, discriminator="resnet", penalty="none")
         said = refusal(lambda choice=choice: step(resolution=max(size, 8), **choice))
-        if supervision == "none" or generator.startswith(("style_transformer", "vitgan", "from_gpt")):
+        if supervision == "none" or generator.startswith(("style_transformer", "vitgan", "hybrid", "from_gpt")):
             assert said is None, (choice, said)
         else:
             assert "generator=style_transformer" in said

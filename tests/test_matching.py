@@ -25,12 +25,12 @@ def by_hand(real, fake, labels, size, apart):
 @pytest.mark.parametrize("size", [4, 8])
 def test_value_of_four_images(size):
     real, fake, labels = images(4, 0), images(4, 1), torch.tensor([0, 1, 1, 2])
-    found = EnergyDistance([size], class_distance=0.7)(real, fake, labels, labels)
+    found = EnergyDistance(sizes=[size], class_distance=0.7)(real, fake, labels, labels)
     assert float(found) == pytest.approx(by_hand(real, fake, labels, size, 0.7), rel=1e-4)
 
 
 def test_zero_on_average_for_the_same_distribution_and_positive_for_others():
-    distance = EnergyDistance([8])
+    distance = EnergyDistance(sizes=[8])
     same = torch.stack([distance(images(16, 2 * i), images(16, 2 * i + 1), None, None) for i in range(200)])
     assert abs(same.mean()) < 4 * same.std() / 200**0.5
     moved = torch.stack([distance(images(16, 2 * i), images(16, 2 * i + 1) + 0.3, None, None) for i in range(50)])
@@ -70,7 +70,7 @@ def test_more_real_images_make_a_less_noisy_gradient_of_the_same_mean():
     fake = images(8, 0).requires_grad_()
 
     def gradients(count):
-        each = [EnergyDistance([8])(images(count, 10 + i), fake, None, None) for i in range(100)]
+        each = [EnergyDistance(sizes=[8])(images(count, 10 + i), fake, None, None) for i in range(100)]
         return torch.stack([torch.autograd.grad(value, fake)[0] for value in each])
 
     few, many = gradients(8), gradients(64)

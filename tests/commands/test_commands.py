@@ -15,6 +15,7 @@ from PIL import Image
 import transgan
 from transgan import checkpoint
 from transgan.callbacks.evaluation import append
+from transgan.runs.report import number
 
 
 def strict(text):
@@ -121,7 +122,7 @@ def test_evaluate_repeats_the_number_of_training(evaluated):
     assert line["kimg"] == trained["kimg"]
     for name, value in trained["metrics"].items():
         assert line["metrics"][name] == pytest.approx(value, rel=1e-6)
-        assert re.search(rf"{name} +{line['metrics'][name]:.4f}", done.stdout)
+        assert re.search(rf"{name} +{re.escape(number(line['metrics'][name]))}", done.stdout)
     protocol = {key: value for key, value in line["protocol"].items() if key != "checkpoint"}
     assert protocol == trained["protocol"] and line["protocol"]["checkpoint"] == "last.ckpt"
 

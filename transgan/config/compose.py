@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 import omegaconf
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
@@ -150,12 +151,12 @@ def from_groups(
     with flag_override(config, ["struct", "readonly"], [False, False]):
         del config["hydra"]
     findings += needed(command, config, line)
+    overrides = [*chosen, *line.groups]
     if experiment and with_recipe:
         recipe = OmegaConf.load(known["recipe"][choices["recipe"]][0])
-        config = recipe_first(config, loaded(name, [*chosen, *line.groups], "experiment"), set(recipe) - {"defaults"})
-    elif experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
-        whole = [group for group in ("experiment", "recipe") if group in own]
-        without = loaded(name, [*chosen, *line.groups], *whole)
+        config = recipe_first(config, loaded(hydra, name, overrides, "experiment"), set(recipe) - {"defaults"})
+    if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
+        without = loaded(hydra, name, overrides, *(group for group in ("experiment", "recipe") if group in own))
         leave_out_foreign(config, without, replaced)
         if all(is_ours(path) for path in known["experiment"].get(experiment, ())):
             for part in replaced:  # of a user's own part the package's experiments know nothing
@@ -165,10 +166,10 @@ def from_groups(
     return config
 
 
-def loaded(name: str, overrides: list[str], *without: str) -> DictConfig:
-    """The same without some groups."""
+def loaded(hydra: ConfigLoaderImpl, name: str, overrides: list[str], *without: str) -> DictConfig:
+    """The configuration without some groups."""
     rest = [each for each in overrides if read(each).key not in without]
-    config = search.loader().load_configuration(name, [*rest, *(f"~{group}" for group in without)], RunMode.RUN)
+    config = hydra.load_configuration(name, [*rest, *(f"~{group}" for group in without)], RunMode.RUN)
     with flag_override(config, ["struct", "readonly"], [False, False]):
         del config["hydra"]
     return config
@@ -203,6 +204,8 @@ def leave_out_foreign(config: DictConfig, without: DictConfig, parts: set[str]) 
     `without` these."""
     OmegaConf.set_struct(config, False)
     for part in parts:
+        if without[part] is None:
+            config[part] = None
         for key in set(config[part] or ()) - set(without[part] or ()):
             del config[part][key]
     OmegaConf.set_struct(config, True)
