@@ -10,6 +10,7 @@ from torch import nn
 from transgan.config.compose import compose
 from transgan.ema import decay
 from transgan.losses import Hinge, RelativisticAverage, Wasserstein
+from transgan.matching import EnergyDistance
 from transgan.penalties import WGANGP, NoPenalty
 from transgan.schedules import Share
 from transgan.training.randomness import StepRNG
@@ -204,3 +205,15 @@ def test_a_generator_batch_must_be_a_multiple_and_its_loss_not_relativistic(adve
     for size in (6, 2, 0, -4, "many", 4.0):
         with pytest.raises(ValueError, match=f"generator_batch_size={size} must be a multiple of batch_size=4"):
             make(loss=Wasserstein(0.0), generator_batch_size=size)
+
+
+def test_more_fakes_than_real_images_are_matched_with_those(adversarial):
+    module = adversarial(
+        TransGANOfficial, loss=Wasserstein(0.0), generator_batch_size=8, n_critic=1, matching=EnergyDistance()
+    )
+    images = torch.randint(0, 256, (1, 4, 1, 8, 8), dtype=torch.uint8)
+    Trainer(
+        accelerator="cpu", devices=1, max_epochs=1, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+    ).fit(module, torch.utils.data.DataLoader([(images[0], torch.arange(4) % 3)], batch_size=None))  # fmt: skip
+    assert module.images_seen == 4 and module.nonfinite == {"generator": 0, "discriminator": 0}

@@ -31,6 +31,7 @@ from transgan.training.heldout import heldout_logits, required
 from transgan.training.objectives import (
     DiscriminatorInputs,
     GeneratorInputs,
+    Reference,
     discriminator_objective,
     generator_objective,
     make_outputs,
@@ -139,7 +140,8 @@ class Adversarial(TwoNetworks):
 
         self.images_before += self.images_in_step
         if for_generator:
-            if self.generator_step(real, outputs if self.share_fakes else None, labels, rng, now):
+            reference = reference_of(self, real, labels, now)
+            if self.generator_step(real, outputs if self.share_fakes else None, labels, rng, now, reference):
                 keep = decay(self.images_before, 1000 * now["ema_halflife"])
                 update_ema(self.generator_ema, self.generator, keep)
             self.images_before = 0
@@ -187,10 +189,11 @@ class Adversarial(TwoNetworks):
         labels: Tensor | None,
         rng: RandomNumbers,
         now: dict[str, float],
+        reference: Reference | None,
     ) -> bool:
         """One step of the generator; False if it was skipped. Real images (n, C, H, W) are for relativistic losses.
 
-        outputs: those that it is about, with their graph; None for new ones.
+        outputs: those that it is about, with their graph; None for new ones. reference: the images of `matching`.
         """
         inputs = GeneratorInputs(
             real=real,
@@ -199,7 +202,7 @@ class Adversarial(TwoNetworks):
             noise=self.supervision.sample_noise(rng, real.shape[1:]),
             random=self.augmentation_random(rng, 2),
             strength=self.scalar(now["augment"]),
-            reference=reference_of(self, real, labels, now),
+            reference=reference,
         )
         parts = (self.discriminator, self.loss, self.supervision, self.augmentation, inputs, self.matching)
         with self.holding_discriminator():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transgan.losses import Wasserstein, gathered
 from transgan.protocols import RandomNumbers
 from transgan.training.adversarial import Adversarial
+from transgan.training.objectives import Reference
 
 
 class TransGANOfficial(Adversarial):
@@ -69,9 +70,10 @@ class TransGANOfficial(Adversarial):
         labels: Tensor | None,
         rng: RandomNumbers,
         now: dict[str, float],
+        reference: Reference | None,
     ) -> bool:
         labels = None if labels is None else labels.repeat_interleave(self.fakes_per_image)
-        return super().generator_step(real, outputs, labels, RepeatedRNG(rng, self.fakes_per_image), now)
+        return super().generator_step(real, outputs, labels, RepeatedRNG(rng, self.fakes_per_image), now, reference)
 
     def holding_discriminator(self) -> AbstractContextManager[None]:
         return nullcontext() if self.leak else super().holding_discriminator()
