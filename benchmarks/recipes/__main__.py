@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.recipes.task import Task, prepare
 from benchmarks.recipes.trial import Trial
+from transgan.runs.memory import keep_freed_memory
 
 
 def ideas_of(path: Path) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def run(trial: Trial, task: Task, out: Path) -> None:
         return
     try:
         torch.set_num_threads(1)
+        keep_freed_memory()  # as `transgan train` does; also for the baselines
         row = trial.run(task, out / "grids")
         with open(out / "rows.jsonl", "a") as file:
             file.write(json.dumps(row) + "\n")

@@ -35,6 +35,7 @@ from transgan.runs.folder import (
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
 from transgan.runs.machine import impossible_here, require_memory
+from transgan.runs.memory import keep_freed_memory
 from transgan.runs.resuming import jumps, keep_order, require_same, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
@@ -82,6 +83,7 @@ class Training:
         limit = seconds_of(settings.pop("max_time", None))
         if config.threads is not None:
             torch.set_num_threads(config.threads)
+        keep_freed_memory()
         trainer = trainer_of(
             settings, self.arguments, config.compile, [checkpoint.AtomicCheckpointIO()], precision=config.precision,
             logger=False, max_epochs=-1, max_steps=-1, use_distributed_sampler=False, enable_checkpointing=False,
