@@ -71,7 +71,7 @@ KEYS: dict[str, Kind] = {
     "patch_size": Whole(most=4096), "window_size": WINDOWS, "mlp_ratio": Number(most=1000, above=0),
     "init_values": Number(most=1000, optional=True),
     "upsample": Items(of=Part(made=True), least=0, example="[{_target_: ...}]"),
-    "embed_style": SWITCH, "global_pool": Choice(of=("token", "avg")),
+    "embed_style": SWITCH, "global_pool": Choice(of=("token", "avg", "flatten")),
     "checkpointing": SWITCH, "relative_position": SWITCH, "noise": SWITCH, "cross_attention": SWITCH,
     "qk_norm": SWITCH, "qkv_bias": SWITCH, "rotary": SWITCH, "trainable": SWITCH, "pretrained": SWITCH,
     "drop_path": Number(most=1, below=1), "output": OBJECT, "weight_norm": OBJECT,

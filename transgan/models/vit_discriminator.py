@@ -38,7 +38,8 @@ class ViTDiscriminator(Described, nn.Module):
         window_size: per stage, attention within square windows, or None for global attention, which the last stage
             must have; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim. init_values: initial LayerScale.
-        global_pool: what the logit is made of, as in timm: token, a class token, or avg, the mean of all tokens.
+        global_pool: what the logit is made of: token, a class token, and avg, the mean of all tokens, as in timm; or
+            flatten, all tokens side by side, so that the head has weights for each place, as in convolutional ones.
         stem: makes the layers before the patches from (in_chans, stem_dim); if they have a `stride`, patch_size counts
             pixels of their output. transformer: makes a stage's stack of blocks, Transformer or a partial of it.
         norm_layer: makes the norms from a width.
@@ -72,8 +73,8 @@ class ViTDiscriminator(Described, nn.Module):
         self.stem = stem(in_chans, stem_dim)
         grid = token_grid(img_size, patch_size * getattr(self.stem, "stride", 1))
         window_size = stage_windows("discriminator", grid, dim, depth, num_heads, window_size)
-        if global_pool not in ("token", "avg"):
-            raise ValueError(f"discriminator.global_pool={global_pool} is not possible: give token or avg")
+        if global_pool not in ("token", "avg", "flatten"):
+            raise ValueError(f"discriminator.global_pool={global_pool} is not possible: give token, avg or flatten")
         if window_size[-1] is not None and global_pool == "token":
             raise ValueError(
                 "the last discriminator stage holds the class token and needs global attention: window_size null"
@@ -98,10 +99,11 @@ class ViTDiscriminator(Described, nn.Module):
             if i + 1 < stages:
                 self.downs.append(PoolDown(dim[i], dim[i + 1], grid))
                 grid = (grid[0] // 2, grid[1] // 2)
-        self.norm = norm_layer(dim[-1])
+        self.norm, self.global_pool = norm_layer(dim[-1]), global_pool
+        num_features = dim[-1] * (grid[0] * grid[1] if global_pool == "flatten" else 1)
         # no bias: in a loss of differences its gradient is only rounding noise, which Adam would turn into steps
-        self.head = nn.Linear(dim[-1], 1, bias=False)
-        self.label_embed = nn.Embedding(num_classes, dim[-1]) if num_classes else None
+        self.head = nn.Linear(num_features, 1, bias=False)
+        self.label_embed = nn.Embedding(num_classes, num_features) if num_classes else None
         self.initialise()
         if weight_norm is not None:
             weight_norm(self)
@@ -112,13 +114,14 @@ class ViTDiscriminator(Described, nn.Module):
             nn.init.normal_(self.label_embed.weight, std=self.head.in_features**-0.5)
 
     def features(self, images: Tensor) -> Tensor:  # (N, in_chans, H, W)
-        """The features (N, C) of the class token, or of all tokens on average, float32."""
+        """The features (N, C) of the class token, or of all tokens on average, or (N, T C) of all; float32."""
         x = self.patch_embed(self.stem(images))  # (N, T, C)
         x = x.float() + self.pos_embed  # the residual sums are float32
         for stage, down in zip(self.stages[:-1], self.downs, strict=True):
             x = down(stage(x)).float()  # (N, T / 4, C')
         if self.cls_token is None:
-            return self.norm(self.stages[-1](x)).mean(1)  # (N, C)
+            x = self.norm(self.stages[-1](x))  # (N, T, C)
+            return x.flatten(1) if self.global_pool == "flatten" else x.mean(1)
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # (N, 1 + T, C)
         return self.norm(self.stages[-1](x)[:, 0])  # (N, C)
 
