@@ -20,7 +20,7 @@ SETS = {"cifar10": ("cifar10-train.zip", 3), "fashion_mnist": ("fashion-mnist-tr
 class Task:
     """A prepared task.
 
-    name: SET_RESOLUTION, such as cifar10_32. overrides: of `transgan train`, to train on it. dataset: as training sees
+    name: SET_RESOLUTION, such as cifar10_32 or digits_8. overrides: of `transgan train`, to train on it. dataset: as training sees
     it. evaluator: prepared, with the features of all images. others: such that measure the distance alone, by other
     features, at the end of a trial.
     """
@@ -51,6 +51,8 @@ class Task:
 def overrides_of(name: str, folder: Path) -> list[str]:
     """Overrides of `transgan train` for a task's images, whose file is in `folder`."""
     kind, _, resolution = name.rpartition("_")
+    if kind == "digits":  # scikit-learn's
+        return ["data=digits", f"resolution={resolution}", "channels=1"]
     file, channels = SETS[kind]
     return ["data=zip", f"data.path={folder / file}", f"resolution={resolution}", f"channels={channels}"]
 
