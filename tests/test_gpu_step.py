@@ -25,6 +25,13 @@ def test_a_step_of_cifar10_keeps_its_budget():
     assert counts.modules["Attention"].bytes > 0 and counts.modules["SwiGLU"].flops > 0
 
 
+@pytest.mark.slow
+def test_a_step_of_the_recipe_for_gpus_is_predicted_to_be_fast():
+    counts, images = count(["recipe=gpu", "resolution=32", "channels=3"])
+    assert images / counts.seconds() > 6000 and counts.peak < 12 * 2**30  # an H200's images/s by the roofline
+    assert counts.waits <= 4
+
+
 def counted(function):
     counter = Counter()
     with counter.watching():

@@ -7,7 +7,7 @@ from transgan import checkpoint
 from transgan.config.compose import compose, patch_of
 from transgan.instantiation import container
 
-RECIPES = ["minutes"]
+RECIPES = ["minutes", "hour", "day", "gpu"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -62,8 +62,9 @@ def test_patches_leave_four_tokens_a_side(side, patch):
 def test_networks_of_a_recipe_fit_the_resolution(recipe, resolution):
     config = compose("train", [f"recipe={recipe}", "channels=3", f"resolution={resolution}"])
     config.num_classes = 2
-    module = checkpoint.build(container(config))
-    labels = torch.arange(2)
-    images = module.generator(torch.randn(2, module.latent_dim), labels)
-    assert images.shape == (2, 3, resolution, resolution)
-    assert module.discriminator(images, labels).shape == (2,)
+    with torch.device("meta"):  # its shapes alone
+        module = checkpoint.build(container(config))
+        labels = torch.arange(2)
+        images = module.generator(torch.randn(2, module.latent_dim), labels)
+        assert images.shape == (2, 3, resolution, resolution)
+        assert module.discriminator(images, labels).shape == (2,)

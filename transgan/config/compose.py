@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import omegaconf
@@ -31,10 +32,10 @@ from transgan.errors import UserError, one_line
 old = omegaconf.__version__.startswith(("2.0", "2.1", "2.2", "2.3"))
 register: Callable[..., None] = getattr(OmegaConf, "register_new_resolver" if old else "register_resolver")
 register("product", lambda *numbers: prod(numbers), replace=True)
-# ${patch:32} is 8, the largest power of two that divides 32 pixels into 4 tokens or more; ${halvings:32} is 2: so many
-# halvings before patches of 2 give as many tokens.
-register("patch", lambda side: patch_of(side), replace=True)
-register("halvings", lambda side: max(0, patch_of(side).bit_length() - 2), replace=True)
+# ${patch:32} is 8, the largest power of two that divides 32 pixels into 4 tokens or more, and ${patch:32,8} that for 8;
+# ${halvings:32} is 2: so many halvings before patches of 2 give as many tokens.
+register("patch", lambda side, tokens=4: patch_of(side, tokens), replace=True)
+register("halvings", lambda side, tokens=4: max(0, patch_of(side, tokens).bit_length() - 2), replace=True)
 
 
 def patch_of(side: int, tokens: int = 4) -> int:
@@ -153,8 +154,8 @@ def from_groups(
     findings += needed(command, config, line)
     overrides = [*chosen, *line.groups]
     if experiment and with_recipe:
-        recipe = OmegaConf.load(known["recipe"][choices["recipe"]][0])
-        config = recipe_first(config, loaded(hydra, name, overrides, "experiment"), set(recipe) - {"defaults"})
+        keys = keys_set(known["recipe"], choices["recipe"])
+        config = recipe_first(config, loaded(hydra, name, overrides, "experiment"), keys)
     if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
         without = loaded(hydra, name, overrides, *(group for group in ("experiment", "recipe") if group in own))
         leave_out_foreign(config, without, replaced)
@@ -173,6 +174,14 @@ def loaded(hydra: ConfigLoaderImpl, name: str, overrides: list[str], *without: s
     with flag_override(config, ["struct", "readonly"], [False, False]):
         del config["hydra"]
     return config
+
+
+def keys_set(files: dict[str, list[Path]], choice: str) -> set[Any]:
+    """The keys that a file of a group sets, or another of the group in its defaults list, beside choosing parts."""
+    file: Any = OmegaConf.load(files[choice][0])
+    bases = [entry.rpartition("/")[2] for entry in file.get("defaults", ()) if isinstance(entry, str)]
+    keys = set(file) - {"defaults"}
+    return keys.union(*(keys_set(files, base) for base in bases if base in files and base != choice))
 
 
 def recipe_first(config: DictConfig, recipe: DictConfig, keys: set[Any]) -> DictConfig:
