@@ -44,6 +44,18 @@ def test_a_logit_depends_on_its_own_image_alone(discriminator, changes):
     torch.testing.assert_close(network(images[1:2], labels[1:2]), logits[1:2])
 
 
+def test_pooling_of_tokens(discriminator):
+    """Means leave nothing of a token's place in the head; flattened tokens have a weight each."""
+    torch.manual_seed(0)
+    mean, flat = (discriminator(global_pool=pool, depth=[0], num_classes=0) for pool in ("avg", "flatten"))
+    flat.load_state_dict(mean.state_dict() | {"head.weight": flat.head.weight})
+    images = torch.randn(2, 1, 8, 8)
+    tokens = flat.features(images).unflatten(1, (-1, 16))  # (N, T, C)
+    torch.testing.assert_close(tokens.mean(1), mean.features(images))
+    assert flat.head.in_features == 16 * tokens.shape[1] and not torch.equal(tokens[:, 0], tokens[:, 1])
+    torch.testing.assert_close(flat(images), tokens.flatten(1) @ flat.head.weight[0])
+
+
 def test_every_pixel_counts(discriminator):
     images = torch.randn(1, 1, 8, 8, requires_grad=True)
     discriminator(**TWO_STAGES)(images, torch.tensor([0])).backward()
