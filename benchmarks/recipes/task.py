@@ -13,6 +13,7 @@ from transgan.instantiation import make
 from transgan.metrics import Evaluator
 from transgan.runs.images import training_data
 
+FEW = 2000  # images of a task whose name ends in `few`
 SETS = {"cifar10": ("cifar10-train.zip", 3), "fashion_mnist": ("fashion-mnist-train.zip", 1)}
 
 
@@ -20,7 +21,8 @@ SETS = {"cifar10": ("cifar10-train.zip", 3), "fashion_mnist": ("fashion-mnist-tr
 class Task:
     """A prepared task.
 
-    name: SET_RESOLUTION, such as cifar10_32 or digits_8. overrides: of `transgan train`, to train on it. dataset: as training sees
+    name: SET_RESOLUTION, such as cifar10_32 or digits_8; cifar10_32_few trains on 2,000 of its images and is measured
+    against all. overrides: of `transgan train`, to train on it. dataset: as training sees
     it. evaluator: prepared, with the features of all images. others: such that measure the distance alone, by other
     features, at the end of a trial.
     """
@@ -49,7 +51,8 @@ class Task:
 
 
 def overrides_of(name: str, folder: Path) -> list[str]:
-    """Overrides of `transgan train` for a task's images, whose file is in `folder`."""
+    """Overrides of `transgan train` for all images of a task, whose file is in `folder`."""
+    name = name.removesuffix("_few")
     kind, _, resolution = name.rpartition("_")
     if kind == "digits":  # scikit-learn's
         return ["data=digits", f"resolution={resolution}", "channels=1"]
@@ -66,7 +69,8 @@ def composed(overrides: list[str]) -> DictConfig:
 def prepare(name: str, folder: Path, num_samples: int, others: dict[str, Path] | None = None) -> Task:
     """Decodes the images and computes their features, or takes these from the cache.
 
-    others: extractors that measure the distance besides, with the files of their weights.
+    others: extractors that measure the distance besides, to 10,000 images, as many of each class, with the files of
+    their weights.
     """
     overrides = overrides_of(name, folder)
     dataset, _ = training_data(composed([*overrides, "experiment=cifar10_tiny"]))
@@ -74,13 +78,16 @@ def prepare(name: str, folder: Path, num_samples: int, others: dict[str, Path] |
     evaluator = evaluator_of(overrides, num_samples, ["extractor=classifier"], dropped)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     evaluator.prepare(dataset)
+    if name.endswith("_few"):
+        dataset, _ = training_data(composed([*overrides, f"data.limit={FEW}", "experiment=cifar10_tiny"]))
     task = Task(name, overrides, dataset, evaluator)
+    fewer = [*overrides, "data.limit=10000"]
     for extractor, weights in (others or {}).items():
         if extractor == "resnet56_cifar10" and not name.startswith("cifar10"):
             continue
         chosen = [f"extractor={extractor}", f"extractor.weights={weights}"]
-        task.others.append(evaluator_of(overrides, num_samples, chosen, keep=("frechet",)))
-        task.others[-1].prepare(dataset)
+        task.others.append(evaluator_of(fewer, num_samples, chosen, keep=("frechet",)))
+        task.others[-1].prepare(training_data(composed([*fewer, "experiment=cifar10_tiny"]))[0])
     return task
 
 
