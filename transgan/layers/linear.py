@@ -76,6 +76,7 @@ class Product(torch.autograd.Function):
     """
 
     @staticmethod
+    @torch.compiler.disable  # where the graph around it breaks, dynamo would compile it by itself: inductor refuses it
     def forward(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         # the first one is copied unless it is contiguous
         if bias is None and not a.is_contiguous() and (b.is_contiguous() or len(b) < len(a)):
