@@ -136,7 +136,12 @@ def worker(arguments: list[str]) -> None:
             parts.since = time.process_time()
         begun = time.process_time()
 
+    config = compose("train", arguments)
+    compiled = bool(config.compile)  # what lies inside the compiled objectives is not timed by itself
+
     def start(module: Generative) -> None:
+        if compiled:
+            return
         for name, label in OBJECTS:
             parts.wrap(getattr(module, name), "forward", label)
         parts.wrap(type(module.augmentation), "__call__", "augmentation")
@@ -144,10 +149,11 @@ def worker(arguments: list[str]) -> None:
     hooks: Any = Generative
     hooks.on_train_batch_start, hooks.on_fit_start = begin, start
     for path, attribute, label in PARTS:
-        if hasattr(owner := place(path), attribute):
+        inside = path.startswith("transgan.penalties")
+        if hasattr(owner := place(path), attribute) and not (inside and compiled):
             parts.wrap(owner, attribute, label)
     with contextlib.redirect_stdout(io.StringIO()):
-        Training(compose("train", arguments), arguments, Stop()).run()
+        Training(config, arguments, Stop()).run()
 
 
 class Turns:
