@@ -39,7 +39,7 @@ class ViTDiscriminator(Described, nn.Module):
             must have; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim. init_values: initial LayerScale.
         global_pool: what the logit is made of: token, a class token, and avg, the mean of all tokens, as in timm; or
-            flatten, all tokens side by side, so that the head has weights for each place, as in convolutional ones.
+            flatten, all tokens side by side, so that the head has weights for each position, as in convolutional ones.
         stem: makes the layers before the patches from (in_chans, stem_dim); if they have a `stride`, patch_size counts
             pixels of their output. transformer: makes a stage's stack of blocks, Transformer or a partial of it.
         norm_layer: makes the norms from a width.
