@@ -108,7 +108,10 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
     [
         (["trian"], "trian is not a command; did you mean train?"),
         (["train", "experiment=digit"], "experiment=digit: there is no such experiment; did you mean digits?"),
-        (["train", "experiment=xyz"], "There are: cifar10, cifar10_minutes, cifar10_tiny, digits, digits_gpt, digits_rnn"),
+        (
+            ["train", "experiment=xyz"],
+            "There are: cifar10, cifar10_minutes, cifar10_tiny, digits, digits_gpt, digits_rnn",
+        ),
         (["train", "kimgs=3"], "kimgs is not an option; did you mean kimg?"),
         (["train", "algorithm.generator_lr.strat=1"], "did you mean algorithm.generator_lr.start?"),
         (["train", "patch_size=4"], "patch_size is not an option; did you mean generator.patch_size?"),
