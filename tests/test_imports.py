@@ -26,9 +26,10 @@ OURS = {  # part: the parts of ours that it may import
     "describing": set(),  # the standard library alone
     "models": {"models", "layers", "describing"},
     "protocols": set(),
-    **{name: {"protocols"} for name in FUNCTIONS},
+    "gathering": set(),
+    **{name: {"protocols", "gathering"} for name in FUNCTIONS},
     "loading": {"checkpoint", "describing"},
-    "training": {"training", "loading", "migration", "protocols", *FUNCTIONS},
+    "training": {"training", "loading", "migration", "protocols", "gathering", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone

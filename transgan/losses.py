@@ -4,10 +4,10 @@
 per pair (N,), of which the mean is minimised.
 """
 
-import torch
 from torch import Tensor
-from torch import distributed as dist
 from torch.nn.functional import relu, softplus
+
+from transgan.gathering import gathered
 
 
 class Relativistic:
@@ -101,19 +101,3 @@ class Wasserstein:
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return -fake
-
-
-def gathered(logits: Tensor) -> Tensor:
-    """The logits (n,) of each of R processes, in their order (R n,); those of one process as they are.
-
-    The gradient of a process's own logits is R times what it would be: every process computes the loss of the complete
-    batch, and DDP's average of their gradients is then the gradient of one process with the complete batch.
-    """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return logits
-    own = logits.detach()
-    everything = own.new_empty(dist.get_world_size() * len(own))
-    dist.all_gather_into_tensor(everything, own)
-    parts = list(everything.chunk(dist.get_world_size()))
-    parts[dist.get_rank()] = own + len(parts) * (logits - own)
-    return torch.cat(parts)

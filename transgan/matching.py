@@ -13,6 +13,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from transgan.gathering import gathered
+
 
 class EnergyDistance:
     """2 E d(x, y) - E d(x, x') - E d(y, y') of real images x and generated ones y (Szekely and Rizzo, 2013).
@@ -41,15 +43,19 @@ class EnergyDistance:
     def __call__(
         self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
     ) -> Tensor:  # fmt: skip
-        """real (M, C, H, W), fake (N, C, H, W) in [-1, 1], their labels or None -> a scalar, in units of the images."""
-        if min(len(real), len(fake)) < 2:
+        """real (M, C, H, W), fake (N, C, H, W) in [-1, 1], their labels or None -> a scalar, in units of the images.
+
+        Of several processes it is that of all their images.
+        """
+        real_labels, fake_labels = (None if each is None else gathered(each) for each in (real_labels, fake_labels))
+        images = [(gathered(averaged(real, size)), gathered(averaged(fake, size))) for size in self.sizes]
+        if min(map(len, images[0])) < 2:
             return fake.new_zeros(())
         between, within, real_within = (
             self.apart(a, b, fake) for a, b in ((real_labels, fake_labels), (fake_labels,) * 2, (real_labels,) * 2)
         )
         total = fake.new_zeros(())
-        for size in self.sizes:
-            x, y = averaged(real, size), averaged(fake, size)
+        for x, y in images:
             total = total + 2 * distances(x, y, between).mean() - pairwise(y, within) - pairwise(x, real_within)
         return total / len(self.sizes)
 

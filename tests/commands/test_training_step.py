@@ -16,6 +16,7 @@ VARIANTS = {
     "average": ["loss=relativistic_average", "penalty=r1_r2_part", "consistency=bcr", "augmentation=shift", *STILL],
     "lazy": ["loss=hinge", "penalty=r1_lazy", "penalty.every=3", *STILL],
     "directions": ["loss=least_squares", "penalty=jvp", *STILL],
+    "matching": ["matching=energy", "matching.weight=3", "algorithm.share_fakes=true", "optimizer.fused=true", *STILL],
 }
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 SHORT = ["kimg=0.32", "log_every=0.064"]  # ten steps, the last of which is followed by the generator's

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from transgan.losses import Wasserstein, gathered
+from transgan.gathering import gathered
+from transgan.losses import Wasserstein
 from transgan.protocols import RandomNumbers
 from transgan.training.adversarial import Adversarial
 from transgan.training.objectives import Reference
