@@ -123,6 +123,14 @@ def reported(values: list[tuple[str, str]], findings: Iterable[str] = ()) -> Ite
         raise UserError(*(findings if findings and not given else [*findings, reason])) from error
 
 
+def all_ours(command: str, arguments: list[str]) -> bool:
+    """Whether what a command's configuration is composed of are files of the package alone."""
+    line = split(command, separate(arguments)[1], [])
+    chosen = [f"{group}={choice}" for group, choice in line.choices.items()]
+    files = search.composed_of(primary(command, arguments), [*chosen, *line.groups], arguments)
+    return line.base is None and all(map(is_ours, files))
+
+
 def keys_of(config: DictConfig) -> list[str]:
     """All dotted keys, and those below a part that is another's value."""
     return list(flat(plain(config)))

@@ -19,6 +19,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from packaging.version import Version
 
@@ -153,6 +154,13 @@ def location(name: str, arguments: Sequence[str]) -> Path | None:
     """The file of a configuration, in the first source that has it."""
     files = (source.folder / f"{name}.yaml" for source in sources(arguments))
     return next((file for file in files if file.is_file()), None)
+
+
+def composed_of(name: str, overrides: list[str], arguments: Sequence[str] = ()) -> list[Path]:
+    """The files that a main configuration and these choices of groups are composed of, those in their lists too."""
+    found = loader(arguments).compute_defaults_list(name, overrides, RunMode.RUN).defaults
+    files = (location(each.config_path, arguments) for each in found if each.config_path)
+    return [file for file in files if file is not None]
 
 
 def groups_of(name: str, arguments: Sequence[str] = ()) -> set[str]:

@@ -13,10 +13,10 @@ import yaml
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from transgan import files, warm_start
+from transgan import files
 from transgan.config.search import CONF, sources
 from transgan.errors import UserError
-from transgan.instantiation import container, literal, make
+from transgan.instantiation import literal, make
 from transgan.schedules import schedule
 
 LEAST = 0.03  # of a schedule's range, or of the value: less than that is no jump
@@ -115,13 +115,19 @@ def refuse_other(folder: Path, found: list[str], force: bool, rules: Rules | Non
     if architecture:
         raise UserError(
             f"{folder} holds a run of another architecture ({'; '.join(architecture)}); "
-            "give this one another name=, or take back the change"
+            f"give this one another name=, or take back the change: {as_begun(folder)}"
         )
     if found and not force:
         raise UserError(
             f"{folder} holds a run with other settings ({'; '.join(found)}); "
-            "give this one another name=, or continue it with the change by force=true"
+            "give this one another name=, or continue it with the change by force=true, or as it was: "
+            f"{as_begun(folder)}"
         )
+
+
+def as_begun(folder: Path) -> str:
+    """The argument that continues a run with its own settings, whatever else has changed."""
+    return f"config={folder / 'config.yaml'}"
 
 
 def settle(config: DictConfig, dataset: Any) -> None:
@@ -140,27 +146,6 @@ def keep_order(config: DictConfig, previous: dict[str, Any]) -> None:
     before = previous["config"].get("data") or {}
     if config.data.get("_target_") == before.get("_target_") and "order" in config.data:
         config.data.order = before.get("order")
-
-
-def require_same(
-    config: DictConfig, arguments: list[str], previous: dict[str, Any], dataset: Any, folder: Path
-) -> None:
-    """Refuses to continue a run with settings it was not trained with."""
-    from transgan.config.compose import compose
-
-    # schedules that end with the run follow its length: compare at the old one
-    same_length = compose("train", [*arguments, f"kimg={float(previous['config']['kimg'])}"])
-    keep_order(same_length, previous)
-    settle(same_length, dataset)
-    warm_start.settle(same_length, arguments, previous["config"])
-    before = previous["config"] | {"callbacks": previous.get("watched_by")}
-    rules = Rules.read(arguments)
-    found = differences(before, container(same_length), rules)
-    if dataset.is_same(previous.get("data")):
-        found = [each for each in found if not each.startswith("data.")]  # another way to the same images
-    else:
-        found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
-    refuse_other(folder, found, config.force, rules)
 
 
 def jumps(previous: dict[str, Any], config: dict[str, Any]) -> str | None:

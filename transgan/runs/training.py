@@ -21,6 +21,7 @@ from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
 from transgan.runs.callbacks import callbacks_of
+from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
 from transgan.runs.folder import (
@@ -36,7 +37,7 @@ from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
 from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.memory import keep_freed_memory
-from transgan.runs.resuming import jumps, keep_order, require_same, settle
+from transgan.runs.resuming import jumps, keep_order, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
 from transgan.training.finite import NonFiniteTraining
@@ -77,6 +78,7 @@ class Training:
     def make_trainer(self) -> tuple[Trainer, float | None]:
         """-> (the Trainer, seconds after which this start of the run ends, or None)"""
         config = self.config
+        self.kept = keep_settings(config, self.arguments, self.last)
         check(config)
         hush()
         settings = container(config.trainer)
@@ -112,6 +114,8 @@ class Training:
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
             require_same(config, self.arguments, previous, self.dataset, self.folder)
+            if self.kept:
+                console.print(f"plan    {said(self.kept)}")
             if previous["images_seen"] >= 1000 * config.kimg:
                 self.say_finished(previous)
                 return False
@@ -187,6 +191,7 @@ class Training:
             self.folder, config.kimg, self.dataset, heldout, evaluator, self.console, self.context,
             facts={
                 "config": {key: part for key, part in self.resolved.items() if key != "callbacks"},
+                "arguments": self.arguments,
                 "watched_by": self.resolved.get("callbacks"),  # never made from a checkpoint, which may name any class
                 "data": self.dataset.fingerprint, "class_names": list(self.dataset.class_names),
             },
