@@ -68,3 +68,18 @@ def test_networks_of_a_recipe_fit_the_resolution(recipe, resolution):
         images = module.generator(torch.randn(2, module.latent_dim), labels)
         assert images.shape == (2, 3, resolution, resolution)
         assert module.discriminator(images, labels).shape == (2,)
+
+
+@pytest.mark.parametrize("network, choice", [
+    ("generator", "style_transformer_small"), ("discriminator", "vit_small"), ("generator", "dcgan"),
+])  # fmt: skip
+@pytest.mark.parametrize("sized", ["experiment=cifar10_tiny", "recipe=minutes", "experiment=cifar10_minutes"])
+def test_a_chosen_network_is_of_the_size_in_its_own_file(network, choice, sized):
+    config = compose("train", [sized, f"{network}={choice}", "resolution=32", "channels=3"])
+    alone = compose("train", [f"{network}={choice}", "resolution=32", "channels=3"])
+    assert container(config)[network] == container(alone)[network]
+
+
+def test_to_choose_what_an_experiment_has_changes_nothing():
+    given = compose("train", ["experiment=cifar10_tiny", "generator=style_transformer", "discriminator=vit"])
+    assert given == compose("train", ["experiment=cifar10_tiny"])

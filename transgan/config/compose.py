@@ -48,6 +48,7 @@ PARTS = {
     "generator", "discriminator", "loss", "penalty", "consistency", "augmentation", "adaptive", "supervision",
     "matching", "optimizer", "tokens", "autoencoder", "warm_start",
 }  # fmt: skip
+NETWORKS = {"generator", "discriminator"}
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
     "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
@@ -167,6 +168,10 @@ def from_groups(
     if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
         without = loaded(hydra, name, overrides, *(group for group in ("experiment", "recipe") if group in own))
         leave_out_foreign(config, without, replaced)
+        for network in replaced & NETWORKS:  # of the size that its own file says
+            rest = [each for each in overrides if read(each).key != network]
+            if choices[network] != hydra.load_configuration(name, rest, RunMode.RUN).hydra.runtime.choices[network]:
+                config[network] = without[network]
         if all(is_ours(path) for path in known["experiment"].get(experiment, ())):
             for part in replaced:  # of a user's own part the package's experiments know nothing
                 if not is_ours(known[part][choices[part]][0]) and part in without:
