@@ -69,7 +69,7 @@ def test_an_old_run_is_sampled_as_then(continued, out, name):
 
 def test_an_old_run_is_evaluated_as_then(continued):
     then, now = EXPECTED["gan"]["evaluation"], json.loads((continued / "evaluation.json").read_text())
-    assert now["metrics"] == (then["metrics"] if EXACT else pytest.approx(then["metrics"], rel=0.05))
+    assert now["metrics"] == pytest.approx(then["metrics"], rel=1e-9 if EXACT else 0.05)
 
 
 def test_an_old_run_is_continued(continued):

@@ -75,7 +75,7 @@ def test_the_length_of_then_is_kept(inside, of_before):
 
 @pytest.mark.parametrize("change, said", [
     ("penalty=none", "penalty"), ("algorithm.gamma=2.0", "algorithm.gamma: 3.0 -> 2.0"), ("loss=non_saturating", "loss."),
-    ("generator.depth=[2]", "architecture"), ("penalty.fake=true", "penalty.fake: False -> True"), ("batch_size=30", "batch_size: 20 -> 30"),
+    ("generator.depth=[2]", "architecture"), ("matching.class_distance=2.0", "matching.class_distance: 1.0 -> 2.0"), ("batch_size=30", "batch_size: 20 -> 30"),
 ])  # fmt: skip
 def test_a_change_by_the_user_is_a_change(inside, of_before, change, said):
     begun, _ = of_before("checkpoint")
@@ -125,6 +125,23 @@ def test_changes_of_the_users_own_files_are_changes(inside, tiny, tmp_path):
     assert code == 2 and "algorithm.gamma: 1.0 -> 2.0" in err
 
 
+@pytest.mark.parametrize("before, after, key, value", [
+    ("optimizer.fused=null", "optimizer.fused=true", "fused", True),
+    ("optimizer.fused=true", "optimizer.fused=null", "fused", None),
+    ("optimizer.weight_decay=0.0", "optimizer.weight_decay=0.1", "weight_decay", 0.1),
+    ("optimizer.eps=1e-8", "optimizer.eps=1e-6", "eps", 1e-6),
+])  # fmt: skip
+def test_an_optimizers_options_are_those_of_its_configuration(inside, tiny, tmp_path, before, after, key, value):
+    words = ["train", *tiny, "name=it"]
+    assert inside(*words, before, "kimg=0.1")[0] == 0
+    code, out, err = inside(*words, after, "kimg=0.2", "force=true")
+    assert code == 0 and "from 0.1" in out, err
+    saved = torch.load(tmp_path / "runs" / "it" / "checkpoints" / "last.ckpt", weights_only=True)
+    for optimizer in saved["optimizer_states"]:
+        assert [group[key] for group in optimizer["param_groups"]] == [value]
+        assert all(float(state["step"]) > 3 for state in optimizer["state"].values())  # it goes on
+
+
 PART = {"_target_": "transgan.penalties.R1R2", "real": True}
 
 
@@ -133,7 +150,7 @@ PART = {"_target_": "transgan.penalties.R1R2", "real": True}
     ({"seed": 1}, {"seed": 2}, {"seed": 3}, {}),
     ({"seed": 1}, {"seed": 1}, {"seed": 3}, {}),
     ({"runs": "a"}, {"runs": "b"}, {"runs": "b"}, {}),  # free
-    ({}, {"matching": {"_target_": "x"}}, {"matching": {"_target_": "x"}}, {("matching",): ABSENT}),
+    ({}, {"matching": {"_target_": "x"}}, {"matching": {"_target_": "x"}}, {("matching",): None}),
     ({}, {"new_key": 1}, {"new_key": 1}, {}),
     ({"penalty": PART}, {"penalty": PART | {"fake": True}}, {"penalty": PART | {"fake": True}}, {}),  # its default
     ({"penalty": PART}, {"penalty": PART | {"fake": False}}, {"penalty": PART | {"fake": False}},

@@ -19,7 +19,7 @@ def reported(out: str) -> dict[str, tuple[float, float]]:
     return {key: (float(before), float(after)) for key, before, after in found}
 
 
-GAN = ["algorithm.generator_lr.warmup=0.0", "algorithm.gamma.start=1.0"]
+GAN = ["matching=none", "algorithm.generator_lr.warmup=0.0", "algorithm.gamma.start=1.0"]
 GPT = [
     "experiment=digits_gpt",
     "algorithm.lr.warmup=0",
@@ -66,7 +66,7 @@ def test_the_numbers_are_those_of_the_steps(inside, tiny, tmp_path, kind, expect
     ["algorithm.generator_lr.kimg=0.1", "algorithm.discriminator_lr.kimg=0.1", "algorithm.beta2.kimg=0.1"],
 ])  # fmt: skip
 def test_what_stays_is_not_said(inside, tiny, words):
-    words = ["train", *tiny, "algorithm.gamma=0.1", *words]
+    words = ["train", *tiny, "matching=none", "algorithm.gamma=0.1", *words]
     assert inside(*words, "kimg=0.128")[0] == 0
     code, out, err = inside(*words, "kimg=0.16")
     assert code == 0 and "from 0.128" in out and "goes from" not in out, out + err

@@ -135,6 +135,8 @@ def own(
         if one is ABSENT:  # a part, or an argument that has not its class's own value
             if is_default(new, [name]) if "_target_" in new else above or name not in PARTS:
                 continue
+            if not above:
+                one = None  # others refer to it
         yield path, one
 
 

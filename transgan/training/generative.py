@@ -246,3 +246,18 @@ class Generative(Loadable):
         self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)
         self.batch_size = self.batch_size or checkpoint.get("batch_size")
         self.skipped.load_state_dict(checkpoint)
+
+
+def with_own_options(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer, which takes the states of a checkpoint and keeps its own options: how it computes (`fused`), and
+    what a configuration changes on purpose (`eps`, `weight_decay`). By itself torch takes the checkpoint's."""
+
+    def keep(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+        groups = [
+            saved | {key: own[key] for key in optimizer.defaults if key in own}
+            for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=False)
+        ]
+        return state | {"param_groups": groups} if len(groups) == len(state["param_groups"]) else state
+
+    optimizer.register_load_state_dict_pre_hook(keep)
+    return optimizer

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from transgan.ema import decay, update_ema
 from transgan.schedules import Schedule, Share, schedule
-from transgan.training.generative import Generative, checked
+from transgan.training.generative import Generative, checked, with_own_options
 
 DECAYING = (nn.Linear, nn.RNNBase, nn.Conv1d, nn.Conv2d)
 
@@ -86,7 +86,7 @@ class LikelihoodModule(Generative):
             {"params": [p for p in self.network.parameters() if id(p) in matrices]},
             {"params": [p for p in self.network.parameters() if id(p) not in matrices], "weight_decay": 0.0},
         ]
-        return self.optimizer(groups, lr=self.schedules["lr"](0))
+        return with_own_options(self.optimizer(groups, lr=self.schedules["lr"](0)))
 
     def scheduled(self) -> dict[str, float]:
         """What the schedules say for this step."""

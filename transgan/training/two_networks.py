@@ -12,7 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from transgan.schedules import Schedule, Share, schedule
-from transgan.training.generative import Generative, to_uint8
+from transgan.training.generative import Generative, to_uint8, with_own_options
 from transgan.training.pretrained import Pretrained
 from transgan.training.randomness import seeded_normal
 from transgan.training.truncation import truncated
@@ -83,7 +83,7 @@ class TwoNetworks(Generative):
         for name in self.networks:
             network, part = getattr(self, name), self.pretrained.get(name)
             groups = [{"params": list(network.parameters())}] if part is None else part.parameter_groups(network)
-            optimizers.append(self.optimizer(groups, lr=self.schedules[f"{name}_lr"](0)))
+            optimizers.append(with_own_options(self.optimizer(groups, lr=self.schedules[f"{name}_lr"](0))))
         return optimizers
 
     def setup(self, stage: str) -> None:
