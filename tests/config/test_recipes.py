@@ -83,3 +83,9 @@ def test_a_chosen_network_is_of_the_size_in_its_own_file(network, choice, sized)
 def test_to_choose_what_an_experiment_has_changes_nothing():
     given = compose("train", ["experiment=cifar10_tiny", "generator=style_transformer", "discriminator=vit"])
     assert given == compose("train", ["experiment=cifar10_tiny"])
+
+
+def test_another_algorithm_takes_an_experiments_rates_and_not_its_kind_of_step():
+    config = compose("train", ["experiment=digits", "algorithm=transgan_official"])
+    assert not config.algorithm.share_fakes and compose("train", []).algorithm.share_fakes is True
+    assert config.algorithm.generator_lr.start == compose("train", []).algorithm.generator_lr.start

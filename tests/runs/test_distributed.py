@@ -215,7 +215,7 @@ def test_signals_to_one_of_two(srun, words, tmp_path, assert_same_run):
 def test_compiled_networks_larger_than_the_first_bucket(transgan_process, tmp_path):
     """DDP sends gradients in buckets, the first of 1 MiB; a graph cut at their borders has no second derivative."""
     words = [
-        "train", "trainer=cpu", "logger=none", "metrics=none", "batch_size=4", "kimg=0.008", "log_every=0.004", "grid=4",
+        "train", "trainer=cpu", "logger=none", "metrics=none", "batch_size=8", "kimg=0.016", "log_every=0.008", "grid=4",
         "generator.dim=[128]", "discriminator.dim=[128]", "compile=aot_eager", *EPS,
     ]  # fmt: skip
     for name, more in (("one", []), ("two", ["trainer.devices=2"])):

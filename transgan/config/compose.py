@@ -168,10 +168,16 @@ def from_groups(
     if experiment and (replaced := set(choices) & (PARTS | {"algorithm"})):
         without = loaded(hydra, name, overrides, *(group for group in ("experiment", "recipe") if group in own))
         leave_out_foreign(config, without, replaced)
-        for network in replaced & NETWORKS:  # of the size that its own file says
-            rest = [each for each in overrides if read(each).key != network]
-            if choices[network] != hydra.load_configuration(name, rest, RunMode.RUN).hydra.runtime.choices[network]:
-                config[network] = without[network]
+        for part in replaced & {*NETWORKS, "algorithm"}:
+            rest = [each for each in overrides if read(each).key != part]
+            if choices[part] == hydra.load_configuration(name, rest, RunMode.RUN).hydra.runtime.choices[part]:
+                continue  # the experiment's own
+            if part in NETWORKS:  # of the size that its own file says
+                config[part] = without[part]
+                continue
+            # rates are of the data; which steps are taken is of the algorithm
+            for key in [key for key, value in config[part].items() if isinstance(value, bool)]:
+                config[part][key] = without[part][key]
         if all(is_ours(path) for path in known["experiment"].get(experiment, ())):
             for part in replaced:  # of a user's own part the package's experiments know nothing
                 if not is_ours(known[part][choices[part]][0]) and part in without:
