@@ -11,6 +11,7 @@ def drawn(folder, strength):
     """1,000 digits of a generator whose discriminator saw a share of all images turned by a quarter, a half, or three."""
     words = [
         "augmentation=quarter_turns",
+        "matching=none",  # it compares with images that are not turned
         f"algorithm.augment={strength}",
         "kimg=16",
         "metrics=none",

@@ -31,6 +31,7 @@ def test_it_goes_on_exactly(inside, tiny, tmp_path):
                 *ADA,
                 f"name={name}",
                 f"kimg={kimg}",
+                "matching=none",
                 "algorithm.gamma=0.1",
                 "algorithm.generator_lr=2e-4",
                 "algorithm.discriminator_lr=2e-4",

@@ -12,6 +12,7 @@ GPT = ["algorithm.network.dim=16", "algorithm.network.depth=2", "algorithm.netwo
 BOTH = ["generator=from_gpt", "discriminator=from_gpt", "checkpoint=runs/gpt"]
 STILL = [           # what follows the length of the run else
     "algorithm.generator_lr=1.0e-3", "algorithm.discriminator_lr=1.0e-3", "algorithm.beta2=0.99", "algorithm.gamma=1.0",
+    "matching=none",
 ]  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def test_refused(refused, words, sentence, monkeypatch):
     ],
 )  # fmt: skip
 def test_what_cannot_be_made(refused, tiny, word, sentence):
-    assert sentence in refused("train", *tiny, word)
+    assert sentence in refused("train", *tiny, "penalty=r1_r2", word)
 
 
 def test_all_that_cannot_be_made_at_once(refused, tiny):

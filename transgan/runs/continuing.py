@@ -133,7 +133,7 @@ def own(
         if then != now or rules.mark(key) == "free":
             continue
         if one is ABSENT:  # a part, or an argument that has not its class's own value
-            if is_default(new, [name]) if "_target_" in new else above or name not in PARTS:
+            if is_default(new, [name]) if "_target_" in new else above or name not in PARTS or "_target_" not in now:
                 continue
             if not above:
                 one = None  # others refer to it
