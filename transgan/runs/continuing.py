@@ -119,8 +119,6 @@ def own(
 
     base: the configuration by the command of then. A value is ABSENT where the run has no such key.
     """
-    from transgan.config.compose import PARTS
-
     for name in dict.fromkeys([*new, *saved]):
         path = (*above, str(name))
         one, then, now = (each.get(name, ABSENT) if isinstance(each, dict) else ABSENT for each in (saved, base, new))
@@ -132,12 +130,22 @@ def own(
         key = ".".join(path)
         if then != now or rules.mark(key) == "free":
             continue
-        if one is ABSENT:  # a part, or an argument that has not its class's own value
-            if is_default(new, [name]) if "_target_" in new else above or name not in PARTS or "_target_" not in now:
+        if one is ABSENT:
+            if not counts(new, name, top=not above):
                 continue
             if not above:
                 one = None  # others refer to it
         yield path, one
+
+
+def counts(new: dict, name: str, top: bool) -> bool:
+    """Whether a run that has no such key is another one with it: a part, or an argument that has not its class's own
+    value."""
+    from transgan.config.compose import PARTS
+
+    if "_target_" in new:
+        return not is_default(new, [name])
+    return top and name in PARTS and isinstance(new[name], dict) and "_target_" in new[name]
 
 
 def put(config: DictConfig, path: tuple[str, ...], value: Any, through_references: bool) -> bool:
