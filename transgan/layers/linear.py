@@ -69,6 +69,14 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return call(Product, x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
 
 
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    """a @ b^T + bias by oneDNN, without a derivative."""
+    # the first one is copied unless it is contiguous
+    if bias is None and not a.is_contiguous() and (b.is_contiguous() or len(b) < len(a)):
+        return torch.ops.mkldnn._linear_pointwise(b, a, None, "none", [], "").mT
+    return torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
+
+
 class Product(torch.autograd.Function):
     """a @ b^T + bias of float32 matrices a (M, K), b (N, K) and bias (N,) or None, by oneDNN.
 
@@ -78,10 +86,7 @@ class Product(torch.autograd.Function):
     @staticmethod
     @torch.compiler.disable  # where the graph around it breaks, dynamo would compile it by itself: inductor refuses it
     def forward(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-        # the first one is copied unless it is contiguous
-        if bias is None and not a.is_contiguous() and (b.is_contiguous() or len(b) < len(a)):
-            return torch.ops.mkldnn._linear_pointwise(b, a, None, "none", [], "").mT
-        return torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
+        return multiply(a, b, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

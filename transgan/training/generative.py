@@ -105,8 +105,10 @@ class Generative(Loadable):
         """Compiles what is computed in a step, at its first call. None leaves it as it is, and so does "auto": then a
         callback decides (callbacks/compiling.py)."""
         if backend is not None and backend != "auto":
+            from transgan.layers.compiling import compiled  # takes a second to import
+
             for name in self.objectives:
-                setattr(self, name, torch.compile(getattr(self, name), backend=backend))
+                setattr(self, name, compiled(getattr(self, name), backend))
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Lets `inspect.signature` see the arguments that a subclass passes on as **others."""
