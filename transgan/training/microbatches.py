@@ -1,0 +1,88 @@
+"""A batch in parts, for a memory in which all of it does not fit: gradients are summed over the parts, then one step.
+
+The sums are those of the complete batch where every value is a mean over images, as ours are. Parts are consecutive
+images. The random numbers of all images are drawn first, so each image has those that it has without parts.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from transgan.protocols import Loss
+
+T = TypeVar("T")
+SIGNS = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA's, and two of the CPU's allocator
+
+
+class MicroBatches:
+    """How many images of a process go through the networks at once.
+
+    size: so many, or None for all. `halve` is for when they did not fit.
+    """
+
+    def __init__(self, size: int | None = None):
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(f"micro_batch must be at least 1 image, or null for all of a batch, not {size!r}")
+        self.size = size
+
+    def of(self, n: int) -> Iterator[slice]:
+        """The parts of n images."""
+        size = min(self.size or n, n) or 1
+        return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+    def divides(self, n: int) -> bool:
+        """Whether n images go through in several parts."""
+        return self.size is not None and self.size < n
+
+    def halve(self, n: int) -> bool:
+        """Half as many from now on; False if of n images it was one already."""
+        now = min(self.size or n, n)
+        if now < 2:
+            return False
+        self.size = (now + 1) // 2
+        return True
+
+    def fitting(self, n: int, function: Callable[[], T], before: Callable[[], None] = lambda: None) -> T:
+        """What `function` returns, which is called again with half as many images at once while they do not fit.
+
+        before: called before it is called again.
+        """
+        while True:
+            try:
+                return function()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or not self.halve(n):
+                    raise
+            before()  # here, where what the error held is free
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory was lacking, on a GPU or on the CPU."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+
+
+def part_of(values: Tensor, part: slice, n: int, dim: int = 0) -> Tensor:
+    """Of what belongs to n images along `dim`, equally many to each, what belongs to those of the part."""
+    each = values.shape[dim] // n
+    return values.narrow(dim, each * part.start, each * (part.stop - part.start))
+
+
+def require_pairwise(loss: Loss) -> None:
+    """Raises ValueError for a loss of which the value of a pair depends on other pairs."""
+    real, fake = torch.tensor([0.3, -1.1, 0.8, 2.0]), torch.tensor([-0.6, 0.9, -2.0, 0.1])
+    ours = (loss.discriminator(real, fake), loss.generator(real, fake))
+    theirs = (
+        torch.cat([loss.discriminator(real[i], fake[i]) for i in (slice(0, 2), slice(2, 4))]),
+        torch.cat([loss.generator(real[i], fake[i]) for i in (slice(0, 2), slice(2, 4))]),
+    )
+    if not all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ours, theirs, strict=True)):
+        raise ValueError(
+            f"micro_batch: {type(loss).__name__} compares with the mean over the batch, which its parts do not know; "
+            "use loss=relativistic, or micro_batch=null with a smaller batch_size"
+        )
