@@ -1,6 +1,6 @@
 """What the exchangeable parts of adversarial training must provide: one Protocol for each.
 
-A class need not inherit from any of these. Explicit subclasses of `Penalty` get its three optional methods.
+A class need not inherit from any of these. Explicit subclasses of `Penalty` get its four optional methods.
 
 N batch, C channels, H W image.
 """
@@ -84,6 +84,10 @@ class Penalty(Protocol):
     def check(self, batch_size: int, discriminator: nn.Module) -> None:
         """Raises ValueError if nothing of a batch of this size would be penalised, or not what is meant."""
         return None
+
+    def of_part(self, part: slice, n: int) -> "Penalty":
+        """The penalty of some of the n pairs of a step, consecutive ones: their share of the mean over all."""
+        return self
 
     def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
         """Its random numbers (N, ...), for images of `shape` (C, H, W)."""

@@ -49,6 +49,7 @@ class ProgressLine(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.begun = module.images_seen
+        self.parts = None if (parts := getattr(module, "parts", None)) is None else parts.size
         if trainer.is_global_zero and sys.stdout.isatty():
             self.bar = Progress(
                 TextColumn("kimg {task.fields[kimg]}"), BarColumn(20), TextColumn("{task.percentage:>3.0f}%"),
@@ -60,6 +61,7 @@ class ProgressLine(Callback):
             self.live.start()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.say_parts(module)
         row = self.row(module)
         if not trainer.is_global_zero or not row:
             return
@@ -70,6 +72,16 @@ class ProgressLine(Callback):
         elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
             self.printed, self.shown = time.monotonic(), row
             self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}")
+
+    def say_parts(self, module: Any) -> None:
+        """That fewer images go through the networks at once since this step, because memory was lacking."""
+        size = None if (parts := getattr(module, "parts", None)) is None else parts.size
+        if size != self.parts:
+            self.parts = size
+            self.console.print(
+                f"memory  not all images of a step fit at once: from here on {size} do, and gradients are summed up; "
+                f"micro_batch={size} begins like this"
+            )
 
     def row(self, module: Trained) -> dict[str, float]:
         """The latest statistics; the speed alone where the run keeps none."""

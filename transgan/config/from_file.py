@@ -82,7 +82,7 @@ def link(node: Any, config: dict[str, Any], place: str) -> None:
         follows = (
             top in ("resolution", "channels", "num_classes")
             or place == "algorithm"
-            and key in ("batch_size", "seed", "mirror", "compile")
+            and key in ("batch_size", "micro_batch", "seed", "mirror", "compile")
             or place.startswith("algorithm.")
             and key == "kimg"
             or place == "metrics"

@@ -46,6 +46,7 @@ KEYS: dict[str, Kind] = {
     "conditional": Switch(literals=("auto",)),
     "num_classes": Whole(least=0, most=10**6, optional=True),
     "holdout": Number(most=1, below=1), "mirror": SWITCH, "batch_size": Whole(most=2**20), "kimg": KIMG,
+    "micro_batch": Whole(most=2**20, optional=True),
     "precision": Choice(of=("32-true", "bf16-mixed"), hint="; others are not for training here, where one loss scale "
                                                            "does not fit two networks"),
     "compile": Text(what="auto, or a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),

@@ -33,7 +33,18 @@ HYDRA = {
 }  # fmt: skip
 RATES = "give algorithm.generator_lr= and algorithm.discriminator_lr=, or algorithm.lr= where there is one network"
 # Keys whose values are references to these, because they must be the same.
-SAME = ("img_size", "in_chans", "resolution", "channels", "batch_size", "seed", "mirror", "compile", "num_classes")
+SAME = (
+    "img_size",
+    "in_chans",
+    "resolution",
+    "channels",
+    "batch_size",
+    "micro_batch",
+    "seed",
+    "mirror",
+    "compile",
+    "num_classes",
+)
 
 
 def instead(command: str, key: str, text: str, default: object) -> str | None:

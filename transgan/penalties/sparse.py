@@ -33,6 +33,9 @@ class Weighted(Penalty):
     def __init__(self, penalty: Penalty, weight: float):
         self.penalty, self.weight, self.names = penalty, weight, penalty.names
 
+    def of_part(self, part: slice, n: int) -> Penalty:
+        return Weighted(self.penalty.of_part(part, n), self.weight)
+
     def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:
         return self.penalty.sample_noise(rng, shape)
 
@@ -56,18 +59,27 @@ class Subsampled(Penalty):
     """A penalty on a share of the pairs of a batch, spread evenly over it (a quarter in Adversarial Flow Models, 2025).
 
     The pairs come in random order, so any of them will do. Two processes penalise what one would where the share of
-    their parts of the batch is a whole number.
+    their parts of the batch is a whole number. first: of the batch's pairs, where these are a part of it.
     """
 
-    def __init__(self, penalty: Penalty, share: float = 0.25):
+    def __init__(self, penalty: Penalty, share: float = 0.25, first: int = 0):
         if not 0 < share < 1:
             raise ValueError(f"penalty.share must be between 0 and 1, not {share}: it is a share of the images")
-        self.penalty, self.share, self.names = penalty, share, penalty.names
+        self.penalty, self.share, self.first, self.names = penalty, share, first, penalty.names
         self.kept: dict[tuple[int, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
+        self.others: dict[int, Subsampled] = {}  # by `first`
 
     def at_step(self, step: int) -> Penalty:
         penalty = self.penalty.at_step(step)
         return self if penalty is self.penalty else Subsampled(penalty, self.share)
+
+    def of_part(self, part: slice, n: int) -> Penalty:
+        """Those of its pairs that are penalised in the whole batch, with the weight that their number has there."""
+        first = next(i for i in range(part.start + 1) if is_whole((part.start - i) * self.share))  # 0 for most parts
+        own = self.others.setdefault(first, Subsampled(self.penalty, self.share, first)) if first else self
+        size, count = part.stop - part.start, len(self.indices(n)[0])
+        share = len(own.indices(size)[0]) / count if count else 0.0
+        return own if share * n == size else Weighted(own, share * n / size)
 
     def check(self, batch_size: int, discriminator: nn.Module) -> None:
         if not self.indices(batch_size)[0]:
@@ -79,7 +91,7 @@ class Subsampled(Penalty):
 
     def indices(self, n: int) -> tuple[list[int], list[int]]:
         """Which of n pairs are penalised, and which are not."""
-        count = [floor(i * self.share + 1e-9) for i in range(n + 1)]  # 100 * 0.29 is 28.999...
+        count = [floor((self.first + i) * self.share + 1e-9) for i in range(n + 1)]  # 100 * 0.29 is 28.999...
         chosen = [count[i + 1] > count[i] for i in range(n)]
         return [i for i in range(n) if chosen[i]], [i for i in range(n) if not chosen[i]]
 
@@ -96,10 +108,17 @@ class Subsampled(Penalty):
         return self.penalty.sample_noise(rng, shape)
 
     def __call__(self, discriminator: PairedDiscriminator, real: Tensor, fake: Tensor, noise: Tensor) -> PenaltyOutput:
-        if not self.indices(len(real))[0]:  # a last batch of few images
+        chosen, others = self.indices(len(real))
+        if not chosen:  # a last batch of few images, or a small part
             logits_real, logits_fake = paired_logits(discriminator, real, fake)
             return logits_real, logits_fake, dict.fromkeys(self.names, logits_real.new_zeros(1))
+        if not others:
+            return self.penalty(discriminator, real, fake, noise)
         some, rest, order = self.on_device(len(real), real.device)
         some_real, some_fake, penalties = self.penalty(discriminator.subset(some), real[some], fake[some], noise[some])
         rest_real, rest_fake = paired_logits(discriminator.subset(rest), real[rest], fake[rest])
         return torch.cat([some_real, rest_real])[order], torch.cat([some_fake, rest_fake])[order], penalties
+
+
+def is_whole(number: float) -> bool:
+    return abs(number - round(number)) < 1e-9

@@ -5,6 +5,7 @@ One batch is one discriminator step; every `n_critic` batches the generator take
 """
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,14 +29,17 @@ from transgan.schedules import Schedule
 from transgan.supervision import FinalImage
 from transgan.training.generative import Batch, to_float
 from transgan.training.heldout import heldout_logits, required
+from transgan.training.microbatches import pairwise, part_of, total
 from transgan.training.objectives import (
     DiscriminatorInputs,
+    Fakes,
     GeneratorInputs,
     Reference,
     discriminator_objective,
     generator_objective,
     make_outputs,
     outputs_objective,
+    pull_of,
 )
 from transgan.training.reference import reference_of
 from transgan.training.two_networks import TwoNetworks, frozen
@@ -108,6 +112,7 @@ class Adversarial(TwoNetworks):
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
         self.make_outputs, self.outputs_objective = make_outputs, outputs_objective
         self.compile_objectives(compile)
+        self.take_parts()
         self.images_before = 0  # in the steps since the generator's last one
 
     def check(self, num_random: int) -> None:
@@ -122,6 +127,15 @@ class Adversarial(TwoNetworks):
             self.adaptive.check(self.loss, num_random)
         self.supervision.check(self.generator)
 
+    def obstacle(self) -> str | None:
+        if not pairwise(self.loss):
+            name = type(self.loss).__name__
+            return (
+                f"{name} compares with the mean over a batch, which a part of it does not know; use loss=relativistic, "
+                "or a smaller batch_size and no micro_batch"
+            )
+        return super().obstacle()
+
     # Training.
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -131,9 +145,8 @@ class Adversarial(TwoNetworks):
 
         real = self.mirrored(to_float(images), rng)
         for_generator = (self.step + 1) % self.n_critic == 0  # this batch is followed by a step of it
-        with torch.set_grad_enabled(self.share_fakes and for_generator):
-            outputs = self.make_outputs(self.generator, self.supervision, rng.normal(self.latent_dim), labels)
-        logits = self.discriminator_step(real, outputs, labels, rng, now)
+        fakes = self.fakes(rng.normal(self.latent_dim), labels, self.share_fakes and for_generator)
+        logits = self.discriminator_step(real, fakes, labels, rng, now)
         if self.adaptive is not None:
             largest = self.schedules["augment"](self.images_seen)
             self.log_values |= self.adaptive.update(*logits, logits_heldout, largest, self.all_reduce)
@@ -141,7 +154,7 @@ class Adversarial(TwoNetworks):
         self.images_before += self.images_in_step
         if for_generator:
             reference = reference_of(self, real, labels, now)
-            if self.generator_step(real, outputs if self.share_fakes else None, labels, rng, now, reference):
+            if self.generator_step(real, fakes if self.share_fakes else None, labels, rng, now, reference):
                 keep = decay(self.images_before, 1000 * now["ema_halflife"])
                 update_ema(self.generator_ema, self.generator, keep)
             self.images_before = 0
@@ -149,15 +162,30 @@ class Adversarial(TwoNetworks):
         self.log_values |= now
         self.end_step()
 
+    def fakes(self, latent: Tensor, labels: Tensor | None, with_graph: bool) -> Fakes:
+        """The fakes of latents (n, Z); with their graph only where all are made at once."""
+        count = len(latent)
+
+        def make() -> list[Tensor]:
+            with torch.set_grad_enabled(with_graph and not self.parts.divides(count)):
+                found = []
+                for part in self.parts.of(count):
+                    some = None if labels is None else part_of(labels, part, count)
+                    found.append(
+                        self.make_outputs(self.generator, self.supervision, part_of(latent, part, count), some)
+                    )
+                return found[0] if len(found) == 1 else [torch.cat(each) for each in zip(*found, strict=True)]
+
+        return Fakes(latent, self.parts.fitting(count, make))
+
     def discriminator_step(
-        self, real: Tensor, outputs: list[Tensor], labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
+        self, real: Tensor, fakes: Fakes, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
     ) -> tuple[Tensor, Tensor]:
-        """One step of the discriminator on real images (n, C, H, W) and the outputs of as many fakes -> the logits (n,)
-        of both."""
-        supervision = self.supervision
+        """One step of the discriminator on real images (n, C, H, W) and as many fakes -> the logits (n,) of both."""
+        supervision, count = self.supervision, len(real)
         with torch.no_grad():
             noise = supervision.sample_noise(rng, real.shape[1:])
-            fake = supervision.fake_input(outputs, noise).float()
+            fake = supervision.fake_input(fakes.outputs, noise).float()
             real = supervision.real_input(real, noise)
         num_augmentations = 2 if self.consistency is None else 2 + self.consistency.num_augmentations
         random = self.augmentation_random(rng, num_augmentations)
@@ -171,21 +199,39 @@ class Adversarial(TwoNetworks):
             strength=self.scalar(now["augment"]),
             gamma=self.scalar(now["gamma"]),
         )
-        value, log, logits = self.discriminator_objective(
-            self.discriminator, self.loss, penalty, self.consistency, self.augmentation, inputs
-        )
-        self.log_values = dict(log)
+        logs: list[dict[str, Tensor]] = []
+        logits: list[tuple[Tensor, Tensor]] = []
+
+        def objective(part: slice) -> Tensor:
+            if part.start == 0:
+                logs.clear()
+                logits.clear()
+            some, own, share = inputs, penalty, (part.stop - part.start) / count
+            if share < 1:
+                each = len(real) // count  # inputs of an image
+                some = inputs.part(part, count)
+                own = penalty.of_part(slice(each * part.start, each * part.stop), len(real))
+            value, log, both = self.discriminator_objective(
+                self.discriminator, self.loss, own, self.consistency, self.augmentation, some
+            )
+            logs.append({name: share * number for name, number in log.items()} if share < 1 else log)
+            logits.append(both)
+            return value
+
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         optimizer = self.optimizers()[1].optimizer  # type: ignore[index]
         trained = [parameter for parameter in self.discriminator.parameters() if parameter.requires_grad]
         rates, beta2 = self.rates("discriminator", now), now.get("beta2")
-        self.step_optimizer("discriminator", optimizer, value, rates, beta2, trained)
-        return supervision.final_logits(logits[0]), supervision.final_logits(logits[1])
+        self.log_values = {}
+        self.step_optimizer("discriminator", optimizer, objective, count, rates, beta2, trained, fakes.forget_graph)
+        self.log_values |= {name: total([log[name] for log in logs]) for name in logs[0]}
+        logits_real, logits_fake = (torch.cat(each) if len(each) > 1 else each[0] for each in zip(*logits, strict=True))
+        return supervision.final_logits(logits_real), supervision.final_logits(logits_fake)
 
     def generator_step(
         self,
         real: Tensor,
-        outputs: list[Tensor] | None,
+        fakes: Fakes | None,
         labels: Tensor | None,
         rng: RandomNumbers,
         now: dict[str, float],
@@ -193,26 +239,53 @@ class Adversarial(TwoNetworks):
     ) -> bool:
         """One step of the generator; False if it was skipped. Real images (n, C, H, W) are for relativistic losses.
 
-        outputs: those that it is about, with their graph; None for new ones. reference: the images of `matching`.
+        fakes: those that it is about; None for new ones. reference: the images of `matching`.
         """
+        latent = rng.normal(self.latent_dim) if fakes is None else fakes.latent
         inputs = GeneratorInputs(
             real=real,
-            latent=rng.normal(self.latent_dim) if outputs is None else None,
+            latent=latent,
             labels=labels,
             noise=self.supervision.sample_noise(rng, real.shape[1:]),
             random=self.augmentation_random(rng, 2),
             strength=self.scalar(now["augment"]),
             reference=reference,
         )
-        parts = (self.discriminator, self.loss, self.supervision, self.augmentation, inputs, self.matching)
-        with self.holding_discriminator():
-            if outputs is None:
-                value = self.generator_objective(self.generator, *parts)
+        parts = (self.discriminator, self.loss, self.supervision, self.augmentation)
+        count, known = len(latent), fakes
+        values: list[Tensor] = []
+        added: list[Tensor] = []  # by matching, which compares all images of a step
+
+        def objective(part: slice) -> Tensor:
+            nonlocal known, inputs
+            if part.start == 0:
+                values.clear()
+            whole = part.stop - part.start == count
+            if whole and known is not None and known.outputs[-1].requires_grad:
+                value = self.outputs_objective(known.outputs, *parts, inputs, self.matching)
+            elif whole:
+                value = self.generator_objective(self.generator, *parts, inputs, self.matching)
             else:
-                value = self.outputs_objective(outputs, *parts)
-            self.log_values["loss_g"] = value.detach()
-            optimizer = self.optimizers()[0]  # type: ignore[index]
-            return self.step_optimizer("generator", optimizer, value, self.rates("generator", now), now.get("beta2"))
+                if self.matching is not None and reference is not None and inputs.pull is None:
+                    known = self.fakes(latent, labels, False) if known is None else known
+                    value, pull = pull_of(self.matching, reference, known.outputs[-1], labels)
+                    added.append(value)
+                    inputs = replace(inputs, pull=pull)
+                value = self.generator_objective(self.generator, *parts, inputs.part(part, count))
+            values.append(value.detach() if whole else value.detach() * ((part.stop - part.start) / count))
+            return value
+
+        def forget() -> None:
+            if known is not None:
+                known.forget_graph()
+
+        with self.holding_discriminator():
+            optimizer, rates = self.optimizers()[0], self.rates("generator", now)  # type: ignore[index]
+            taken = self.step_optimizer(
+                "generator", optimizer, objective, count, rates, now.get("beta2"), before_again=forget
+            )
+        self.log_values["loss_g"] = total(values + added[:1])
+        return taken
 
     def scheduled(self) -> dict[str, float]:
         """What the schedules say for this step, with the strength of augmentation as it has adapted."""

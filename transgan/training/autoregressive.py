@@ -28,16 +28,23 @@ class Autoregressive(LikelihoodModule):
         self.top_k = top_k
         self.objective = objective
         self.compile_objectives(compile)
+        self.take_parts()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
         rng = self.begin_step(len(images))
-        value = self.loss(self.mirrored(to_float(images), rng), labels, rng)
-        self.learn(value, {"bits_per_dim": value.detach()}, self.scheduled())
+        images, more = self.mirrored(to_float(images), rng), self.drawn(rng)
 
-    def loss(self, images: Tensor, labels: Tensor | None, rng: StepRNG) -> Tensor:
-        """The mean bits per dimension, to be minimised."""
-        return self.objective(self.network, images, labels)
+        def objective(part: slice) -> tuple[Tensor, dict[str, Tensor]]:
+            some = None if labels is None else labels[part]
+            value = self.objective(self.network, images[part], some, *(each[part] for each in more))
+            return value, {"bits_per_dim": value}
+
+        self.learn(objective, len(images), self.scheduled())
+
+    def drawn(self, rng: StepRNG) -> tuple[Tensor, ...]:
+        """What the network is given beside images and labels, for each image."""
+        return ()
 
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """What all Lightning modules share: they count images, resume exactly, and generate from seeds."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transgan.loading import Loadable
 from transgan.migration import FORMAT
 from transgan.training.finite import SkippedSteps
+from transgan.training.microbatches import MicroBatches
 from transgan.training.randomness import StepRNG, mix
 from transgan.training.reducing import average_gradients, ddp_of
 
@@ -69,6 +70,8 @@ class Generative(Loadable):
         mirror: show each real image mirrored half of the time. clip: largest gradient norm of a network, None for any.
         max_nonfinite: a step whose gradient is not finite is skipped and counted; after this many of one network in
             a row training stops with NonFiniteTraining.
+        micro_batch: images of a process that go through the networks at once, None for all of a batch. Gradients are
+            summed over the parts, then there is one step. Halved where memory is lacking, if each image is by itself.
     """
 
     networks: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ class Generative(Loadable):
         mirror: bool = False,
         clip: float | None = None,
         max_nonfinite: int = 10,
+        micro_batch: int | None = None,
         **unknown: Any,
     ):
         if unknown:  # to name the class that was called
@@ -98,6 +102,8 @@ class Generative(Loadable):
         self.images_in_step = batch_size or 0
         self.lacking = 0  # images that the batches so far had fewer than batch_size
         self.skipped = SkippedSteps(self.networks, max_nonfinite)
+        self.micro_batch = micro_batch
+        self.parts = MicroBatches(obstacle=lambda: "this algorithm has no parts of a batch")
         self.log_values: dict[str, Tensor | float] = {}
         self.logs_itself = False
 
@@ -109,6 +115,17 @@ class Generative(Loadable):
 
             for name in self.objectives:
                 setattr(self, name, compiled(getattr(self, name), backend))
+
+    def take_parts(self) -> None:
+        """At the end of a subclass's __init__, if its step goes by `parts`. Raises ValueError where `obstacle` does."""
+        self.parts = MicroBatches(self.micro_batch, self.obstacle)
+
+    def obstacle(self) -> str | None:
+        """Why a batch cannot be taken apart, in a sentence; None if it can: if each image's loss is its own."""
+        norms = (nn.modules.batchnorm._BatchNorm,)
+        if any(isinstance(module, norms) and module.training for module in self.modules()):
+            return "batch normalisation sees the whole batch"
+        return None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Lets `inspect.signature` see the arguments that a subclass passes on as **others."""
@@ -195,23 +212,28 @@ class Generative(Loadable):
         self,
         name: str,
         optimizer: torch.optim.Optimizer | LightningOptimizer,
-        value: Tensor,
+        objective: Callable[[slice], Tensor],
+        count: int,
         rates: Sequence[float],
         beta2: float | None = None,
         inputs: Sequence[Tensor] | None = None,
+        before_again: Callable[[], None] = lambda: None,
     ) -> bool:
-        """One optimizer step on `value` for the named network, with a learning rate for each group of parameters.
+        """One optimizer step for the named network, with a learning rate for each group of parameters.
 
-        Only `inputs` get a gradient, if they are given. False if it was skipped for not being finite. Where the
-        optimizer can skip it on the device (finite.py), that is known at the end of the step, and this is True.
+        `objective` is the mean over some of `count` images, which are consecutive: all, or one micro-batch after the
+        other. It may be asked for the same ones again, after `before_again`, in smaller parts, where memory was
+        lacking. Only `inputs` get a gradient, if they are given. False if the step was skipped for not being finite.
+        Where the optimizer can skip it on the device (finite.py), that is known at the end of the step, and this is
+        True.
         """
         for group, lr in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
             if beta2 is not None:
                 group["betas"] = (group["betas"][0], beta2)
-        ddp = ddp_of(self.trainer) if self.in_turn else None
+        ddp = ddp_of(self.trainer) if self.in_turn or self.parts.divides(count) else None
         with nullcontext() if ddp is None else ddp.no_sync():
-            self.manual_backward(value, **({} if inputs is None else {"inputs": list(inputs)}))
+            self.backward_in_parts(objective, count, inputs, before_again, may_halve=ddp is not None)
         parameters = [each for each in getattr(self, name).parameters() if each.grad is not None]
         if ddp is not None:
             average_gradients(parameters)
@@ -222,6 +244,34 @@ class Generative(Loadable):
         finite = self.skipped.step(name, optimizer, norm.isfinite(), self.images_seen)
         optimizer.zero_grad()  # after the step: TransGANOfficial leaves a gradient for the next one
         return finite
+
+    def backward_in_parts(
+        self,
+        objective: Callable[[slice], Tensor],
+        count: int,
+        inputs: Sequence[Tensor] | None,
+        before_again: Callable[[], None],
+        may_halve: bool,
+    ) -> None:
+        """Adds the gradients of the mean of `objective` over all images. may_halve: also with several processes."""
+        options = {} if inputs is None else {"inputs": list(inputs)}
+        left = {each: each.grad.clone() for each in self.parameters() if each.grad is not None}  # of TransGANOfficial
+
+        def passes() -> None:
+            for part in self.parts.of(count):
+                share = (part.stop - part.start) / count
+                value = objective(part)
+                self.manual_backward(value if share == 1 else value * share, **options)
+
+        def again() -> None:
+            before_again()
+            for parameter in self.parameters():
+                parameter.grad = left[parameter].clone() if parameter in left else None
+
+        if may_halve or self.trainer.world_size == 1:
+            self.parts.fitting(count, passes, again)
+        else:
+            passes()
 
     def end_step(self) -> None:
         """Counts the images of this step, and logs."""

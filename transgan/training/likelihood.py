@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transgan.ema import decay, update_ema
 from transgan.schedules import Schedule, Share, schedule
 from transgan.training.generative import Generative, checked, with_own_options
+from transgan.training.microbatches import total
 
 DECAYING = (nn.Linear, nn.RNNBase, nn.Conv1d, nn.Conv2d)
 
@@ -92,11 +93,26 @@ class LikelihoodModule(Generative):
         """What the schedules say for this step."""
         return {name: value(self.images_seen) for name, value in self.schedules.items()}
 
-    def learn(self, value: Tensor, log: dict[str, Tensor], now: dict[str, float]) -> None:
-        """The rest of a training step: one step of the optimizer on `value`, and of the EMA."""
-        self.log_values = dict(log)
+    def learn(
+        self, objective: Callable[[slice], tuple[Tensor, dict[str, Tensor]]], count: int, now: dict[str, float]
+    ) -> None:
+        """The rest of a training step: one step of the optimizer on the mean of `objective` over `count` images, and
+        of the EMA. For some of them, consecutive ones, it returns what to minimise and what to log."""
+        logs: list[dict[str, Tensor]] = []
+
+        def logged(part: slice) -> Tensor:
+            if part.start == 0:
+                logs.clear()
+            value, log = objective(part)
+            share = (part.stop - part.start) / count
+            logs.append({name: each.detach() * share if share < 1 else each.detach() for name, each in log.items()})
+            return value
+
         optimizer: Any = self.optimizers()
-        if self.step_optimizer("network", optimizer, value, [now["lr"]] * 2):
+        self.log_values = {}
+        taken = self.step_optimizer("network", optimizer, logged, count, [now["lr"]] * 2)
+        self.log_values |= {name: total([log[name] for log in logs]) for name in logs[0]}
+        if taken:
             update_ema(self.network_ema, self.network, decay(self.images_in_step, 1000 * now["ema_halflife"]))
         self.log_values |= now
         self.end_step()

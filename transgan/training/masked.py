@@ -28,8 +28,8 @@ class Masked(Autoregressive):
             raise ValueError(f"algorithm.mask_ratio={mask_ratio:g}: it takes a share above 0, at most 1, or null")
         self.mask_ratio = mask_ratio
 
-    def loss(self, images: Tensor, labels: Tensor | None, rng: StepRNG) -> Tensor:
-        return self.objective(self.network, images, labels, self.hidden(rng))
+    def drawn(self, rng: StepRNG) -> tuple[Tensor, ...]:
+        return (self.hidden(rng),)
 
     def hidden(self, rng: StepRNG) -> Tensor:
         """Which tokens (n, T) of each image are hidden, at least one."""

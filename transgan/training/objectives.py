@@ -5,13 +5,14 @@ So they can be compiled completely, second derivative included.
 N batch, C channels, H W image, Z latent, A = augmentation.num_random.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from transgan.penalties import AugmentedDiscriminator
 from transgan.protocols import Augmentation, Consistency, Loss, Matching, Penalty, Supervision
+from transgan.training.microbatches import part_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,23 @@ class DiscriminatorInputs:
     noise: Tensor  # (N, ...), of the penalty
     strength: Tensor  # (), of the augmentation, in [0, 1]
     gamma: Tensor  # (), twice the penalty's weight
+
+    def part(self, part: slice, n: int) -> "DiscriminatorInputs":
+        """Those of some of the n images of the step."""
+        labels = None if self.labels is None else part_of(self.labels, part, n)
+        one = {name: part_of(getattr(self, name), part, n) for name in ("real", "fake", "noise")}
+        return replace(self, labels=labels, random=part_of(self.random, part, n, 1), **one)
+
+
+@dataclass
+class Fakes:
+    """Outputs of the generator, coarse to fine, and the latents (N, Z) that they are of."""
+
+    latent: Tensor
+    outputs: list[Tensor]
+
+    def forget_graph(self) -> None:
+        self.outputs = [each.detach() for each in self.outputs]
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,17 @@ class GeneratorInputs:
     noise: Tensor  # (N, ...), of the supervision
     strength: Tensor  # (), of the augmentation, in [0, 1]
     reference: Reference | None = None  # for `matching`
+    pull: Tensor | None = None  # (N, C, H, W), in place of it: the gradient of what it adds by the final images
+
+    def part(self, part: slice, n: int) -> "GeneratorInputs":
+        """Those of some of the n fakes of the step, of which the real images may be fewer where none are paired."""
+        values = {name: getattr(self, name) for name in ("latent", "labels", "noise", "pull")}
+        some = {name: None if value is None else part_of(value, part, n) for name, value in values.items()}
+        if some["pull"] is not None:
+            some["pull"] = some["pull"] * (n / (part.stop - part.start))
+        real = part_of(self.real, part, n) if len(self.real) == n else self.real[:0]
+        random = part_of(self.random, part, n, 1)
+        return replace(self, real=real, random=random, reference=None, **some)  # type: ignore[arg-type]
 
 
 def discriminator_objective(
@@ -98,6 +127,15 @@ def generator_objective(
     return outputs_objective(outputs, discriminator, loss, supervision, augmentation, inputs, matching)
 
 
+def pull_of(matching: Matching, reference: Reference, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What `matching` adds to the loss of all final images (N, C, H, W) of a step, and its gradient by them."""
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        value = reference.weight * matching(reference.images, images, reference.labels, labels)
+        gradient = torch.autograd.grad(value, images)[0] if value.requires_grad else torch.zeros_like(images)
+    return value.detach(), gradient
+
+
 def outputs_objective(
     outputs: list[Tensor],
     discriminator: nn.Module,
@@ -118,4 +156,7 @@ def outputs_objective(
     value = loss.generator(logits_real, augmented.fake(supervision.fake_input(outputs, inputs.noise))).mean()
     if matching is not None and (real := inputs.reference) is not None:
         value = value + real.weight * matching(real.images, outputs[-1], real.labels, inputs.labels)
+    if inputs.pull is not None:
+        pulled = (outputs[-1] * inputs.pull).sum()
+        value = value + pulled - pulled.detach()
     return value + supervision.regulariser(outputs)

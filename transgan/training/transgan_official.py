@@ -12,7 +12,7 @@ from transgan.gathering import gathered
 from transgan.losses import Wasserstein
 from transgan.protocols import RandomNumbers
 from transgan.training.adversarial import Adversarial
-from transgan.training.objectives import Reference
+from transgan.training.objectives import Fakes, Reference
 
 
 class TransGANOfficial(Adversarial):
@@ -67,14 +67,14 @@ class TransGANOfficial(Adversarial):
     def generator_step(
         self,
         real: Tensor,
-        outputs: list[Tensor] | None,
+        fakes: Fakes | None,
         labels: Tensor | None,
         rng: RandomNumbers,
         now: dict[str, float],
         reference: Reference | None,
     ) -> bool:
         labels = None if labels is None else labels.repeat_interleave(self.fakes_per_image)
-        return super().generator_step(real, outputs, labels, RepeatedRNG(rng, self.fakes_per_image), now, reference)
+        return super().generator_step(real, fakes, labels, RepeatedRNG(rng, self.fakes_per_image), now, reference)
 
     def holding_discriminator(self) -> AbstractContextManager[None]:
         return nullcontext() if self.leak else super().holding_discriminator()

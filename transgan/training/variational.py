@@ -52,14 +52,24 @@ class Variational(LikelihoodModule):
         self.likelihood = f"bound, {bound_samples} draw{'s' * (bound_samples > 1)}"
         self.objective = objective
         self.compile_objectives(compile)
+        self.take_parts()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
         rng, now, network = self.begin_step(len(images)), self.scheduled(), self.network
         images = self.mirrored(to_float(images), rng)
         noise, beta = rng.normal(network.num_latents), torch.tensor(now["beta"], device=self.device)  # type: ignore[arg-type]
-        value, log = self.objective(network, images, labels, noise, beta, self.free_bits)
-        self.learn(value, {name: each.detach() for name, each in log.items()}, now)
+
+        def objective(part: slice) -> tuple[Tensor, dict[str, Tensor]]:
+            some = None if labels is None else labels[part]
+            return self.objective(network, images[part], some, noise[part], beta, self.free_bits)
+
+        self.learn(objective, len(images), now)
+
+    def obstacle(self) -> str | None:
+        if self.free_bits:
+            return "algorithm.free_bits looks at the mean over a batch, which a part of it does not know; use 0"
+        return super().obstacle()
 
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
