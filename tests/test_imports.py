@@ -29,7 +29,7 @@ OURS = {  # part: the parts of ours that it may import
     "gathering": set(),
     **{name: {"protocols", "gathering"} for name in FUNCTIONS},
     "loading": {"checkpoint", "describing"},
-    "training": {"training", "layers", "loading", "migration", "protocols", "gathering", *FUNCTIONS},
+    "training": {"training", "errors", "layers", "loading", "migration", "protocols", "gathering", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone

@@ -133,19 +133,24 @@ def describe(error: BaseException, elsewhere: str = "") -> str:
     return f"{place}{error.strerror}; {way.format(elsewhere=named)}"
 
 
+OUT_OF_MEMORY = (  # of CUDA, of the allocators of the CPU, and of oneDNN, which has no name for it
+    "can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc",
+    "could not create a primitive", "could not create a memory",
+)  # fmt: skip
+
+
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or what it came from, says that memory did not suffice, on the CPU or the GPU."""
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         text = str(error)
-        phrases = ("can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc")
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
             return True
         if getattr(error, "errno", None) == errno.ENOMEM:
             return True
         if isinstance(error, RuntimeError) and (
-            any(phrase in text for phrase in phrases)
+            any(phrase in text for phrase in OUT_OF_MEMORY)
             or "DataLoader worker" in text
             and "killed by signal: Killed" in text
         ):

@@ -103,7 +103,7 @@ KEYS: dict[str, Kind] = {
     "gamma": Scheduled(of=WEIGHT), "beta": Scheduled(of=WEIGHT),
     "augment": Scheduled(of=SHARE), "augment.start": SHARE, "augment.end": SHARE,
     "matching.weight": Scheduled(of=WEIGHT), "sizes": Items(of=Whole(most=4096), example="[4,8]"),
-    "late": SWITCH, "spread.pixels": SWITCH, "stem.norm": SWITCH,
+    "late": SWITCH, "tanh": SWITCH, "spread.pixels": SWITCH, "stem.norm": SWITCH,
     "class_distance": WEIGHT, "num_real": Whole(least=0, most=2**16),
     "widths": Items(of=Whole(most=2**16), least=0, optional=True, example="[64,32]"),
     "ema_halflife": Scheduled(of=WEIGHT), "ema_halflife.share": WEIGHT, "limit": WEIGHT,

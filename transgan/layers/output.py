@@ -85,15 +85,16 @@ class ResidualOutput(nn.Module):
     """Residual blocks that double the map, as in the generators of WGAN-GP and SNGAN (2018); then norm, ReLU, 3x3.
 
     Their norms are modulated by the style. widths: channels after each doubling; None: half as many each, down to 16.
-    late: upsample after the first convolution of each block, which costs half of the time.
+    late: upsample after the first convolution of each block, which costs half of the time. tanh: the last layer, as in
+    DCGAN: then black and white areas come out even.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        widths: Sequence[int] | None = None, late: bool = False,
+        widths: Sequence[int] | None = None, late: bool = False, tanh: bool = False,
     ):  # fmt: skip
         super().__init__()
-        self.grid_size = (grid_size[0], grid_size[1])
+        self.grid_size, self.tanh = (grid_size[0], grid_size[1]), tanh
         maps = maps_of(dim, patch_size, widths)
         self.blocks = nn.ModuleList(
             ResidualUp(a, b, style_dim, late) for a, b in zip(maps[:-1], maps[1:], strict=True)
@@ -107,7 +108,8 @@ class ResidualOutput(nn.Module):
         x = to_map(x, self.grid_size)
         for block in self.blocks:
             x = block(x, style)  # (N, C', 2 h, 2 w)
-        return self.head(F.relu(self.norm(x, style)))  # (N, in_chans, H, W)
+        image = self.head(F.relu(self.norm(x, style)))  # (N, in_chans, H, W)
+        return image.tanh() if self.tanh else image
 
 
 class ResidualUp(nn.Module):

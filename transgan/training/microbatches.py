@@ -4,16 +4,17 @@ The sums are those of the complete batch where every value is a mean over images
 images. The random numbers of all images are drawn first, so each image has those that it has without parts.
 """
 
+import gc
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from transgan.errors import is_out_of_memory
 from transgan.protocols import Loss
 
 T = TypeVar("T")
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory")  # CUDA's, and two of the CPU's allocator
 
 
 class MicroBatches:
@@ -56,18 +57,12 @@ class MicroBatches:
             try:
                 return function()
             except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or not self.halve(n):
+                if not is_out_of_memory(error) or not self.halve(n):
                     raise
             before()  # here, where what the error held is free
+            gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory was lacking, on a GPU or on the CPU."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
 def part_of(values: Tensor, part: slice, n: int, dim: int = 0) -> Tensor:
