@@ -105,3 +105,12 @@ def test_strided_stem_halves_the_map(halvings):
     stem = StridedStem(3, 24, halvings)
     assert stem.stride == 2**halvings
     assert stem(torch.zeros(2, 3, 32, 32)).shape == (2, 24, 32 // 2**halvings, 32 // 2**halvings)
+
+
+def test_a_last_tanh_keeps_every_pixel_in_range():
+    torch.manual_seed(0)
+    plain, bounded = (ResidualOutput(32, 8, (4, 4), 4, 3, tanh=tanh) for tanh in (False, True))
+    bounded.load_state_dict(plain.state_dict())
+    x, style = 50 * torch.randn(2, 16, 32), 50 * torch.randn(2, 8)
+    torch.testing.assert_close(bounded(x, style), plain(x, style).tanh())
+    assert bounded(x, style).abs().max() <= 1 < plain(x, style).abs().max()
