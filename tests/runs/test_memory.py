@@ -36,6 +36,7 @@ def test_freed_blocks_are_used_again_without_page_faults():
     before, after = map(int, done.stdout.split())
     assert after < before / 20, (before, after)
 
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only the C library of Linux gives each block back")
 def test_freed_blocks_go_back_where_addresses_are_limited():
     """They could not be used for anything else: oneDNN's kernels are mapped, and not allocated."""

@@ -78,7 +78,7 @@ def test_cache_is_used_and_a_broken_one_is_not(few, own_cache, monkeypatch, capl
     first = trained(few, steps=20)
     (path,) = own_cache.iterdir()  # one file, and no temporary one
     with monkeypatch.context() as patch:
-        patch.setattr(Classifier, "_train", lambda *_: pytest.fail("trained although cached"))
+        patch.setattr(Classifier, "train", lambda *_: pytest.fail("trained although cached"))
         second = trained(few, steps=20)
     assert (second.hash, second.accuracy) == (first.hash, first.accuracy)
     whole = path.read_bytes()

@@ -8,12 +8,13 @@ from transgan.metrics.extractors.classifier import Classifier
 from transgan.metrics.extractors.dinov2 import DINOv2
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.inception import Inception
+from transgan.metrics.extractors.masked import Masked
 from transgan.metrics.extractors.mobilenet_v2 import MobileNetV2
 from transgan.metrics.extractors.module import FromModule
 from transgan.metrics.extractors.pixels import Pixels
 from transgan.metrics.extractors.resnet_cifar import ResNet56Cifar10
 
 __all__ = [
-    "Backbone", "Classifier", "DINOv2", "Extractor", "FromModule", "Inception", "MobileNetV2", "Pixels",
+    "Backbone", "Classifier", "DINOv2", "Extractor", "FromModule", "Inception", "Masked", "MobileNetV2", "Pixels",
     "ResNet56Cifar10",
 ]  # fmt: skip
