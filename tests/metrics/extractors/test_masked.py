@@ -35,7 +35,9 @@ def test_neighbours_by_features_show_the_same_digit(digits, images_dataset):
     assert torch.linalg.matrix_rank(known.double().T.cov()) >= 60
 
 
-def test_same_weights_again_and_from_the_cache_which_labels_do_not_change(digits, images_dataset, own_cache, monkeypatch):
+def test_same_weights_again_and_from_the_cache_which_labels_do_not_change(
+    digits, images_dataset, own_cache, monkeypatch
+):
     images, labels = digits[0][:300], digits[1][:300]
     first = trained(images_dataset(images, None), steps=20)
     assert [path.name.split("-")[0] for path in own_cache.iterdir()] == ["masked"]
