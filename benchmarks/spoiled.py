@@ -3,8 +3,8 @@
     python benchmarks/spoiled.py DATA [--images 5000] [EXTRACTOR[=WEIGHTS] ...]
 
 DATA is what `transgan train` takes, with classes. Half of its images are what is compared with; of the others, as many
-as said are spoiled. Each line is a defect; a column is the distance over that of as many untouched images, so that 1 says
-that the extractor does not see it. At the end of a column, how many of the steps within the defects rise.
+as said are spoiled. Each line is a defect; a column is the distance over that of as many untouched images, so that 1
+says that the extractor does not see it. At the end of a column, how many of the steps within the defects rise.
 """
 
 import argparse
