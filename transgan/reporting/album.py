@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from torch import Tensor
 
 WIDEST = 960  # pixels; wider images are made smaller
 SHOWN = 48  # pixels an image of a strip is enlarged to, by a whole factor
+NARROW = 420  # pixels; narrower grids are enlarged by a whole factor
+BORDER = 2  # pixels between the images of a grid in samples/
 GAP = 2  # pixels between images of a strip
 QUALITIES = (90, 80, 65, 50)  # of WebP, where all of an image is too much
 
@@ -49,11 +52,13 @@ class Album:
         uri = f"data:image/webp;base64,{base64.b64encode(data).decode()}"
         return Embedded(uri, *image.size, pixelated)
 
-    def file(self, path: Path) -> Embedded:
-        """An image in a file. Raises OSError if it cannot be read."""
+    def grid(self, path: Path, tile: int) -> Embedded:
+        """A grid of images with `tile` pixels a side, made about square and, where it is small, larger. Raises OSError
+        if the file cannot be read."""
         with Image.open(path) as image:
-            image.load()
-            return self.image(image)
+            grid = about_square(image.convert("RGB"), tile + BORDER)
+        factor = max(1, -(-NARROW // grid.width))
+        return self.image(grid.resize((factor * grid.width, factor * grid.height), Image.Resampling.NEAREST))
 
     def strip(self, images: Sequence[Tensor] | Tensor, after_first: int = 0) -> Embedded:
         """uint8 images (C, H, W) in a row, small ones enlarged, with what is between them transparent; `after_first`
@@ -68,6 +73,21 @@ class Album:
             parts += [torch.zeros(4, height * factor, wide, dtype=torch.uint8), torch.cat([large, opaque])]
         strip = torch.cat(parts, 2).permute(1, 2, 0).contiguous().numpy()
         return self.image(Image.fromarray(strip), pixelated=factor > 1)
+
+
+def about_square(grid: Image.Image, period: int) -> Image.Image:
+    """A grid with many more rows than columns, cut into blocks of rows that stand side by side. A row that is left over
+    is left out. period: pixels from one image to the next."""
+    columns, rows = (max(1, (side - BORDER) // period) for side in grid.size)
+    blocks = math.ceil(math.sqrt(rows / columns))
+    if rows < 2 * columns or grid.size != (columns * period + BORDER, rows * period + BORDER):
+        return grid
+    width, height = columns * period, rows // blocks * period
+    square = Image.new(grid.mode, (blocks * width + BORDER, height + BORDER))
+    for i in range(blocks):
+        box = (0, i * height, width + BORDER, (i + 1) * height + BORDER)
+        square.paste(grid.crop(box), (i * width, 0))
+    return square
 
 
 def webp(image: Image.Image, lossless: bool = False, quality: int = 80) -> bytes:

@@ -20,13 +20,17 @@ def differences(materials: list[Material]) -> list[list[str]]:
     rules = Rules.read()
     every = [leaves(material.config) for material in materials]
     keys = list(dict.fromkeys(key for each in every for key in each))
-    rows = []
-    for key in keys:
-        if key in PLACES or rules.is_repeated(key, keys):
+    rows: list[list[str]] = []
+    others: list[str] = []  # parts that are of different classes, and so have different keys
+    for key in sorted(keys, key=lambda key: (key.count("."), not key.endswith("._target_"))):
+        if key in PLACES or rules.is_repeated(key, keys) or any(key.startswith(part) for part in others):
             continue
         values = [written(each[key]) if key in each else ABSENT for each in every]
         if len(set(values)) > 1:
             rows.append([key, *values])
+            if key.endswith("._target_"):
+                others.append(key.removesuffix("_target_"))
+    rows.sort(key=lambda row: keys.index(row[0]))
     return [["key", *(material.name for material in materials)], *rows]
 
 

@@ -20,7 +20,7 @@ def costs(material: Material) -> dict[str, str]:
         "Images shown": f"{1000 * material.kimg:,.0f}",
         "Time, all of it": duration(rows[-1]["seconds"]) if rows and "seconds" in rows[-1] else UNKNOWN,
         "Time, training steps alone": duration(training_seconds(material)) if speeds else UNKNOWN,
-        "Speed": f"{statistics.median(speeds):,.4g} images a second (median)" if speeds else UNKNOWN,
+        "Speed": f"{statistics.median(speeds):,.3g} images/s (median)" if speeds else UNKNOWN,
         "Largest memory": readable(round(memory * 2**20)) if memory else UNKNOWN,
         "Machine": machine(environment, config),
         "Parameters": parameters(material),

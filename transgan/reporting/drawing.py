@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,6 +15,7 @@ from transgan.reporting.material import Gap, Material
 
 LONG = 30.0  # seconds, after which a section ends with what it has
 CLASSES, ACROSS = 20, 10  # rows and columns of the sheet of classes
+SMALLEST = 40  # pixels a side, to which training enlarges the images of a grid
 STEPS, WALKS = 9, 4  # images of a way from one latent to another, and ways
 
 
@@ -81,8 +83,7 @@ def walks(material: Material, album: Album) -> Sheet:
     module = material.run.module
     if not isinstance(module, WithLatents):
         return Sheet([], gap=Gap(
-            f"A walk needs images that are functions of a latent, and those of {type(module).__name__} are not: they "
-            "are made value by value."
+            f"A walk needs images that are functions of a latent, and those of {type(module).__name__} are not."
         ))  # fmt: skip
     strips, start = [], time.monotonic()
     for i, k in enumerate(chosen(module.num_classes or WALKS, WALKS)):
@@ -95,10 +96,7 @@ def walks(material: Material, album: Album) -> Sheet:
         strips.append(Strip(title, album.strip(images), f"{STEPS} generated images on the way, {title}"))
         if time.monotonic() - start > LONG:
             break
-    return Sheet(
-        strips, "Between two latents along the arc, in equal steps: a generator that has learned more than single "
-        "images changes them gradually.",
-    )  # fmt: skip
+    return Sheet(strips)
 
 
 def chosen(count: int, most: int) -> list[int]:
@@ -119,10 +117,25 @@ def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
 
 def grids(material: Material, album: Album, most: int = 5) -> Iterator[tuple[float, Embedded]]:
     """(kimg, image) of grids of samples/, evenly over the run; those that cannot be read are left out."""
-    found: Sequence[tuple[float, object]] = material.grids
-    for i in chosen(len(found), most):
+    for i in chosen(len(material.grids), most):
         kimg, path = material.grids[i]
-        try:
-            yield kimg, album.file(path)
-        except OSError:
-            continue
+        if (image := grid_in(path, material, album)) is not None:
+            yield kimg, image
+
+
+def grid_in(path: Path | None, material: Material, album: Album) -> Embedded | None:
+    """A grid in a file of samples/; None where there is none that can be read."""
+    resolution = int(material.config.get("resolution") or 1)
+    tile = resolution * max(1, SMALLEST // resolution)
+    try:
+        return None if path is None else album.grid(path, tile)
+    except OSError:
+        return None
+
+
+def layout(material: Material) -> str:
+    """A sentence on where the classes of a grid are, where a column is a class."""
+    names = material.class_names
+    if not material.config.get("num_classes") or not 0 < len(names) <= 20:
+        return ""
+    return f"Each column is a class, from the left: {', '.join(names)}" + (", and again." if len(names) < 8 else ".")

@@ -1,5 +1,6 @@
 """The report as one HTML page: every part of every run, put into the template."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,10 @@ class Part:
         return self.material.name
 
     @property
+    def layout(self) -> str:
+        return drawing.layout(self.material)
+
+    @property
     def first(self) -> Measured | None:
         return self.measured[0] if self.measured else None
 
@@ -79,16 +84,10 @@ def part_of(material: Material, album: Album, anchor: str, count: int) -> Part:
     return Part(
         material, anchor, measured, [*sentences, *result.notes(material, first)], scale(first), costs(material),
         main, others, [(result.grid_caption(kimg), image) for kimg, image in drawing.grids(material, album)],
-        real_grid(material, album), drawing.classes(material, album), drawing.walks(material, album), near,
+        drawing.grid_in(material.reals, material, album), drawing.classes(material, album),
+        drawing.walks(material, album), near,
         data.facts(material, first, dataset, heldout, gap), configuration.commands(material),
     )  # fmt: skip
-
-
-def real_grid(material: Material, album: Album) -> Embedded | None:
-    try:
-        return None if material.reals is None else album.file(material.reals)
-    except OSError:
-        return None
 
 
 def write(materials: list[Material], out: Path, count: int, version: str, say: Say = lambda text: None) -> int:
@@ -122,7 +121,7 @@ def render(parts: list[Part], version: str) -> str:
 
 def comparison(parts: list[Part]) -> list[list[str]]:
     """Head and rows of the runs beside each other; the primary number of each with its protocol."""
-    head = ["run", "images shown", "distance", "value", "floor", "ceiling", "protocol", "parameters", "training"]
+    head = ["run", "images", "distance", "value", "floor", "ceiling", "protocol", "parameters", "training"]
     rows = []
     for part in parts:
         first = part.first
@@ -133,10 +132,16 @@ def comparison(parts: list[Part]) -> list[list[str]]:
                 known(first.bounds.get("ceiling")), first.id,
             ]  # fmt: skip
         rows.append([
-            part.name, part.costs["Images shown"], *numbers, part.costs["Parameters"],
+            part.name, part.costs["Images shown"], *numbers, total(part.costs["Parameters"]),
             part.costs["Time, training steps alone"],
         ])  # fmt: skip
     return [head, *rows]
+
+
+def total(parameters: str) -> str:
+    """Of all networks together, from the words about each."""
+    found = [int(each.replace(",", "")) for each in re.findall(r"\d[\d,]*\d|\d", parameters)]
+    return f"{sum(found):,}" if found else "–"
 
 
 def known(value: float | None) -> str:

@@ -75,7 +75,7 @@ def quality(first: Measured | None) -> list[str]:
         said += f" Real images against real ones ({of}) have {floor:.3g}: {times(value / floor)} that floor."
     if ceiling and ceiling > 0:
         share = ceiling / value if value > 0 else float("inf")
-        below = f"1/{share:.0f} of it" if share >= 1.5 else f"{100 * value / ceiling:.0f} % of it"
+        below = f"1/{share:.0f} of that" if share >= 3 else f"{100 * value / ceiling:.0f} % of that"
         said += f" An untrained generator has {ceiling:.3g}, the ceiling: this is {below}."
     return [said, *reading(value, floor, ceiling)]
 
@@ -108,8 +108,8 @@ def notes(material: Material, first: Measured | None) -> list[str]:
         real = numbers.get(f"accuracy_real_{first.protocol.get('extractor')}")
         if accuracy and real is not None:
             found.append(
-                f"A classifier recognises {100 * numbers[accuracy]:.1f} % of its images as the class asked for, and "
-                f"{100 * real:.1f} % of the training images."
+                f"A classifier recognises {100 * numbers[accuracy]:.3g} % of its images as the class asked for, and "
+                f"{100 * real:.3g} % of the training images."
             )
         if mesh is not None and mesh >= MESH:
             found.append(f"mesh is {mesh:.3g}: the grid of its patches is visible in the images.")
@@ -122,7 +122,7 @@ def notes(material: Material, first: Measured | None) -> list[str]:
             found.append(
                 f"The numbers are of few images ({min(few):,}): compare them only with others of this very protocol."
             )
-        found += [f"{text}." for flag, text in first.flags.items() if flag != "small_sample"]
+        found += [f"{text[:1].upper()}{text[1:]}." for flag, text in first.flags.items() if flag != "small_sample"]
         found += chosen_by_it(material, first) + trend(material, first)
     skipped = {name: value for row in material.stats[-1:] for name, value in row.items() if name.startswith("skipped_")}
     for name, count in skipped.items():

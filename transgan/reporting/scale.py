@@ -21,7 +21,7 @@ class Scale:
 
 
 def scale(first: Measured | None) -> Scale | None:
-    """Of the primary number; None unless floor or ceiling are known, too."""
+    """Of the primary number; None unless floor and ceiling are known, too."""
     if first is None or first.value is None or first.value <= 0:
         return None
     known = {
@@ -30,7 +30,7 @@ def scale(first: Measured | None) -> Scale | None:
         "untrained": first.bounds.get("ceiling"),
     }
     marks = {name: value for name, value in known.items() if value is not None and value > 0}
-    if len(marks) < 2:
+    if len(marks) < 3:
         return None
     low, high = math.log(min(marks.values())), math.log(max(marks.values()))
     span = high - low or 1.0
