@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 WIDTH, HEIGHT = 400, 250  # units of the drawing, about pixels: small enough to be read on a phone
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 38
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 38
 MOST = 240  # points of a line
 FEW = 12  # points that are marked
 TABLE = 12  # rows of the table
@@ -40,13 +40,13 @@ class Chart:
 
 
 def chart(title: str, series: Sequence[Series], note: str = "", magnitudes: bool = True) -> Chart | None:
-    """A chart of the lines that have points; None without any. note: a sentence about how to read it.
+    """A chart of the lines that have points; None where none has two. note: a sentence about how to read it.
 
     magnitudes: whether factors between values matter; then y is logarithmic where they are positive and span more than
     a factor of 20.
     """
     series = [each for each in series if each.points]
-    if not series:
+    if max((len(each.points) for each in series), default=0) < 2:
         return None
     xs = [x for each in series for x, _ in each.points]
     ys = [y for each in series for _, y in each.points]
@@ -133,3 +133,8 @@ def short(value: float) -> str:
     if size >= 1e6 or size < 1e-3:
         return f"{value:.2g}"
     return f"{value:,.4g}" if size < 1000 else f"{value:,.0f}"
+
+
+def brief(value: float) -> str:
+    """A number with three digits, as a sentence has it."""
+    return short(float(f"{value:.3g}"))

@@ -51,13 +51,13 @@ def commands(material: Material) -> list[tuple[str, str]]:
     if config.is_file():
         at = shown(config)
         runs, name = place_of(material)
-        if runs is not None and material.algorithm:
+        if material.algorithm:
             planned = material.planned or 1.0
             longer = [] if not material.finished else [f"kimg={2 * planned:g}"]
             what = "continues it to twice its length" if material.finished else "continues it"
             what = what if material.run is not None else "trains it, from the beginning: there is no checkpoint"
             found.append((what, typed("transgan", "train", f"config={at}", f"runs={runs}", f"name={name}", *longer)))
-        again = typed("transgan", "train", f"config={at}", f"name={material.name}-again")
+        again = typed("transgan", "train", f"config={at}", f"name={material.folder.resolve().name}-again")
         found.append(("trains it again, as another run", again))
     if material.run is not None:
         measured = [] if material.config.get("metrics") else ["metrics=fast", "extractor=pixels"]
@@ -69,13 +69,12 @@ def commands(material: Material) -> list[tuple[str, str]]:
     return found
 
 
-def place_of(material: Material) -> tuple[str | None, str]:
-    """(runs=, name=) by which the run is this very folder, wherever it was moved; (None, "") where there is none."""
+def place_of(material: Material) -> tuple[str, str]:
+    """(runs=, name=) by which the run is this very folder, wherever it was moved."""
     folder = Path(os.path.abspath(material.folder))
-    name = Path(material.name)
+    name = Path(str(material.config.get("name") or folder.name))
     if not name.is_absolute() and folder.parts[-len(name.parts) :] == name.parts:
-        runs = Path(*folder.parts[: -len(name.parts)])
-        return shown(runs), material.name
+        return shown(Path(*folder.parts[: -len(name.parts)])), name.as_posix()
     return shown(folder.parent), folder.name
 
 

@@ -69,8 +69,8 @@ def classes(material: Material, album: Album) -> Sheet:
             break
     seconds = time.monotonic() - start
     said = f"{ACROSS * len(strips)} images took {seconds:.2g} s here, on {material.run.device}."
-    if module.num_classes:
-        said = f"The same {ACROSS} seeds for every class. {said}"
+    about = f"The same {ACROSS} seeds for every class." if module.num_classes else "The run has no classes."
+    said = f"{about} {said}"
     if len(strips) < count and module.num_classes:
         said += f" These are {len(strips)} of {count:,} classes; class=NAME of `transgan sample` makes the others."
     return Sheet(strips, said)

@@ -70,9 +70,11 @@ class Material:
         except (OSError, ValueError):
             return OmegaConf.to_yaml(OmegaConf.create(self.config)) if self.config else ""
 
-    @property
+    @cached_property
     def name(self) -> str:
-        return str(self.config.get("name") or self.folder.resolve().name)
+        """The run's name, or that of its folder where it was moved."""
+        name, folder = str(self.config.get("name") or ""), self.folder.resolve()
+        return name if name and folder.as_posix().endswith(f"/{name}") else folder.name
 
     @property
     def algorithm(self) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class Measured:
     def id(self) -> str:
         return str(self.protocol.get("id", ""))
 
+    def repeats(self, other: "Measured") -> bool:
+        """Whether it is an evaluation that is there already, with the same numbers."""
+        return (self.id, self.kimg, self.numbers) == (other.id, other.kimg, other.numbers)
+
     @property
     def line(self) -> str:
         """The protocol in a sentence for a caption; "" where it lacks what the sentence needs."""
@@ -138,7 +142,7 @@ def all_measured(material: Material) -> list[Measured]:
         *map(of_evaluation, of_this), *(of_line(line) for line in reversed(again[-1:])),
         *(of_line(line) for line in reversed(training[-1:])), *map(of_evaluation, rest),
     ]  # fmt: skip
-    found = [each for each in found if each.numbers]
+    found = [each for i, each in enumerate(found) if each.numbers and not any(each.repeats(one) for one in found[:i])]
     if found and "ceiling" not in found[0].bounds:
         found[0].bounds |= untrained(found, training)
     return found[: 1 + MOST]

@@ -17,6 +17,7 @@ from transgan.metrics.distances import nearest
 from transgan.metrics.reference import facts_of
 from transgan.metrics.sampling import isolated
 from transgan.reporting.album import Album
+from transgan.reporting.chart import brief
 from transgan.reporting.drawing import Strip, chosen, no_checkpoint
 from transgan.reporting.material import Gap, Material
 from transgan.runs.evaluating import evaluator_config
@@ -72,8 +73,9 @@ def neighbours(material: Material, dataset: Any, album: Album, count: int) -> Ne
     for i, seed in enumerate(seeds):
         beside = dataset.__getitems__([indices[int(j)] for j in found[i]])[0]
         of_class = f", class {names[int(labels[i])]}" if labels is not None and int(labels[i]) < len(names) else ""
+        strip = album.strip([images[i], *beside], APART)
         result.strips.append(Strip(
-            f"seed {seed}{of_class}: distance {distances[i, 0]:.3g}", album.strip([images[i], *beside], APART),
+            f"seed {seed}{of_class}: distance {brief(float(distances[i, 0]))}", strip,
             f"The generated image of seed {seed}{of_class}, then its {len(beside)} nearest training images",
         ))  # fmt: skip
     middle, low = own.median().item(), own.quantile(0.01).item()
@@ -81,8 +83,8 @@ def neighbours(material: Material, dataset: Any, album: Album, count: int) -> Ne
     result.said = [
         f"The first image of each row is generated; after it come the training images nearest to it, {how}. The number "
         "is the distance to the first of them.",
-        f"Half of the training images have another training image within {middle:.3g}, and the most crowded 1 % within "
-        f"{low:.3g}; {near} of these {count} generated images are that near to one."
+        f"Half of the training images have another one within {brief(middle)}, and the most crowded 1 % within "
+        f"{brief(low)}; {near} of these {count} generated images are that near to one."
         + (" Look at those: they may be copies." if near else ""),
     ]
     return result

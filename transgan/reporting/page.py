@@ -94,6 +94,10 @@ def write(materials: list[Material], out: Path, count: int, version: str, say: S
     """Writes the report -> its size in bytes. `say` is called with the run that is being looked at."""
     album = Album(EMBEDDED // (IMAGES * len(materials)))
     parts = []
+    names = [material.name for material in materials]
+    for material in materials:
+        if names.count(material.name) > 1:
+            material.name = material.given
     for i, material in enumerate(materials):
         say(material.name)
         parts.append(part_of(material, album, f"run{i + 1}", count))

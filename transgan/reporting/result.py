@@ -1,6 +1,7 @@
 """The result in plain sentences: what was made, how far it came, how good it is, and what to mind."""
 
 from transgan.callbacks.interval import moment
+from transgan.reporting.chart import brief
 from transgan.reporting.material import Material
 from transgan.reporting.measured import Measured, finite
 
@@ -58,8 +59,8 @@ def progress(material: Material) -> str:
         return f"It is still being trained, by {who}: {so_far}{of} thousand images so far. All numbers are of now."
     if material.finished:
         return f"Training is finished: {so_far} thousand images were shown."
-    if not material.stats and material.run is None:
-        return "Training has not got as far as a first line of statistics."
+    if material.run is None:
+        return f"Training was interrupted after {so_far}{of} thousand images, before the first checkpoint."
     return f"Training was interrupted after {so_far}{of} thousand images; the command below continues it."
 
 
@@ -69,14 +70,16 @@ def quality(first: Measured | None) -> list[str]:
         return []
     name, value, bounds = first.primary, first.value, first.bounds
     floor, ceiling = bounds.get("floor"), bounds.get("ceiling")
-    said = f"{name} is {value:.3g} (lower is better), measured at {first.kimg:,.4g} kimg."
+    if first.kimg == 0:
+        return [f"It was measured only before the first step, when {name} was {brief(value)}."]
+    said = f"{name} is {brief(value)} (lower is better), measured at {first.kimg:,.4g} kimg."
     if floor and floor > 0:
         of = bounds.get("floor_of", "real images")
-        said += f" Real images against real ones ({of}) have {floor:.3g}: {times(value / floor)} that floor."
+        said += f" Real images against real ones ({of}) have {brief(floor)}: {times(value / floor)} that floor."
     if ceiling and ceiling > 0:
         share = ceiling / value if value > 0 else float("inf")
         below = f"1/{share:.0f} of that" if share >= 3 else f"{100 * value / ceiling:.0f} % of that"
-        said += f" An untrained generator has {ceiling:.3g}, the ceiling: this is {below}."
+        said += f" An untrained generator has {brief(ceiling)}, the ceiling: this is {below}."
     return [said, *reading(value, floor, ceiling)]
 
 
@@ -100,7 +103,7 @@ def reading(value: float, floor: float | None, ceiling: float | None) -> list[st
 def notes(material: Material, first: Measured | None) -> list[str]:
     """What the numbers warn of, and how the distance went on."""
     found = []
-    if first is not None:
+    if first is not None and first.kimg > 0:
         numbers = first.numbers
         mesh = numbers.get("mesh")
         spread = numbers.get("spread")
@@ -140,7 +143,9 @@ def chosen_by_it(material: Material, first: Measured) -> list[str]:
     value = finite(again[-1]["metrics"]).get(first.primary or "")
     if value is None or again[-1]["protocol"].get("id") != first.id:
         return []
-    return [f"This checkpoint was the best of several by these very seeds, which flatters it: others give {value:.3g}."]
+    return [
+        f"This checkpoint was the best of several by these very seeds, which flatters it: others give {brief(value)}."
+    ]
 
 
 def trend(material: Material, first: Measured) -> list[str]:
@@ -155,7 +160,7 @@ def trend(material: Material, first: Measured) -> list[str]:
         return ["The last evaluation while training was the best one: with more images it may become better."]
     if end[1] > 1.2 * best[1]:
         return [
-            f"The distance was lowest at {best[0]:,.4g} kimg ({best[1]:.3g}) and rose to {end[1]:.3g} by "
+            f"The distance was lowest at {best[0]:,.4g} kimg ({brief(best[1])}) and rose to {brief(end[1])} by "
             f"{end[0]:,.4g} kimg; best.ckpt is of the former."
         ]
     return []

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from transgan.reporting.chart import short
+from transgan.reporting.chart import brief
 from transgan.reporting.measured import Measured
 
 WIDTH = 360
@@ -35,16 +35,12 @@ def scale(first: Measured | None) -> Scale | None:
     low, high = math.log(min(marks.values())), math.log(max(marks.values()))
     span = high - low or 1.0
     places = {name: INSET + (math.log(value) - low) / span * (WIDTH - 2 * INSET) for name, value in marks.items()}
-    said = ", ".join(f"{name} {short3(value)}" for name, value in marks.items())
+    said = ", ".join(f"{name} {brief(value)}" for name, value in marks.items())
     return Scale(
         f"{first.primary} on a logarithmic scale: {said}.",
-        [(round(places[name], 1), f"{name} {short3(value)}", kind(name)) for name, value in marks.items()],
+        [(round(places[name], 1), f"{name} {brief(value)}", kind(name)) for name, value in marks.items()],
     )
 
 
 def kind(name: str) -> str:
     return "value" if name == "this run" else "bound"
-
-
-def short3(value: float) -> str:
-    return short(float(f"{value:.3g}"))
