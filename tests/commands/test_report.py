@@ -1,6 +1,7 @@
 """report: one file that holds everything, of any kind of run in any state; and sentences for what is not there."""
 
 import html
+import json
 import os
 import re
 import shutil
@@ -191,6 +192,24 @@ def test_images_that_are_gone(inside, tmp_path, pictures, tiny_folder):
     assert said.count("The training images cannot be read on this machine: ") == 2
     assert "The data had 2 classes: <b>cats, dogs & co." in said
     assert 'alt="10 generated images of class &lt;b&gt;cats"' in text
+
+
+def test_a_check_of_the_data_beside_the_run_is_shown(inside, digits):
+    """data-check.json with findings; one that is something else is left alone."""
+    finding = {
+        "kind": "twins",
+        "title": "equal images",
+        "count": 12,
+        "training": "shows them twice",
+        "way": "remove <one>",
+    }
+    (digits / "data-check.json").write_text(json.dumps({"findings": [finding]}))
+    assert inside("report", "runs/digits", "neighbours=0")[0] == 0
+    text = (digits / "report.html").read_text()
+    assert faults(text) == [] and "equal images 12 shows them twice remove <one>" in visible(text)
+    (digits / "data-check.json").write_text('{"findings": [1]}')
+    assert inside("report", "runs/digits", "neighbours=0")[0] == 0
+    assert "What a check of the data" not in visible((digits / "report.html").read_text())
 
 
 def test_slow_models_end_their_sections(inside, digits, monkeypatch):

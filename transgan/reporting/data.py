@@ -3,27 +3,30 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from transgan import files
 from transgan.data.dataset import printable
 from transgan.reporting.material import Gap, Material
 from transgan.reporting.measured import Measured
 
+CHECK = "data-check.json"
 SKIPPED, CLASSES = 20, 100  # files and classes that are listed
 
 
 @dataclass
 class DataFacts:
     """said: sentences. counts: (class, images, held-out images) of each class. skipped: (file, reason) of those left
-    out. gap: why the images themselves cannot be looked at."""
+    out. checked: head and rows of what a check of the data found. gap: why the images cannot be looked at."""
 
     said: list[str] = field(default_factory=list)
     counts: list[tuple[str, int, int | None]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    checked: list[list[str]] = field(default_factory=list)
     gap: Gap | None = None
 
 
 def facts(material: Material, first: Measured | None, dataset: Any, heldout: Any, gap: Gap | None) -> DataFacts:
     """dataset, heldout: the images as they are now, or None with the reason in gap."""
-    found = DataFacts(gap=gap)
+    found = DataFacts(gap=gap, checked=checked(material))
     if dataset is None:
         found.said += recorded(material, first)
         return found
@@ -50,6 +53,16 @@ def facts(material: Material, first: Measured | None, dataset: Any, heldout: Any
     if len(dataset.skipped) > SKIPPED:
         found.said.append(f"Of {len(dataset.skipped):,} files that were left out, {SKIPPED} are listed.")
     return found
+
+
+def checked(material: Material) -> list[list[str]]:
+    """What data-check.json beside the run says that was found in its data; [] where there is no such file."""
+    try:
+        findings = files.read_json(material.folder / CHECK)["findings"]
+        rows = [[str(each[key]) for key in ("title", "count", "training", "way")] for each in findings]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [["found", "images", "what training does", "way out"], *rows] if rows else []
 
 
 def balance(counts: list[int]) -> str:
