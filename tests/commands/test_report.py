@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import transgan
 from page_check import Page, faults
@@ -177,6 +178,32 @@ def test_a_damaged_checkpoint_is_named(inside, digits):
     code, out, err = inside("report", "runs/digits", "neighbours=0")
     assert code == 0 and "is damaged or not a checkpoint" in out
     assert "is damaged or not a checkpoint" in visible((digits / "report.html").read_text())
+
+
+def test_weights_that_make_no_images(inside, digits):
+    """NaN in the EMA weights: the rest of the report is there, and its sections say why they are empty."""
+    for path in (digits / "checkpoints").iterdir():
+        saved = torch.load(path, weights_only=True)
+        for name, value in saved["state_dict"].items():
+            if name.startswith("generator_ema.") and value.is_floating_point():
+                value.fill_(torch.nan)
+        torch.save(saved, path)
+    assert inside("report", "runs/digits", "neighbours=1")[0] == 0
+    said = visible((digits / "report.html").read_text())
+    assert said.count("There are no images: ") == 3 and "the weights are broken" in said
+
+
+def test_a_checkpoint_of_another_program(inside, digits, tmp_path):
+    """One of a user's own Trainer knows its networks and nothing of data, classes or lengths."""
+    saved = torch.load(digits / "checkpoints" / "last.ckpt", weights_only=True)
+    saved |= {"config": {"algorithm": saved["config"]["algorithm"]}, "class_names": None, "data": None}
+    torch.save(saved, tmp_path / "mine.ckpt")
+    code, out, err = inside("report", "mine.ckpt")
+    assert code == 0 and "look    report.html" in out, err
+    text = (tmp_path / "report.html").read_text()
+    said = visible(text)
+    assert faults(text) == [] and "The run does not say which images it was trained on." in said
+    assert "A GAN: StyleTransformer generates" in said and "Training is finished: 1.28 thousand" in said
 
 
 def test_images_that_are_gone(inside, tmp_path, pictures, tiny_folder):

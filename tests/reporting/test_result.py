@@ -25,7 +25,7 @@ def test_what_was_made(folder):
 @pytest.mark.parametrize(
     "value, said",
     [
-        (1.2, "hardly distinguish"), (3.0, "close to real images"), (20.0, "has learned much"), (60.0, "learned little"),
+        (1.2, "hardly distinguish"), (3.0, "near real images"), (20.0, "has learned much"), (60.0, "learned little"),
     ],
 )  # fmt: skip
 def test_what_a_distance_means(value, said):

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from transgan.data.dataset import readable
+from transgan.reporting.chart import brief
 from transgan.reporting.material import Material
 
 UNKNOWN = "not known"
@@ -20,7 +21,7 @@ def costs(material: Material) -> dict[str, str]:
         "Images shown": f"{1000 * material.kimg:,.0f}",
         "Time, all of it": duration(rows[-1]["seconds"]) if rows and "seconds" in rows[-1] else UNKNOWN,
         "Time, training steps alone": duration(training_seconds(material)) if speeds else UNKNOWN,
-        "Speed": f"{statistics.median(speeds):,.3g} images/s (median)" if speeds else UNKNOWN,
+        "Speed": f"{brief(statistics.median(speeds))} images/s (median)" if speeds else UNKNOWN,
         "Largest memory": readable(round(memory * 2**20)) if memory else UNKNOWN,
         "Machine": machine(environment, config),
         "Parameters": parameters(material),
@@ -68,10 +69,7 @@ def parameters(material: Material) -> str:
     """Of each network, by name."""
     if material.run is None:
         return UNKNOWN
-    try:
-        module: Any = material.run.module
-    except (ValueError, OSError):
-        return UNKNOWN
+    module: Any = material.run.module
     return ", ".join(f"{name} {size(getattr(module, name)):,}" for name in module.networks) or UNKNOWN
 
 

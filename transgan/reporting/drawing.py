@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -41,7 +41,7 @@ class Strip:
 class Sheet:
     """Rows of images and a sentence about them; or the reason why there are none."""
 
-    strips: list[Strip]
+    strips: list[Strip] = field(default_factory=list)
     said: str = ""
     gap: Gap | None = None
 
@@ -53,7 +53,7 @@ def no_checkpoint(material: Material) -> Gap:
 def classes(material: Material, album: Album) -> Sheet:
     """The same seeds for every class: a row for each, or without classes rows of further seeds."""
     if material.run is None:
-        return Sheet([], gap=no_checkpoint(material))
+        return Sheet(gap=no_checkpoint(material))
     module, names = material.run.module, material.class_names
     count = module.num_classes or 3
     rows = chosen(count, CLASSES)
@@ -79,10 +79,10 @@ def classes(material: Material, album: Album) -> Sheet:
 def walks(material: Material, album: Album) -> Sheet:
     """Ways between the latents of two seeds, each within one class."""
     if material.run is None:
-        return Sheet([], gap=no_checkpoint(material))
+        return Sheet(gap=no_checkpoint(material))
     module = material.run.module
     if not isinstance(module, WithLatents):
-        return Sheet([], gap=Gap(
+        return Sheet(gap=Gap(
             f"A walk needs images that are functions of a latent, and those of {type(module).__name__} are not."
         ))  # fmt: skip
     strips, start = [], time.monotonic()

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from transgan import files
 from transgan.checkpoint import CheckpointError
 from transgan.config import from_file
-from transgan.errors import UserError
+from transgan.errors import UserError, setting_up
 from transgan.runs.lock import owner
 from transgan.runs.run import Run
 
@@ -41,9 +41,25 @@ class Material:
         self.broken = ""  # why there is no checkpoint to use
         try:
             self.run = Run(given, which, device)
-            assert self.run.facts
+            _ = self.run.facts  # read now
         except (CheckpointError, UserError, OSError) as error:
             self.run, self.broken = None, str(error)
+
+    def load(self) -> None:
+        """Makes the module of the checkpoint; where that cannot be, `run` is None and `broken` says why."""
+        if self.run is None:
+            return
+        try:
+            with setting_up():
+                _ = self.run.module
+        except UserError as error:
+            self.config = self.run.config
+            self.run, self.broken = None, str(error)
+
+    def release(self) -> None:
+        """Gives the module's memory back."""
+        if self.run is not None:
+            vars(self.run).pop("module", None)
 
     @staticmethod
     def folder_of(given: str) -> Path:

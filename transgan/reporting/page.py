@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -17,7 +17,7 @@ from transgan.reporting.cost import costs
 from transgan.reporting.drawing import Sheet
 from transgan.reporting.latex import latex
 from transgan.reporting.material import Gap, Material
-from transgan.reporting.measured import Measured, all_measured
+from transgan.reporting.measured import Measured, all_measured, meaning
 from transgan.reporting.neighbours import Neighbours
 from transgan.reporting.scale import Scale, scale
 
@@ -27,6 +27,7 @@ IMAGES = 48  # of a run, at most
 MOST = 24  # runs in one report
 
 Say = Callable[[str], Any]
+Shown = TypeVar("Shown", Sheet, Neighbours)
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Part:
 
 def part_of(material: Material, album: Album, anchor: str, count: int) -> Part:
     """Everything about one run. count: generated images whose neighbours are looked for; 0 leaves the data unread."""
+    material.load()
     measured = all_measured(material)
     first = measured[0] if measured else None
     unread = Gap("neighbours=0 was given: the training images were not read.")
@@ -78,16 +80,24 @@ def part_of(material: Material, album: Album, anchor: str, count: int) -> Part:
         assert gap is not None
         near = Neighbours(gap=gap)
     else:
-        near = neighbours.neighbours(material, dataset, album, count)
+        near = attempted(lambda: neighbours.neighbours(material, dataset, album, count), Neighbours)
     main, others = curves.signals(material)
     sentences = [result.made(material), result.progress(material), *result.quality(first)]
     return Part(
         material, anchor, measured, [*sentences, *result.notes(material, first)], scale(first), costs(material),
         main, others, [(result.grid_caption(kimg), image) for kimg, image in drawing.grids(material, album)],
-        drawing.grid_in(material.reals, material, album), drawing.classes(material, album),
-        drawing.walks(material, album), near,
+        drawing.grid_in(material.reals, material, album), attempted(lambda: drawing.classes(material, album), Sheet),
+        attempted(lambda: drawing.walks(material, album), Sheet), near,
         data.facts(material, first, dataset, heldout, gap), configuration.commands(material),
     )  # fmt: skip
+
+
+def attempted(make: Callable[[], Shown], kind: Callable[..., Shown]) -> Shown:
+    """What `make` returns; where images cannot be made, an empty one of its kind with the reason."""
+    try:
+        return make()
+    except ValueError as error:  # of weights that are not finite
+        return kind(gap=Gap(f"There are no images: {error}."))
 
 
 def write(materials: list[Material], out: Path, count: int, version: str, say: Say = lambda text: None) -> int:
@@ -101,6 +111,7 @@ def write(materials: list[Material], out: Path, count: int, version: str, say: S
     for i, material in enumerate(materials):
         say(material.name)
         parts.append(part_of(material, album, f"run{i + 1}", count))
+        material.release()
     text = render(parts, version)
     assert len(text.encode("utf-8", "backslashreplace")) <= LARGEST, "the parts are bounded"
     files.write_text(out, text)
@@ -116,11 +127,30 @@ def render(parts: list[Part], version: str) -> str:
     materials, firsts = [part.material for part in parts], [part.first for part in parts]
     names = [part.name for part in parts]
     return environment.get_template("report.html").render(
-        parts=parts, several=len(parts) > 1, title=", ".join(names), written=time.strftime("%Y-%m-%d %H:%M"),
+        parts=parts, several=len(parts) > 1, title=headline(names), written=time.strftime("%Y-%m-%d %H:%M"),
         version=version, distances=curves.distances(materials, firsts), latex=latex(names, firsts),
         differences=configuration.differences(materials) if len(parts) > 1 else [],
-        comparison=comparison(parts),
+        comparison=comparison(parts), beside=beside(parts),
     )  # fmt: skip
+
+
+def beside(parts: list[Part]) -> list[tuple[str, str, list[str]]]:
+    """(name, meaning, its value in each run) of every number that stands for a run, floor and ceiling at the end."""
+    found: dict[str, list[str]] = {}
+    for i, part in enumerate(parts):
+        rows = {} if part.first is None else {row["name"]: row["value"] for row in part.first.rows}
+        for name, value in rows.items():
+            found.setdefault(name, ["–"] * len(parts))[i] = value
+    rows_of_bounds = [
+        (name, what, [known(part.first.bounds.get(name)) if part.first else "–" for part in parts])
+        for name, what in (("floor", "real images against real ones"), ("ceiling", "of an untrained generator"))
+    ]
+    return [*((name, meaning(name), values) for name, values in found.items()), *rows_of_bounds]
+
+
+def headline(names: list[str]) -> str:
+    """Of the page: the runs by name where they are few."""
+    return ", ".join(names) if len(names) <= 4 else f"{len(names)} runs"
 
 
 def comparison(parts: list[Part]) -> list[list[str]]:

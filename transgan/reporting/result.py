@@ -9,6 +9,7 @@ KINDS = {  # of training: what is said of the network, or of both
     "Adversarial": "A GAN: {0} generates, {1} discriminates",
     "TransGANOfficial": "A GAN with the step of TransGAN's published code: {0} generates, {1} discriminates",
     "Autoregressive": "A model that predicts images value by value: {0}",
+    "Masked": "A masked model, which fills in what is hidden: {0}",
     "Variational": "A variational autoencoder: {0}",
 }
 SMALL = 2048  # images; below it a Fréchet distance is mostly bias
@@ -95,7 +96,7 @@ def reading(value: float, floor: float | None, ceiling: float | None) -> list[st
         if value <= 1.5 * floor:
             return ["So these features hardly distinguish its images from real ones."]
         if value <= 4 * floor:
-            return ["So it is close to real images by these features, with a difference that can be measured."]
+            return ["So these features find it near real images, with a difference that can be measured."]
         return ["So it has learned much of the data, and these features still distinguish its images from real ones."]
     return []
 
@@ -123,7 +124,8 @@ def notes(material: Material, first: Measured | None) -> list[str]:
         counts = [first.protocol.get(key) for key in ("num_generated", "num_real")]
         if few := [count for count in counts if isinstance(count, int) and count < SMALL]:
             found.append(
-                f"The numbers are of few images ({min(few):,}): compare them only with others of this very protocol."
+                f"The numbers are of few images ({min(few):,}), for which the floor is high, too: compare them only "
+                "with others of this very protocol."
             )
         found += [f"{text[:1].upper()}{text[1:]}." for flag, text in first.flags.items() if flag != "small_sample"]
         found += chosen_by_it(material, first) + trend(material, first)
