@@ -13,7 +13,7 @@ import torch
 import transgan
 from page_check import Page, faults
 from transgan.errors import UserError
-from transgan.reporting import drawing, neighbours
+from transgan.reporting import drawing, neighbours, page
 from transgan.runs.lock import Lock, owner
 
 SECTIONS = [
@@ -62,8 +62,8 @@ def test_a_run(inside, digits, tmp_path):
     assert out.startswith("look    runs/digits/report.html (") and out.endswith("1 run)\n")
     text = (digits / "report.html").read_text()
     assert faults(text) == []
-    page = Page(text)
-    assert page.headings == [1] + [2] * 12 and re.findall(r'<h2 id="\w+">(.*?)</h2>', text) == SECTIONS
+    found = Page(text)
+    assert found.headings == [1] + [2] * 12 and re.findall(r'<h2 id="\w+">(.*?)</h2>', text) == SECTIONS
     assert len(text) < 3_000_000
     said = visible(text)
     for part in (
@@ -76,11 +76,11 @@ def test_a_run(inside, digits, tmp_path):
         r"\begin{tabular}",
     ):  # fmt: skip
         assert part in said, part
-    alts = [found["alt"] for tag, found in page.tags if tag == "img"]
+    alts = [each["alt"] for tag, each in found.tags if tag == "img"]
     assert sum(alt.startswith("10 generated images of class") for alt in alts) == 10
     assert sum("then its 3 nearest training images" in alt for alt in alts) == 12
     assert sum("images on the way" in alt for alt in alts) == 4
-    assert sum(tag == "svg" and found.get("role") == "img" for tag, found in page.tags) >= 6
+    assert sum(tag == "svg" and each.get("role") == "img" for tag, each in found.tags) >= 6
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -260,6 +260,24 @@ def test_a_copied_image_is_found(digits, monkeypatch):
         assert [strip.title.rpartition(" ")[2] for strip in found.strips] == ["0"] * 4 and by in found.said[0]
         assert "4 of these 4 generated images are that near to one. Look at those: they may be copies." in found.said[1]
         monkeypatch.setattr(neighbours, "by_extractor", lambda material, dataset: None)
+
+
+def test_a_report_that_would_be_too_large_is_not_written(refused, digits, monkeypatch):
+    monkeypatch.setattr(page, "LARGEST", 10_000)
+    err = refused("report", "runs/digits", "neighbours=0")
+    assert "the report would have" in err and "10 kB are the most; give fewer runs" in err
+    assert not (digits / "report.html").exists()
+
+
+def test_lines_of_others_are_left_alone(inside, digits):
+    """What another program has written to metrics.jsonl and evaluations/."""
+    with open(digits / "metrics.jsonl", "a") as file:
+        file.write(
+            '{"kimg": 1, "metrics": {"x": 1}, "protocol": null}\n{"kimg": "a", "metrics": {}, "protocol": {}}\n[1]\n'
+        )
+    (digits / "evaluations").mkdir(exist_ok=True)
+    (digits / "evaluations" / "x.json").write_text('{"metrics": [], "protocol": {}}')
+    assert inside("report", "runs/digits", "neighbours=0")[0] == 0
 
 
 def test_from_python(digits, tmp_path):

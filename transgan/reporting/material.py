@@ -145,7 +145,13 @@ class Material:
     def lines(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl that say what was measured when, and how."""
         found = files.read_json_lines(self.folder / "metrics.jsonl")
-        return [each for each in found if {"kimg", "metrics", "protocol"} <= set(each)]
+        return [
+            each
+            for each in found
+            if isinstance(each.get("kimg"), int | float)
+            and isinstance(each.get("metrics"), dict)
+            and isinstance(each.get("protocol"), dict)
+        ]
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
@@ -156,7 +162,7 @@ class Material:
                 content = files.read_json(path)
             except (OSError, ValueError):
                 continue
-            if isinstance(content, dict) and {"metrics", "protocol"} <= set(content):
+            if isinstance(content, dict) and all(isinstance(content.get(key), dict) for key in ("metrics", "protocol")):
                 found.append(content | {"file": path.name})
         return found
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from transgan import files
+from transgan.data.dataset import readable
+from transgan.errors import UserError
 from transgan.reporting import configuration, curves, data, drawing, neighbours, result
 from transgan.reporting.album import Album, Embedded
 from transgan.reporting.chart import Chart
@@ -22,8 +24,8 @@ from transgan.reporting.neighbours import Neighbours
 from transgan.reporting.scale import Scale, scale
 
 LARGEST = 10_000_000  # bytes of a report
-EMBEDDED = 6_500_000  # bytes of images in it, before they are encoded as text
-IMAGES = 48  # of a run, at most
+EMBEDDED = 5_200_000  # bytes of images in it, before they are encoded as text
+IMAGES = 32  # of a run, at most, beside those with their neighbours
 MOST = 24  # runs in one report
 
 Say = Callable[[str], Any]
@@ -101,8 +103,9 @@ def attempted(make: Callable[[], Shown], kind: Callable[..., Shown]) -> Shown:
 
 
 def write(materials: list[Material], out: Path, count: int, version: str, say: Say = lambda text: None) -> int:
-    """Writes the report -> its size in bytes. `say` is called with the run that is being looked at."""
-    album = Album(EMBEDDED // (IMAGES * len(materials)))
+    """Writes the report -> its size in bytes. `say` is called with the run that is being looked at. Raises UserError
+    if it would be larger than LARGEST."""
+    album = Album(EMBEDDED // ((IMAGES + count) * len(materials)))
     parts = []
     names = [material.name for material in materials]
     for material in materials:
@@ -113,9 +116,13 @@ def write(materials: list[Material], out: Path, count: int, version: str, say: S
         parts.append(part_of(material, album, f"run{i + 1}", count))
         material.release()
     text = render(parts, version)
-    assert len(text.encode("utf-8", "backslashreplace")) <= LARGEST, "the parts are bounded"
+    size = len(text.encode("utf-8", "backslashreplace"))
+    if size > LARGEST:
+        raise UserError(
+            f"the report would have {readable(size)}, and {readable(LARGEST)} are the most; give fewer runs"
+        )
     files.write_text(out, text)
-    return len(text)
+    return size
 
 
 def render(parts: list[Part], version: str) -> str:
