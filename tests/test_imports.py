@@ -52,10 +52,13 @@ OURS = {  # part: the parts of ours that it may import
         "runs", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
+    "reporting": {
+        "reporting", "runs", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
+    },
     "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
-        "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust",
+        "commands", "reporting", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust", "__init__",
     },
 }  # fmt: skip
 

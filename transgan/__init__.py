@@ -4,6 +4,7 @@
     run = transgan.train("~/pictures", kimg=100, name="cats")       # the keys of the command line
     images = transgan.sample(run, seeds=range(8))                   # uint8, N x C x H x W
     transgan.evaluate(run)                                          # {"fd_inception": 17.3, ...}
+    transgan.report(run)                                            # one HTML file about it
     module = transgan.load("runs/cats")                             # the trained LightningModule
 
 What is named here is imported when it is first used, so that `import transgan` costs no torch.
@@ -21,6 +22,7 @@ PUBLIC = {
     "TrainedRun": "transgan.api",
     "evaluate": "transgan.api",
     "load": "transgan.loading",
+    "report": "transgan.api",
     "sample": "transgan.api",
     "train": "transgan.api",
 }
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from transgan.api import Evaluation as Evaluation
     from transgan.api import TrainedRun as TrainedRun
     from transgan.api import evaluate as evaluate
+    from transgan.api import report as report
     from transgan.api import sample as sample
     from transgan.api import train as train
     from transgan.data import ImageDataset as ImageDataset

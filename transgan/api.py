@@ -7,6 +7,7 @@
     transgan.evaluate(run, metrics="paper")            # the same as a dict, with .protocol
     images = transgan.sample(run, seeds=range(8))      # uint8, N x C x H x W
     transgan.sample(run, to="grid", out="grid.png")    # the path
+    transgan.report(run)                               # one HTML file; the path
 
 A key of the command line is an argument: `name="cats"`, and with a dot `**{"algorithm.gamma": 1}` or
 `algorithm={"gamma": 1}`. A mistake is a UserError, whose message is what the command would print; nothing exits. What a
@@ -125,6 +126,19 @@ def sample(run: "str | os.PathLike[str]", /, **keys: Any) -> "torch.Tensor | Pat
             check(config)
             drawn = draw(config)
             return drawn.images if config.out is None else write(config, drawn)
+
+
+def report(*runs: "str | os.PathLike[str]", **keys: Any) -> Path:
+    """Writes one HTML file about a run, or about several beside each other, as `transgan report` does -> the file.
+
+    >>> report("runs/first", "runs/second", out="both.html")            # doctest: +SKIP
+    PosixPath('both.html')
+    """
+    places = [f"run={os.fspath(run)}" for run in runs]
+    with composed("report", [*places, *overrides(keys)]) as (config, _):
+        from transgan.commands.report import report as write
+
+        return write(config)
 
 
 NOT_THE_FIRST: dict[str, Any] = dict.fromkeys(("metrics", "protocol", "spread", "bounds", "details", "flags"), {}) | {

@@ -12,7 +12,7 @@ from transgan import __version__
 from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
-COMMANDS = ("train", "evaluate", "sample", "compare", "summary", "import-transgan")
+COMMANDS = ("train", "evaluate", "sample", "compare", "report", "summary", "import-transgan")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

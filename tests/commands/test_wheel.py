@@ -31,6 +31,7 @@ def test_contents(wheel):
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
         assert f"transgan/conf/{path.relative_to(CHECKOUT / 'conf').as_posix()}" in names
     assert "transgan/__main__.py" in names
+    assert {f"transgan/reporting/templates/report.{suffix}" for suffix in ("html", "css")} <= set(names)
     assert not any(name.split("/")[0] in ("tests", "conf", "runs", "notebooks") for name in names)
 
 

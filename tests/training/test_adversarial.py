@@ -325,3 +325,14 @@ def test_truncation_without_classes_and_without_a_style(adversarial, generator):
     module.generator_ema = Plain()
     with pytest.raises(ValueError, match="no style to truncate; leave psi at 1"):
         module.generate([0], truncation=0.5)
+
+
+def test_images_are_those_of_their_latents(adversarial):
+    """`generate` is `images_of` the latents of its seeds, truncated or not, and another latent is another image."""
+    module = adversarial()
+    labels = torch.tensor([0, 1, 2])
+    latent = module.latents_of([5, 6, 7])
+    assert latent.shape == (3, 6)
+    for psi in (1.0, 0.5):
+        assert torch.equal(module.images_of(latent, labels, psi), module.generate([5, 6, 7], labels, psi))
+    assert not torch.equal(module.images_of(-latent, labels), module.images_of(latent, labels))

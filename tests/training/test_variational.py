@@ -210,3 +210,13 @@ def test_what_cannot_be_is_refused():
     module.network_ema.decoder.head.bias.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="2 of 2 generated images hold NaN"):
         module.generate([0, 1])
+
+
+def test_images_are_those_of_their_latents():
+    """`generate` is `images_of` the latents of its seeds, and another latent is another image."""
+    module = variational()
+    labels = torch.tensor([0, 1, 2])
+    latent = module.latents_of([5, 6, 7])
+    assert latent.shape == (3, 4)
+    assert torch.equal(module.images_of(latent, labels), module.generate([5, 6, 7], labels))
+    assert not torch.equal(module.images_of(latent + 3, labels), module.images_of(latent, labels))

@@ -25,7 +25,9 @@ def refuse_several(command: str, values: list[tuple[str, str]], findings: list[s
     """Refuses several places where one is wanted, and a single image where a folder is."""
     key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
     places = [value for name, value in values if name == key]
-    if command != "compare" and (len(places) > 1 or command == "train" and places and is_image_file(places[0])):
+    if command not in ("compare", "report") and (
+        len(places) > 1 or command == "train" and places and is_image_file(places[0])
+    ):
         findings.append(one_place(command, places))
 
 

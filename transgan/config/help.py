@@ -12,6 +12,7 @@ transgan {version}: Transformers that generate images, trained against Transform
   transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
   transgan sample RUN [key=value ...]           generate images
   transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, figures, results
+  transgan report RUN [RUN ...] [key=value ...] one HTML file: result, curves, images, configuration
   transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
   transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
 
@@ -127,6 +128,22 @@ equal seconds of training; the same command goes on where it was stopped, and is
   out=PATH  jobs=N  checkpoint=last|best  num_samples=N  seed=N  blocks=N  threads=N  device=auto|cpu|cuda
 
 Leaves in out: comparison.md, comparison.csv (one line a run), figures/, samples/, runs/ and logs/ of a suite.
+""",
+    "report": """\
+transgan report RUN [RUN ...] [key=value ...]
+
+Writes one HTML file about a run, or about several beside each other: the result in plain sentences, cost, distances
+with their protocol, curves, grids over time, a row of images for each class, a latent walk, the nearest training
+images, the data, the configuration and where runs differ, commands to paste, and a table for LaTeX. All images are in
+the file; no network and no script is needed to read it. What cannot be had is named, with the command that gives it. A
+run that is still being trained can be looked at, too.
+
+  transgan report runs/digits                              runs/digits/report.html
+  transgan report runs/gan runs/gpt runs/vae               runs/report.html
+  transgan report runs/digits-sweep out=sweep.html         all runs of a sweep, 24 at most
+
+  out=PATH.html  checkpoint=best|last  device=auto|cpu|cuda
+  neighbours=N             generated images whose nearest training images are looked for; 0: the data is not read
 """,
     "summary": """\
 transgan summary [RUN] [key=value ...]

@@ -188,6 +188,10 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "seed": Whole(least=0, most=10**12, optional=True), "blocks": Whole(most=1000, optional=True),
         "threads": Whole(most=256), "speed_images": Whole(most=10**5), "device": DEVICE,
     },
+    "report": {
+        "run": Items(of=Location(), least=0, example="[runs/a,runs/b]"),
+        "checkpoint": Choice(of=("best", "last")), "neighbours": Whole(least=0, most=100), "device": DEVICE,
+    },
     "import-transgan": {
         "path": Location(), "data.path": PATH, "kimg": Number(),
         "architecture": Choice(of=("cifar10", "stl10", "church256", "celebahq256"), optional=True),

@@ -92,7 +92,7 @@ def removable(parent: dict, place: str, value: object) -> bool:
 
 def several(command: str, key: str) -> bool:
     """Whether a key holds a list and is given several times, one thing a word."""
-    return command == "compare" and key == "run"
+    return command in ("compare", "report") and key == "run"
 
 
 def kind_of(command: str, key: str, default: object, parent: object) -> Kind:

@@ -36,7 +36,9 @@ def report(module: Any, trainer: Trainer, session: Session, device: torch.device
     if grid.exists():
         console.print(f"look    {grid}")
     if (folder / "checkpoints" / "last.ckpt").exists():
-        console.print(f"next    transgan sample {folder} to=grid · transgan evaluate {folder}")
+        console.print(
+            f"next    transgan sample {folder} to=grid · transgan evaluate {folder} · transgan report {folder}"
+        )
 
 
 def measure_again(module: Any, evaluation: Evaluation, session: Session, device: torch.device) -> float:

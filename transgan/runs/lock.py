@@ -108,6 +108,22 @@ def holder(file: BinaryIO) -> dict[str, Any]:
         return {}
 
 
+def owner(folder: Path) -> dict[str, Any] | None:
+    """What the process that trains in this folder now says of itself ({} where it says nothing); None without one.
+
+    A file that a killed process has left behind is nobody's.
+    """
+    try:
+        with open(Path(folder) / NAME, "r+b") as file:
+            try:
+                take(file)
+            except OSError as error:
+                return holder(file) if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK) else None
+    except OSError:  # there is none, or it is not ours to open
+        return None
+    return None
+
+
 def take(file: BinaryIO) -> None:
     """Raises OSError at once if the lock cannot be had."""
     if fcntl is None:

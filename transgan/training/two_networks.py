@@ -96,9 +96,17 @@ class TwoNetworks(Generative):
         `truncation` is psi of StyleGAN: below 1, images are more typical and less varied (truncation.py).
         """
         labels = self.labels_of(seeds) if labels is None else labels
+        return self.images_of(self.latents_of(seeds), labels, truncation)
+
+    def latents_of(self, seeds: list[int]) -> Tensor:
+        """The latents (N, Z) from which `generate` makes the images of these seeds."""
+        return seeded_normal(seeds, self.latent_dim)
+
+    @torch.no_grad()
+    def images_of(self, latent: Tensor, labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """uint8 images (N, C, H, W) of latents (N, Z) by the EMA weights; labels (N,) where there are classes."""
         labels = labels.to(self.device) if labels is not None and self.num_classes else None
-        latent = seeded_normal(seeds, self.latent_dim).to(self.device)
-        return to_uint8(truncated(self.generator_ema, latent, labels, truncation))
+        return to_uint8(truncated(self.generator_ema, latent.to(self.device), labels, truncation))
 
 
 @contextmanager

@@ -97,6 +97,16 @@ class Variational(LikelihoodModule):
         )
         return to_uint8(observation.draw(decoded, uniform.to(self.device)))
 
+    def latents_of(self, seeds: list[int]) -> Tensor:
+        """The latents (N, Z) of these seeds, as in `generate` with `truncation` 1."""
+        return seeded_normal(seeds, self.ema.num_latents)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def images_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """uint8 images (N, C, H, W): the means of the pixels given latents (N, Z), by the EMA weights."""
+        network, labels = self.ema_in_float64(), self.on_device(labels)
+        return to_uint8(network.observation.middle(network.decoder(latent.double().to(self.device), labels)))
+
     @torch.no_grad()
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """uint8 images, reconstructed through the means of their latents and of the pixels."""

@@ -1,0 +1,162 @@
+"""The numbers of a run: which of all that was measured stand for it, and how each of them is to be read."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from transgan.reporting.material import Material
+from transgan.runs.report import number, protocol_line
+
+MOST = 6  # further evaluations that are shown
+# What a number is, by the beginning of its name; the first that fits.
+MEANINGS = {
+    "fid_heldout": "Fréchet distance to held-out real images; lower is better",
+    "fid": "Fréchet distance to the training images, by the standard Inception; lower is better",
+    "fd_": "Fréchet distance between the features of generated and real images; lower is better",
+    "kid": "kernel distance by the standard Inception; lower is better",
+    "kd_": "kernel distance between the features of generated and real images; lower is better",
+    "is": "Inception Score; higher is better",
+    "cs_": "score of the classifier: how sure it is of each image, and how varied all of them are; higher is better",
+    "accuracy_real": "the same share of the training images",
+    "accuracy_heldout": "the same share of held-out images",
+    "accuracy": "share of generated images that a classifier recognises as the class asked for",
+    "mesh": "how far a grid of patches stands out, over the same of real images: 1 as in these, visible from 4 on",
+    "spread": "how far images of a class lie apart, over the same of real images: 0.4 is mode collapse within classes",
+    "precision": "share of generated images that lie among the real ones",
+    "recall": "share of real images that lie among the generated ones",
+    "density": "how closely generated images lie among the real ones; 1 as these themselves",
+    "coverage": "share of real images that have a generated one beside them",
+    "copy_rate_p": "probability that a generator without copies shows as many near ones",
+    "copy_rate": "share of images as near to a training image as the nearest 1 % of held-out ones",
+    "auth_pct": "percentage of images whose nearest training image has a nearer one itself; low: copies",
+    "c_t": "nearness to training images against that of held-out ones: well below 0 is copying",
+    "bits_per_dim": "bits per dimension; lower is better",
+}
+
+
+@dataclass
+class Measured:
+    """One evaluation: its numbers and their protocol, and where they are from.
+
+    bounds: floor and ceiling of the primary number, as far as they are known, as `transgan evaluate` writes them.
+    """
+
+    kimg: float
+    numbers: dict[str, float]
+    protocol: dict[str, Any]
+    source: str
+    spread: dict[str, dict[str, float]] = field(default_factory=dict)
+    bounds: dict[str, Any] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
+    likelihood: dict[str, Any] | None = None
+
+    @property
+    def primary(self) -> str | None:
+        """The name of the Fréchet distance; None where there is none, as with a user's own evaluator."""
+        names = ("fid", f"fd_{self.protocol.get('extractor')}")
+        return next((name for name in names if name in self.numbers), None)
+
+    @property
+    def value(self) -> float | None:
+        return self.numbers.get(self.primary) if self.primary else None
+
+    @property
+    def id(self) -> str:
+        return str(self.protocol.get("id", ""))
+
+    def repeats(self, other: "Measured") -> bool:
+        """Whether it is an evaluation that is there already, with the same numbers."""
+        return (self.id, self.kimg, self.numbers) == (other.id, other.kimg, other.numbers)
+
+    @property
+    def line(self) -> str:
+        """The protocol in a sentence for a caption; "" where it lacks what the sentence needs."""
+        try:
+            return protocol_line(self.protocol)
+        except (KeyError, TypeError):
+            return ""
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """name, value, deviation over blocks of seeds, and meaning of every number."""
+        shown = [name for name in self.numbers if not name.endswith("_std")]
+        return [
+            {"name": name, "value": number(self.numbers[name]), "deviation": self.deviation(name),
+             "meaning": meaning(name)}
+            for name in shown
+        ]  # fmt: skip
+
+    def deviation(self, name: str) -> str:
+        """± of a number: over blocks of seeds, or over its own subsets; "" where it has none."""
+        std = self.spread.get(name, {}).get("std", self.numbers.get(f"{name}_std"))
+        return "" if std is None else number(std)
+
+
+def meaning(name: str) -> str:
+    """How a number is to be read; "" for one that is not ours."""
+    of_heldout = name.endswith("_heldout") or "_heldout_" in name
+    found = next((text for start, text in MEANINGS.items() if name == start or name.startswith(start)), "")
+    if name.startswith("is") and not name.startswith("is_") and name != "is":
+        return ""
+    return found + (" (of, or to, held-out images)" if of_heldout and found and "held-out" not in found else "")
+
+
+def finite(metrics: dict[str, Any]) -> dict[str, float]:
+    """Without numbers that could not be measured."""
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def of_evaluation(content: dict[str, Any]) -> Measured:
+    """From a file in evaluations/."""
+    flags = content.get("flags") or {}
+    return Measured(
+        float(content.get("kimg") or 0), finite(content["metrics"]), content["protocol"],
+        f"evaluations/{content['file']}", content.get("spread") or {}, content.get("bounds") or {},
+        flags if isinstance(flags, dict) else {}, content.get("likelihood"),
+    )  # fmt: skip
+
+
+def of_line(line: dict[str, Any]) -> Measured:
+    """From a line of metrics.jsonl."""
+    protocol = line["protocol"]
+    source = "metrics.jsonl, measured while training"
+    if "selection" in protocol:
+        source = "metrics.jsonl; of the best checkpoint, by other seeds than those that chose it"
+    elif "checkpoint" in protocol:
+        source = f"metrics.jsonl; of {protocol['checkpoint']}"
+    return Measured(float(line["kimg"]), finite(line["metrics"]), protocol, source)
+
+
+def all_measured(material: Material) -> list[Measured]:
+    """Every evaluation of the run, the one that stands for it first; of those while training only the last.
+
+    That is the newest by `transgan evaluate` of the checkpoint in use, else the best one measured again by other seeds
+    (the best of several is chosen by luck, too), else the last while training.
+    """
+    sha256 = material.run.sha256 if material.run is not None and material.evaluations else None
+    of_this = [each for each in material.evaluations if each.get("checkpoint_sha256") == sha256]
+    rest = [each for each in material.evaluations if each not in of_this]
+    lines = [line for line in material.lines if line["protocol"].get("id") and finite(line["metrics"])]
+    again = [line for line in lines if "selection" in line["protocol"]]
+    training = [line for line in lines if "checkpoint" not in line["protocol"]]
+    found = [
+        *map(of_evaluation, of_this), *(of_line(line) for line in reversed(again[-1:])),
+        *(of_line(line) for line in reversed(training[-1:])), *map(of_evaluation, rest),
+    ]  # fmt: skip
+    found = [each for i, each in enumerate(found) if each.numbers and not any(each.repeats(one) for one in found[:i])]
+    if found and "ceiling" not in found[0].bounds:
+        found[0].bounds |= untrained(found, training)
+    return found[: 1 + MOST]
+
+
+def untrained(found: list[Measured], training: list[dict[str, Any]]) -> dict[str, Any]:
+    """Floor and ceiling of the first of `found` by others of the same protocol: an evaluation before the first step
+    is a ceiling, too."""
+    first = found[0]
+    bounds = next((each.bounds for each in found if each.id == first.id and "ceiling" in each.bounds), None)
+    if bounds is not None:
+        return bounds
+    for line in training:
+        value = finite(line["metrics"]).get(first.primary or "")
+        if line["kimg"] == 0 and line["protocol"]["id"] == first.id and value is not None:
+            return {"ceiling": value, "ceiling_num": line["protocol"].get("num_generated", 0)}
+    return {}
