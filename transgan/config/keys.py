@@ -36,6 +36,7 @@ DEVICES = Either(
     of=(Choice(of=(-1,)), Whole(most=1024), Items(of=Whole(least=0, most=1023), example="[0,1]")), literals=("auto",)
 )
 CLASS = Text(what="a class by its full name, such as package.module.Class", pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+WORKERS = Whole(most=256, optional=True)
 WORDS = Items(of=Text(), example="[a,b]")
 
 KEYS: dict[str, Kind] = {
@@ -186,6 +187,13 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "jobs": Whole(most=1024, optional=True), "num_samples": NUM_SAMPLES,
         "seed": Whole(least=0, most=10**12, optional=True), "blocks": Whole(most=1000, optional=True),
         "threads": Whole(most=256), "speed_images": Whole(most=10**5), "device": DEVICE,
+    },
+    "data check": {
+        "workers": WORKERS, "html": PATH, "json": PATH, "sheet": PATH, "images": Whole(most=1000),
+    },
+    "data prepare": {
+        "workers": WORKERS, "out": Location(), "crop": Choice(of=("center", "pad", "stretch", "entropy")),
+        "format": Choice(of=("png", "webp")), "channels": Choice(of=(1, 3), optional=True),
     },
     "import-transgan": {
         "path": Location(), "data.path": PATH, "kimg": Number(),

@@ -63,6 +63,7 @@ class Files(ImageDataset):
         self.on_error, self.labelling, self.white = on_error, labels, white
         self.folders: list[str] = []  # all of them
         self.system: set[str] = set()  # names of those left out because a storage system keeps them
+        self.hidden: set[str] = set()  # names of folders that are hidden
         self.again: list[str] = []  # links to folders that are already read
         self.table: dict[str, int | str] | None = None
         self.left: dict[str, list[File]] = {}  # by part, such as test
@@ -91,7 +92,7 @@ class Files(ImageDataset):
             self._require_one_size()
 
     def find(self) -> list[File]:
-        """All files that are not hidden. May fill `folders`, `system` and `again`."""
+        """All files that are not hidden. May fill `folders`, `system`, `hidden` and `again`."""
         raise NotImplementedError(f"{type(self).__name__} defines no find()")
 
     def read(self, place: Any) -> bytes:

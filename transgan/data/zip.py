@@ -45,6 +45,7 @@ class Zip(Files):
             parts = [part for part in PurePosixPath(filename).parts if part not in ("/", "..")]
             name = PurePosixPath(*parts)
             self.system |= {part for part in parts[:-1] if is_system(part) and part != "__MACOSX"}
+            self.hidden |= {part for part in parts[:-1] if part.startswith(".")}
             if is_hidden(name.as_posix()):
                 continue
             folders = parts if filename.endswith("/") else parts[:-1]
