@@ -167,8 +167,8 @@ classes, rare classes. Limits of what is dark or blurred follow the set. Exit co
 transgan data prepare IMAGES OUT.zip [key=value ...]
 
 Brings every image to one size, once, and packs them lossless into a zip, which `transgan train` reads in place.
-The same command goes on after Ctrl-C or a kill, from OUT.zip.partial; OUT.zip is complete or absent. With crop=center training
-sees exactly the pixels that it would make of the originals, and a run continues on either.
+The same command goes on after Ctrl-C or a kill, from OUT.zip.partial; OUT.zip is complete or absent. With
+crop=center training sees exactly the pixels that it would make of the originals, and a run continues on either.
 
   transgan data prepare ~/photos photos64.zip resolution=64
   transgan data prepare ~/photos photos256.zip resolution=256 crop=entropy data.on_error=skip
@@ -177,7 +177,7 @@ sees exactly the pixels that it would make of the originals, and a run continues
   crop=center|pad|stretch|entropy     the centre; all of it, white beside it; all of it, distorted; where most is seen
   channels=1|3|null     grey, colour, or as each file is (null)             format=png|webp   both lossless (png)
   data.on_error=raise|skip  refuse unreadable files, or leave them out      workers=N         processes (one a core)
-  data.labels=folders|none  whether sub-folders are classes                 data.white=X      white in deep files
+  data.labels=folders|none  whether sub-folders are classes                 data.white=X      of deep files
 
 In the zip: the images by their names, dataset.json with labels as StyleGAN's tools read them, and transgan.json with
 settings, version, class names, counts, and every file left out with its reason.

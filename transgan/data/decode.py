@@ -165,7 +165,13 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def square(image: Image.Image, resolution: int) -> torch.Tensor:
-    """An image of mode L or RGB to uint8 (1 or 3, resolution, resolution): centre crop at integer pixels, then Lanczos.
+    """An image of mode L or RGB to uint8 (1 or 3, resolution, resolution), cut as `centre` does."""
+    pixels = np.array(centre(image, resolution))  # a copy: torch must own writable memory
+    return torch.from_numpy(pixels.reshape(resolution, resolution, -1)).permute(2, 0, 1).contiguous()
+
+
+def centre(image: Image.Image, resolution: int) -> Image.Image:
+    """An image of mode L or RGB as a square of `resolution` pixels: centre crop at integer pixels, then Lanczos.
     An image whose short side already fits is cropped but not resampled."""
     width, height = image.size
     side = min(width, height)
@@ -174,5 +180,4 @@ def square(image: Image.Image, resolution: int) -> torch.Tensor:
         image = image.crop((left, top, left + side, top + side))
     if side != resolution:
         image = image.resize((resolution, resolution), Image.Resampling.LANCZOS)
-    pixels = np.array(image)  # a copy: torch must own writable memory
-    return torch.from_numpy(pixels.reshape(resolution, resolution, -1)).permute(2, 0, 1).contiguous()
+    return image
