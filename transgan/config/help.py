@@ -168,7 +168,7 @@ transgan data prepare IMAGES OUT.zip [key=value ...]
 
 Brings every image to one size, once, and packs them lossless into a zip, which `transgan train` reads in place.
 The same command goes on after Ctrl-C or a kill, from OUT.zip.partial; OUT.zip is complete or absent. With
-crop=center training sees exactly the pixels that it would make of the originals, and a run continues on either.
+crop=center, and channels= where a run is grey, training sees exactly the pixels that it would make of the originals.
 
   transgan data prepare ~/photos photos64.zip resolution=64
   transgan data prepare ~/photos photos256.zip resolution=256 crop=entropy data.on_error=skip

@@ -149,10 +149,11 @@ class Files(ImageDataset):
             name = f"{folder}/dataset.json" if folder else "dataset.json"
             if name in others and self.labelling is None:
                 place = next(place for other, place, _ in files if other == name)
-                table = read_table(sorted(taken), self.read(place), folder)
-                others = [other for other in others if other != name or table is None]
-                if self.record is None or self.record["labels"] != "folders":  # that says the same, for other programs
-                    self.table = table
+                if self.record is not None and self.record["labels"] == "folders":
+                    others.remove(name)  # says the same as the folders, for other programs
+                    continue
+                self.table = read_table(sorted(taken), self.read(place), folder)
+                others = [other for other in others if other != name or self.table is None]
         self.ignored, self.others = len(others), kinds(others)
         if self.system:
             self.notes.append(f"Left out {', '.join(sorted(self.system))}: folders of the operating or storage system.")

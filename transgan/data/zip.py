@@ -3,13 +3,12 @@
 import os
 import zipfile
 import zlib
-from pathlib import PurePosixPath
 
 from transgan.data.checking import why
 from transgan.data.file import File
 from transgan.data.files import Files
 from transgan.data.folder import stamp
-from transgan.data.listing import is_hidden, is_system, separated
+from transgan.data.listing import is_hidden, is_system, parts_of, separated
 
 HEAD = 30  # bytes before the name of a file
 
@@ -45,17 +44,17 @@ class Zip(Files):
             for member in members.values()
         )
         for filename, member in zip(names, members.values(), strict=True):  # of a name stored twice, the last one
-            parts = [part for part in PurePosixPath(filename).parts if part not in ("/", "..")]
-            name = PurePosixPath(*parts)
+            parts = [part for part in parts_of(filename) if part != ".."]
+            name = "/".join(parts)
             self.system |= {part for part in parts[:-1] if is_system(part) and part != "__MACOSX"}
             self.hidden |= {part for part in parts[:-1] if part.startswith(".")}
-            if is_hidden(name.as_posix()):
+            if is_hidden(name):
                 continue
             folders = parts if filename.endswith("/") else parts[:-1]
             self.folders += ["/".join(folders[: i + 1]) for i in range(len(folders))]
             if filename.endswith("/"):
                 continue
-            result.append(File(name.as_posix(), member.filename, (member.file_size, member.CRC)))
+            result.append(File(name, member.filename, (member.file_size, member.CRC)))
             if member.flag_bits & 1:
                 locked.append(member.filename)
         self.folders = sorted(set(self.folders))

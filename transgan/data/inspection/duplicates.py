@@ -65,12 +65,12 @@ def visible(thumbs: np.ndarray) -> np.ndarray:
 
 
 def typical(places: np.ndarray) -> float:
-    """The median distance from an image to the nearest other one that is no duplicate, of a sample."""
+    """The median distance from an image to the nearest one farther than NEAR, of a sample."""
     count = len(places)
     base = places[np.linspace(0, count - 1, min(count, BASE)).astype(int)]
     some = places[np.linspace(0, count - 1, min(count, SAMPLE)).astype(int)]
     squares = (some**2).sum(1)[:, None] + (base**2).sum(1)[None] - 2 * some @ base.T
-    squares[squares < (NEAR / 4) ** 2] = np.inf  # itself, and duplicates
+    squares[squares < NEAR**2] = np.inf  # itself, and what may be duplicates
     nearest = np.sqrt(squares.min(1))
     return float(np.median(nearest[np.isfinite(nearest)])) if np.isfinite(nearest).any() else float("inf")
 

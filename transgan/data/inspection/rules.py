@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +17,7 @@ BLANK = 2.0  # standard deviation of luminance
 EXTREME = 2.0  # long side over short side: more than half of it is cut off
 BALANCE, SMALL_CLASS = 10.0, 50  # largest over smallest class; images of a class
 SUSPICIOUS = re.compile(  # names of folders that hold something else than a class
-    r"(?i)(data|image|photo|picture|img|pic|file|sample)s?|data[-_ ]?sets?|backup|te?mp|cache|thumbs?|thumbnails?"
+    r"(?i)(data|image|photo|pic(ture)?|img|file|sample)s?|data[-_ ]?sets?|backup|te?mp|cache|thumbs?|thumbnails?"
     r"|(train|test|val|valid|dev|eval)([-_ ]?(set|data|images)?)|training|testing|validation|evaluation|hold[-_ ]?out"
     r"|held[-_ ]?out|new folder( \(\d+\))?|untitled.*|copy of .*|.* - copy|.*[-_ ](backup|copy|old)|results?|outputs?"
     r"|generated|fakes?|unsorted|duplicates?|trash|deleted|deprecated|dcim|camera|[@$_].*"
@@ -36,11 +36,11 @@ class Set:
     labels: np.ndarray
     class_names: list[str]
     held: np.ndarray
-    thumbs: np.ndarray = field(init=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def thumbs(self) -> np.ndarray:
         joined = b"".join(each.thumb for each in self.traits)
-        self.thumbs = np.frombuffer(joined, np.uint8).reshape(len(self.traits), -1)
+        return np.frombuffer(joined, np.uint8).reshape(len(self.traits), -1)
 
     def those(self, wanted: Callable[[Traits], bool]) -> list[int]:
         return [i for i, each in enumerate(self.traits) if wanted(each)]

@@ -50,8 +50,8 @@ class Growing:
         self.file: BinaryIO = open(path, "r+b" if path.exists() else "w+b", buffering=BUFFER)
         if fcntl is not None:
             try:
-                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not shared with processes that read
+            except (BlockingIOError, PermissionError) as error:
                 raise ValueError(f"another process is writing {path}: wait for it, or give another name.") from error
         self.entries: list[Entry] = []
         self.end = 0

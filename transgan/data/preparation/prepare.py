@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -176,11 +177,13 @@ def sign(archive: Growing, record: dict[str, Any], settings: Settings, workers: 
 
 
 def stored_names(names: list[str], form: str) -> list[str]:
-    """The names with another suffix, in the same order and no two alike; with both where one alone would not do."""
-    found = [PurePosixPath(name).with_suffix(f".{form}").as_posix() for name in names]
-    if len(set(found)) == len(found) and sorted(found) == found:
-        return found
-    return [f"{name}.{form}" for name in names]
+    """The names with another suffix, in the same order and no two alike; with both suffixes where one alone would not
+    do."""
+    plain = [PurePosixPath(name).with_suffix(f".{form}").as_posix() for name in names]
+    times = Counter(plain)
+    whole = [f"{name}.{form}" for name in names]
+    found = [short if times[short] == 1 else long for short, long in zip(plain, whole, strict=True)]
+    return found if len(set(found)) == len(found) and sorted(found) == found else whole
 
 
 def recorded(
