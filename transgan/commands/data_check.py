@@ -63,11 +63,11 @@ def say(console: Console, report: Report) -> None:
     """Prints the report."""
     first, *rest = [*summary(report), *report.notes]
     console.print("\n".join([f"images  {first}", *(f"        {line}" for line in rest)]))
+    console.print()
     for level, title in LEVELS.items():
         findings = [each for each in report.findings if each.level == level]
         if not findings:
             continue
-        console.print()
         console.print(Text(title.capitalize(), style=f"bold {COLOURS[level]}"))
         table = Table(box=None, padding=(0, 2, 1, 0), show_header=False, width=min(console.width, 120))
         table.add_column(no_wrap=False, min_width=12, ratio=3)
@@ -80,7 +80,6 @@ def say(console: Console, report: Report) -> None:
             table.add_row(each.title, amount, names, f"training {each.training}\n→ {each.way}")
         console.print(table, soft_wrap=False)
     if not report.findings:
-        console.print("\nNothing was found that training would stumble over.")
-    console.print()
+        console.print("Nothing was found that training would stumble over.")
     for line in report.advice:
         console.print(f"advice  {line}")

@@ -96,6 +96,7 @@ def check(
     if source.refused:
         findings.append(finding("labels", ["dataset.json"], reason=source.refused))
     classes: Classes | None = None
+    assumed: list[str] = []
     images: rules.Set | None = None
     if good:
         traits = [each for each in found if isinstance(each, Traits)]
@@ -106,7 +107,8 @@ def check(
             held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
         known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
         images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
-        findings += of_white(images, source)
+        unknown, assumed = of_white(images, source)
+        findings += unknown
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
     order = list(LEVELS)
@@ -120,7 +122,7 @@ def check(
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
         held=int(images.held.sum()) if images else 0, findings=findings,
         advice=advice(str(path), images, resolution, channels, findings) if images else ["There is nothing to learn."],
-        notes=[*source.notes, *([classes.note] if classes and classes.note else [])],
+        notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
         good=images.names if images else [],
     )  # fmt: skip
@@ -165,12 +167,13 @@ def of_left_out(source: Listed) -> list[Finding]:
     return said
 
 
-def of_white(images: rules.Set, source: Listed) -> list[Finding]:
-    """Files that leave open what is white in them, where all of them together do not say it either."""
-    facts = {each.facts: i for i, each in enumerate(images.traits) if each.facts and not decided(each.facts, None)}
-    asked = decide(facts)[2] if facts and source.white is None else []
+def of_white(images: rules.Set, source: Listed) -> tuple[list[Finding], list[str]]:
+    """Files that leave open what is white in them, where all of them together do not say it either; and sentences on
+    what training assumes where they do."""
+    facts = [each.facts for each in images.traits if each.facts and not decided(each.facts, None)]
+    _, assumed, asked = decide(facts) if facts and source.white is None else (None, [], [])
     deep = images.named(images.those(lambda each: each.facts is not None))
-    return [finding("white", deep, reason=sentence) for sentence in asked[:1]]
+    return [finding("white", deep, reason=sentence) for sentence in asked[:1]], assumed
 
 
 def sizes_of(images: rules.Set) -> dict[str, tuple[int, int]]:

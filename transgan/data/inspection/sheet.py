@@ -6,21 +6,28 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from transgan.data.decode import decode
-from transgan.data.levels import Levels
+from transgan.data.checking import quiet
+from transgan.data.decode import flatten, square, upright
+from transgan.data.levels import decide
 from transgan.data.listed import Listed
 
 GAP, LEAST = 2, 48  # pixels between images; smaller images are enlarged by whole factors to this
 
 
-def seen(source: Listed, names: Sequence[str], levels: Levels | None = None) -> list[np.ndarray]:
+def seen(source: Listed, names: Sequence[str]) -> list[np.ndarray]:
     """Files by their names, as training sees them: uint8 (H, W, C) each; those that cannot be read are left out."""
     parts = [source.files, *source.left.values()]
     places = {file.name: file.place for part in parts for file in part}
     found = []
     for name in names:
         try:
-            pixels, _ = decode(source.read(places[name]), source.resolution, source.channels, levels)
+            with quiet():
+                data = source.read(places[name])
+                whole = upright(data, least=2 * source.resolution)  # of a large JPEG not all, which nobody would see
+                if whole.image is None and whole.facts is not None:
+                    whole = upright(data, decide([whole.facts])[0])
+                assert whole.image is not None
+                pixels = square(flatten(whole.image, source.channels), source.resolution)
         except Exception:  # noqa: BLE001, S112 - of a damaged file Pillow raises many kinds
             continue
         found.append(pixels.permute(1, 2, 0).numpy())

@@ -18,7 +18,7 @@ class Words(NamedTuple):
 SKIP = "stops and names them; data.on_error=skip goes on without them"
 MEASURED = "measures distances and memorisation against images that it has seen"
 CUT = "takes the centre, and cuts more than half of each away"
-NONE = "none is needed"
+NONE = "nothing to do"
 KINDS = {
     "empty": Words("empty, 0 bytes", STOPS, SKIP, "copy them again"),
     "truncated": Words("truncated", STOPS, SKIP, "copy or download them again"),
@@ -43,7 +43,7 @@ KINDS = {
     "animated": Words("several frames", CHANGES, "takes the first frame or page", "save frames as single files"),
     "alpha": Words("transparent", CHANGES, "puts them over white", "save them over another background"),
     "palette": Words("palette", CHANGES, "takes the palette's colours", NONE),
-    "deep": Words("more than 8 bits", CHANGES, "rounds to 8 bits", "none is needed; data.white=NUMBER sets white"),
+    "deep": Words("more than 8 bits", CHANGES, "rounds to 8 bits", "nothing to do; data.white=NUMBER sets white"),
     "cmyk": Words("CMYK", CHANGES, "converts to RGB without a profile", "convert them with their profile"),
     "rotated": Words("turned by EXIF", CHANGES, "turns them upright", NONE),
     "heic": Words("HEIC", CHANGES, "reads them by pillow-heif", NONE),
