@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from transgan.data import quick_png
 from transgan.files import hash_of
 
 RECORD = "transgan.json"
@@ -32,13 +33,19 @@ def hash_of_files(files: list[tuple[str, Any]]) -> str:
 
 def plain_pixels(data: bytes, resolution: int, channels: int) -> torch.Tensor | None:
     """A stored image as uint8 (channels, resolution, resolution); None if it is of another size or mode."""
-    image: Image.Image = Image.open(io.BytesIO(data))
-    if image.size != (resolution, resolution) or image.mode not in ("L", "RGB"):
+    pixels = quick_png.decode(data)
+    if pixels is None or pixels.shape[2] == 3 and channels == 1:
+        image: Image.Image = Image.open(io.BytesIO(data))
+        if image.mode not in ("L", "RGB"):
+            return None
+        image = (
+            image if image.mode == ("L" if channels == 1 else "RGB") else image.convert("L" if channels == 1 else "RGB")
+        )
+        pixels = np.array(image).reshape(image.height, image.width, -1)
+    if pixels.shape[:2] != (resolution, resolution):
         return None
-    if image.mode != ("L" if channels == 1 else "RGB"):
-        image = image.convert("L" if channels == 1 else "RGB")
-    pixels = np.array(image).reshape(resolution, resolution, -1)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)
+    return planes.contiguous() if planes.shape[0] == channels else planes.expand(channels, -1, -1).contiguous()
 
 
 class Kept:

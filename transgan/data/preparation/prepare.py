@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from transgan.data import quick_png
 from transgan.data.checking import quiet, why
 from transgan.data.decode import flatten, upright
 from transgan.data.file import File, UnreadableImages
@@ -86,10 +89,11 @@ class Reading:
 
 def stored(image: Any, form: str) -> bytes:
     """Without loss and without metadata."""
+    if form == "png":
+        return quick_png.encode(np.asarray(image))
     file = io.BytesIO()
-    options = {"lossless": True, "quality": 50, "method": 2} if form == "webp" else {"compress_level": 4}
     image.info = {}
-    image.save(file, form.upper(), **options)
+    image.save(file, "WEBP", lossless=True, quality=50, method=2)
     return file.getvalue()
 
 
