@@ -38,9 +38,8 @@ def plain_pixels(data: bytes, resolution: int, channels: int) -> torch.Tensor | 
         image: Image.Image = Image.open(io.BytesIO(data))
         if image.mode not in ("L", "RGB"):
             return None
-        image = (
-            image if image.mode == ("L" if channels == 1 else "RGB") else image.convert("L" if channels == 1 else "RGB")
-        )
+        mode = "L" if channels == 1 else "RGB"
+        image = image if image.mode == mode else image.convert(mode)
         pixels = np.array(image).reshape(image.height, image.width, -1)
     if pixels.shape[:2] != (resolution, resolution):
         return None
