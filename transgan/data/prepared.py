@@ -32,8 +32,11 @@ def hash_of_files(files: list[tuple[str, Any]]) -> str:
 
 
 def plain_pixels(data: bytes, resolution: int, channels: int) -> torch.Tensor | None:
-    """A stored image as uint8 (channels, resolution, resolution); None if it is of another size or mode."""
+    """A stored image as uint8 (channels, resolution, resolution); None if it is not one that was prepared at this size:
+    others may have metadata or transparency."""
     pixels = quick_png.decode(data)
+    if pixels is None and data[12:16] != b"VP8L":  # a lossless WebP without anything else
+        return None
     if pixels is None or pixels.shape[2] == 3 and channels == 1:
         image: Image.Image = Image.open(io.BytesIO(data))
         if image.mode not in ("L", "RGB"):

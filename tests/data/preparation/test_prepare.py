@@ -282,6 +282,19 @@ def test_a_changed_zip_is_not_taken_for_the_prepared_one(many, tmp_path, lazily)
     assert Zip(tmp_path / "new.zip", 16, 3).fingerprint != Zip(tmp_path / "out.zip", 16, 3).fingerprint
 
 
+def test_a_file_that_was_put_in_its_place_is_decoded_in_full(many, tmp_path, lazily):
+    prepare(many, tmp_path / "out.zip", Settings(16))
+    exif = Image.Exif()
+    exif[0x112] = 3
+    file = io.BytesIO()
+    good(0, 16).save(file, "PNG", exif=exif)
+    with zipfile.ZipFile(tmp_path / "out.zip") as old, zipfile.ZipFile(tmp_path / "new.zip", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, file.getvalue() if name == "000.png" else old.read(name))
+    turned = torch.from_numpy(np.array(good(0, 16).rotate(180))).permute(2, 0, 1)
+    assert torch.equal(Zip(tmp_path / "new.zip", 16, 3)[0][0], turned)
+
+
 def test_damage_is_a_sentence_when_the_image_is_used(many, tmp_path, lazily):
     prepare(many, tmp_path / "out.zip", Settings(16))
     data = bytearray((tmp_path / "out.zip").read_bytes())
