@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from transgan import __version__
+from transgan.cli import separated
 from transgan.config.compose import compose
 
 ROOT = Path(__file__).parents[1]
@@ -97,11 +98,11 @@ def commands() -> list[str]:
 def test_commands_of_the_pages_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    for folder in ("photos", "their_samples", "runs/cats", "runs/gpt", "runs/digits"):
+    for folder in ("photos", "their_samples", "photos64.zip", "runs/cats", "runs/gpt", "runs/digits"):
         (tmp_path / folder).mkdir(parents=True)
     if "loss=mine" in line:
         write_the_example(tmp_path)
-    _, command, *arguments = shlex.split(line)
+    command, arguments = separated(shlex.split(line)[1:])
     assert compose(command, arguments) is not None
 
 

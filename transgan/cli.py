@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.metadata
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,9 @@ from transgan import __version__
 from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
-COMMANDS = ("train", "evaluate", "sample", "compare", "report", "summary", "import-transgan")
+COMMANDS = (
+    "train", "evaluate", "sample", "compare", "report", "summary", "data check", "data prepare", "import-transgan",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_anything()
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # when another process is gone, a sentence of ours says so
-    command, rest = (arguments[0], list(arguments[1:])) if arguments else ("--help", [])
+    command, rest = separated(arguments)
     try:
         return start(command, rest)
     except UserError as error:
@@ -35,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "debug=true" in rest or not is_out_of_memory(error):
             raise
         less = "batch_size=" if command in ("train", "sample") else "num_samples="
+        less = "workers=" if command.startswith("data") else less
         print(
             f"transgan: out of memory ({' '.join(str(error).split())[:120]}); it needs less with a smaller {less}",
             file=sys.stderr,
@@ -43,6 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("transgan: stopped", file=sys.stderr)
         return 130
+
+
+def separated(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The command, of one word or of two as in `data check`, and what follows it."""
+    if not arguments:
+        return "--help", []
+    if arguments[0] != "data":
+        return arguments[0], list(arguments[1:])
+    second = arguments[1] if len(arguments) > 1 else "--help"
+    return "data --help" if second in ("-h", "--help", "help") else f"data {second}", list(arguments[2:])
 
 
 def start(command: str, arguments: list[str]) -> int:
@@ -55,6 +69,9 @@ def start(command: str, arguments: list[str]) -> int:
 
     if command in ("-h", "--help", "help"):
         print(help.overview(), end="")
+        return 0
+    if command == "data --help":
+        print(help.of_data(), end="")
         return 0
     if command not in COMMANDS:
         raise UserError(unknown_command(command))
@@ -87,7 +104,7 @@ def run(command: str, arguments: list[str]) -> int:
     if command == "train" and not processes.by:
         torch = importlib.metadata.version("torch")  # importing it, and more, takes seconds
         print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
-    return importlib.import_module(f"transgan.commands.{command.replace('-', '_')}").main(config, arguments)
+    return importlib.import_module(f"transgan.commands.{re.sub('[- ]', '_', command)}").main(config, arguments)
 
 
 def show_anything() -> None:
@@ -120,5 +137,7 @@ def script() -> int:
 
 def unknown_command(name: str) -> str:
     near = difflib.get_close_matches(name, COMMANDS, 1)
+    if name.startswith("data ") and not near:
+        return f"{name} is not a command; there are data check and data prepare"
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
     return f"{name} is not a command; {hint}"

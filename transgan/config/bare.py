@@ -3,6 +3,8 @@
 import mimetypes
 import os
 
+IMAGES = ("train", "data check", "data prepare")  # commands whose bare word is a folder or zip of images
+
 
 def positional(
     command: str, word: str, values: list[tuple[str, str]], choices: dict[str, str], findings: list[str]
@@ -10,9 +12,17 @@ def positional(
     """A bare word is a run, a checkpoint to import, or the images to train on."""
     if word.startswith("-"):
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
+    elif command == "data prepare" and (
+        "data.path" in dict(values) or word.lower().endswith(".zip") and not there(word)
+    ):
+        values.append(("out", word))
+    elif command in ("data check", "data prepare"):
+        if not there(word):
+            findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
+        values.append(("data.path", word))
     elif command != "train":
         values.append(("path" if command == "import-transgan" else "run", word))
-    elif not os.path.exists(os.path.expanduser(word)):
+    elif not there(word):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
     else:
         choices.setdefault("experiment", "folder")
@@ -21,12 +31,22 @@ def positional(
         values.append(("data.path", word))
 
 
+def there(word: str) -> bool:
+    """Whether a path exists."""
+    return os.path.exists(os.path.expanduser(word))
+
+
 def refuse_several(command: str, values: list[tuple[str, str]], findings: list[str]) -> None:
     """Refuses several places where one is wanted, and a single image where a folder is."""
-    key = {"train": "data.path", "import-transgan": "path"}.get(command, "run")
+    key = {"import-transgan": "path"}.get(command, "data.path" if command in IMAGES else "run")
     places = [value for name, value in values if name == key]
+    outs = [value for name, value in values if name == "out"] if command == "data prepare" else []
+    if len(outs) > 1:
+        findings.append(
+            f"{', '.join(outs)}: data prepare takes one folder or zip and writes one zip; give PATH OUT.zip"
+        )
     if command not in ("compare", "report") and (
-        len(places) > 1 or command == "train" and places and is_image_file(places[0])
+        len(places) > 1 or command in IMAGES and places and is_image_file(places[0])
     ):
         findings.append(one_place(command, places))
 
@@ -39,14 +59,14 @@ def is_image_file(word: str) -> bool:
 def one_place(command: str, places: list[str]) -> str:
     """The sentence for several bare places where one folder, zip or run is wanted."""
     named = ", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else "")
-    if command == "train":
+    if command in IMAGES:
         folders = {os.path.dirname(word) or "." for word in places}
         if all(is_image_file(word) for word in places):
-            return f"{named}: train takes a folder or a zip, not single files; give the folder that holds them" + (
-                f": transgan train {folders.pop()}" if len(folders) == 1 else ""
+            return f"{named}: {command} takes a folder or a zip, not single files; give the folder that holds them" + (
+                f": transgan {command} {folders.pop()}" if len(folders) == 1 else ""
             )
         return (
-            f"{named}: train takes one folder or zip; move them into one folder, where each becomes a class, or "
+            f"{named}: {command} takes one folder or zip; move them into one folder, where each becomes a class, or "
             "give one of them"
         )
     if command == "import-transgan":

@@ -52,6 +52,9 @@ NETWORKS = {"generator", "discriminator"}
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
     "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
+    "data check data.path": "a folder or zip of images is needed: `transgan data check PATH`",
+    "data prepare data.path": "a folder or zip of images is needed: `transgan data prepare PATH OUT.zip`",
+    "out": "a zip to write is needed: `transgan {command} PATH OUT.zip`",
     "path": "a checkpoint is needed: `transgan {command} PATH`",
 }
 
@@ -100,7 +103,8 @@ def settle(
     for key in missing:
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
             continue  # it needs neither data nor features
-        findings.append(NEEDED.get(key, f"{key} is needed").format(command=command))
+        sentence = NEEDED.get(f"{command} {key}", NEEDED.get(key, f"{key} is needed"))
+        findings.append(sentence.format(command=command))
     if findings:
         raise UserError(*findings)
     given_values = {key.lstrip("+"): text for key, text in values}

@@ -14,6 +14,8 @@ transgan {version}: Transformers that generate images, trained against Transform
   transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, figures, results
   transgan report RUN [RUN ...] [key=value ...] one HTML file: result, curves, images, configuration
   transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
+  transgan data check IMAGES [key=value ...]    what training would stumble over: damage, duplicates, blur and more
+  transgan data prepare IMAGES OUT.zip [...]    bring images to their size once, in a zip that trains at once
   transgan import-transgan PATH [key=value ...] a run from a checkpoint of TransGAN's published code
 
 Start here, on any computer, without a download:
@@ -161,6 +163,42 @@ memory for them. Takes every key of `transgan train`.
   discriminator={discriminator}
   resolution=N  channels=1|3  num_classes=N      json=true  one object: generator.parameters, generator.macs, ...
 """,
+    "data check": """\
+transgan data check IMAGES [key=value ...]
+
+Reads every image of a folder or zip once and names what training would refuse, suffer from or convert: damaged files,
+exact and near duplicates (also in several classes, and both trained on and held out), dark, blurred, blank and tiny
+images, extreme shapes, grey among colours, alpha, palettes, CMYK, depth, EXIF, animations, HEIC, folders that are no
+classes, rare classes. Limits of what is dark or blurred follow the set. Exit code 0, whatever was found.
+
+  transgan data check ~/photos
+  transgan data check ~/photos.zip resolution=128 holdout=0.1 json=report.json sheet=sheet.png
+
+  resolution=N          pixels of the networks, 1 to 4,096 (64)             channels=1|3  grey or colour (3)
+  holdout=X             share that training would hold out, 0 to 1 (0)      images=N      on the sheet (96)
+  data.labels=folders|none  whether sub-folders are classes                 data.white=X  what is white in deep files
+  html=PATH|null        the report as one page (data-check.html)            json=PATH     the same for programs
+  sheet=PATH            a PNG of images as the networks will see them       workers=N     processes (one a core)
+""",
+    "data prepare": """\
+transgan data prepare IMAGES OUT.zip [key=value ...]
+
+Brings every image to one size, once, and packs them lossless into a zip, which `transgan train` reads in place.
+The same command goes on after Ctrl-C or a kill, from OUT.zip.partial; OUT.zip is complete or absent. With
+crop=center, and channels= where a run is grey, training sees exactly the pixels that it would make of the originals.
+
+  transgan data prepare ~/photos photos64.zip resolution=64
+  transgan data prepare ~/photos photos256.zip resolution=256 crop=entropy data.on_error=skip
+
+  resolution=N          pixels of a side, 1 to 4,096 (64)
+  crop=center|pad|stretch|entropy     the centre; all of it, white beside it; all of it, distorted; where most is seen
+  channels=1|3|null     grey, colour, or as each file is (null)             format=png|webp   both lossless (png)
+  data.on_error=raise|skip  refuse unreadable files, or leave them out      workers=N         processes (one a core)
+  data.labels=folders|none  whether sub-folders are classes                 data.white=X      of deep files
+
+In the zip: the images by their names, dataset.json with labels as StyleGAN's tools read them, and transgan.json with
+settings, version, class names, counts, and every file left out with its reason.
+""",
     "import-transgan": """\
 transgan import-transgan PATH [key=value ...]
 
@@ -183,6 +221,13 @@ To train on from it: transgan train experiment=transgan_cifar10 init_from=runs/N
 def overview() -> str:
     """The help of `transgan` without a command."""
     return HELP.format(version=__version__)
+
+
+def of_data() -> str:
+    """The help of `transgan data`."""
+    heads = [COMMANDS[command].partition("\n\n") for command in ("data check", "data prepare")]
+    said = [f"{head}\n{text.partition(chr(10) * 2)[0]}\n" for head, _, text in heads]
+    return "\n".join(said) + "\ntransgan data check --help and transgan data prepare --help say more.\n"
 
 
 def of(command: str, arguments: Sequence[str] = ()) -> str:

@@ -36,6 +36,7 @@ DEVICES = Either(
     of=(Choice(of=(-1,)), Whole(most=1024), Items(of=Whole(least=0, most=1023), example="[0,1]")), literals=("auto",)
 )
 CLASS = Text(what="a class by its full name, such as package.module.Class", pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+WORKERS = Whole(most=256, optional=True)
 WORDS = Items(of=Text(), example="[a,b]")
 
 KEYS: dict[str, Kind] = {
@@ -191,6 +192,13 @@ COMMANDS: dict[str, dict[str, Kind]] = {
     "report": {
         "run": Items(of=Location(), least=0, example="[runs/a,runs/b]"),
         "checkpoint": Choice(of=("best", "last")), "neighbours": Whole(least=0, most=100), "device": DEVICE,
+    },
+    "data check": {
+        "workers": WORKERS, "html": PATH, "json": PATH, "sheet": PATH, "images": Whole(most=1000),
+    },
+    "data prepare": {
+        "workers": WORKERS, "out": Location(), "crop": Choice(of=("center", "pad", "stretch", "entropy")),
+        "format": Choice(of=("png", "webp")), "channels": Choice(of=(1, 3), optional=True),
     },
     "import-transgan": {
         "path": Location(), "data.path": PATH, "kimg": Number(),

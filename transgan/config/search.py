@@ -138,7 +138,7 @@ def primary(command: str, arguments: Sequence[str]) -> str:
     """The name of the main configuration: the command's, or --config-name. Raises UserError if it is not there."""
     name = option(arguments, "config-name")
     if name is None:
-        return command.replace("-", "_")
+        return re.sub("[- ]", "_", command)
     name = name.removesuffix(".yaml")
     if location(name, arguments) is None:
         folders = [source.folder for source in sources(arguments)]

@@ -215,9 +215,14 @@ class ImageDataset(Dataset):
         if self.ignored:
             kinds = f" ({self.others})" if self.others else ""
             parts.append(f"ignored {self.ignored:,} other file{'s' if self.ignored != 1 else ''}{kinds}")
-        parts.append(f"kept in memory ({readable(memory)})" if self.in_memory else "streamed from disk")
+        parts.append(f"kept in memory ({readable(memory)})" if self.in_memory else self.streaming)
         said = [*self.notes, *(self.hints if hints else [])]
         return " ".join(["; ".join(parts), *(f"({note})" for note in said)])
+
+    @property
+    def streaming(self) -> str:
+        """How images that are not in memory are read, for `describe`."""
+        return "streamed from disk"
 
     def _classes(self) -> str:
         if not self.class_names:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.utils.data import get_worker_info
 
 from transgan.data import own
 from transgan.data.checking import Remembered, check_all, fits, quiet, remember, why
@@ -14,7 +15,11 @@ from transgan.data.file import File, NothingThere, UnreadableFile, UnreadableIma
 from transgan.data.labels import Classes, after_prefix, classes, read_table, shared, training_part, without_images
 from transgan.data.levels import Levels
 from transgan.data.listing import image_suffixes, is_image, kinds
+from transgan.data.prepared import RECORD, Kept, hash_of_files, plain_pixels, read_record
 from transgan.files import expanded
+
+MANY = 5_000  # images that were prepared are not all read before training begins, if they are so many
+Zipped = "zip archive"
 
 
 class Files(ImageDataset):
@@ -63,8 +68,11 @@ class Files(ImageDataset):
         self.on_error, self.labelling, self.white = on_error, labels, white
         self.folders: list[str] = []  # all of them
         self.system: set[str] = set()  # names of those left out because a storage system keeps them
+        self.hidden: set[str] = set()  # names of folders that are hidden
         self.again: list[str] = []  # links to folders that are already read
         self.table: dict[str, int | str] | None = None
+        self.record: dict[str, Any] | None = None  # of images that `transgan data prepare` has written
+        self.kept: Kept | None = None
         self.left: dict[str, list[File]] = {}  # by part, such as test
         notes: list[str] = []
         files = self._without_own(sorted(self.find(), key=lambda file: file[0]), notes)
@@ -80,18 +88,23 @@ class Files(ImageDataset):
             resolution, channels = (width if resolution is None else resolution), channels or (1 if grey else 3)
         super().__init__(self.path.resolve().stem, resolution, channels, limit)
         self.notes += notes
+        self._read_record(files)
         self._leave_out_others(files)
         if labels is None:
             self._take_training_part()
         if limit is not None:
             self.files = [self.files[i] for i in self.chosen(self._classes_of(self.files).labels)]
         size = len(self.files) * self.channels * self.resolution**2
-        self._load(keep=fits(size) if in_memory == "auto" else in_memory)
+        if in_memory == "auto" and len(self.files) >= MANY and self._as_prepared():
+            self._load(keep=False)
+            self.kept = Kept(len(self), self.channels, self.resolution) if fits(size) else None
+        else:
+            self._load(keep=fits(size) if in_memory == "auto" else in_memory)
         if as_they_are:
             self._require_one_size()
 
     def find(self) -> list[File]:
-        """All files that are not hidden. May fill `folders`, `system` and `again`."""
+        """All files that are not hidden. May fill `folders`, `system`, `hidden` and `again`."""
         raise NotImplementedError(f"{type(self).__name__} defines no find()")
 
     def read(self, place: Any) -> bytes:
@@ -129,11 +142,16 @@ class Files(ImageDataset):
         """Notes which files are not images and which folders have none; reads the labels of a dataset.json."""
         taken = {name for name, _, _ in self.files}
         others = [name for name, _, _ in files if name not in taken]
+        if self.record is not None:
+            others.remove(RECORD)
         before = "/".join(shared(list(taken)))
         for folder in dict.fromkeys(("", before)):
             name = f"{folder}/dataset.json" if folder else "dataset.json"
             if name in others and self.labelling is None:
                 place = next(place for other, place, _ in files if other == name)
+                if self.record is not None and self.record["labels"] == "folders":
+                    others.remove(name)  # says the same as the folders, for other programs
+                    continue
                 self.table = read_table(sorted(taken), self.read(place), folder)
                 others = [other for other in others if other != name or self.table is None]
         self.ignored, self.others = len(others), kinds(others)
@@ -145,6 +163,16 @@ class Files(ImageDataset):
         if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
             more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
             self.notes.append(f"No image in {', '.join(empty[:5])}{more}.")
+
+    def _read_record(self, files: list[File]) -> None:
+        """Reads what `transgan data prepare` has written, where it has."""
+        place = next((file.place for file in files if file.name == RECORD), None)
+        self.record = None if place is None else read_record(self.read(place))
+
+    def _as_prepared(self) -> bool:
+        """Whether all images are stored as training wants them, in an archive with checksums, read back when it was
+        made: then they are read when they are used."""
+        return self.record is not None and self.kind == Zipped and self.record["resolution"] == self.resolution
 
     def _take_training_part(self) -> None:
         """Of folders named train, test and so on, takes those to train on."""
@@ -166,7 +194,11 @@ class Files(ImageDataset):
         return min(named, key=lambda name: (order[name], name), default=None)
 
     def _classes_of(self, files: list[File]) -> Classes:
-        return classes([name for name, _, _ in files], self.labelling, self.table)
+        found = classes([name for name, _, _ in files], self.labelling, self.table)
+        if self.record is not None and self.table and self.labelling is None:
+            names = self.record["class_names"]
+            found = found._replace(names=[names[int(number)] for number in found.names])
+        return found
 
     def _first(self) -> tuple[int, bool]:
         """The width of the first image, and whether it is grey."""
@@ -188,6 +220,8 @@ class Files(ImageDataset):
             )
 
     def _load(self, keep: bool) -> None:
+        if not keep and self._as_prepared():
+            return self._trust_record()
         names = [name for name, _, _ in self.files]
         given = self.white if self.white is None or isinstance(self.white, Levels) else Levels(*[self.white] * 3)
         memory = None if keep else Remembered((self.identity(), self.version(), given and tuple(given)))
@@ -227,6 +261,21 @@ class Files(ImageDataset):
             self.fingerprint = digest.hexdigest()
             remember(self.fingerprint_identity(), self.fingerprint)
 
+    def _trust_record(self) -> None:
+        """Takes sizes, labels and the fingerprint from the record, where it is of these very images."""
+        assert self.record is not None
+        found = self._classes_of(self.files)
+        self.notes += [found.note] if found.note else []
+        self.labelled = found.how if self.labelling is None else self.labelled
+        self.hold(None, found.labels, found.names, torch.full((len(self.files), 2), self.resolution))
+        known = self.record["fingerprints"].get(self.begun().hexdigest())
+        if known and known["files"] == hash_of_files([(name, stamp) for name, _, stamp in self.files]):
+            self.fingerprint = known["fingerprint"]
+
+    @property
+    def streaming(self) -> str:
+        return "streamed from disk" if self.kept is None else "kept in memory once read"
+
     def _note_pages(self, seen: list[Seen]) -> None:
         several = [(each.frames, name) for each, (name, _, _) in zip(seen, self.files, strict=True) if each.frames > 1]
         if several:
@@ -254,7 +303,15 @@ class Files(ImageDataset):
 
     def decode(self, index: int) -> torch.Tensor:
         name, place, _ = self.files[index]
+        here = self.kept if get_worker_info() is None else None  # each reading process would have its own
+        if here is not None and (pixels := here.get(index)) is not None:
+            return pixels
         try:
+            pixels = plain_pixels(self.read(place), self.resolution, self.channels) if self.record else None
+            if pixels is not None:
+                if here is not None:
+                    here.put(index, pixels)
+                return pixels
             with quiet():
                 return decode(self.read(place), self.resolution, self.channels, self.levels)[0]
         except Exception as error:
@@ -269,7 +326,7 @@ class Files(ImageDataset):
         part = copy.copy(self)
         forget(part)
         part.files, part.left, part.name = self.left[folder], {}, f"{self.name} {folder}"
-        part.skipped, part.ignored, part.notes, part.hints = [], 0, [], []
+        part.skipped, part.ignored, part.notes, part.hints, part.kept = [], 0, [], [], None
         part.white = self.levels or part.white
         part._load(keep=self.in_memory)
         if self.class_names and not part.class_names:  # one class alone, or others that are not named alike

@@ -27,6 +27,7 @@ class Folder(Files):
         for folder, below, names in os.walk(self.path, followlinks=True, onerror=stop):
             real = os.path.realpath(folder)
             self.system |= {name for name in below if is_system(name)}
+            self.hidden |= {name for name in below if name.startswith(".")}
             if real in seen:  # a link back to a folder already visited
                 below[:] = []
                 self.again.append(Path(folder).relative_to(self.path).as_posix())

@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 TRAIN = r"train(ing)?"
@@ -152,7 +151,7 @@ def read_table(names: Sequence[str], data: bytes, folder: str) -> dict[str, int 
 
 
 def posix(name: object) -> str:
-    return PurePosixPath(str(name).replace("\\", "/")).as_posix().lstrip("/")
+    return "/".join(part for part in str(name).replace("\\", "/").split("/") if part not in ("", "."))
 
 
 def without_images(names: Sequence[str], folders: Iterable[str]) -> list[str]:

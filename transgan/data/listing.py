@@ -38,12 +38,18 @@ def is_system(part: str) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden, or added by a storage system or a desktop."""
-    parts = PurePosixPath(name).parts
+    parts = parts_of(name)
     return any(part.startswith(".") or is_system(part) for part in parts) or bool(parts) and parts[-1].lower() in LITTER
 
 
+def parts_of(name: str) -> list[str]:
+    """The folders and the name of a path with slashes; many times as fast as pathlib, which matters for 100,000."""
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
 def is_image(name: str, suffixes: set[str]) -> bool:
-    return PurePosixPath(name).suffix.lower() in suffixes
+    last = name[name.rfind("/") + 1 :]
+    return last.rfind(".") > 0 and last[last.rfind(".") :].lower() in suffixes
 
 
 def separated(names: Iterable[str]) -> list[str]:

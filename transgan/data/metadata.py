@@ -18,28 +18,44 @@ TURNS = {
 }  # fmt: skip
 
 
-def opened(data: bytes) -> tuple[Image.Image, bytes]:
+def opened(data: bytes, least: int | None = None) -> tuple[Image.Image, bytes]:
     """The loaded image and the bytes it was read from: `data`, or `data` without the metadata that prevented reading.
 
-    Raises Pillow's error for the original file if its pixels cannot be read either way.
+    least: see `loaded`. Raises Pillow's error for the original file if its pixels cannot be read either way.
     """
     try:
-        return loaded(data), data
+        return loaded(data, least), data
     except Exception as error:
         first = error
     for less in (plain(data, exif=True), plain(data, exif=False)):
         if less not in (None, data):
             try:
-                return loaded(less), less
+                return loaded(less, least), less
             except Exception:  # noqa: BLE001, S112 - the first error describes the file
                 continue
     raise first
 
 
-def loaded(data: bytes) -> Image.Image:
+def loaded(data: bytes, least: int | None = None) -> Image.Image:
+    """The image of a file, its pixels read. A JPEG is read at a fraction of its size, with `least` pixels or more on
+    its short side, where that is given."""
     image = Image.open(io.BytesIO(data))
+    if reducible(data, least):
+        assert least is not None
+        image.draft(None, (-(-least * image.width // min(image.size)), -(-least * image.height // min(image.size))))
     image.load()  # raises if the file is truncated; Pillow rotates TIFF while loading
     return image
+
+
+def reducible(data: bytes, least: int | None) -> bool:
+    """Whether `loaded` may read a file at a fraction of its size."""
+    return least is not None and data[:2] == b"\xff\xd8"
+
+
+def header_size(data: bytes) -> tuple[int, int]:
+    """The (width, height) that the header of an image file states."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size
 
 
 def orientation(image: Image.Image) -> int:

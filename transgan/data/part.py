@@ -38,26 +38,35 @@ def hold_out(dataset: ImageDataset, share: float) -> tuple[Part, Part]:
     Where classes are so small that this leaves fewer than two images, `share` of all images is held out, spread over
     the classes. Raises ValueError if either part would have fewer than two images.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"holdout={share:g}: it takes a share of the images between 0 and 1, such as 0.1.")
-    sizes = dataset.labels.bincount(minlength=1)
-    counts = torch.tensor([round(share * int(size)) for size in sizes])
-    if min(int(counts.sum()), len(dataset) - int(counts.sum())) < 2:
-        counts = spread(sizes, round(share * len(dataset)))
-    generator, out = torch.Generator().manual_seed(0), torch.zeros(len(dataset), dtype=torch.bool)
-    for label in dataset.labels.unique():
-        members = (dataset.labels == label).nonzero().flatten()
-        out[members[torch.randperm(len(members), generator=generator)[: int(counts[label])]]] = True
-    if min(int(out.sum()), int((~out).sum())) < 2:
-        raise ValueError(
-            f"holdout={share:g} of {len(dataset):,} images leaves fewer than two images on one side: "
-            "give a share that leaves two on both, or more images."
-        )
+    out, counts = held_out(dataset.labels, share)
     kept, left = (~out).nonzero().flatten(), out.nonzero().flatten()
     train, heldout = Part(dataset, kept, dataset.name), Part(dataset, left, f"{dataset.name} held out")
     if dataset.num_classes:
-        train.notes += unequal(sizes, counts, share)
+        train.notes += unequal(dataset.labels.bincount(minlength=1), counts, share)
     return train, heldout
+
+
+def held_out(labels: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which of N images `hold_out` holds out, bool (N,), and how many it meant to of each of K classes, int64 (K,).
+
+    labels: int64 (N,). Raises ValueError as `hold_out` does.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"holdout={share:g}: it takes a share of the images between 0 and 1, such as 0.1.")
+    sizes = labels.bincount(minlength=1)
+    counts = torch.tensor([round(share * int(size)) for size in sizes])
+    if min(int(counts.sum()), len(labels) - int(counts.sum())) < 2:
+        counts = spread(sizes, round(share * len(labels)))
+    generator, out = torch.Generator().manual_seed(0), torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        out[members[torch.randperm(len(members), generator=generator)[: int(counts[label])]]] = True
+    if min(int(out.sum()), int((~out).sum())) < 2:
+        raise ValueError(
+            f"holdout={share:g} of {len(labels):,} images leaves fewer than two images on one side: "
+            "give a share that leaves two on both, or more images."
+        )
+    return out, counts
 
 
 def spread(sizes: torch.Tensor, total: int) -> torch.Tensor:

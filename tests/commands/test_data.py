@@ -1,0 +1,118 @@
+"""`transgan data check` and `transgan data prepare` as commands."""
+
+import json
+import re
+import signal
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defects import good, spoiled
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return spoiled(tmp_path_factory.mktemp("spoiled") / "photos")
+
+
+def test_check_prints_and_writes_everything(inside, folder, tmp_path):
+    root, expected = folder
+    code, out, err = inside("data", "check", root, "resolution=32", "json=out.json", "sheet=sheet.png", "images=6")
+    assert code == 0, err
+    for kind in ("truncated", "near duplicates", "extreme shape", "suspicious classes", "HEIC"):
+        assert kind in out
+    assert "data.on_error=skip" in out and "cats/empty.png" in out and "dogs/26.png = dogs/again.jpg" in out
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert {each["kind"]: set(each["files"]) for each in report["findings"]} == expected
+    page = (tmp_path / "data-check.html").read_text()
+    assert "data:image/png;base64," in page and "dogs/wide.png" in page and "http" not in page
+    assert Image.open(tmp_path / "sheet.png").size == (6 * 34 + 2, 34 + 2)
+
+
+def test_training_goes_on_with_the_good_ones_and_then_with_the_prepared(inside, folder, tiny_folder, tmp_path):
+    root, expected = folder
+    code, before, err = inside("train", root, "data.on_error=skip", *tiny_folder, "kimg=0.032")
+    assert code == 0, err
+    broken = sum(len(expected[kind]) for kind in ("empty", "unreadable", "truncated"))
+    assert f"skipped {broken} unreadable" in before
+    named = [path for path in root.rglob("*") if path.suffix in (".png", ".jpg", ".gif", ".bmp")]
+    assert int(re.search(r"photos: (\d+) images", before)[1]) == len(named) - 3 - broken  # 3 in folders of the system
+    code, out, err = inside("data", "prepare", root, "small.zip", "resolution=8", "data.on_error=skip")
+    assert code == 0, err
+    assert "written small.zip" in out and "skipped cats/letter.png: not an image" in out
+    assert "next    transgan train small.zip resolution=8" in out
+    code, after, err = inside("train", "small.zip", *tiny_folder, "kimg=0.064")
+    assert code == 0 and "from 0.032" in after, err  # the same run goes on: these are the same pixels
+    classes = [re.search(r"\d+ images, .* by folder", out)[0] for out in (before, after)]
+    assert classes[0] == classes[1] and "Dataset 1, cats" in classes[0]
+
+
+def test_killed_it_goes_on(transgan_process, tmp_path):
+    (tmp_path / "set").mkdir()
+    random = np.random.default_rng(0)
+    for i in range(1000):
+        pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "set" / f"{i:04d}.bmp")
+    words = ("data", "prepare", "set", "out.zip", "resolution=32", "workers=2")
+    process = transgan_process.start(*words, cwd=tmp_path)
+    partial = tmp_path / "out.zip.partial"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (partial.exists() and partial.stat().st_size > 400_000):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(30) == -signal.SIGKILL and not (tmp_path / "out.zip").exists()
+    done = transgan_process(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = int(re.search(r"([\d,]+) of them by the command that was stopped", done.stdout)[1].replace(",", ""))
+    assert 100 < again < 1000
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert len(archive.namelist()) == 1002 and archive.testzip() is None
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["data", "check"], "a folder or zip of images is needed: `transgan data check PATH`"),
+        (["data", "check", "nowhere"], "nowhere is neither an option (key=value) nor a folder or zip of images"),
+        (["data", "check", "set", "set"], "data check takes one folder or zip"),
+        (["data", "check", "set", "html=report.txt"], "html=report.txt: its name must end in .html"),
+        (["data", "check", "set", "resolution=0"], "resolution=0: it takes a whole number, 1 to 4,096"),
+        (["data", "check", "set/a.txt"], "set/a.txt is neither a folder nor a zip of images"),
+        (["data", "check", "set"], "No image in set, only 1 other files (.txt 1)"),
+        (["data", "prepare", "set"], "a zip to write is needed: `transgan data prepare PATH OUT.zip`"),
+        (["data", "prepare", "nowhere", "out.zip"], "nowhere is neither an option"),
+        (["data", "prepare", "set", "out.tar"], "out=out.tar: its name must end in .zip"),
+        (["data", "prepare", "set", "a.zip", "b.zip"], "writes one zip; give PATH OUT.zip"),
+        (["data", "prepare", "set", "out.zip", "crop=middle"], "crop=middle: it takes center, pad, stretch or entropy"),
+        (["data", "chekc", "set"], "data chekc is not a command; did you mean data check?"),
+        (["data", "xyz"], "data xyz is not a command"),
+    ],
+)
+def test_mistakes(refused, tmp_path, words, sentence):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.txt").write_text("no image")
+    err = refused(*words)
+    assert sentence in err and err.count("\n") == 1
+
+
+def test_a_zip_that_is_there_is_not_overwritten(refused, tmp_path):
+    (tmp_path / "set").mkdir()
+    good(0).save(tmp_path / "set" / "0.png")
+    (tmp_path / "out.zip").write_bytes(b"mine")
+    assert "out.zip is there already: remove it, or give another name" in refused("data", "prepare", "set", "out.zip")
+    assert (tmp_path / "out.zip").read_bytes() == b"mine"
+
+
+def test_help(inside):
+    code, out, _ = inside("data")
+    assert code == 0 and "transgan data check IMAGES" in out and "transgan data prepare IMAGES OUT.zip" in out
+    assert inside("data", "--help")[1] == out
+    for command, keys in {
+        "check": "holdout= html= json= sheet= workers=",
+        "prepare": "crop= format= channels= workers=",
+    }.items():
+        code, out, _ = inside("data", command, "--help")
+        assert code == 0 and not [key for key in keys.split() if key not in out]

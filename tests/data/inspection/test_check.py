@@ -1,0 +1,189 @@
+"""`transgan data check` against folders whose every defect was made on purpose."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from defects import SIDE, good, spoiled
+from transgan.data import Folder, hold_out
+from transgan.data.inspection import duplicates
+from transgan.data.inspection.check import check, summary
+from transgan.data.inspection.short import short
+from transgan.data.inspection.survey import in_processes
+from transgan.data.inspection.traits import Broken, Traits, inspect, light_of
+
+
+def kinds(report) -> dict[str, set[str]]:
+    return {each.kind: set(each.files) for each in report.findings}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """(folder, {kind: names}) of every defect."""
+    return spoiled(tmp_path_factory.mktemp("spoiled") / "photos")
+
+
+def test_every_defect_is_named_and_none_invented(folder):
+    root, expected = folder
+    assert kinds(check(root, resolution=32)) == expected
+
+
+def test_a_zip_gives_the_same(folder, tmp_path):
+    root, expected = folder
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(root.rglob("*")):
+            archive.write(path, path.relative_to(root))
+    of_a_mac = {"system_folders": {"@eaDir"}}  # every zip made there has the other
+    assert kinds(check(tmp_path / "photos.zip", resolution=32)) == expected | of_a_mac
+
+
+def test_good_images_have_no_finding(tmp_path):
+    for i in range(60):
+        good(i).save(tmp_path / f"{i}.png")
+    report = check(tmp_path, resolution=32)
+    assert report.findings == [] and report.count == report.readable == 60
+    assert report.sizes["median"] == (SIDE, SIDE) and summary(report)[0].startswith("60 images")
+
+
+def test_processes_give_what_one_gives(tmp_path):
+    for i in range(210):
+        Image.fromarray(np.random.default_rng(i % 200).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
+            tmp_path / f"{i}.bmp"
+        )
+    one, two = (check(tmp_path, resolution=8, workers=workers) for workers in (1, 2))
+    assert kinds(one) == kinds(two) and len(kinds(two)["exact_duplicates"]) == 20
+    assert list(in_processes(str, range(1000), 2)) == [str(i) for i in range(1000)]
+
+
+def test_images_both_trained_on_and_held_out(tmp_path):
+    for part, seeds in {"train/a": range(6), "train/b": range(6, 12), "test/a": [2, 20], "test/b": [21, 22]}.items():
+        (tmp_path / part).mkdir(parents=True)
+        for seed in seeds:
+            good(seed).save(tmp_path / part / f"{seed}.png")
+    report = check(tmp_path, resolution=32)
+    assert kinds(report)["across_holdout"] == {"train/a/2.png", "test/a/2.png"} and report.held == 4
+    assert "across_classes" not in kinds(report)
+
+
+def test_images_on_both_sides_of_a_held_out_share(tmp_path):
+    for i in range(40):
+        good(i).save(tmp_path / f"{i:02d}.png")
+    dataset = Folder(tmp_path, 32, 3)
+    train, heldout = hold_out(dataset, 0.1)
+    inside, outside = (f"{int(part.indices[0]):02d}" for part in (train, heldout))
+    good(int(inside)).save(tmp_path / f"{outside}.png")  # in the place of the image that is held out
+    report = check(tmp_path, resolution=32, holdout=0.1)
+    assert kinds(report)["across_holdout"] == {f"{inside}.png", f"{outside}.png"} and report.held == 4
+    assert "across_holdout" not in kinds(check(tmp_path, resolution=32))
+
+
+def test_limits_follow_the_set(tmp_path):
+    """Where all images are dark, or all are blurred, one of them is no exception."""
+    for i in range(30):
+        Image.fromarray(np.asarray(good(i)) // 8).save(tmp_path / f"{i}.png")
+    Image.fromarray(np.where(np.asarray(good(30).convert("L")) > 128, 7, 0).astype(np.uint8)).save(
+        tmp_path / "darker.png"
+    )
+    assert kinds(check(tmp_path, resolution=32)).get("dark") == {"darker.png"}
+
+
+def test_blur_is_that_of_the_resolution(tmp_path):
+    """What is blurred in a large photograph may be sharp at the size of the networks."""
+    for i in range(20):
+        good(i, 256).save(tmp_path / f"{i}.png")
+    good(20, 256).filter(ImageFilter.GaussianBlur(5)).save(tmp_path / "soft.png")
+    assert kinds(check(tmp_path, resolution=128))["blurred"] == {"soft.png"}
+    assert "blurred" not in kinds(check(tmp_path, resolution=16))
+
+
+def test_sharpness_of_known_images():
+    """A checkerboard's second differences are 4 times the step, its gradient sqrt(2) of it; a ramp has none."""
+    board = np.indices((32, 32)).sum(0) % 2 * np.float32(200)
+    assert light_of(board)[2] == pytest.approx(800 / (200 * np.sqrt(2) + 0.5), rel=1e-3)
+    ramp = np.tile(np.arange(32, dtype=np.float32), (32, 1))
+    assert light_of(ramp)[2] == 0 and light_of(ramp)[1] == pytest.approx(np.sqrt((32**2 - 1) / 12))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_a_file_that_is_cut_is_truncated(form):
+    file = io.BytesIO()
+    good(0).save(file, form)
+    data = file.getvalue()
+    assert isinstance(inspect(data, 32), Traits)
+    found = inspect(data[: len(data) // 2], 32)
+    assert isinstance(found, Broken) and found.kind == "truncated", found
+    assert inspect(b"", 32) == Broken("empty", "0 bytes")
+    assert inspect(b"Dear Sir or Madam", 32).kind == "unreadable"
+
+
+def test_a_large_jpeg_is_measured_like_its_full_decoding():
+    file = io.BytesIO()
+    good(3, 1024).convert("RGB").save(file, "JPEG", quality=95)
+    reduced, full = inspect(file.getvalue(), 64), inspect(file.getvalue(), 1024)
+    assert reduced.size == full.size == (1024, 1024)
+    assert abs(reduced.light - full.light) < 6
+    thumbs = np.stack([np.frombuffer(each.thumb, np.uint8) for each in (reduced, full)])
+    assert len(duplicates.near(thumbs)[0]) == 1
+
+
+def thumbs_of(images):
+    return np.stack([np.frombuffer(inspect(encoded(image), 32).thumb, np.uint8) for image in images])
+
+
+def encoded(image, form="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def test_near_duplicates_are_all_found_and_others_are_not():
+    """Compared with every pair's true distance: the search in few dimensions leaves none out."""
+    random = np.random.default_rng(0)
+    thumbs = thumbs_of([good(i) for i in range(40)]).repeat(5, 0).astype(int)
+    thumbs = (thumbs + random.integers(-3, 4, thumbs.shape)).clip(0, 255).astype(np.uint8)
+    pairs, limit = duplicates.near(thumbs)
+    places = duplicates.vectors(thumbs)
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    assert set(pairs) == {(i, j) for i, j in np.argwhere(apart <= limit).tolist() if i < j}
+    assert 0 < len(pairs) and all(i // 5 == j // 5 for i, j in pairs)
+
+
+def test_groups_are_connected():
+    assert duplicates.groups([(1, 2), (5, 4), (2, 3)], 7) == [[1, 2, 3], [4, 5]]
+    assert duplicates.exact([b"a", b"b", b"a", b"c", b"b"]) == [[0, 2], [1, 4]]
+
+
+def test_black_frames_are_no_near_duplicates():
+    black = [Image.new("RGB", (32, 32), (i, 0, 0)) for i in range(4)]
+    assert duplicates.near(thumbs_of(black))[0] == []
+
+
+def test_the_short_check_of_what_is_in_memory(folder, tmp_path):
+    root, expected = folder
+    dataset = Folder(root, 32, 3, on_error="skip", in_memory=True)
+    said = " | ".join(short(dataset))
+    assert "1 exact duplicates" in said and "1 dark" in said and "1 blurred" in said and "1 one colour" in said
+    assert "1 extreme shape" in said and "suspicious classes: Dataset" in said
+    twice = Folder(root, 32, 3, on_error="skip", in_memory=True)
+    assert f"{len(twice)} of {len(twice)} held-out images" in short(dataset, twice)[0]
+
+
+def test_short_says_nothing_of_good_images(tmp_path):
+    for i in range(20):
+        good(i).save(tmp_path / f"{i}.png")
+    assert short(Folder(tmp_path, 32, 3, in_memory=True)) == []
+    assert short(Folder(tmp_path, 32, 3, in_memory=False)) == []
+
+
+def test_labels_that_training_refuses_are_a_finding(tmp_path):
+    for i in range(3):
+        good(i).save(tmp_path / f"{i}.png")
+    Path(tmp_path / "dataset.json").write_text('{"labels": [["0.png", 1]]}')
+    found = next(each for each in check(tmp_path, resolution=32).findings if each.kind == "labels")
+    assert "names no label for 2 of 3 images" in found.way
+    with pytest.raises(ValueError, match="names no label"):
+        Folder(tmp_path, 32, 3)

@@ -1,0 +1,210 @@
+"""`transgan data check`: everything about a set of images that training would stumble over, in one pass."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from transgan.data.dataset import readable
+from transgan.data.file import File
+from transgan.data.inspection import rules
+from transgan.data.inspection.advice import advice
+from transgan.data.inspection.finding import LEVELS, Finding
+from transgan.data.inspection.survey import in_processes
+from transgan.data.inspection.traits import Broken, Traits, inspect
+from transgan.data.inspection.wording import finding
+from transgan.data.labels import Classes
+from transgan.data.levels import decide, decided
+from transgan.data.listed import Listed, listed, suffixes
+from transgan.data.listing import WAYS
+from transgan.data.part import held_out
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found. count: of files that are images by name, readable: of those; sizes: {"median", "smallest",
+    "largest"}: (width, height); classes: {name: images}; notes: sentences of training; seconds: that it took."""
+
+    path: str
+    settings: dict[str, Any]
+    count: int
+    readable: int
+    bytes: int
+    sizes: dict[str, tuple[int, int]]
+    classes: dict[str, int]
+    held: int
+    findings: list[Finding]
+    advice: list[str]
+    notes: list[str]
+    limits: dict[str, float]
+    seconds: float
+    good: list[str] = field(default_factory=list)  # names of readable files, for the sheet
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the names of files without a finding."""
+        plain = {key: value for key, value in vars(self).items() if key not in ("findings", "good")}
+        return plain | {"findings": [each.as_json() for each in self.findings]}
+
+
+class Reading:
+    """Reads one file of a list, by its index; picklable, for processes."""
+
+    def __init__(self, source: Listed, places: list[Any], resolution: int) -> None:
+        self.source, self.places, self.resolution = source, places, resolution
+
+    def __call__(self, index: int) -> tuple[int, Traits | Broken]:
+        try:
+            data = self.source.read(self.places[index])
+        except Exception as error:  # noqa: BLE001 - of zip archives many kinds
+            return 0, Broken("unreadable", " ".join(str(error).split()) or type(error).__name__)
+        return len(data), inspect(data, self.resolution)
+
+
+def check(
+    path: str | Path,
+    resolution: int = 64,
+    channels: int = 3,
+    labels: str | None = None,
+    white: float | None = None,
+    holdout: float = 0.0,
+    workers: int | None = None,
+    watch: Watch = lambda results, total: results,
+) -> Report:
+    """Reads every image of a folder or zip once, and says what training would make of it.
+
+    resolution: 1 to 4096 pixels, channels: 1 or 3, labels: None, "folders" or "none", white: above 0, holdout: 0 to
+    below 1, all as `transgan train` takes them. workers: processes, None for one a core. watch(results, total) may show
+    progress. Raises ValueError or OSError where `path` holds no images, as `Folder` and `Zip` do.
+    """
+    began = time.monotonic()
+    source = listed(path, resolution, channels, labels, white)
+    part = source.held_out_part()
+    files = [*source.files, *part]
+    reading = Reading(source, [file.place for file in files], resolution)
+    weight, found = 0, []
+    for length, each in watch(in_processes(reading, range(len(files)), workers), len(files)):
+        weight += length
+        found.append(each)
+    good = [i for i, each in enumerate(found) if isinstance(each, Traits)]
+    findings = of_reading(files, found) + of_left_out(source)
+    if source.refused:
+        findings.append(finding("labels", ["dataset.json"], reason=source.refused))
+    classes: Classes | None = None
+    assumed: list[str] = []
+    images: rules.Set | None = None
+    if good:
+        traits = [each for each in found if isinstance(each, Traits)]
+        own = [files[i] for i in good if i < len(source.files)]
+        classes = source.classes_of(own) if own else Classes([], [])
+        held = np.array([i >= len(source.files) for i in good])
+        if holdout and own:
+            held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
+        known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
+        images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
+        unknown, assumed = of_white(images, source)
+        findings += unknown
+        findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
+        findings += rules.of_form(images, channels) + rules.of_classes(images)
+    order = list(LEVELS)
+    findings.sort(key=lambda each: order.index(each.level))
+    return Report(
+        path=str(path),
+        settings={
+            "resolution": resolution, "channels": channels, "labels": labels, "white": white, "holdout": holdout
+        },
+        count=len(files), readable=len(good), bytes=weight,
+        sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
+        held=int(images.held.sum()) if images else 0, findings=findings,
+        advice=advice(str(path), images, resolution, channels, findings) if images else ["There is nothing to learn."],
+        notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
+        limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
+        good=images.names if images else [],
+    )  # fmt: skip
+
+
+def labels_of(source: Listed, part: list[File], those: list[int], files: list[File], classes: Classes) -> np.ndarray:
+    """The labels of all readable files; of the source's own held-out part those of the same names, or -1 each."""
+    numbers = {name: i for i, name in enumerate(classes.names)}
+    if not those:
+        return np.array(classes.labels, np.int64)
+    own = source.classes_of([files[i] for i in those])
+    names = [own.names[label] if own.names else "" for label in own.labels]
+    return np.array([*classes.labels, *(numbers.get(name, -1) for name in names)], np.int64)
+
+
+def of_reading(files: list[File], found: list[Traits | Broken]) -> list[Finding]:
+    """Files that cannot be read."""
+    reasons: dict[str, dict[str, str]] = {"empty": {}, "truncated": {}, "unreadable": {}}
+    for file, each in zip(files, found, strict=True):
+        if isinstance(each, Broken):
+            reasons[each.kind][file.name] = each.reason
+    return [
+        finding(kind, why, why={} if kind in ("empty", "truncated") else why) for kind, why in reasons.items() if why
+    ]
+
+
+def of_left_out(source: Listed) -> list[Finding]:
+    """Files and folders that training does not take for images."""
+    said, known = [], suffixes(source.other_files())
+    for way, kinds in WAYS.items():
+        if names := [name for suffix in sorted(kinds & set(known)) for name in known.pop(suffix)]:
+            kind = "heic_unread" if ".heic" in kinds else "video" if way == "video" else "other_formats"
+            said.append(finding(kind, names, reason=way))
+    rest = [name for names in known.values() for name in names]
+    for kind, names in (
+        ("other_files", rest),
+        ("system_folders", sorted(source.system)),
+        ("hidden_folders", sorted(source.hidden)),
+    ):
+        if names:
+            said.append(finding(kind, names))
+    return said
+
+
+def of_white(images: rules.Set, source: Listed) -> tuple[list[Finding], list[str]]:
+    """Files that leave open what is white in them, where all of them together do not say it either; and sentences on
+    what training assumes where they do."""
+    facts = [each.facts for each in images.traits if each.facts and not decided(each.facts, None)]
+    _, assumed, asked = decide(facts) if facts and source.white is None else (None, [], [])
+    deep = images.named(images.those(lambda each: each.facts is not None))
+    return [finding("white", deep, reason=sentence) for sentence in asked[:1]], assumed
+
+
+def sizes_of(images: rules.Set) -> dict[str, tuple[int, int]]:
+    every = np.array([each.size for each in images.traits])
+    area, (width, height) = every.prod(1), np.median(every, 0).astype(int).tolist()
+    least, most = every[area.argmin()].tolist(), every[area.argmax()].tolist()
+    return {"median": (width, height), "smallest": (least[0], least[1]), "largest": (most[0], most[1])}
+
+
+def counts_of(images: rules.Set) -> dict[str, int]:
+    counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.class_names))
+    return dict(zip(images.class_names, counts.tolist(), strict=False))
+
+
+def summary(report: Report) -> list[str]:
+    """Two or three lines on the whole set."""
+    bad = report.count - report.readable
+    lines = [f"{report.readable:,} images" + (f" and {bad:,} that cannot be read" if bad else "")]
+    lines[0] += f", {readable(report.bytes)}"
+    if report.sizes:
+        median, least, most = ("{}x{}".format(*report.sizes[key]) for key in ("median", "smallest", "largest"))
+        lines[0] += f", {median}" + ("" if least == most else f" in the median, {least} to {most}")
+    if report.classes:
+        most_first = sorted(report.classes.items(), key=lambda item: -item[1])
+        named = ", ".join(f"{name} {count:,}" for name, count in most_first[:8])
+        more = f" and {len(most_first) - 8:,} more" if len(most_first) > 8 else ""
+        lines.append(f"{len(most_first):,} class{'es' if len(most_first) != 1 else ''}: {named}{more}")
+    else:
+        lines.append("no classes")
+    if report.held:
+        lines.append(f"{report.held:,} of the images held out of training, to measure against")
+    size, grey = report.settings["resolution"], report.settings["channels"] == 1
+    lines.append(f"in training {size}x{size} pixels{' in grey' if grey else ''}: the centre, by Lanczos")
+    return lines

@@ -1,0 +1,166 @@
+"""What is a finding, and what is not. Limits follow the set: what all images are like is no defect of one of them."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from transgan.data.inspection import duplicates
+from transgan.data.inspection.finding import Finding
+from transgan.data.inspection.traits import Traits
+from transgan.data.inspection.wording import finding
+
+DARK, DARK_SHARE = 40.0, 0.35  # of 255, and of the set's median
+BLURRED, BLURRED_SHARE = 0.75, 0.65
+BLANK = 2.0  # standard deviation of luminance
+EXTREME = 2.0  # long side over short side: more than half of it is cut off
+BALANCE, SMALL_CLASS = 10.0, 50  # largest over smallest class; images of a class
+SUSPICIOUS = re.compile(  # names of folders that hold something else than a class
+    r"(?i)(data|image|photo|pic(ture)?|img|file|sample)s?|data[-_ ]?sets?|backup|te?mp|cache|thumbs?|thumbnails?"
+    r"|(train|test|val|valid|dev|eval)([-_ ]?(set|data|images)?)|training|testing|validation|evaluation|hold[-_ ]?out"
+    r"|held[-_ ]?out|new folder( \(\d+\))?|untitled.*|copy of .*|.* - copy|.*[-_ ](backup|copy|old)|results?|outputs?"
+    r"|generated|fakes?|unsorted|duplicates?|trash|deleted|deprecated|dcim|camera|[@$_].*"
+)
+
+
+@dataclass
+class Set:
+    """All readable files of a set: those to train on first, then those of its own held-out part.
+
+    labels: int64 (N,); held: bool (N,), which of them training measures against; names and traits: N each.
+    """
+
+    names: list[str]
+    traits: list[Traits]
+    labels: np.ndarray
+    class_names: list[str]
+    held: np.ndarray
+
+    @property
+    def thumbs(self) -> np.ndarray:
+        joined = b"".join(each.thumb for each in self.traits)
+        return np.frombuffer(joined, np.uint8).reshape(len(self.traits), -1)
+
+    def those(self, wanted: Callable[[Traits], bool]) -> list[int]:
+        return [i for i, each in enumerate(self.traits) if wanted(each)]
+
+    def named(self, indices: Iterable[int]) -> list[str]:
+        return [self.names[i] for i in indices]
+
+    def median(self, of: str) -> float:
+        values = [getattr(each, of) for each in self.traits]
+        return float(np.median([value for value in values if np.isfinite(value)] or [0.0]))
+
+
+def limits(images: Set) -> dict[str, float]:
+    """The limits that hold for this set: light and blur below which an image is dark or blurred, short side below which
+    it is tiny, and largest distance of near duplicates."""
+    side = float(np.median([min(each.size) for each in images.traits] or [0]))
+    return {
+        "dark": min(DARK, DARK_SHARE * images.median("light")),
+        "blurred": min(BLURRED, BLURRED_SHARE * images.median("blur")),
+        "side": side,
+    }
+
+
+def of_content(images: Set, resolution: int) -> list[Finding]:
+    """Dark, blurred and blank images, of one colour."""
+    limit, found, usual = limits(images), [], images.median("blur")
+    blank = images.those(lambda each: each.spread < BLANK)
+    dark = images.those(lambda each: each.light < limit["dark"] and each.spread >= BLANK)
+    blurred = images.those(lambda each: each.blur < limit["blurred"] and each.spread >= BLANK)
+    if blank:
+        found.append(finding("blank", images.named(blank)))
+    if dark:
+        why = {images.names[i]: f"98 % of it below {images.traits[i].light:.0f} of 255" for i in dark}
+        found.append(finding("dark", images.named(dark), why=why))
+    if blurred:
+        why = {images.names[i]: f"sharpness {images.traits[i].blur:.2f}, others {usual:.2f}" for i in blurred}
+        found.append(finding("blurred", images.named(blurred), why=why, size=resolution))
+    return found
+
+
+def of_size(images: Set, resolution: int) -> list[Finding]:
+    """Images that are tiny, smaller than the resolution, or far from a square."""
+    found, side = [], limits(images)["side"]
+    small = images.those(lambda each: min(each.size) < resolution)
+    tiny = [i for i in small if min(images.traits[i].size) < min(resolution, side) / 2]
+    rest = [i for i in small if min(images.traits[i].size) >= min(resolution, side) / 2]
+    wide = images.those(lambda each: max(each.size) > EXTREME * min(each.size))
+    way = f"resolution={fitting(side)} fits most" if side < resolution else "remove them, or a lower resolution="
+    for kind, indices in (("tiny", tiny), ("small", rest), ("extreme", wide)):
+        if indices:
+            why = {images.names[i]: "{}x{}".format(*images.traits[i].size) for i in indices}
+            found.append(finding(kind, images.named(indices), why=why, size=resolution, reason=way))
+    return found
+
+
+def fitting(side: float) -> int:
+    """The largest of the usual resolutions that is not larger than a side, at least 8."""
+    return max([each for each in (8, 16, 28, 32, 64, 128, 256, 512) if each <= side], default=8)
+
+
+FORMS: dict[str, Callable[[Traits], bool]] = {
+    "animated": lambda each: each.frames > 1,
+    "alpha": lambda each: each.transparent,
+    "palette": lambda each: each.mode == "P",
+    "deep": lambda each: each.deep,
+    "cmyk": lambda each: each.mode == "CMYK",
+    "rotated": lambda each: each.turn != 1,
+    "heic": lambda each: each.form in ("HEIF", "HEIC"),
+}
+
+
+def of_form(images: Set, channels: int) -> list[Finding]:
+    """What training converts: modes, depth, orientation, animations; and grey images where others have colours."""
+    found, grey = [], images.those(lambda each: each.grey)
+    if channels == 3 and 0 < len(grey) <= len(images.names) / 2:
+        found.append(finding("grey", images.named(grey)))
+    if channels == 3 and len(grey) == len(images.names):
+        found.append(finding("all_grey", count=len(grey)))
+    for kind, wanted in FORMS.items():
+        if indices := images.those(wanted):
+            found.append(finding(kind, images.named(indices)))
+    return found
+
+
+def of_copies(images: Set) -> list[Finding]:
+    """Exact and near duplicates, those in several classes, and those on both sides of what is held out."""
+    same = duplicates.exact([each.digest for each in images.traits])
+    twins = {i: group[0] for group in same for i in group}
+    pairs, _ = duplicates.near(images.thumbs)
+    everything = duplicates.groups([*pairs, *((group[0], i) for group in same for i in group[1:])], len(images.names))
+    found = []
+    for kind, groups in (
+        ("exact_duplicates", same),
+        ("near_duplicates", [group for group in everything if len({twins.get(i, i) for i in group}) > 1]),
+        ("across_classes", [group for group in everything if len(set(images.labels[group].tolist())) > 1]),
+        ("across_holdout", [group for group in everything if len(set(images.held[group].tolist())) > 1]),
+    ):
+        if groups and (kind != "across_classes" or images.class_names):
+            files = images.named(i for group in groups for i in group)
+            found.append(finding(kind, files, [images.named(group) for group in groups]))
+    return found
+
+
+def of_classes(images: Set) -> list[Finding]:
+    """Classes of very different sizes, and names that are rather folders' than classes'."""
+    names, found = images.class_names, []
+    if odd := [name for name in names if SUSPICIOUS.fullmatch(name)]:
+        found.append(finding("class_names", odd))
+    folded: dict[str, list[str]] = {}
+    for name in names:
+        folded.setdefault(re.sub(r"[\W_]+", "", name).casefold() or name, []).append(name)
+    if alike := [group for group in folded.values() if len(group) > 1]:
+        found.append(finding("similar_classes", [name for group in alike for name in group], alike))
+    labels = images.labels[~images.held]
+    counts = dict(zip(names, np.bincount(labels[labels >= 0], minlength=len(names)).tolist(), strict=False))
+    most = max(counts, key=lambda name: counts[name], default="")
+    rare = {name: f"{count:,}" for name, count in counts.items() if count * BALANCE < counts[most]}
+    small = {name: f"{count:,}" for name, count in counts.items() if count < SMALL_CLASS and name not in rare}
+    if rare:
+        found.append(finding("balance", rare, why=rare, most=f"{most} ({counts[most]:,})", ratio=BALANCE))
+    if small and len(names) > 1:
+        found.append(finding("small_classes", small, why=small, least=SMALL_CLASS))
+    return found

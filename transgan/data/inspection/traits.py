@@ -1,0 +1,138 @@
+"""What is to be known of one image file, measured on the square that the networks would see of it.
+
+`blur` is the root mean square of the second difference of the luminance over that of its gradient: 1.4 of CIFAR-10's
+images, at least 0.86 of any; at most 0.71 of 99 % of them after a Gaussian blur of 1.5 pixels. It is of pixels as the
+networks see them, so that what is sharp enough for a run's resolution is sharp.
+"""
+
+import hashlib
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from transgan.data.checking import why
+from transgan.data.decode import flatten, has_alpha, upright
+from transgan.data.levels import Facts, decide
+
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
+GREY = ("1", "L", "LA", "La", "I", "F")
+
+
+class Traits(NamedTuple):
+    """size: upright (width, height) in pixels; digest: of the pixels, or of the bytes of a JPEG that was not fully
+    decoded; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard deviation; blur: see
+    above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES pixels wide."""
+
+    size: tuple[int, int]
+    frames: int
+    form: str
+    mode: str
+    turn: int
+    deep: bool
+    transparent: bool
+    facts: Facts | None
+    digest: bytes
+    light: float
+    spread: float
+    blur: float
+    grey: bool
+    thumb: bytes
+
+
+class Broken(NamedTuple):
+    """A file that cannot be read. kind: empty, truncated or unreadable; reason: in a few words."""
+
+    kind: str
+    reason: str
+
+
+def inspect(data: bytes, resolution: int) -> Traits | Broken:
+    """What is in a file, as networks of this resolution would see it: 1 to 4096 pixels. Raises nothing."""
+    if not data:
+        return Broken("empty", "0 bytes")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return traits(data, resolution)
+    except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises many kinds
+        return Broken("truncated" if is_cut(data, error) else "unreadable", why(error))
+
+
+def traits(data: bytes, resolution: int) -> Traits:
+    """Raises as `look` does for a file that cannot be read."""
+    found = upright(data, least=resolution)
+    if found.image is None:
+        assert found.facts is not None
+        seen = upright(data, decide([found.facts])[0], least=resolution).image
+    else:
+        seen = found.image
+    assert seen is not None
+    transparent = has_alpha(seen) and seen.convert("RGBA").getchannel("A").getextrema()[0] != 255
+    grey = found.mode in GREY or found.mode.startswith("I;")
+    small = square(flatten(seen, 1 if grey else 3), resolution)
+    whole = data if small_copy(found.size, seen) else repr((seen.mode, seen.size)).encode() + seen.tobytes()
+    pixels = np.asarray(small, np.float32)
+    luminance = pixels if grey else pixels @ LUMINANCE
+    if not grey:
+        grey = bool(np.ptp(pixels, axis=2).max() <= 4)
+    return Traits(
+        found.size, found.frames, found.form, found.mode, found.turn, found.deep, transparent, found.facts,
+        hashlib.blake2b(whole, digest_size=16).digest(), *light_of(luminance), grey, thumb_of(small),
+    )  # fmt: skip
+
+
+def small_copy(size: tuple[int, int], image: Image.Image) -> bool:
+    """Whether the image was decoded at a fraction of its size."""
+    return max(size) > max(image.size)
+
+
+def square(image: Image.Image, resolution: int) -> Image.Image:
+    """The centre, as training cuts it, at most `resolution` pixels wide: what is smaller is not enlarged."""
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    if width != height:
+        image = image.crop((left, top, left + side, top + side))
+    if side > resolution:
+        image = image.resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image
+
+
+def light_of(luminance: np.ndarray) -> tuple[float, float, float]:
+    """light, spread and blur of a square, float32 (S, S) of values 0 to 255; blur is infinite below four pixels."""
+    flat = luminance.ravel()
+    rank = int(0.98 * (flat.size - 1))
+    light, spread = float(np.partition(flat, rank)[rank]), float(flat.std())
+    if len(luminance) < 4:
+        return light, spread, float("inf")
+    down, right = luminance[1:] - luminance[:-1], luminance[:, 1:] - luminance[:, :-1]
+    second = down[1:, 1:-1] - down[:-1, 1:-1] + right[1:-1, 1:] - right[1:-1, :-1]
+    gradient = np.sqrt(np.vdot(down, down) / down.size + np.vdot(right, right) / right.size)
+    return light, spread, float(np.sqrt(np.vdot(second, second) / second.size) / (gradient + 0.5))
+
+
+def thumb_of(image: Image.Image) -> bytes:
+    """Luminance of THUMB x THUMB pixels and both colour differences of HUES x HUES, of an image of mode L or RGB."""
+    box = Image.Resampling.BOX if min(image.size) >= THUMB else Image.Resampling.BILINEAR
+    thumb = image.resize((THUMB, THUMB), box)
+    if image.mode == "L":
+        return thumb.tobytes() + bytes([128]) * (2 * HUES * HUES)
+    luminance, blue, red = thumb.convert("YCbCr").split()
+    hues = [each.resize((HUES, HUES), Image.Resampling.BOX).tobytes() for each in (blue, red)]
+    return luminance.tobytes() + b"".join(hues)
+
+
+def is_cut(data: bytes, error: Exception) -> bool:
+    """Whether a file that cannot be read is the beginning of one that could: it lacks the end that its format has."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"IEND" not in data[-16:]
+    if data[:2] == b"\xff\xd8":
+        return b"\xff\xd9" not in data[-16:]
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return data[-1:] != b";"
+    return "truncated" in str(error).lower()

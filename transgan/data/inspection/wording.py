@@ -1,0 +1,70 @@
+"""The words of every kind of finding: title, level, what training does with such files, and the way out."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from transgan.data.inspection.finding import CHANGES, SAYS, SPOILS, STOPS, Finding
+
+
+class Words(NamedTuple):
+    """Texts with {fields}."""
+
+    title: str
+    level: str
+    training: str
+    way: str
+
+
+SKIP = "stops and names them; data.on_error=skip goes on without them"
+MEASURED = "measures distances and memorisation against images that it has seen"
+CUT = "takes the centre, and cuts more than half of each away"
+NONE = "nothing to do"
+KINDS = {
+    "empty": Words("empty, 0 bytes", STOPS, SKIP, "copy them again"),
+    "truncated": Words("truncated", STOPS, SKIP, "copy or download them again"),
+    "unreadable": Words("unreadable", STOPS, SKIP, "repair or remove them"),
+    "labels": Words("dataset.json", STOPS, "stops", "{reason}"),
+    "white": Words("white unknown", STOPS, "stops", "{reason}"),
+    "heic_unread": Words("HEIC", STOPS, "leaves them out: it cannot read them", "{reason}"),
+    "other_formats": Words("other image formats", STOPS, "leaves them out: it cannot read them", "{reason}"),
+    "video": Words("video", STOPS, "leaves them out: it takes images", "take frames out of it"),
+    "exact_duplicates": Words("exact duplicates", SPOILS, "shows each as often as it is there", "keep one of each"),
+    "near_duplicates": Words("near duplicates", SPOILS, "shows each, and memorises them sooner", "keep one of each"),
+    "across_classes": Words("in several classes", SPOILS, "takes one for several classes", "keep it in one class"),
+    "across_holdout": Words("trained on and held out", SPOILS, MEASURED, "keep one of each, or all on one side"),
+    "blank": Words("one colour", SPOILS, "learns to generate empty images", "remove them"),
+    "dark": Words("dark", SPOILS, "learns to generate such images", "remove or brighten them"),
+    "blurred": Words("blurred", SPOILS, "learns to generate blurred images", "remove them: blurred even at {size} px"),
+    "tiny": Words("tiny", SPOILS, "enlarges them to {size} px, more than twice", "remove them"),
+    "small": Words("below {size} px", CHANGES, "enlarges them to {size} px", "{reason}"),
+    "extreme": Words("extreme shape", SPOILS, CUT, "remove or crop them; or data prepare with crop=entropy or pad"),
+    "grey": Words("grey among colours", SPOILS, "generates grey images, too", "remove them, or channels=1 for all"),
+    "all_grey": Words("all are grey", SAYS, "learns three equal channels", "channels=1 costs less"),
+    "animated": Words("several frames", CHANGES, "takes the first frame or page", "save frames as single files"),
+    "alpha": Words("transparent", CHANGES, "puts them over white", "save them over another background"),
+    "palette": Words("palette", CHANGES, "takes the palette's colours", NONE),
+    "deep": Words("more than 8 bits", CHANGES, "rounds to 8 bits", "nothing to do; data.white=NUMBER sets white"),
+    "cmyk": Words("CMYK", CHANGES, "converts to RGB without a profile", "convert them with their profile"),
+    "rotated": Words("turned by EXIF", CHANGES, "turns them upright", NONE),
+    "heic": Words("HEIC", CHANGES, "reads them by pillow-heif", NONE),
+    "class_names": Words("suspicious classes", SPOILS, "takes each for a class", "rename, or data.labels=none"),
+    "similar_classes": Words("classes alike in name", SPOILS, "takes them for several classes", "rename them"),
+    "balance": Words("rare classes", SPOILS, "shows {most} {ratio:.0f} times as often", "add images, or data.limit=N"),
+    "small_classes": Words("small classes", SAYS, "sees less than {least} of each", "add images, or conditional=false"),
+    "other_files": Words("no images", SAYS, "leaves them out", NONE),
+    "system_folders": Words("system's folders", SAYS, "leaves them out", NONE),
+    "hidden_folders": Words("hidden folders", SAYS, "leaves them out", NONE),
+}  # fmt: skip
+
+
+def finding(
+    kind: str,
+    files: Iterable[str] = (),
+    groups: list[list[str]] | None = None,
+    why: dict[str, str] | None = None,
+    count: int = 0,
+    **fields: object,
+) -> Finding:
+    """A finding of a kind, its {fields} filled in."""
+    title, level, training, way = (text.format(**fields) for text in KINDS[kind])
+    return Finding(kind, title, level, training, way, list(files), groups or [], why or {}, count)

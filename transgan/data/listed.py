@@ -1,0 +1,84 @@
+"""The files that a folder or a zip would give to training, and those left out, without reading their pixels."""
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from transgan.data.file import File
+from transgan.data.files import Files
+from transgan.data.folder import Folder
+from transgan.data.labels import Classes
+from transgan.data.levels import Levels
+from transgan.data.zip import Zip
+from transgan.files import expanded
+
+
+class Listed(Files):
+    """Lists what the class beside it reads. `files` are those to train on, `left` those of other parts by their name.
+
+    every: all files that are not hidden; refused: why the labels of dataset.json cannot be used, or None.
+    """
+
+    every: list[File]
+    refused: str | None = None
+
+    def _leave_out_others(self, files: list[File]) -> None:
+        self.every = files
+        try:
+            super()._leave_out_others(files)
+        except ValueError as error:
+            self.refused, self.labelling = str(error), "folders"
+            super()._leave_out_others(files)
+            self.labelling = None
+
+    def _load(self, keep: bool) -> None:
+        """Reads nothing."""
+
+    def other_files(self) -> list[str]:
+        """The names of files that are not images, without a dataset.json that is used."""
+        taken = {file.name for file in self.files} | {file.name for part in self.left.values() for file in part}
+        names = [file.name for file in self.every if file.name not in taken]
+        return [name for name in names if self.table is None or PurePosixPath(name).name != "dataset.json"]
+
+    def classes_of(self, files: list[File]) -> Classes:
+        """The classes of some of the files, as training names them."""
+        return self._classes_of(files)
+
+    def held_out_part(self) -> list[File]:
+        """The files that training measures against, of a part named test or val; none without one."""
+        part = self._test_part()
+        return [] if part is None else self.left[part]
+
+
+class ListedFolder(Listed, Folder):
+    """Of a folder."""
+
+
+class ListedZip(Listed, Zip):
+    """Of a zip archive."""
+
+
+def listed(
+    path: str | Path, resolution: int, channels: int, labels: str | None = None, white: float | Levels | None = None
+) -> Listed:
+    """The files of a folder or a zip. Raises as `Folder` and `Zip` do where `path` is neither, or holds no image.
+
+    resolution: of the networks, 1 to 4096 pixels; channels: 1 or 3; labels: None, "folders" or "none"; white: what is
+    white in files that do not state it.
+    """
+    place = expanded(path)
+    archive = place.is_file() or not place.exists() and place.suffix.lower() == ".zip"
+    if place.is_file() and not zipfile.is_zipfile(place):
+        raise ValueError(f"{path} is neither a folder nor a zip of images; give one of them.")
+    kind: type[Listed] = ListedZip if archive else ListedFolder
+    options: dict[str, Any] = {"labels": labels, "white": white, "on_error": "skip", "in_memory": False}
+    return kind(path, resolution, channels, **options)
+
+
+def suffixes(names: Iterable[str]) -> dict[str, list[str]]:
+    """{suffix in lower case: names}."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(PurePosixPath(name).suffix.lower(), []).append(name)
+    return found
