@@ -3,6 +3,7 @@
 The Trainer comes first: it knows rank and device. Rank 0 alone touches the run folder, and holds its lock.
 """
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -17,6 +18,7 @@ from transgan.callbacks import Compiling, Session, Stop
 from transgan.callbacks.stopping import Stopped
 from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
+from transgan.data.inspection.short import short
 from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
@@ -110,6 +112,9 @@ class Training:
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
             console.print(f"heldout {len(self.heldout):,} images, to measure against")
+        if previous is None and str(config.data._target_).endswith((".Folder", ".Zip")):
+            for each in short(self.dataset, self.heldout):
+                console.print(f"note    {each}; `transgan data check {shlex.quote(str(config.data.path))}` names them")
         settle(config, self.dataset)
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:

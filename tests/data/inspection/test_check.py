@@ -166,8 +166,8 @@ def test_the_short_check_of_what_is_in_memory(folder, tmp_path):
     root, expected = folder
     dataset = Folder(root, 32, 3, on_error="skip", in_memory=True)
     said = " | ".join(short(dataset))
-    assert "1 exact duplicates" in said and "1 dark" in said and "1 blurred" in said and "1 one colour" in said
-    assert "1 extreme shape" in said and "suspicious classes: Dataset" in said
+    assert all(f"{each}: 1 image" in said for each in ("exact duplicates", "dark", "blurred", "one colour"))
+    assert "extreme shape: 1 image" in said and "suspicious classes: Dataset" in said
     twice = Folder(root, 32, 3, on_error="skip", in_memory=True)
     assert f"{len(twice)} of {len(twice)} held-out images" in short(dataset, twice)[0]
 

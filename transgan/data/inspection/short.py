@@ -25,12 +25,16 @@ def short(dataset: ImageDataset, heldout: ImageDataset | None = None) -> list[st
     if dataset.images is not None and len(dataset) <= TWINS:
         digests = [digest(each) for each in dataset.images]
         if copies := len(digests) - len(set(digests)):
-            found.insert(0, f"{copies:,} exact duplicates")
+            found.insert(0, f"exact duplicates: {numbered(copies)}")
         if heldout is not None and heldout.images is not None and len(heldout) <= TWINS:
             known = set(digests)
             if both := sum(digest(each) in known for each in heldout.images):
                 found.insert(0, f"{both:,} of {len(heldout):,} held-out images are also trained on")
     return found
+
+
+def numbered(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"
 
 
 def digest(image: torch.Tensor) -> bytes:
@@ -47,7 +51,7 @@ def of_sample(dataset: ImageDataset) -> list[str]:
     if dataset.images is not None:
         findings = rules.of_content(images, dataset.resolution) + findings
     every = rules.Set([], [], dataset.labels.numpy(), dataset.class_names, np.zeros(len(dataset), bool))
-    said = [f"{each.count:,} {each.title}" for each in findings if each.level == SPOILS]
+    said = [f"{each.title}: {numbered(each.count)}" for each in findings if each.level == SPOILS]
     named = [each for each in rules.of_classes(every) if each.level == SPOILS]
     return said + [f"{each.title}: {', '.join(each.named())}" for each in named]
 
