@@ -24,12 +24,12 @@ from transgan.training.randomness import seeded_normal
 class Foreign:
     """settings: `key=value` for each of `defaults` that shall differ; an unknown key is an error.
 
-    Common to all: batch_size; mirror, half of the images; ema, the half-life of the average of weights as a share of
+    Common to all: batch_size; ema, the half-life of the average of weights as a share of
     the images seen, 0 for none; schedule, of all learning rates over the budget: linear or cosine (to 0) or none.
     """
 
     defaults: ClassVar[dict[str, Any]] = {}
-    common: ClassVar[dict[str, Any]] = {"batch_size": 64, "mirror": True, "ema": 0.0, "schedule": "none"}
+    common: ClassVar[dict[str, Any]] = {"batch_size": 64, "ema": 0.0, "schedule": "none"}
 
     def __init__(self, task: Task, seed: int, kimg: float, settings: list[str]):
         self.task, self.seed, self.kimg = task, seed, kimg
@@ -76,7 +76,7 @@ class Foreign:
         clock.start()
         for pixels, labels in batches(self.task, self.batch_size, self.seed):
             images = to_float(pixels)
-            if self.options.mirror:
+            if self.task.mirrored:
                 images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
             self.set_rates()
             changed = self.step(images, labels)

@@ -15,6 +15,7 @@ from transgan.runs.images import training_data
 
 FEW = 2000  # images of a task whose name ends in `few`
 SETS = {"cifar10": ("cifar10-train.zip", 3), "fashion_mnist": ("fashion-mnist-train.zip", 1)}
+MIRRORED = ("cifar10",)  # where left and right do not matter; of Fashion-MNIST's shoes none points to the right
 
 
 @dataclass
@@ -42,6 +43,11 @@ class Task:
         return self.dataset.channels
 
     @property
+    def mirrored(self) -> bool:
+        """Whether training shows each image mirrored half of the time."""
+        return self.name.startswith(MIRRORED)
+
+    @property
     def num_classes(self) -> int:
         return self.dataset.num_classes
 
@@ -55,9 +61,10 @@ def overrides_of(name: str, folder: Path) -> list[str]:
     name = name.removesuffix("_few")
     kind, _, resolution = name.rpartition("_")
     if kind == "digits":  # scikit-learn's
-        return ["data=digits", f"resolution={resolution}", "channels=1"]
+        return ["data=digits", f"resolution={resolution}", "channels=1", "mirror=false"]
     file, channels = SETS[kind]
-    return ["data=zip", f"data.path={folder / file}", f"resolution={resolution}", f"channels={channels}"]
+    mirror = f"mirror={str(kind in MIRRORED).lower()}"
+    return ["data=zip", f"data.path={folder / file}", f"resolution={resolution}", f"channels={channels}", mirror]
 
 
 def composed(overrides: list[str]) -> DictConfig:
