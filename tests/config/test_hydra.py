@@ -99,7 +99,7 @@ def test_overrides_in_hydras_syntax(arguments, key, value):
         (["hydra.searchpath=[pkg://nowhere.conf]"], "there is no package nowhere.conf here"),
         (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
         (["--config-dir"], "--config-dir needs a value after it, such as --config-dir conf"),
-        (["-cn", "nowhere"], "has a nowhere.yaml; there are: compare, evaluate"),
+        (["-cn", "nowhere"], "has a nowhere.yaml; there are: compare, data_check, data_prepare, evaluate"),
         (["--cfg=jobs"], "--cfg=jobs: --cfg takes job, hydra or all"),
         (["--cfg", "-p", "generators"], "--package generators: there is no such package; there are: "),
         (["-m", "--run"], "--run and --multirun contradict each other"),

@@ -59,13 +59,14 @@ class Subsampled(Penalty):
     """A penalty on a share of the pairs of a batch, spread evenly over it (a quarter in Adversarial Flow Models, 2025).
 
     The pairs come in random order, so any of them will do. Two processes penalise what one would where the share of
-    their parts of the batch is a whole number. first: of the batch's pairs, where these are a part of it.
+    their parts of the batch is a whole number.
     """
 
-    def __init__(self, penalty: Penalty, share: float = 0.25, first: int = 0):
+    def __init__(self, penalty: Penalty, share: float = 0.25):
         if not 0 < share < 1:
             raise ValueError(f"penalty.share must be between 0 and 1, not {share}: it is a share of the images")
-        self.penalty, self.share, self.first, self.names = penalty, share, first, penalty.names
+        self.penalty, self.share, self.names = penalty, share, penalty.names
+        self.first = 0  # of the batch's pairs, where these are a part of it
         self.kept: dict[tuple[int, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
         self.others: dict[int, Subsampled] = {}  # by `first`
 
@@ -76,7 +77,10 @@ class Subsampled(Penalty):
     def of_part(self, part: slice, n: int) -> Penalty:
         """Those of its pairs that are penalised in the whole batch, with the weight that their number has there."""
         first = next(i for i in range(part.start + 1) if is_whole((part.start - i) * self.share))  # 0 for most parts
-        own = self.others.setdefault(first, Subsampled(self.penalty, self.share, first)) if first else self
+        own = self if first == self.first else self.others.get(first)
+        if own is None:
+            own = self.others[first] = Subsampled(self.penalty, self.share)
+            own.first = first
         size, count = part.stop - part.start, len(self.indices(n)[0])
         share = len(own.indices(size)[0]) / count if count else 0.0
         return own if share * n == size else Weighted(own, share * n / size)
