@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -27,6 +28,10 @@ DISCRIMINATOR = dict(
     img_size=8, in_chans=1, num_classes=3, patch_size=2, stem_dim=4, dim=[16], depth=[2], num_heads=[2],
     window_size=None, mlp_ratio=2.0, init_values=0.1,
 )  # fmt: skip
+
+
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup; runs obey it there, and tests are about runs elsewhere
 
 
 @pytest.fixture(autouse=True, scope="session")

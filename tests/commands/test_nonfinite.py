@@ -75,7 +75,7 @@ def spoil_gradients(monkeypatch, when, both=False) -> None:
     backward = Adversarial.manual_backward
 
     def spoiled(self, value, **keys):
-        spoil = when(self.step) and (both or "loss_g" not in self.log_values)
+        spoil = when(self.step) and (both or "loss_d" not in self.log_values)
         backward(self, value * float("inf") if spoil else value, **keys)
 
     monkeypatch.setattr(Adversarial, "manual_backward", spoiled)
