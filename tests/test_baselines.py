@@ -22,8 +22,8 @@ class Images:
 
     resolution, num_classes = 16, 3
 
-    def __init__(self, channels=3):
-        self.channels = channels
+    def __init__(self, channels=3, mirrored=True):
+        self.channels, self.mirrored = channels, mirrored
         self.pixels = torch.randint(
             256, (60, channels, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
         )
@@ -90,10 +90,9 @@ def test_measuring_along_the_way_changes_nothing():
 
 
 def test_mirroring_is_of_half_of_the_images():
-    task = Images()
-    turned = {on: torch.cat(trained(f"mirror={on}", task=task, images=480)[0].seen) for on in ("true", "false")}
-    same = (turned["true"] == turned["false"]).flatten(1).all(1)
-    assert 0.3 < same.float().mean() < 0.7 and torch.equal(turned["true"][~same], turned["false"][~same].flip(3))
+    turned = {on: torch.cat(trained(task=Images(mirrored=on), images=480)[0].seen) for on in (True, False)}
+    same = (turned[True] == turned[False]).flatten(1).all(1)
+    assert 0.3 < same.float().mean() < 0.7 and torch.equal(turned[True][~same], turned[False][~same].flip(3))
 
 
 @pytest.mark.parametrize("schedule, rates", [
