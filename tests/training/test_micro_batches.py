@@ -1,6 +1,8 @@
 """A batch in parts: the gradients and the log of the complete batch, less memory, and a way out where memory is lacking."""
 
+from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -181,12 +183,12 @@ ERRORS = {
 }
 
 
-def lacking(network, most, error):
-    """A network for which there is no memory for more than `most` images."""
+def lacking(network, most, error, only=lambda: True):
+    """A network for which there is no memory for more than `most` images, or only while `only()`."""
     forward = network.forward
 
     def limited(x, *others):
-        if len(x) > most:
+        if len(x) > most and only():
             raise error
         return forward(x, *others)
 
@@ -231,6 +233,24 @@ def test_a_loss_of_the_whole_batch_is_not_halved(made):
     lacking(module.discriminator, 4, ERRORS["cuda"])
     with pytest.raises(torch.OutOfMemoryError):
         gradients(module)
+
+
+@pytest.mark.parametrize("matching", [None, EnergyDistance(3.0)])
+def test_one_of_several_processes_does_not_leave_the_others_waiting(made, monkeypatch, matching):
+    """Where all images are gathered, a process that asked again would gather alone."""
+    ddp = SimpleNamespace(no_sync=nullcontext)
+    monkeypatch.setattr("transgan.training.generative.ddp_of", lambda trainer: ddp)
+    monkeypatch.setattr("transgan.training.generative.average_gradients", lambda parameters: None)
+    monkeypatch.setattr(Trainer, "world_size", 2)
+    module = made(matching=matching)(None)
+    lacking(module.discriminator, 7, ERRORS["cuda"], only=lambda: module.log_values)  # amid the generator's step
+    if matching is None:
+        gradients(module)
+        assert module.parts.size == 4
+        return
+    with pytest.raises(torch.OutOfMemoryError):
+        gradients(module)
+    assert module.parts.size is None
 
 
 def test_smaller_parts_keep_less_for_the_backward_pass(made):

@@ -25,6 +25,11 @@ def clock(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds % 60:02d}s"
 
 
+def images_at_once(module: Any) -> int | None:
+    """Of a process, through the networks; None for all of a batch."""
+    return getattr(getattr(module, "parts", None), "size", None)
+
+
 class ProgressLine(Callback):
     """kimg, images per second, time left including evaluation, losses, logits, the latest metrics and the best.
 
@@ -49,7 +54,7 @@ class ProgressLine(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.begun = module.images_seen
-        self.parts = None if (parts := getattr(module, "parts", None)) is None else parts.size
+        self.at_once = images_at_once(module)
         if trainer.is_global_zero and sys.stdout.isatty():
             self.bar = Progress(
                 TextColumn("kimg {task.fields[kimg]}"), BarColumn(20), TextColumn("{task.percentage:>3.0f}%"),
@@ -75,9 +80,8 @@ class ProgressLine(Callback):
 
     def say_parts(self, module: Any) -> None:
         """That fewer images go through the networks at once since this step, because memory was lacking."""
-        size = None if (parts := getattr(module, "parts", None)) is None else parts.size
-        if size != self.parts:
-            self.parts = size
+        if (size := images_at_once(module)) != self.at_once:
+            self.at_once = size
             self.console.print(
                 f"memory  not all images of a step fit at once: from here on {size} do, and gradients are summed up; "
                 f"micro_batch={size} begins like this"

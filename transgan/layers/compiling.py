@@ -38,7 +38,7 @@ class ByOneDNN(CustomGraphPass):
                 graph.erase_node(node)
 
     def uuid(self) -> Any:
-        return get_hash_for_files((__file__,))
+        return get_hash_for_files((__file__, linear.__file__))
 
 
 def worth_it(a: Any, b: Any, bias: Any = None) -> bool:

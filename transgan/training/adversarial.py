@@ -282,8 +282,9 @@ class Adversarial(TwoNetworks):
         with self.holding_discriminator():
             optimizer, rates = self.optimizers()[0], self.rates("generator", now)  # type: ignore[index]
             taken = self.step_optimizer(
-                "generator", optimizer, objective, count, rates, now.get("beta2"), before_again=forget
-            )
+                "generator", optimizer, objective, count, rates, now.get("beta2"), before_again=forget,
+                collective=self.matching is not None,
+            )  # fmt: skip
         self.log_values["loss_g"] = total(values + added[:1])
         return taken
 

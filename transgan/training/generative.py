@@ -218,12 +218,14 @@ class Generative(Loadable):
         beta2: float | None = None,
         inputs: Sequence[Tensor] | None = None,
         before_again: Callable[[], None] = lambda: None,
+        collective: bool = False,
     ) -> bool:
         """One optimizer step for the named network, with a learning rate for each group of parameters.
 
         `objective` is the mean over some of `count` images, which are consecutive: all, or one micro-batch after the
         other. It may be asked for the same ones again, after `before_again`, in smaller parts, where memory was
-        lacking. Only `inputs` get a gradient, if they are given. False if the step was skipped for not being finite.
+        lacking; not with several processes if it is `collective`, for then all of them ask for it equally often. Only
+        `inputs` get a gradient, if they are given. False if the step was skipped for not being finite.
         Where the optimizer can skip it on the device (finite.py), that is known at the end of the step, and this is
         True.
         """
@@ -233,7 +235,8 @@ class Generative(Loadable):
                 group["betas"] = (group["betas"][0], beta2)
         ddp = ddp_of(self.trainer) if self.in_turn or self.parts.divides(count) else None
         with nullcontext() if ddp is None else ddp.no_sync():
-            self.backward_in_parts(objective, count, inputs, before_again, may_halve=ddp is not None)
+            alone = self.trainer.world_size == 1
+            self.backward_in_parts(objective, count, inputs, before_again, alone or ddp is not None and not collective)
         parameters = [each for each in getattr(self, name).parameters() if each.grad is not None]
         if ddp is not None:
             average_gradients(parameters)
@@ -253,7 +256,7 @@ class Generative(Loadable):
         before_again: Callable[[], None],
         may_halve: bool,
     ) -> None:
-        """Adds the gradients of the mean of `objective` over all images. may_halve: also with several processes."""
+        """Adds the gradients of the mean of `objective` over all images. may_halve: where memory is lacking."""
         options = {} if inputs is None else {"inputs": list(inputs)}
         left = {each: each.grad.clone() for each in self.parameters() if each.grad is not None}  # of TransGANOfficial
 
@@ -268,7 +271,7 @@ class Generative(Loadable):
             for parameter in self.parameters():
                 parameter.grad = left[parameter].clone() if parameter in left else None
 
-        if may_halve or self.trainer.world_size == 1:
+        if may_halve:
             self.parts.fitting(count, passes, again)
         else:
             passes()
