@@ -113,8 +113,9 @@ class Training:
         if self.heldout is not None:
             console.print(f"heldout {len(self.heldout):,} images, to measure against")
         if previous is None and str(config.data._target_).endswith((".Folder", ".Zip")):
+            command = f"transgan data check {shlex.quote(str(config.data.path))} resolution={config.resolution}"
             for each in short(self.dataset, self.heldout):
-                console.print(f"note    {each}; `transgan data check {shlex.quote(str(config.data.path))}` names them")
+                console.print(f"note    {each}; `{command}` names them")
         settle(config, self.dataset)
         gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
