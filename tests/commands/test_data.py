@@ -34,7 +34,7 @@ def test_check_prints_and_writes_everything(inside, folder, tmp_path):
 
 def test_training_goes_on_with_the_good_ones_and_then_with_the_prepared(inside, folder, tiny_folder, tmp_path):
     root, expected = folder
-    code, before, err = inside("train", root, "data.on_error=skip", *tiny_folder, "kimg=0.032")
+    code, before, err = inside("train", root, *tiny_folder, "data.on_error=skip", "kimg=0.032")
     assert code == 0, err
     broken = sum(len(expected[kind]) for kind in ("empty", "unreadable", "truncated"))
     assert f"skipped {broken} unreadable" in before

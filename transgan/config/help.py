@@ -35,13 +35,15 @@ Trains a generator against a discriminator, or with algorithm=image_gpt a Transf
 token, or one of its baselines, algorithm=pixel_rnn and vae. The same command continues an interrupted run, exactly.
 
   transgan train                                                 digits on a CPU, a minute or two
-  transgan train ~/pictures resolution=64 name=cats kimg=2000    a folder or zip; sub-folders are classes
+  transgan train ~/pictures                                      a folder or zip: all else is chosen, and said why
+  transgan train ~/pictures minutes=60 resolution=64 name=cats   what is given is taken; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
   transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn and digits_vae too
   transgan train -m seed=0,1,2 loss=relativistic,hinge           six runs, one for each combination, and a table
 
 Most used:
   name=NAME             the run is the folder runs/NAME                    kimg=N        length in 1,000 images
+  minutes=N hours=N     length by time: a step is measured, kimg follows   dry_run=true  choose, say the cost, and stop
   experiment={experiment}
   recipe={recipe}
   generator={generator}
@@ -55,7 +57,8 @@ Most used:
   tokens={tokens}    autoencoder={autoencoder}
   data={data}
   data.path=PATH        where the images are                              data.on_error=skip  go on without broken files
-  metrics={metrics}  extractor={extractor}
+  metrics={metrics}
+  extractor={extractor}
   trainer={trainer}  callbacks={callbacks}
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
@@ -126,7 +129,8 @@ equal seconds of training; the same command goes on where it was stopped, and is
   transgan compare suite=digits suite.seconds=5 suite.kimg=3 suite.seeds=[0,1] out=comparisons/short
 
   suite={suite}
-  metrics={metrics}  extractor={extractor}
+  metrics={metrics}
+  extractor={extractor}
   out=PATH  jobs=N  checkpoint=last|best  num_samples=N  seed=N  blocks=N  threads=N  device=auto|cpu|cuda
 
 Leaves in out: comparison.md, comparison.csv (one line a run), figures/, samples/, runs/ and logs/ of a suite.

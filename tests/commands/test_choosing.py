@@ -1,0 +1,108 @@
+"""`transgan train FOLDER` with nothing else: what it chooses, says, keeps, and does when it is called again."""
+
+import json
+import re
+
+import pytest
+from omegaconf import OmegaConf
+
+from transgan.runs import planned
+
+SMALL = (
+    "trainer=cpu", "logger=none", "grid=4", "generator.dim=[16]", "generator.depth=[1]", "generator.num_heads=[2]",
+    "extractor=pixels", "threads=1", "batch_size=4", "evaluate_share=1",
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(pictures, tmp_path):
+    return pictures(tmp_path / "Meine Bilder für Größe", classes=["."], count=16)
+
+
+def test_a_folder_is_enough(inside, folder, tmp_path):
+    words = ["train", folder, *SMALL, "minutes=0.01"]
+    code, out, err = inside(*words)
+    assert code == 0, err
+    assert "run runs/Meine Bilder für Größe" in out
+    for said in (
+        "chosen  recipe=minutes",
+        "resolution=16 ",
+        "kimg=",
+        "cost    ",
+        "dry_run=true stops here",
+        "next    ",
+    ):
+        assert said in out
+    run = tmp_path / "runs" / "Meine Bilder für Größe"
+    kept = OmegaConf.load(run / "config.yaml")
+    assert kept.resolution == 16 and kept.kimg == float(re.search(r"kimg=(\S+)", out)[1])
+    code, again, err = inside(*words)
+    assert code == 0 and "is finished" in again and "\nchosen" not in again, err
+    code, out, err = inside(*words, f"kimg={2 * kept.kimg}")
+    assert code == 0 and f"plan    to {2 * kept.kimg:g} kimg" in out and "\nchosen" not in out, err
+    # the command that is kept says everything
+    command = json.loads((run / "env.json").read_text())["command"][1:]
+    assert f"kimg={kept.kimg:g}" in command and "recipe=minutes" in command
+    code, out, err = inside(*command, "name=again", "minutes=null", "kimg=0.008")
+    assert code == 0 and "\nchosen" not in out, err
+
+
+def test_more_minutes_go_on(inside, folder, tmp_path):
+    words = ["train", folder, *SMALL]
+    assert inside(*words, "minutes=0.01")[0] == 0
+    code, out, err = inside(*words, "minutes=0.2")
+    assert code == 0, err
+    length, done = re.search(r"plan    to (\S+) kimg.*, from (\S+) ", out.replace(" (", " ")).groups()
+    assert float(length) > float(done)
+
+
+def test_a_dry_run_leaves_nothing(inside, folder, tmp_path):
+    code, out, err = inside("train", folder, *SMALL, "dry_run=true")
+    assert code == 0 and "cost    " in out and "20 minutes on a CPU" in out, err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_given_is_taken(inside, folder, tmp_path):
+    code, out, err = inside("train", folder, *SMALL, "resolution=8", "channels=1", "kimg=0.016", "name=mine")
+    assert code == 0 and "resolution=" not in out and "channels=" not in out and "kimg=" not in out, err
+    assert OmegaConf.load(tmp_path / "runs/mine/config.yaml").channels == 1
+
+
+def test_an_experiment_beside_pictures_keeps_the_pictures(inside, folder, tiny, tmp_path):
+    code, out, err = inside("train", folder, "experiment=digits", *tiny, "kimg=0.064")
+    assert code == 0 and "data    Meine Bilder für Größe: " in out, err
+    assert "conditional=" not in out and "chosen  extractor=efficientnet_lite0" in out
+
+
+def test_any_experiment_by_time(inside, tiny, tmp_path):
+    code, out, err = inside("train", *[word for word in tiny if not word.startswith("kimg")], "minutes=0.01")
+    assert code == 0 and "chosen  kimg=" in out and "0.01 minutes at" in out, err
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["minutes=5", "hours=1"], "minutes=5 and hours=1: give one of them"),
+    (["minutes=0"], "minutes=0"), (["auto=[everything]"], "auto=[everything]"), (["dry_run=perhaps"], "dry_run=perhaps"),
+])  # fmt: skip
+def test_wrong_words(refused, tiny, words, sentence):
+    assert sentence in refused("train", *tiny, *words)
+
+
+def test_memory_that_is_short(inside, refused, folder, monkeypatch):
+    """A batch that would not fit goes through in parts; where the user fixed the parts, it is refused."""
+    words = ["train", folder, *SMALL[:-2], "batch_size=16", "kimg=0.016"]
+    _, out, _ = inside(*words, "dry_run=true")
+    assert "micro_batch" not in out
+    given = planned.Trial.footprint
+
+    def large(self, batch):
+        found = given(self, batch)
+        return type(found)(found.fixed, (2**32 - found.fixed) / 8)
+
+    monkeypatch.setattr(planned.Trial, "footprint", large)
+    monkeypatch.setattr(planned, "free_memory", lambda: int(2**32 * 1.3))
+    code, out, err = inside(*words)
+    assert code == 0 and re.search(r"micro_batch=8 +what fits at once: 5.2 GiB free", out), err
+    err = refused(*words, "micro_batch=16", "name=other")
+    assert "a step on 16 images takes 9.2 GiB of memory, and 5.2 GiB are free; give micro_batch=8 or less" in err
+    monkeypatch.setattr(planned, "free_memory", lambda: 1000)
+    assert "give smaller networks, or a lower resolution=" in refused(*words, "name=other")
