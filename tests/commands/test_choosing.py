@@ -36,15 +36,15 @@ def test_a_folder_is_enough(inside, folder, tmp_path):
     run = tmp_path / "runs" / "Meine Bilder für Größe"
     kept = OmegaConf.load(run / "config.yaml")
     assert kept.resolution == 16 and kept.kimg == float(re.search(r"kimg=(\S+)", out)[1])
-    code, again, err = inside(*words)
-    assert code == 0 and "is finished" in again and "\nchosen" not in again, err
-    code, out, err = inside(*words, f"kimg={2 * kept.kimg}")
-    assert code == 0 and f"plan    to {2 * kept.kimg:g} kimg" in out and "\nchosen" not in out, err
     # the command that is kept says everything
     command = json.loads((run / "env.json").read_text())["command"][1:]
     assert f"kimg={kept.kimg:g}" in command and "recipe=minutes" in command
     code, out, err = inside(*command, "name=again", "minutes=null", "kimg=0.008")
     assert code == 0 and "\nchosen" not in out, err
+    code, again, err = inside(*words)
+    assert code == 0 and "is finished" in again and "\nchosen" not in again, err
+    code, out, err = inside(*words, f"kimg={2 * kept.kimg}")
+    assert code == 0 and f"plan    to {2 * kept.kimg:g} kimg" in out and "\nchosen" not in out, err
 
 
 def test_more_minutes_go_on(inside, folder, tmp_path):

@@ -9,9 +9,7 @@ OF_IMAGES = "[extractor,conditional,micro_batch]"
 IMAGES = ("train", "data check", "data prepare")  # commands whose bare word is a folder or zip of images
 
 
-def positional(
-    command: str, word: str, values: list[tuple[str, str]], choices: dict[str, str], findings: list[str]
-) -> None:
+def positional(command: str, word: str, values: list[tuple[str, str]], findings: list[str]) -> None:
     """A bare word is a run, a checkpoint to import, or the images to train on."""
     if word.startswith("-"):
         findings.append(f"{word} is not an option; options are written key=value, see transgan {command} --help")
@@ -28,13 +26,17 @@ def positional(
     elif not there(word):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
     else:
-        archive = os.path.isfile(os.path.expanduser(word))
-        choices.setdefault("data", "zip" if archive else "folder")  # whatever images an experiment is for
-        if "experiment" in choices:  # it knows how to measure its own images
-            values.insert(0, ("auto", OF_IMAGES))
-        choices.setdefault("experiment", "folder")
-        values.insert(0, ("name", run_name(word)))
         values.append(("data.path", word))
+
+
+def pictures(word: str, values: list[tuple[str, str]], choices: dict[str, str]) -> None:
+    """What `transgan train IMAGES` means beside data.path, unless the rest of the command says otherwise."""
+    archive = os.path.isfile(os.path.expanduser(word))
+    choices.setdefault("data", "zip" if archive else "folder")  # whatever images an experiment is for
+    if "experiment" in choices:  # it knows how to measure its own images
+        values.insert(0, ("auto", OF_IMAGES))
+    choices.setdefault("experiment", "folder")
+    values.insert(0, ("name", run_name(word)))
 
 
 def run_name(word: str) -> str:

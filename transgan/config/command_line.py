@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transgan.config.bare import positional, refuse_several
+from transgan.config.bare import pictures, positional, refuse_several
 from transgan.config.search import Choices, choices, is_ours, option
 
 # The prefix says to add a key or to delete it, the package where a group's choice goes.
@@ -69,7 +69,7 @@ def split(command: str, arguments: Sequence[str], findings: list[str]) -> Comman
             line.values.append((f"~{override.key}", "" if override.value is None else override.value))
         elif override.value is None or "/" in override.key or is_checkpoint_file(argument):
             bare = True
-            positional(command, argument, line.values, line.choices, findings)
+            positional(command, argument, line.values, findings)
         elif override.package is not None:
             near = difflib.get_close_matches(override.key, known, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"
@@ -83,6 +83,9 @@ def split(command: str, arguments: Sequence[str], findings: list[str]) -> Comman
         findings.append(f"with config=, {given} cannot be chosen anew; override single keys instead")
     if bare:
         refuse_several(command, line.values, findings)
+        places = [value for key, value in line.values if key == "data.path"]
+        if command == "train" and line.base is None and places:
+            pictures(places[-1], line.values, line.choices)
     return line
 
 
