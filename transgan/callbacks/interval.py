@@ -49,7 +49,7 @@ class Interval:
 
 @dataclass
 class Alarm:
-    """Due when `minutes` have passed since it was last wound up; never with None. What a person waits for."""
+    """Due when `minutes` have passed since it was last wound up; never with None. What users wait for."""
 
     minutes: float | None
     since: float = 0.0  # of a clock in seconds

@@ -19,7 +19,7 @@ from transgan.callbacks.session import Session
 READER_GONE = 13  # SIGPIPE's number, also where there is no such signal
 TIME_IS_UP = 1000  # no signal has this number
 STEP, AFTER = "this step", "what follows a step, such as an evaluation"
-LONG = 2.0  # seconds that a person does not wait without a word
+LONG = 2.0  # seconds that users do not wait without a word
 ALWAYS = ("SIGINT", "SIGTERM")
 UNLESS_IGNORED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # nohup wants to be obeyed
 

@@ -29,7 +29,7 @@ def positional(command: str, word: str, values: list[tuple[str, str]], findings:
         values.append(("data.path", word))
 
 
-def pictures(word: str, values: list[tuple[str, str]], choices: dict[str, str]) -> None:
+def of_images(word: str, values: list[tuple[str, str]], choices: dict[str, str]) -> None:
     """What `transgan train IMAGES` means beside data.path, unless the rest of the command says otherwise."""
     archive = os.path.isfile(os.path.expanduser(word))
     choices.setdefault("data", "zip" if archive else "folder")  # whatever images an experiment is for

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transgan.config.bare import pictures, positional, refuse_several
+from transgan.config.bare import of_images, positional, refuse_several
 from transgan.config.search import Choices, choices, is_ours, option
 
 # The prefix says to add a key or to delete it, the package where a group's choice goes.
@@ -85,7 +85,7 @@ def split(command: str, arguments: Sequence[str], findings: list[str]) -> Comman
         refuse_several(command, line.values, findings)
         places = [value for key, value in line.values if key == "data.path"]
         if command == "train" and line.base is None and places:
-            pictures(places[-1], line.values, line.choices)
+            of_images(places[-1], line.values, line.choices)
     return line
 
 

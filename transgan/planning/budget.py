@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from transgan.planning.choice import Choice
 from transgan.planning.facts import Facts
-from transgan.planning.settings import told as told_minutes
+from transgan.planning.settings import in_words
 
 EPOCHS, LEAST_KIMG = 5_000, 100.0  # a run shows each image so often at most, and is at least so long
 MEASURING = 0.10  # of a run's time, for evaluations
 EVALUATIONS = (2, 8)  # of a run, beside the last one's repetition
-PICTURES, PICTURE = 20, 15.0  # grids of a run, and seconds between two, at least
+GRIDS, BETWEEN = 20, 15.0  # grids of a run, and seconds between two, at least
 LINES = 200  # of stats.csv
 FEWEST, MOST = 1_000, 10_000  # images of an evaluation
 
@@ -51,7 +51,7 @@ def choices(facts: Facts, measured: Measured, batch_size: int) -> Iterator[Choic
     samples, times = measuring(facts, measured, seconds)
     evaluating = (times + 1) * samples * (measured.generating + measured.extracting)  # the best once more
     training = seconds - min(evaluating, 0.3 * seconds) - 0.01 * seconds
-    kimg, why = training * speed / 1000, f"{told_minutes(facts.budget)} at {speed:.3g} img/s, with {samples:,} images"
+    kimg, why = training * speed / 1000, f"{in_words(facts.budget)} at {speed:.3g} img/s, with {samples:,} images"
     why += f" made and measured {times} times"
     if kimg > (most := max(LEAST_KIMG, EPOCHS * facts.count / 1000)):
         kimg, why = most, f"{facts.count:,} images, each shown {1000 * most / facts.count:,.0f} times"
@@ -60,11 +60,11 @@ def choices(facts: Facts, measured: Measured, batch_size: int) -> Iterator[Choic
     yield Choice("metrics.num_samples", samples, f"at most {MEASURING:.0%} of the time")
     a_minute = 60 * speed / 1000
     yield Choice("log_every", rounded(max(kimg / LINES, batch_size / 1000)), f"{LINES} lines of stats.csv")
-    pictures = min(max(kimg / PICTURES, PICTURE * speed / 1000), 10 * a_minute)
-    yield Choice("sample_every", rounded(max(pictures, batch_size / 1000)), "a picture every " + told(pictures / speed))
+    grids = min(max(kimg / GRIDS, BETWEEN * speed / 1000), 10 * a_minute)
+    yield Choice("sample_every", rounded(max(grids, batch_size / 1000)), "a grid every " + duration(grids / speed))
     yield Choice("evaluate_every", rounded(kimg / times), f"{times} times")
     saving = min(max(kimg / 8, a_minute), 10 * a_minute)
-    yield Choice("checkpoint_every", rounded(max(saving, batch_size / 1000)), "every " + told(saving / speed))
+    yield Choice("checkpoint_every", rounded(max(saving, batch_size / 1000)), "every " + duration(saving / speed))
 
 
 def measuring(facts: Facts, measured: Measured, seconds: float) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def rounded(kimg: float) -> float:
     return max(float(f"{kimg:.3g}"), 0.001)
 
 
-def told(kiloseconds: float) -> str:
+def duration(kiloseconds: float) -> str:
     seconds = 1000 * kiloseconds
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -28,7 +28,7 @@ def choices(facts: Facts) -> Iterator[Choice]:
     minutes, kind = facts.budget, facts.device
     limits = RECIPES.get(kind, RECIPES["cpu"])
     recipe = next(name for limit, name in limits if minutes <= limit)
-    said = told(minutes)
+    said = in_words(minutes)
     yield Choice("recipe", recipe, f"{said} on {'a CPU' if kind == 'cpu' else kind}")
     yield resolution(facts)
     yield Choice("channels", 1, "all images are grey") if facts.grey else Choice("channels", 3, "in colour")
@@ -40,7 +40,7 @@ def choices(facts: Facts) -> Iterator[Choice]:
         yield batch
 
 
-def told(minutes: float) -> str:
+def in_words(minutes: float) -> str:
     """A time in words: 1 minute, 20 minutes, 2 hours."""
     number, unit = (minutes, "minute") if minutes < 120 else (minutes / 60, "hour")
     return f"{number:g} {unit}{'s' * (number != 1)}"
