@@ -1,6 +1,7 @@
 """samples/: images of the same seeds all along the run, and real images beside them."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, op
     ".tiff": ("TIFF", {}), ".ppm": ("PPM", {}), ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
 }  # fmt: skip
+
+MOST_OBLONG = 2.0  # the longer side of a grid over the shorter one, where each class is to have its own columns
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +57,26 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
-    """Columns of a grid and the class of each of `count` images: a column per class where they fit."""
+    """Columns of a near-square grid, and the class of each of `count` images, int64 (count,), None without classes.
+
+    Every class has columns of its own, equally many, where the grid is at most twice as wide as high, or as high as
+    wide. With more classes, or fewer images than classes, it is square, and the classes are spread over it.
+    """
+    square = max(1, round(count**0.5))
     if not num_classes:
-        return max(1, round(count**0.5)), None
-    columns = num_classes if num_classes <= 20 else max(1, round(count**0.5))
-    return columns, torch.arange(count) % num_classes
+        return square, None
+    if num_classes > count:
+        return square, torch.arange(count) * num_classes // count
+    columns = min(range(num_classes, count + 1, num_classes), key=lambda columns: oblong(count, columns))
+    if oblong(count, columns) > MOST_OBLONG:
+        return square, torch.arange(count) % num_classes
+    return columns, torch.arange(count) % columns // (columns // num_classes)
+
+
+def oblong(count: int, columns: int) -> float:
+    """The longer side of a grid over the shorter one, of images of one size."""
+    rows = -(-count // columns)
+    return max(columns / rows, rows / columns)
 
 
 class Samples(Callback):
@@ -98,15 +116,26 @@ class Samples(Callback):
         save_grid(images, self.folder / f"{moment(module.images_seen)}.png", self.columns)
 
     def reals(self) -> Tensor:
-        return real_images(self.dataset, self.labels, self.columns, len(self.seeds))
+        return real_images(self.dataset, self.labels, len(self.seeds))
 
 
-def real_images(dataset: Any, labels: Tensor | None, columns: int, count: int) -> Tensor:
-    """Real images in a grid's layout, evenly spaced over the data set or, with labels, row by row over each class."""
+def real_images(dataset: Any, labels: Tensor | None, count: int) -> Tensor:
+    """Real images in a grid's layout, uint8 (count, C, H, W), evenly spaced over the data set or, with labels, over
+    each class; a class without images is grey."""
     if labels is None:
-        chosen = torch.linspace(0, len(dataset) - 1, count).long().tolist()
-    else:
-        members = {int(k): (dataset.labels == k).nonzero().flatten().tolist() for k in labels.unique()}
-        of_class = [members[int(k)] for k in labels]
-        chosen = [each[i // columns % len(each)] for i, each in enumerate(of_class)]
-    return dataset.__getitems__(chosen)[0]
+        return dataset.__getitems__(evenly(range(len(dataset)), count))[0]
+    chosen = [-1] * count
+    for label in labels.unique():
+        positions = (labels == label).nonzero().flatten().tolist()
+        members = (dataset.labels == label).nonzero().flatten().tolist()
+        for position, index in zip(positions, evenly(members, len(positions)), strict=False):
+            chosen[position] = index
+    images = dataset.__getitems__([max(0, index) for index in chosen])[0]
+    images[torch.tensor(chosen) < 0] = 128
+    return images
+
+
+def evenly(members: Sequence[int], count: int) -> list[int]:
+    """`count` of the members, evenly spaced and the middle of its stretch each; some twice where there are fewer, none
+    where there are none."""
+    return [members[(2 * i + 1) * len(members) // (2 * count)] for i in range(count)] if members else []

@@ -102,7 +102,7 @@ class Results:
         grids: dict[str, Any] = {}
         taken: set[str] = set()
         for name, module in [("real", None), *modules.items()]:
-            images = real_images(real, labels, columns, 100) if module is None else torch.cat([
+            images = real_images(real, labels, 100) if module is None else torch.cat([
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
