@@ -54,7 +54,7 @@ class FakeStrategy:
 
 def trainer(*callbacks):
     return SimpleNamespace(
-        is_global_zero=True, world_size=1, global_rank=0, logger=None, strategy=FakeStrategy(), callback_metrics={},
+        is_global_zero=True, world_size=1, global_rank=0, logger=None, loggers=[], strategy=FakeStrategy(), callback_metrics={},
         callbacks=list(callbacks), should_stop=False,
     )  # fmt: skip
 
@@ -401,3 +401,37 @@ def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
     assert (tmp_path / "samples" / "000006_064.png").exists()
     assert asked[:2] == asked[2:4] and [len(seeds) for seeds, _ in asked] == [64, 6] * 3
     assert asked[1] == (list(range(64, 70)), layout(70, 3)[1][64:].tolist())
+
+
+class Taking:
+    """A logger whose experiment takes images, or fails to."""
+
+    def __init__(self, error=None):
+        self.taken, self.error, self.experiment = [], error, self
+
+    def add_image(self, name, image, step):
+        if self.error is not None:
+            raise self.error
+        self.taken.append((name, tuple(image.shape), image.dtype, step))
+
+
+def test_loggers_that_take_images_get_the_grids(tmp_path, caplog):
+    data = Numbered([0] * 4)
+    data.__class__ = type("Images", (Numbered,), {
+        "__getitems__": lambda self, chosen: (torch.zeros(len(chosen), 1, 8, 8, dtype=torch.uint8), None)
+    })  # fmt: skip
+    callback = ready(Samples(1.0, 4), tmp_path, kimg=9.0, dataset=data)
+    taking, failing = Taking(), Taking(TypeError("another add_image"))
+    others = [SimpleNamespace(), SimpleNamespace(experiment=None), SimpleNamespace(experiment=SimpleNamespace())]
+    watching = trainer(callback.session)
+    watching.loggers = [*others, failing, taking]
+    network = module(0, generate=lambda seeds, labels: torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8))
+    callback.on_train_start(watching, network)
+    network.images_seen = 1000
+    callback.on_train_batch_end(watching, network, None, None, 0)
+    shape = (3, 2 * 42 + 2, 2 * 42 + 2)
+    assert taking.taken == [
+        ("real_images", shape, torch.uint8, 0), ("samples", shape, torch.uint8, 0), ("samples", shape, torch.uint8, 1000)
+    ]  # fmt: skip
+    assert {path.name for path in (tmp_path / "samples").iterdir()} == {"reals.png", "000000.png", "000001.png"}
+    assert caplog.text.count("Taking took no grid of ") == 3 and "another add_image" in caplog.text

@@ -27,22 +27,33 @@ MOST_OBLONG = 2.0  # the longer side of a grid over the shorter one, where each 
 log = logging.getLogger(__name__)
 
 
-def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
-    """Writes uint8 images (N, C, H, W) as one grid; small ones enlarged by a whole factor.
+def grid_of(images: Tensor, columns: int) -> Tensor:
+    """uint8 images (N, C, H, W) as one grid, uint8 (3, H, W); small ones enlarged by a whole factor.
 
-    Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
+    Raises ValueError for images that are not uint8.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(
             f"a grid is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
         )
-    path = Path(path)
+    factor = max(1, 40 // images.shape[-1])
+    images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    return make_grid(images, nrow=columns, padding=2, pad_value=128)
+
+
+def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
+    """Writes uint8 images (N, C, H, W) as one grid; small ones enlarged by a whole factor.
+
+    Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
+    """
+    write_grid(grid_of(images, columns), Path(path))
+
+
+def write_grid(grid: Tensor, path: Path) -> None:
+    """Writes a grid, uint8 (3, H, W). Raises ValueError for a path whose suffix is not one of FORMATS."""
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
-    factor = max(1, 40 // images.shape[-1])
-    images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)  # (3, H, W)
     text = "transgan, many images in one picture"  # transgan/data refuses to train on these
     if kind == "PNG":
         chunks = PngInfo()
@@ -80,7 +91,11 @@ def oblong(count: int, columns: int) -> float:
 
 
 class Samples(Callback):
-    """A grid of `count` images at the start and at every interval, and once one of real images in the same layout."""
+    """A grid of `count` images at the start and at every interval, and once one of real images in the same layout.
+
+    They go to samples/, and to every logger whose `experiment` takes images, as TensorBoard's does, at the step of its
+    scalars: the images shown so far.
+    """
 
     def __init__(self, every_kimg: float, count: int = 100) -> None:
         self.interval = Interval(every_kimg)
@@ -95,14 +110,16 @@ class Samples(Callback):
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero and module.images_seen == 0:
             if self.dataset is not None:
-                save_grid(self.reals(), self.folder / "reals.png", self.columns)
-            self.write(module)
+                grid = grid_of(self.reals(), self.columns)
+                write_grid(grid, self.folder / "reals.png")
+                show(trainer, "real_images", grid, 0)
+            self.write(trainer, module)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.is_global_zero and self.interval.due_after(module):
-            self.write(module)
+            self.write(trainer, module)
 
-    def write(self, module: Trained) -> None:
+    def write(self, trainer: Trainer, module: Trained) -> None:
         try:
             images = torch.cat(
                 [
@@ -113,10 +130,24 @@ class Samples(Callback):
         except ValueError as error:  # images that are not finite: the steps will say so too
             log.warning("no grid of samples at %g kimg: %s", module.images_seen / 1000, error)
             return
-        save_grid(images, self.folder / f"{moment(module.images_seen)}.png", self.columns)
+        grid = grid_of(images, self.columns)
+        write_grid(grid, self.folder / f"{moment(module.images_seen)}.png")
+        show(trainer, "samples", grid, module.images_seen)
 
     def reals(self) -> Tensor:
         return real_images(self.dataset, self.labels, len(self.seeds))
+
+
+def show(trainer: Trainer, name: str, grid: Tensor, step: int) -> None:
+    """Gives a grid, uint8 (3, H, W), to the loggers that take images; one that fails does not end the training."""
+    for logger in trainer.loggers:
+        add_image = getattr(getattr(logger, "experiment", None), "add_image", None)
+        if not callable(add_image):
+            continue
+        try:
+            add_image(name, grid, step)
+        except Exception as error:  # of others' code, which may call something else by this name
+            log.warning("%s took no grid of %s: %s", type(logger).__name__, name, error or type(error).__name__)
 
 
 def real_images(dataset: Any, labels: Tensor | None, count: int) -> Tensor:
