@@ -48,6 +48,7 @@ def test_callbacks_can_be_left_out(train):
     run, out, _ = train(*(f"callbacks.{name}=null" for name in ("stats", "samples", "checkpoints", "progress")))
     assert sorted(path.name for path in run.iterdir()) == ["config.yaml", "env.json", "log.txt"]
     assert "done    0.256 kimg" in out and "kimg  " not in out and "look" not in out and "next" not in out
+    assert "good    not measured: the run has no evaluation" in out
 
 
 def test_progress_needs_no_statistics(train):

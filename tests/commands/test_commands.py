@@ -64,7 +64,10 @@ def test_the_best_is_measured_again_with_fresh_seeds(digits_run):
     assert again["kimg"] == best["kimg"] and again["protocol"]["checkpoint"] == "best.ckpt"
     assert again["protocol"]["seed"] == 1 and "chosen by other seeds" in again["protocol"]["selection"]
     assert again["protocol"]["id"] == best["protocol"]["id"] and again["metrics"] != best["metrics"]
-    assert f"again   fd_classifier {again['metrics']['fd_classifier']:.4g} with other seeds" in done.stdout
+    value, bounds = again["metrics"]["fd_classifier"], again["protocol"]["bounds"]
+    assert f"good    fd_classifier {value:.4g} (the best, of {best['kimg']:g} kimg, measured again" in done.stdout
+    assert bounds["ceiling"] == lines[0]["metrics"]["fd_classifier"] and bounds["floor_of"].startswith("two halves")
+    assert f"; real images against each other {bounds['floor']:.3g}, untrained {bounds['ceiling']:.3g}: " in done.stdout
 
 
 def test_stats(digits_run):
@@ -95,7 +98,9 @@ def test_lines_of_train(digits_run):
         "metrics fd_classifier",
         "model   generator",
         "plan    to 1.28",
-        "done    best",
+        "done    1.28 kimg in ",
+        "good    fd_classifier ",
+        "next    transgan sample runs/digits to=grid · ",
     ):
         assert f"\n{start}" in done.stdout
     progress = [line for line in done.stdout.splitlines() if line.startswith("kimg")]
