@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
-from transgan import checkpoint, files, warm_start
+from transgan import checkpoint, warm_start
 from transgan.callbacks import Compiling, Session, Stop
 from transgan.callbacks.stopping import Stopped
 from transgan.config.classes import unknown_arguments
@@ -23,10 +23,12 @@ from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
 from transgan.runs.callbacks import callbacks_of
+from transgan.runs.choosing import choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
 from transgan.runs.folder import (
+    folder_of,
     hush,
     keep_log,
     logger_findings,
@@ -39,6 +41,7 @@ from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
 from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.memory import keep_freed_memory
+from transgan.runs.planned import Plan, show
 from transgan.runs.resuming import jumps, keep_order, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
@@ -49,9 +52,9 @@ from transgan.training.generative import Generative
 class Training:
     """Trains or continues the run `runs/name`. `run()` returns the exit code."""
 
-    def __init__(self, config: DictConfig, arguments: list[str], stop: Stop) -> None:
-        self.config, self.arguments, self.stop = config, arguments, stop
-        self.folder = files.expanded(config.runs) / config.name
+    def __init__(self, config: DictConfig, arguments: list[str], stop: Stop, plan: Plan | None = None) -> None:
+        self.config, self.arguments, self.stop, self.plan = config, arguments, stop, plan or Plan()
+        self.folder = folder_of(config)
         self.last = self.folder / "checkpoints" / "last.ckpt"
         self.previous: dict[str, Any] | None = None  # the checkpoint to continue from
 
@@ -108,6 +111,7 @@ class Training:
         previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
         if previous is not None:
             keep_order(config, previous)
+        show(console, self.plan.choices)
         self.dataset, self.heldout = training_data(config)
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
@@ -125,6 +129,10 @@ class Training:
             if previous["images_seen"] >= 1000 * config.kimg:
                 self.say_finished(previous)
                 return False
+        if previous is None and self.plan.left:
+            self.choose()
+        if previous is None and config.dry_run:
+            return False
         self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
             console.print(f"plan    {jump}")
@@ -140,6 +148,16 @@ class Training:
             keep_log(self.folder / "log.txt")
             write_description(self.folder, self.resolved, self.arguments)
         return True
+
+    def choose(self) -> None:
+        """What depends on the time and the memory of a step: rank 0 measures one, for all."""
+        console = self.console
+        with console.status("measuring a step"):
+            choices, cost = choose_length(self.plan, self.config, self.dataset, self.heldout, self.context)
+        self.plan.choices += choices
+        self.arguments = [*(each.argument for each in choices), *self.arguments]
+        show(console, choices)
+        say_cost(console, cost)
 
     def make_module(self, gpt: Any) -> Generative:
         """The module with its first weights; a checkpoint's take their place when training starts."""
@@ -198,6 +216,7 @@ class Training:
             facts={
                 "config": {key: part for key, part in self.resolved.items() if key != "callbacks"},
                 "arguments": self.arguments,
+                "chosen": {"arguments": self.plan.arguments, "minutes": self.plan.minutes},
                 "watched_by": self.resolved.get("callbacks"),  # never made from a checkpoint, which may name any class
                 "data": self.dataset.fingerprint, "class_names": list(self.dataset.class_names),
             },
