@@ -221,7 +221,7 @@ def test_how_good_it_is_in_words(value, bounds, said):
 
 @pytest.mark.parametrize("target, classes, more", [
     ("Classifier", True, []), ("Classifier", False, ["extractor=masked"]), ("Inception", True, ["extractor=masked"]),
-    ("Masked", False, []), ("Pixels", False, []), ("DINOv2", True, ["extractor=masked"]),
+    ("Masked", False, []), ("Pixels", False, []), ("EfficientNetLite0", False, []), ("DINOv2", True, ["extractor=masked"]),
 ])  # fmt: skip
 def test_a_run_without_an_evaluation_is_measured_by_what_needs_no_weights(target, classes, more):
     config = {"extractor": {"_target_": f"transgan.metrics.extractors.{target}"}, "metrics": {}}

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-ALONE = ("Masked", "Pixels")  # extractors that need neither weights nor classes
+ALONE = ("EfficientNetLite0", "Masked", "Pixels")  # extractors that need neither a download nor classes
 
 
 def typed(*words: object) -> str:
