@@ -217,7 +217,7 @@ def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
         "ema": True,
         "checkpoint": "best",
         "seed": None,
-        "against": "x",
+        "against": str(tmp_path / "b" / "x"),
         "out": None,
         "resolution": None,
         "num_real": None,

@@ -7,9 +7,9 @@ from typing import Any
 ALONE = ("EfficientNetLite0", "Masked", "Pixels")  # extractors that need neither a download nor classes
 
 
-def typed(*words: object) -> str:
+def typed(*arguments: object) -> str:
     """A command line for a POSIX shell, to paste."""
-    return shlex.join(map(str, words))
+    return shlex.join(map(str, arguments))
 
 
 def measuring(config: Mapping[str, Any], classes: bool) -> list[str]:
