@@ -91,7 +91,7 @@ def bounds_of(evaluation: Evaluation, session: Session, device: torch.device) ->
     before = [
         line["metrics"].get(name)
         for line in files.read_json_lines(session.folder / "metrics.jsonl")
-        if line["kimg"] == 0 and line["protocol"].get("id") == own
+        if line.get("kimg") == 0 and (line.get("protocol") or {}).get("id") == own and name in line["metrics"]
     ]
     if before and before[0] is not None:
         ceiling = {"ceiling": before[0], "ceiling_num": evaluator.num_samples}
