@@ -1,6 +1,7 @@
 """samples/: images of the same seeds all along the run, and real images beside them."""
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from transgan.callbacks.interval import Interval, moment
+from transgan.callbacks.interval import Alarm, Interval, moment
 from transgan.callbacks.session import Session, Trained
 from transgan.files import replacing
 
@@ -97,14 +98,15 @@ class Samples(Callback):
     scalars: the images shown so far.
     """
 
-    def __init__(self, every_kimg: float, count: int = 100) -> None:
-        self.interval = Interval(every_kimg)
+    def __init__(self, every_kimg: float, count: int = 100, every_minutes: float | None = None) -> None:
+        self.interval, self.alarm = Interval(every_kimg), Alarm(every_minutes)
         self.seeds = list(range(count))
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
         self.folder, self.dataset = session.folder / "samples", session.dataset
         self.interval = Interval(self.interval.kimg, session.kimg)
+        self.alarm = session.alarm(self.alarm.minutes)
         self.columns, self.labels = layout(len(self.seeds), module.num_classes)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -116,8 +118,10 @@ class Samples(Callback):
             self.write(trainer, module)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.is_global_zero and self.interval.due_after(module):
-            self.write(trainer, module)
+        if self.interval.due_after(module) or self.alarm.due:
+            self.alarm.wind(time.monotonic())
+            if trainer.is_global_zero:
+                self.write(trainer, module)
 
     def write(self, trainer: Trainer, module: Trained) -> None:
         try:

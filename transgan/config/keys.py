@@ -60,6 +60,7 @@ KEYS: dict[str, Kind] = {
     "compile": Text(what="auto, or a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),
     "checkpoint": PATH, "init_from": PATH,
     "log_every": EVERY, "sample_every": EVERY, "evaluate_every": EVERY, "checkpoint_every": EVERY,
+    "sample_minutes": TIME, "evaluate_minutes": TIME, "checkpoint_minutes": TIME, "every_minutes": TIME,
     "evaluate_at_start": SWITCH, "evaluate_share": PART, "grid": Whole(most=10_000),
     "threads": Whole(most=256, optional=True), "num_workers": Whole(least=0, most=1024),
     "force": SWITCH, "debug": SWITCH, "json": SWITCH, "explain": SWITCH,

@@ -9,7 +9,7 @@ from transgan.planning.settings import told as told_minutes
 
 EPOCHS, LEAST_KIMG = 5_000, 100.0  # a run shows each image so often at most, and is at least so long
 MEASURING = 0.10  # of a run's time, for evaluations
-EVALUATIONS = 8  # of a run
+EVALUATIONS = (2, 8)  # of a run, beside the last one's repetition
 PICTURES, PICTURE = 20, 15.0  # grids of a run, and seconds between two, at least
 LINES = 200  # of stats.csv
 FEWEST, MOST = 1_000, 10_000  # images of an evaluation
@@ -48,11 +48,11 @@ def choices(facts: Facts, measured: Measured, batch_size: int) -> Iterator[Choic
         others = ", ".join(f"{speed:.3g} img/s with {n}" for n, speed in sorted(measured.speeds.items()))
         yield Choice("threads", measured.threads, f"measured: {others}")
     seconds = max(60 * facts.budget - measured.before, 0.5 * 60 * facts.budget)
-    samples = samples_of(facts, measured, seconds)
-    evaluating = (EVALUATIONS + 1) * samples * (measured.generating + measured.extracting)  # the best once more
+    samples, times = measuring(facts, measured, seconds)
+    evaluating = (times + 1) * samples * (measured.generating + measured.extracting)  # the best once more
     training = seconds - min(evaluating, 0.3 * seconds) - 0.01 * seconds
     kimg, why = training * speed / 1000, f"{told_minutes(facts.budget)} at {speed:.3g} img/s, with {samples:,} images"
-    why += f" made and measured {EVALUATIONS} times"
+    why += f" made and measured {times} times"
     if kimg > (most := max(LEAST_KIMG, EPOCHS * facts.count / 1000)):
         kimg, why = most, f"{facts.count:,} images, each shown {1000 * most / facts.count:,.0f} times"
     kimg = rounded(max(kimg, 2 * batch_size / 1000))
@@ -62,20 +62,22 @@ def choices(facts: Facts, measured: Measured, batch_size: int) -> Iterator[Choic
     yield Choice("log_every", rounded(max(kimg / LINES, batch_size / 1000)), f"{LINES} lines of stats.csv")
     pictures = min(max(kimg / PICTURES, PICTURE * speed / 1000), 10 * a_minute)
     yield Choice("sample_every", rounded(max(pictures, batch_size / 1000)), "a picture every " + told(pictures / speed))
-    yield Choice("evaluate_every", rounded(kimg / EVALUATIONS), f"{EVALUATIONS} times")
+    yield Choice("evaluate_every", rounded(kimg / times), f"{times} times")
     saving = min(max(kimg / 8, a_minute), 10 * a_minute)
     yield Choice("checkpoint_every", rounded(max(saving, batch_size / 1000)), "every " + told(saving / speed))
 
 
-def samples_of(facts: Facts, measured: Measured, seconds: float) -> int:
-    """Images of an evaluation: as many as there are real ones, up to MOST, if that takes its share of the time."""
-    each = (EVALUATIONS + 1) * (measured.generating + measured.extracting)
-    affordable = int(MEASURING * seconds / each) if each > 0 else MOST
+def measuring(facts: Facts, measured: Measured, seconds: float) -> tuple[int, int]:
+    """-> (images of an evaluation, evaluations): as many images as there are real ones, up to MOST, as often as may be,
+    within a share of the seconds; where that is not enough, fewer of both."""
+    each = measured.generating + measured.extracting
+    affordable = MEASURING * seconds / each if each > 0 else float("inf")  # images in all
+    least, most = EVALUATIONS
     wanted = min(MOST, facts.count)
-    if affordable >= wanted:
-        return wanted
-    least = min(FEWEST, wanted)
-    return max(least, affordable // 100 * 100)
+    if affordable >= (most + 1) * wanted:
+        return wanted, most
+    samples = int(max(min(FEWEST, wanted), affordable // (most + 1) // 100 * 100))
+    return samples, int(min(max(affordable / samples - 1, least), most))
 
 
 def rounded(kimg: float) -> float:

@@ -163,8 +163,16 @@ def measured(
 
 
 def candidates(count: int) -> list[int]:
-    """Numbers of threads to try: one, all cores, and what is between."""
-    return sorted({1, min(count, 4), min(count, 8)})
+    """Numbers of threads to try: one, all cores that nothing else uses, and what is between.
+
+    Threads that wait for cores which others use take many times as long as one thread does.
+    """
+    try:
+        running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):  # not Linux
+        running = 0
+    free = max(1, count - max(running, 0))
+    return sorted({1, min(free, 4), min(free, 8)})
 
 
 def of_dataset(dataset: Any, device: torch.device, minutes: float | None) -> Facts:

@@ -118,6 +118,9 @@ class Training:
             console.print(f"heldout {len(self.heldout):,} images, to measure against")
         if previous is None and str(config.data._target_).endswith((".Folder", ".Zip")):
             command = f"transgan data check {shlex.quote(str(config.data.path))} resolution={config.resolution}"
+            if skipped := getattr(self.dataset, "skipped", None):
+                files = f"{len(skipped):,} file{'s' * (len(skipped) != 1)}"
+                console.print(f"note    {files} cannot be read, and training goes on without; `{command}` names them")
             for each in short(self.dataset, self.heldout):
                 console.print(f"note    {each}; `{command}` names them")
         settle(config, self.dataset)
