@@ -97,14 +97,14 @@ def test_what_training_sampling_measuring_and_reports_propose(runs, tiny, tmp_pa
 def test_what_is_proposed_of_folders_with_spaces_and_umlauts(runs, tiny_folder, tmp_path):
     draw(tmp_path / SPACE, 20, classes=["Äpfel", "b c"])
     options = [*tiny_folder, "kimg=0.032", f"runs={SPACE} runs", "extractor=inception"]  # whose weights are not here
-    place = f"'{SPACE} runs/{SPACE}'"
+    place = f"'{SPACE} runs/folder'"
     assert runs("train", SPACE, *options) == [
         f"sample {place} to=grid",
         f"evaluate {place} metrics=fast extractor=masked",
         f"report {place}",
     ]
-    assert runs("evaluate", f"{SPACE} runs/{SPACE}", code=2) == [f"evaluate {place} metrics=fast extractor=masked"]
-    runs("train", f"{SPACE} runs/{SPACE}", *tiny_folder, code=2)
+    assert runs("evaluate", f"{SPACE} runs/folder", code=2) == [f"evaluate {place} metrics=fast extractor=masked"]
+    runs("train", f"{SPACE} runs/folder", *tiny_folder, code=2)
     (tmp_path / SPACE / "Äpfel" / "twin.png").write_bytes((tmp_path / SPACE / "Äpfel" / "0.png").read_bytes())
     found = runs("train", SPACE, *options, "name=other")
     assert f"data check '{SPACE}' resolution=8" in found  # which names the duplicate
@@ -117,6 +117,6 @@ def test_what_is_proposed_of_folders_with_spaces_and_umlauts(runs, tiny_folder, 
 ])  # fmt: skip
 def test_what_checking_and_preparing_propose(words, more, runs, tiny_folder, tmp_path):
     draw(tmp_path / SPACE, 20, classes=["Äpfel", "b c"])
-    smaller = [word for word in tiny_folder if not word.startswith(("metrics=", "resolution="))]
+    smaller = [word for word in tiny_folder if not word.startswith(("metrics=", "resolution=", "auto="))]
     found = runs(*words, "resolution=8", more=[*smaller, "kimg=0.032", "metrics.num_samples=16", *more])
     assert found and all(command.startswith("train ") for command in found)
