@@ -67,7 +67,8 @@ def test_the_best_is_measured_again_with_fresh_seeds(digits_run):
     value, bounds = again["metrics"]["fd_classifier"], again["protocol"]["bounds"]
     assert f"good    fd_classifier {value:.4g} (the best, of {best['kimg']:g} kimg, measured again" in done.stdout
     assert bounds["ceiling"] == lines[0]["metrics"]["fd_classifier"] and bounds["floor_of"].startswith("two halves")
-    assert f"; real images against each other {bounds['floor']:.3g}, untrained {bounds['ceiling']:.3g}: " in done.stdout
+    real = f"real images against each other {bounds['floor']:.3g} ({bounds['floor_num']:,} of them)"
+    assert f"; {real}, untrained {bounds['ceiling']:.3g}: " in done.stdout
 
 
 def test_stats(digits_run):

@@ -16,6 +16,7 @@ from transgan.metrics.meanings import explained
 from transgan.runs.proposals import measuring, typed
 from transgan.runs.run import Run
 
+FEW = 2048  # images; the distance of fewer real ones from each other is high by bias
 CHEAP = 0.05  # of a run's time: an evaluation that takes no more is made of an untrained generator, too
 
 
@@ -70,13 +71,17 @@ def quality(module: Any, evaluation: Evaluation, session: Session, device: torch
 def place(value: float, bounds: dict[str, Any]) -> str:
     """Where a distance lies between the real images' own and an untrained generator's, in words."""
     floor, ceiling = bounds.get("floor"), bounds.get("ceiling")
-    known = [f"real images against each other {floor:.3g}"] if floor is not None else []
+    count = bounds.get("floor_num", FEW)
+    few = f" ({count:,} of them)" if count < FEW else ""
+    known = [f"real images against each other {floor:.3g}{few}"] if floor is not None else []
     known += [f"untrained {ceiling:.3g}"] if ceiling is not None else []
     said = f"; {', '.join(known)}" if known else ""
+    if floor is not None and ceiling is not None and floor >= ceiling:
+        return f"{said}: too few real images to say how near"
     if ceiling is not None and value >= ceiling:
         return f"{said}: no nearer to real images than untrained"
     if floor is not None and value <= floor:
-        return f"{said}: as near as real images are to each other"
+        return f"{said}: no farther from real images than these from each other"
     if floor is None or ceiling is None:
         return said
     share = min(99.9, 100 * (ceiling - value) / (ceiling - floor))
