@@ -44,7 +44,7 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": {"files", "instantiation", "migration", "trust"},
     "warm_start": {"checkpoint", "errors", "files", "instantiation"},
     "official": set(),
-    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "instantiation", "launched", "runs"},
+    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "instantiation", "launched", "metrics", "runs"},
     "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},

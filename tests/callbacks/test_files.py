@@ -54,7 +54,7 @@ class FakeStrategy:
 
 def trainer(*callbacks):
     return SimpleNamespace(
-        is_global_zero=True, world_size=1, global_rank=0, logger=None, strategy=FakeStrategy(), callback_metrics={},
+        is_global_zero=True, world_size=1, global_rank=0, logger=None, loggers=[], strategy=FakeStrategy(), callback_metrics={},
         callbacks=list(callbacks), should_stop=False,
     )  # fmt: skip
 
@@ -323,30 +323,66 @@ def test_a_grid_is_as_large_as_its_images(tmp_path, channels, size, factor):
     assert grid.getpixel((0, 0)) == (128, 128, 128)
 
 
-def test_layout():
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 16, 64, 100, 144])
+@pytest.mark.parametrize("classes", [0, 1, 2, 3, 5, 7, 10, 13, 15, 20, 37, 100, 1000])
+def test_a_grid_is_near_square_whatever_the_number_of_classes(count, classes):
+    columns, labels = layout(count, classes)
+    rows = -(-count // columns)
+    assert max(columns, rows) <= 2 * min(columns, rows)
+    if not classes:
+        assert labels is None
+        return
+    seen = labels.bincount(minlength=classes)
+    assert len(labels) == count and len(seen) == classes and seen.count_nonzero() == min(count, classes)
+    assert seen.max() - seen.min() <= max(1, columns // classes)  # a last row may lack some
+    if columns % classes == 0:  # each class has columns of its own
+        for column in range(columns):
+            assert labels[column::columns].unique().numel() <= 1
+
+
+def test_classes_have_columns_where_the_grid_stays_square():
     columns, labels = layout(100, 10)
-    assert columns == 10 and labels.view(10, 10).eq(torch.arange(10)).all()  # a column per class
-    assert layout(49, 0) == (7, None) and layout(1, 0) == (1, None)
+    assert columns == 10 and labels.view(10, 10).eq(torch.arange(10)).all()
+    columns, labels = layout(100, 2)
+    assert columns == 10 and labels.view(10, 10).eq(torch.tensor([0] * 5 + [1] * 5)).all()
     columns, labels = layout(64, 1000)
-    assert columns == 8 and labels.tolist() == list(range(64))
-    assert layout(20, 20)[0] == 20 and layout(16, 21)[0] == 4
+    assert columns == 8 and labels[:3].tolist() == [0, 15, 31] and labels[-1] == 984  # spread over all classes
+    assert layout(49, 0) == (7, None) and layout(100, 20)[0] == 10 and layout(16, 21)[0] == 4
 
 
-def test_reals_stand_in_the_same_layout(tmp_path):
-    class Data:
-        labels = torch.tensor([0, 1, 2] * 4)
+class Numbered:
+    """Images that are their own numbers, of classes that stand one after the other as folders do."""
 
-        def __len__(self):
-            return 12
+    def __init__(self, labels):
+        self.labels = torch.tensor(labels)
 
-        def __getitems__(self, chosen):
-            return torch.tensor(chosen), self.labels[chosen]
+    def __len__(self):
+        return len(self.labels)
 
-    callback = ready(Samples(1.0, 9), tmp_path, network=module(0, num_classes=3), dataset=Data())
-    chosen = callback.reals().tolist()
-    assert [k % 3 for k in chosen] == [0, 1, 2] * 3 and len(set(chosen)) == 9
-    free = ready(Samples(1.0, 4), tmp_path, dataset=Data())
-    assert free.reals().tolist() == [0, 3, 7, 11]
+    def __getitems__(self, chosen):
+        return torch.tensor(chosen), self.labels[chosen]
+
+
+def test_reals_stand_in_the_same_layout_and_are_spread_over_each_class(tmp_path):
+    data = Numbered([0] * 30 + [1] * 3 + [2] * 300)
+    callback = ready(Samples(1.0, 36), tmp_path, network=module(0, num_classes=3), dataset=data)
+    chosen = callback.reals()
+    assert data.labels[chosen].tolist() == callback.labels.tolist()
+    of_first, of_last = (chosen[data.labels[chosen] == k].tolist() for k in (0, 2))
+    assert of_first == sorted(set(of_first)) and len(of_first) == 12 and of_first[0] <= 2 and of_first[-1] >= 27
+    assert of_last[0] - 33 < 25 and of_last[-1] > 307 and len(set(of_last)) == 12
+    assert set(chosen[data.labels[chosen] == 1].tolist()) == {30, 31, 32}
+
+
+def test_reals_without_classes_are_spread_over_the_set(tmp_path):
+    callback = ready(Samples(1.0, 4), tmp_path, dataset=Numbered([0] * 12))
+    assert callback.reals().tolist() == [1, 4, 7, 10]
+    assert ready(Samples(1.0, 9), tmp_path, dataset=Numbered([0] * 3)).reals().tolist() == [0] * 3 + [1] * 3 + [2] * 3
+
+
+def test_a_class_that_lost_its_images_to_the_held_out_ones_is_grey(tmp_path):
+    callback = ready(Samples(1.0, 4), tmp_path, network=module(0, num_classes=2), dataset=Numbered([1] * 5))
+    assert callback.reals().tolist() == [128, 1, 128, 3]
 
 
 def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
@@ -364,4 +400,38 @@ def test_pictures_are_of_the_same_seeds_and_named_by_kimg(tmp_path):
         step(callback, module(images, generate=generate))
     assert (tmp_path / "samples" / "000006_064.png").exists()
     assert asked[:2] == asked[2:4] and [len(seeds) for seeds, _ in asked] == [64, 6] * 3
-    assert asked[1] == (list(range(64, 70)), [k % 3 for k in range(64, 70)])
+    assert asked[1] == (list(range(64, 70)), layout(70, 3)[1][64:].tolist())
+
+
+class Taking:
+    """A logger whose experiment takes images, or fails to."""
+
+    def __init__(self, error=None):
+        self.taken, self.error, self.experiment = [], error, self
+
+    def add_image(self, name, image, step):
+        if self.error is not None:
+            raise self.error
+        self.taken.append((name, tuple(image.shape), image.dtype, step))
+
+
+def test_loggers_that_take_images_get_the_grids(tmp_path, caplog):
+    data = Numbered([0] * 4)
+    data.__class__ = type("Images", (Numbered,), {
+        "__getitems__": lambda self, chosen: (torch.zeros(len(chosen), 1, 8, 8, dtype=torch.uint8), None)
+    })  # fmt: skip
+    callback = ready(Samples(1.0, 4), tmp_path, kimg=9.0, dataset=data)
+    taking, failing = Taking(), Taking(TypeError("another add_image"))
+    others = [SimpleNamespace(), SimpleNamespace(experiment=None), SimpleNamespace(experiment=SimpleNamespace())]
+    watching = trainer(callback.session)
+    watching.loggers = [*others, failing, taking]
+    network = module(0, generate=lambda seeds, labels: torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8))
+    callback.on_train_start(watching, network)
+    network.images_seen = 1000
+    callback.on_train_batch_end(watching, network, None, None, 0)
+    shape = (3, 2 * 42 + 2, 2 * 42 + 2)
+    assert taking.taken == [
+        ("real_images", shape, torch.uint8, 0), ("samples", shape, torch.uint8, 0), ("samples", shape, torch.uint8, 1000)
+    ]  # fmt: skip
+    assert {path.name for path in (tmp_path / "samples").iterdir()} == {"reals.png", "000000.png", "000001.png"}
+    assert caplog.text.count("Taking took no grid of ") == 3 and "another add_image" in caplog.text

@@ -1,6 +1,7 @@
 """Callbacks composed by Hydra: left out, replaced, and added, from Lightning and from a user's own module."""
 
 import csv
+import io
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 SHORT = ["kimg=0.256", "log_every=0.064", "sample_every=0.128", "checkpoint_every=0.128"]
 PIXELS = ["metrics=fast", "extractor=pixels", "metrics.num_samples=20", "evaluate_every=0.064", "evaluate_share=1",
@@ -46,6 +48,7 @@ def test_callbacks_can_be_left_out(train):
     run, out, _ = train(*(f"callbacks.{name}=null" for name in ("stats", "samples", "checkpoints", "progress")))
     assert sorted(path.name for path in run.iterdir()) == ["config.yaml", "env.json", "log.txt"]
     assert "done    0.256 kimg" in out and "kimg  " not in out and "look" not in out and "next" not in out
+    assert "good    not measured: the run has no evaluation" in out
 
 
 def test_progress_needs_no_statistics(train):
@@ -125,6 +128,21 @@ def test_model_checkpoint_keeps_the_best_evaluations(train, inside):
 ])  # fmt: skip
 def test_lightnings_own_callbacks_run(train, callback):
     train(f"+callbacks.added={{_target_: {LIGHTNING}.{callback}}}", "logger=tensorboard", "kimg=0.064")
+
+
+def test_tensorboard_shows_the_grids_at_the_steps_of_its_scalars(train):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run, _, _ = train("logger=tensorboard", "kimg=0.128", "sample_every=0.064", "log_every=0.064")
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
+    assert {event.step for event in events.Images("real_images")} == {0}
+    steps = {event.step: event for event in events.Images("samples")}
+    assert list(steps) == [0, 64, 128]
+    assert [event.step for event in events.Scalars("images_per_second")] == [64, 128]
+    for step, name in ((0, "000000"), (128, "000000_128")):
+        shown = Image.open(io.BytesIO(steps[step].encoded_image_string)).convert("RGB")
+        with Image.open(run / "samples" / f"{name}.png") as grid:
+            assert shown.tobytes() == grid.convert("RGB").tobytes()
 
 
 def test_a_saved_configuration_follows_its_keys(train, inside, tmp_path):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +64,11 @@ def test_the_best_is_measured_again_with_fresh_seeds(digits_run):
     assert again["kimg"] == best["kimg"] and again["protocol"]["checkpoint"] == "best.ckpt"
     assert again["protocol"]["seed"] == 1 and "chosen by other seeds" in again["protocol"]["selection"]
     assert again["protocol"]["id"] == best["protocol"]["id"] and again["metrics"] != best["metrics"]
-    assert f"again   fd_classifier {again['metrics']['fd_classifier']:.4g} with other seeds" in done.stdout
+    value, bounds = again["metrics"]["fd_classifier"], again["protocol"]["bounds"]
+    assert f"good    fd_classifier {value:.4g} (the best, of {best['kimg']:g} kimg, measured again" in done.stdout
+    assert bounds["ceiling"] == lines[0]["metrics"]["fd_classifier"] and bounds["floor_of"].startswith("two halves")
+    real = f"real images against each other {bounds['floor']:.3g} ({bounds['floor_num']:,} of them)"
+    assert f"; {real}, untrained {bounds['ceiling']:.3g}: " in done.stdout
 
 
 def test_stats(digits_run):
@@ -94,7 +99,9 @@ def test_lines_of_train(digits_run):
         "metrics fd_classifier",
         "model   generator",
         "plan    to 1.28",
-        "done    best",
+        "done    1.28 kimg in ",
+        "good    fd_classifier ",
+        "next    transgan sample runs/digits to=grid · ",
     ):
         assert f"\n{start}" in done.stdout
     progress = [line for line in done.stdout.splitlines() if line.startswith("kimg")]
@@ -198,8 +205,9 @@ def test_sample_files(transgan_process, digits_run):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout and done.stdout.count("\n") == 1
     assert "6 images of runs/digits/checkpoints/best.ckpt" in done.stdout and "-> runs/digits/generated" in done.stdout
+    kimg = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["images_seen"] / 1000
     assert sorted(path.name for path in (run / "generated").iterdir()) == [
-        "index.json", *(f"seed{seed:08d}.png" for seed in (0, 1, 2, 3, 4, 7))
+        "index.json", *(f"seed{seed:08d}-{kimg:g}kimg.png" for seed in (0, 1, 2, 3, 4, 7))
     ]  # fmt: skip
     index = json.loads((run / "generated" / "index.json").read_text())
     for name, entry in index["images"].items():
@@ -214,8 +222,8 @@ def test_sample_arrays_agree_with_files(sample, inside, digits_run):
     assert arrays["images"].shape == (4, 8, 8, 1) and arrays["images"].dtype == np.uint8
     assert arrays["seeds"].tolist() == [5, 6, 7, 8] and arrays["labels"].shape == (4,)
     assert inside("sample", run, "device=cpu", "seeds=5-8", "out=files")[0] == 0
-    for image, seed in zip(arrays["images"], arrays["seeds"], strict=True):
-        assert np.array_equal(np.array(Image.open(f"files/seed{seed:08d}.png")), image[:, :, 0])
+    for image, path in zip(arrays["images"], sorted(Path("files").glob("*.png")), strict=True):
+        assert np.array_equal(np.array(Image.open(path)), image[:, :, 0])
 
 
 def test_sample_grid(inside, digits_run, tmp_path):
@@ -249,14 +257,17 @@ def test_sample_a_class_by_name(inside, pictures, tiny_folder, tmp_path):
     for word, label in (("cats", 0), ("dogs", 1), ("1", 1)):
         code, out, err = inside("sample", "runs/folder", f"class={word}", "seeds=0-1", "to=npz", "device=cpu")
         assert code == 0, err
-        assert np.load("runs/folder/generated.npz")["labels"].tolist() == [label, label]
+        assert np.load(f"runs/folder/generated-0.032kimg-seeds0-1-class{label}.npz")["labels"].tolist() == [
+            label,
+            label,
+        ]
 
 
 def test_sample_without_classes(inside, pictures, tiny_folder, tmp_path):
     pictures(tmp_path / "flat", classes=["."])
     assert inside("train", "flat", *tiny_folder, "kimg=0.032")[0] == 0
     assert inside("sample", "runs/folder", "seeds=0-1", "to=npz", "device=cpu")[0] == 0
-    assert np.load("runs/folder/generated.npz")["labels"].tolist() == [-1, -1]
+    assert np.load("runs/folder/generated-0.032kimg-seeds0-1.npz")["labels"].tolist() == [-1, -1]
     code, out, err = inside("sample", "runs/folder", "class=0", "device=cpu")
     assert code == 2 and "this run is unconditional" in err
 

@@ -1,6 +1,7 @@
 """`transgan evaluate` on runs and on any program's images: its numbers, its files, and what it refuses."""
 
 import json
+import re
 import shutil
 import socket
 
@@ -103,10 +104,14 @@ def test_everything_at_once(inside, sides, tmp_path):
     made, real = sides
     heldout = draw(tmp_path / "heldout", 220, seed=7)
     code, out, err = inside(
-        "evaluate", made, f"against={real}", f"heldout={heldout}", "extractor=pixels", "metrics=paper", "device=cpu"
-    )
+        "evaluate", made, f"against={real}", f"heldout={heldout}", "extractor=pixels", "metrics=paper", "device=cpu",
+        "explain=true",
+    )  # fmt: skip
     assert code == 0, err
     found = newest(tmp_path)
+    sentences = dict(re.findall(r"^explain (\w+) [^:]+: (.+)$", out, re.MULTILINE))
+    assert set(sentences) == {name for name in found["metrics"] if not name.endswith("_std")}
+    assert f"the floor is {found['bounds']['floor']:.4g} and the ceiling is" in sentences["fd_pixels"]
     assert {
         "fd_pixels", "fd_pixels_heldout", "kd_pixels", "precision_k3_pixels", "recall_k3_pixels", "precision_prdc_k5_pixels",
         "recall_prdc_k5_pixels", "density_k5_pixels", "coverage_k5_pixels", "copy_rate_pixels",

@@ -65,9 +65,9 @@ def test_trained_sampled_evaluated_and_counted(inside, tmp_path):
     held_out = [line["metrics"]["bits_per_dim_heldout"] for line in lines(run)]
     assert held_out[0] == pytest.approx(np.log2(17), abs=1e-3) and held_out[-1] < held_out[0]
 
-    code, out, err = inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3")
+    code, out, err = inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3", f"out={tmp_path}/all.npz")
     assert code == 0, err
-    arrays = np.load(run / "generated.npz")
+    arrays = np.load(tmp_path / "all.npz")
     assert arrays["images"].shape == (10, 8, 8, 1)
     code, out, err = inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")
     assert (np.load(tmp_path / "two.npz")["images"] == arrays["images"][[4, 7]]).all()
@@ -201,8 +201,8 @@ def test_a_palette_travels_with_the_weights(inside, refused, tmp_path):
         assert code == 0, err
     whole, parts = (saved(tmp_path / "runs" / name)["state_dict"] for name in ("whole", "parts"))
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
-    assert inside("sample", "runs/whole", "seeds=0-9", "to=npz")[0] == 0
-    images = np.load(tmp_path / "runs/whole/generated.npz")["images"].reshape(-1, 3)
+    assert inside("sample", "runs/whole", "seeds=0-9", "to=npz", "out=all.npz")[0] == 0
+    images = np.load(tmp_path / "all.npz")["images"].reshape(-1, 3)
     assert {tuple(c) for c in images.tolist()} <= {tuple(c) for c in colours.tolist()}
     assert "tokens.colours=2: the images have 3 colours" in refused(*words, "tokens.colours=2", "name=other")
 
@@ -210,8 +210,8 @@ def test_a_palette_travels_with_the_weights(inside, refused, tmp_path):
 def test_a_given_half_is_completed(inside, refused, tmp_path, tiny, pictures):
     trained(inside)
     words = ["sample", "runs/digits_gpt", "complete=heldout", "seeds=3-8,360"]
-    assert inside(*words, "to=npz", "batch_size=2")[0] == 0
-    found = np.load(tmp_path / "runs/digits_gpt/generated.npz")
+    assert inside(*words, "to=npz", "batch_size=2", "out=halves.npz")[0] == 0
+    found = np.load(tmp_path / "halves.npz")
     _, held_out = hold_out(Digits(), 0.2)
     places = [*range(3, 9), 1]  # 359 are held out
     own = held_out.images[places].permute(0, 2, 3, 1).numpy()

@@ -69,9 +69,9 @@ def test_a_training_checkpoint_becomes_a_run(architecture, inside, tmp_path):
     assert json.loads((tmp_path / "runs/theirs/env.json").read_text())["command"][1] == "import-transgan"
     assert OmegaConf.load(tmp_path / "runs/theirs/config.yaml").generator == saved["config"]["generator"]
     if architecture == "cifar10":
-        code, _, err = inside("sample", "runs/theirs", "seeds=0-3", "to=npz")
+        code, _, err = inside("sample", "runs/theirs", "seeds=0-3", "to=npz", "out=all.npz")
         assert code == 0, err
-        images = np.load(tmp_path / "runs/theirs/generated.npz")["images"]
+        images = np.load(tmp_path / "all.npz")["images"]
         expected = module.generate([2])[0].permute(1, 2, 0).numpy()
         assert np.abs(images[2].astype(int) - expected).max() <= 1
 

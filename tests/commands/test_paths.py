@@ -91,7 +91,7 @@ def test_run_with_an_equal_sign_in_a_parent(inside, tiny, tmp_path):
     assert code == 0, err
     code, out, err = inside("sample", "run=lr=3/runs/digits", "seeds=1", "device=cpu")
     assert code == 0, err
-    assert (tmp_path / "lr=3/runs/digits/generated/seed00000001.png").exists()
+    assert (tmp_path / "lr=3/runs/digits/generated/seed00000001-0.032kimg.png").exists()
 
 
 def test_class_names(inside, pictures, tiny_folder, tmp_path):
@@ -111,4 +111,4 @@ def test_in_a_process_of_its_own(transgan_process, pictures, tiny_folder, tmp_pa
     assert done.returncode == 0, done.stderr
     done = transgan_process("sample", f"runs/{name}", "to=npz", "seeds=0-3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / name / "generated.npz").exists()
+    assert (tmp_path / "runs" / name / "generated-0.64kimg-seeds0-3.npz").exists()

@@ -204,7 +204,7 @@ def test_the_data_line_says_what_was_taken_for_classes(work, inside, tmp_path):
 def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
     from omegaconf import OmegaConf
 
-    from transgan.runs.targets import ImagesTarget
+    from transgan.runs.images_target import ImagesTarget
 
     (tmp_path / "b" / "x").mkdir(parents=True)
     for i in range(2):
@@ -217,8 +217,11 @@ def test_images_in_the_current_folder_have_a_name(tmp_path, monkeypatch, word):
         "ema": True,
         "checkpoint": "best",
         "seed": None,
-        "against": "x",
+        "against": str(tmp_path / "b" / "x"),
         "out": None,
+        "resolution": None,
+        "num_real": None,
+        "extractor": {"_target_": "transgan.metrics.extractors.Pixels"},
     }
     target = ImagesTarget(OmegaConf.create({"run": word} | rest))
     assert target.name == "b"

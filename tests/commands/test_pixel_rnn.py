@@ -28,8 +28,8 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path, more):
     assert all(torch.equal(value, parts["state_dict"][name]) for name, value in whole["state_dict"].items())
 
     run = tmp_path / "runs" / "whole"
-    assert inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3")[0] == 0
-    images = np.load(run / "generated.npz")["images"]
+    assert inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3", "out=all.npz")[0] == 0
+    images = np.load(tmp_path / "all.npz")["images"]
     assert inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")[0] == 0
     assert (np.load(tmp_path / "two.npz")["images"] == images[[4, 7]]).all()
     assert inside("sample", run, "complete=heldout", "seeds=0-3", "to=grid", "top_k=3", "temperature=0.8")[0] == 0

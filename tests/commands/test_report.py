@@ -72,7 +72,7 @@ def test_a_run(inside, digits, tmp_path):
         "Training is finished: 1.28 thousand images were shown.", "An untrained generator has", "the ceiling",
         "The floor, real images against real ones, is not known yet.", "transgan evaluate runs/digits",
         "These are the very images that the run was trained on", "The smallest class has 174 images and the largest 183",
-        "Each column is a class, from the left: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9.", "before training", "after 1,280 images",
+        "before training", "after 1,280 images",
         "real images", "by the features of classifier that its distances are measured by", "not comparable to published",
         r"\begin{tabular}",
     ):  # fmt: skip

@@ -60,8 +60,8 @@ def test_trained_sampled_evaluated_and_counted(inside, refused, tmp_path, experi
     held_out = [line["metrics"]["bits_per_dim_heldout"] for line in lines(run)]
     assert held_out[-1] < held_out[0]
 
-    assert inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3")[0] == 0
-    images = np.load(run / "generated.npz")["images"]
+    assert inside("sample", run, "seeds=0-9", "to=npz", "batch_size=3", "out=all.npz")[0] == 0
+    images = np.load(tmp_path / "all.npz")["images"]
     assert inside("sample", run, "seeds=4,7", "to=npz", f"out={tmp_path}/two.npz")[0] == 0
     assert (np.load(tmp_path / "two.npz")["images"] == images[[4, 7]]).all()
     assert "top_k=3: this run does not draw token by token" in refused("sample", run, "top_k=3")

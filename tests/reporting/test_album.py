@@ -2,13 +2,16 @@
 
 import base64
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from transgan.callbacks import samples
 from transgan.callbacks.samples import save_grid
+from transgan.reporting import drawing
 from transgan.reporting.album import GAP, Album, about_square
 from transgan.reporting.drawing import chosen, slerp
 
@@ -79,3 +82,26 @@ def test_a_walk_keeps_to_the_arc():
 
 def test_evenly_chosen():
     assert chosen(3, 5) == [0, 1, 2] and chosen(101, 5) == [0, 25, 50, 75, 100] and chosen(0, 5) == []
+
+
+@pytest.mark.parametrize("count, classes, said", [
+    (100, 10, "Each column is a class, from the left: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9."),
+    (100, 2, "Each 5 columns are a class, from the left: 0, 1."), (100, 15, ""), (4, 10, ""), (100, 100, ""),
+])  # fmt: skip
+def test_where_the_classes_of_a_grid_are(tmp_path, count, classes, said):
+    path = tmp_path / "000001.png"
+    save_grid(torch.zeros(count, 1, 8, 8, dtype=torch.uint8), path, samples.layout(count, classes)[0])
+    material = SimpleNamespace(
+        class_names=[str(k) for k in range(classes)], config={"num_classes": classes, "resolution": 8},
+        grids=[(1.0, path)],
+    )  # fmt: skip
+    assert drawing.layout(material) == said
+    material.grids = []
+    assert drawing.layout(material) == ""
+
+
+def test_a_strip_of_an_earlier_version_is_cut_and_said_to_be(tmp_path):
+    path = tmp_path / "000001.png"
+    save_grid(torch.zeros(20, 1, 8, 8, dtype=torch.uint8), path, 2)
+    material = SimpleNamespace(class_names=["a", "b"], config={"num_classes": 2, "resolution": 8}, grids=[(1.0, path)])
+    assert drawing.layout(material) == "Each column is a class, from the left: a, b, and again."

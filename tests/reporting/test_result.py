@@ -5,7 +5,7 @@ import json
 import pytest
 
 from transgan.reporting import result
-from transgan.reporting.measured import Measured, all_measured, meaning
+from transgan.reporting.measured import Measured, all_measured
 from transgan.reporting.scale import scale
 
 STATS = ["kimg,seconds,loss_g,skipped_generator,images_per_second", "5,10,1.5,0,500", "10,25,1.25,3,400"]
@@ -108,15 +108,3 @@ def test_numbers_chosen_by_their_own_seeds_are_called_flattered(folder, line):
     lucky = Measured(8.0, {"fd_pixels": 2.0}, line(8, 2.0)["protocol"], "")
     assert "others give 2.5." in " ".join(result.notes(material, lucky))
     assert "flatters" not in " ".join(result.notes(material, all_measured(material)[0]))
-
-
-@pytest.mark.parametrize(
-    "name, part",
-    [
-        ("fid", "Inception"), ("fd_classifier", "features"), ("fid_heldout", "held-out"), ("kd_pixels", "kernel"),
-        ("fd_classifier_heldout", "held-out"), ("accuracy_real_classifier", "of the training images"), ("is", "Inception"),
-        ("copy_rate_heldout", "held-out"), ("bits_per_dim", "lower"), ("isle", ""), ("mean_level", ""),
-    ],
-)  # fmt: skip
-def test_what_a_number_is(name, part):
-    assert part in meaning(name) and bool(part) == bool(meaning(name))

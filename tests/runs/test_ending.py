@@ -1,4 +1,5 @@
-"""Whatever ends a fit: what can be saved is saved, and the sentence says what happened, what is kept, and the way out."""
+"""Whatever ends a fit: what can be saved is saved, and the sentence says what happened, what is kept, and the way out.
+One that is done says how good it is and what comes next."""
 
 import errno
 import os
@@ -9,6 +10,8 @@ import torch
 
 from transgan import files
 from transgan.errors import is_out_of_memory
+from transgan.runs import ending
+from transgan.runs.proposals import measuring
 from transgan.training.adversarial import Adversarial
 
 # What disks answer: full ones, forbidden ones, those that are gone, and some that nobody has thought of.
@@ -198,3 +201,53 @@ def test_a_fault_of_ours_is_reported_as_one(inside, words, monkeypatch, tmp_path
     monkeypatch.setattr(Adversarial, "training_step", step)
     with pytest.raises(KeyError, match="a bug"):
         inside(*words)
+
+
+@pytest.mark.parametrize("value, bounds, said", [
+    (0.25, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: 95.5 % of the way, "
+                                            "12 times the real ones' own"),
+    (0.0201, {"floor": 0.02, "ceiling": 500}, "; real images against each other 0.02, untrained 500: 99.9 % of the way, "
+                                              "1 times the real ones' own"),
+    (0.02, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: no farther from real "
+                                            "images than these from each other"),
+    (84, {"floor": 112, "ceiling": 96.4, "floor_num": 8}, "; real images against each other 112 (8 of them), untrained "
+                                                          "96.4: too few real images to say how near"),
+    (6, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: no nearer to real images "
+                                         "than untrained"),
+    (6, {"floor": 0.02}, "; real images against each other 0.02"), (6, {}, ""),
+    (1, {"floor": 0.0, "ceiling": 2}, "; real images against each other 0, untrained 2: 50 % of the way"),
+])  # fmt: skip
+def test_how_good_it_is_in_words(value, bounds, said):
+    assert ending.place(value, bounds) == said
+
+
+@pytest.mark.parametrize("target, classes, more", [
+    ("Classifier", True, []), ("Classifier", False, ["extractor=masked"]), ("Inception", True, ["extractor=masked"]),
+    ("Masked", False, []), ("Pixels", False, []), ("EfficientNetLite0", False, []), ("DINOv2", True, ["extractor=masked"]),
+])  # fmt: skip
+def test_a_run_without_an_evaluation_is_measured_by_what_needs_no_weights(target, classes, more):
+    config = {"extractor": {"_target_": f"transgan.metrics.extractors.{target}"}, "metrics": {}}
+    assert measuring(config, classes) == ["metrics=fast", *more]
+    assert measuring(config | {"metrics": {"extractor": 1}}, classes) == []
+
+
+@pytest.mark.parametrize("at_start, share, known", [(True, 0.0, True), (False, 1.0, True), (False, 0.0, False)])
+def test_the_ceiling_is_measured_where_it_is_known_or_cheap(
+    at_start, share, known, inside, tiny, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(ending, "CHEAP", share)
+    code, out, err = inside(
+        "train", *tiny, "metrics=fast", "extractor=pixels", "metrics.num_samples=20", "data.limit=100", "kimg=0.064",
+        "log_every=0.064", "evaluate_every=0.064", f"evaluate_at_start={at_start}", "runs=my runs", "explain=true",
+    )  # fmt: skip
+    assert code == 0, err
+    done, good, *explained, following = out.splitlines()[-2 - out.count("explain ") - 1 :]
+    assert re.fullmatch(r"done    0.064 kimg in 0m\d\ds; look at my runs/digits/samples/000000_064.png", done)
+    assert good.startswith("good    fd_pixels ") and "; real images against each other " in good
+    assert ("untrained" in good) == known
+    assert len(explained) > 3 and explained[0].startswith("explain fd_pixels ")
+    assert (" and the ceiling is " in explained[0]) == known
+    places = "'my runs/digits'"
+    assert following == (
+        f"next    transgan sample {places} to=grid · transgan evaluate {places} · transgan report {places}"
+    )

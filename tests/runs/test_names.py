@@ -7,10 +7,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from transgan.runs.names import earlier_evaluation_file, evaluation_file
 from transgan.runs.report import latex_row
+from transgan.runs.run import Run
+from transgan.runs.sample_files import names
 
 
 @pytest.fixture
@@ -25,6 +29,7 @@ def sampled(inside, run, tmp_path):
     def sample(*words):
         code, out, err = inside("sample", run, "device=cpu", *words)
         assert code == 0, err
+        return out
 
     return sample
 
@@ -70,26 +75,71 @@ def test_no_rounding_in_the_name_of_an_evaluation(tmp_path, kimg):
     assert earlier.name == "000050-last-0a1b2c3d.json"
 
 
+def at(run, which="best"):
+    """How names say how far a checkpoint was."""
+    return f"{Run(run, which).kimg:g}kimg"
+
+
 def test_samples_of_other_classes_and_truncations_stay(sampled, run):
-    for words in ([], ["class=3"], ["class=4"], ["psi=0.5"], ["class=3", "psi=0.5"], ["checkpoint=last"], ["class=3"]):
+    for words in ([], ["class=3"], ["class=4"], ["psi=0.5"], ["class=3", "psi=0.5"], ["class=3"]):
         sampled("seeds=7", *words)
-    folder = run / "generated"
+    folder, seed = run / "generated", f"seed00000007-{at(run)}"
     names = {path.name for path in folder.glob("*.png")}
     assert names == {
-        "seed00000007.png", "seed00000007-class3.png", "seed00000007-class4.png", "seed00000007-psi0.5.png",
-        "seed00000007-class3-psi0.5.png", "seed00000007-last.png",
-    }  # fmt: skip
+        f"{seed}.png",
+        f"{seed}-class3.png",
+        f"{seed}-class4.png",
+        f"{seed}-psi0.5.png",
+        f"{seed}-class3-psi0.5.png",
+    }
     images = json.loads((folder / "index.json").read_text())["images"]
-    assert set(images) == names and images["seed00000007-class4.png"]["class"] == "4"
-    assert images["seed00000007-class3-psi0.5.png"]["psi"] == 0.5
-    (folder / "seed00000007-last.png").unlink()
-    sampled("seeds=8")
+    assert set(images) == names and images[f"{seed}-class4.png"]["class"] == "4"
+    assert images[f"{seed}-class3-psi0.5.png"]["psi"] == 0.5
+    (folder / f"{seed}-psi0.5.png").unlink()
+    assert "also holds 4 images of other commands" in sampled("seeds=8")
     index = json.loads((folder / "index.json").read_text())
-    assert set(index["images"]) == names - {"seed00000007-last.png"} | {"seed00000008.png"}
+    assert set(index["images"]) == names - {f"{seed}-psi0.5.png"} | {f"seed00000008-{at(run)}.png"}
     for spoiled in ("", "[]", "{}", '{"images": 3}', "{"):
         (folder / "index.json").write_text(spoiled)
-        sampled("seeds=9")
-        assert list(json.loads((folder / "index.json").read_text())["images"]) == ["seed00000009.png"]
+        assert "also holds" not in sampled("seeds=9")
+        assert list(json.loads((folder / "index.json").read_text())["images"]) == [f"seed00000009-{at(run)}.png"]
+
+
+def test_no_command_overwrites_the_images_of_another(sampled, run):
+    """Grids and arrays of other seeds, classes, truncations and moments lie beside each other; the same one stays one."""
+    both = [[], ["class=3"], ["psi=0.5"], ["psi=0.50001"], ["class=3", "psi=0.5"]]
+    asked = [[seeds, *words] for seeds in ("seeds=0-3", "seeds=1,2", f"seeds={','.join(map(str, range(30)))}")
+             for words in both] + [["seeds=0-3", "columns=1"]]  # fmt: skip
+    for words in asked:
+        sampled("to=grid", *words)
+    first = {path: path.read_bytes() for path in run.glob("generated-*.png")}
+    assert len(first) == len(asked) and not any("=" in path.name for path in first)
+    assert run / f"generated-{at(run)}-seeds1_2-class3-psi0.5.png" in first
+    for words in asked:
+        sampled("to=grid", *words)
+    assert {path: path.read_bytes() for path in run.glob("generated-*.png")} == first
+    saved = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    torch.save(saved | {"images_seen": saved["images_seen"] + 32}, run / "checkpoints" / "best.ckpt")  # trained on
+    sampled("to=grid", "seeds=0-3")
+    sampled("to=npz", "seeds=0-3")
+    sampled("seeds=0")
+    assert len(list(run.glob("generated-*.png"))) == len(first) + 1
+    assert (run / f"generated-{at(run)}-seeds0-3.npz").exists()
+    assert (run / "generated" / f"seed00000000-{at(run)}.png").exists()
+
+
+def test_what_a_name_says_of_a_source_of_halves():
+    """Two folders of one name in different places are two."""
+    drawn = SimpleNamespace(
+        run=SimpleNamespace(kimg=20.016, path=Path("top/step=3.ckpt"), has_likelihood=True), strength=0.9, labels=None,
+        seeds=[3],
+    )  # fmt: skip
+    config = {"class": None, "top_k": 5, "rows": 2, "complete": "a/their photos"}
+    one, other = (names(drawn, OmegaConf.create(config | {"complete": place})) for place in ("a/p h", "b/p h"))
+    assert one != other and one[0].startswith("seed00000003-20.016kimg-step_3-temperature0.9-top5-of_p_h_")
+    assert one[0].endswith("-rows2.png")
+    (held,) = names(drawn, OmegaConf.create(config | {"complete": "heldout"}))
+    assert held == "seed00000003-20.016kimg-step_3-temperature0.9-top5-of_heldout-rows2.png"
 
 
 def test_suffixes_are_honoured(sampled, tmp_path):

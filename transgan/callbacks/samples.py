@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,23 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, op
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
 }  # fmt: skip
 
+MOST_OBLONG = 2.0  # the longer side of a grid over the shorter one, where each class is to have its own columns
+
 log = logging.getLogger(__name__)
+
+
+def grid_of(images: Tensor, columns: int) -> Tensor:
+    """uint8 images (N, C, H, W) as one grid, uint8 (3, H, W); small ones enlarged by a whole factor.
+
+    Raises ValueError for images that are not uint8.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"a grid is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
+        )
+    factor = max(1, 40 // images.shape[-1])
+    images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    return make_grid(images, nrow=columns, padding=2, pad_value=128)
 
 
 def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
@@ -30,17 +47,14 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
 
     Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4:
-        raise ValueError(
-            f"a grid is made of uint8 images N x C x H x W, not {images.dtype} of shape {tuple(images.shape)}"
-        )
-    path = Path(path)
+    write_grid(grid_of(images, columns), Path(path))
+
+
+def write_grid(grid: Tensor, path: Path) -> None:
+    """Writes a grid, uint8 (3, H, W). Raises ValueError for a path whose suffix is not one of FORMATS."""
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
-    factor = max(1, 40 // images.shape[-1])
-    images = images.cpu().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)  # (3, H, W)
     text = "transgan, many images in one picture"  # transgan/data refuses to train on these
     if kind == "PNG":
         chunks = PngInfo()
@@ -55,15 +69,34 @@ def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
-    """Columns of a grid and the class of each of `count` images: a column per class where they fit."""
+    """Columns of a near-square grid, and the class of each of `count` images, int64 (count,), None without classes.
+
+    Every class has columns of its own, equally many, where the grid is at most twice as wide as high, or as high as
+    wide. With more classes, or fewer images than classes, it is square, and the classes are spread over it.
+    """
+    square = max(1, round(count**0.5))
     if not num_classes:
-        return max(1, round(count**0.5)), None
-    columns = num_classes if num_classes <= 20 else max(1, round(count**0.5))
-    return columns, torch.arange(count) % num_classes
+        return square, None
+    if num_classes > count:
+        return square, torch.arange(count) * num_classes // count
+    columns = min(range(num_classes, count + 1, num_classes), key=lambda columns: oblong(count, columns))
+    if oblong(count, columns) > MOST_OBLONG:
+        return square, torch.arange(count) % num_classes
+    return columns, torch.arange(count) % columns // (columns // num_classes)
+
+
+def oblong(count: int, columns: int) -> float:
+    """The longer side of a grid over the shorter one, of images of one size."""
+    rows = -(-count // columns)
+    return max(columns / rows, rows / columns)
 
 
 class Samples(Callback):
-    """A grid of `count` images at the start and at every interval, and once one of real images in the same layout."""
+    """A grid of `count` images at the start and at every interval, and once one of real images in the same layout.
+
+    They go to samples/, and to every logger whose `experiment` takes images, as TensorBoard's does, at the step of its
+    scalars: the images shown so far.
+    """
 
     def __init__(self, every_kimg: float, count: int = 100, every_minutes: float | None = None) -> None:
         self.interval, self.alarm = Interval(every_kimg), Alarm(every_minutes)
@@ -79,16 +112,18 @@ class Samples(Callback):
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero and module.images_seen == 0:
             if self.dataset is not None:
-                save_grid(self.reals(), self.folder / "reals.png", self.columns)
-            self.write(module)
+                grid = grid_of(self.reals(), self.columns)
+                write_grid(grid, self.folder / "reals.png")
+                show(trainer, "real_images", grid, 0)
+            self.write(trainer, module)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.interval.due_after(module) or self.alarm.due:
             self.alarm.wind(time.monotonic())
             if trainer.is_global_zero:
-                self.write(module)
+                self.write(trainer, module)
 
-    def write(self, module: Trained) -> None:
+    def write(self, trainer: Trainer, module: Trained) -> None:
         try:
             images = torch.cat(
                 [
@@ -99,18 +134,43 @@ class Samples(Callback):
         except ValueError as error:  # images that are not finite: the steps will say so too
             log.warning("no grid of samples at %g kimg: %s", module.images_seen / 1000, error)
             return
-        save_grid(images, self.folder / f"{moment(module.images_seen)}.png", self.columns)
+        grid = grid_of(images, self.columns)
+        write_grid(grid, self.folder / f"{moment(module.images_seen)}.png")
+        show(trainer, "samples", grid, module.images_seen)
 
     def reals(self) -> Tensor:
-        return real_images(self.dataset, self.labels, self.columns, len(self.seeds))
+        return real_images(self.dataset, self.labels, len(self.seeds))
 
 
-def real_images(dataset: Any, labels: Tensor | None, columns: int, count: int) -> Tensor:
-    """Real images in a grid's layout, evenly spaced over the data set or, with labels, row by row over each class."""
+def show(trainer: Trainer, name: str, grid: Tensor, step: int) -> None:
+    """Gives a grid, uint8 (3, H, W), to the loggers that take images; one that fails does not end the training."""
+    for logger in trainer.loggers:
+        add_image = getattr(getattr(logger, "experiment", None), "add_image", None)
+        if not callable(add_image):
+            continue
+        try:
+            add_image(name, grid, step)
+        except Exception as error:  # of others' code, which may call something else by this name
+            log.warning("%s took no grid of %s: %s", type(logger).__name__, name, error or type(error).__name__)
+
+
+def real_images(dataset: Any, labels: Tensor | None, count: int) -> Tensor:
+    """Real images in a grid's layout, uint8 (count, C, H, W), evenly spaced over the data set or, with labels, over
+    each class; a class without images is grey."""
     if labels is None:
-        chosen = torch.linspace(0, len(dataset) - 1, count).long().tolist()
-    else:
-        members = {int(k): (dataset.labels == k).nonzero().flatten().tolist() for k in labels.unique()}
-        of_class = [members[int(k)] for k in labels]
-        chosen = [each[i // columns % len(each)] for i, each in enumerate(of_class)]
-    return dataset.__getitems__(chosen)[0]
+        return dataset.__getitems__(evenly(range(len(dataset)), count))[0]
+    chosen = [-1] * count
+    for label in labels.unique():
+        positions = (labels == label).nonzero().flatten().tolist()
+        members = (dataset.labels == label).nonzero().flatten().tolist()
+        for position, index in zip(positions, evenly(members, len(positions)), strict=False):
+            chosen[position] = index
+    images = dataset.__getitems__([max(0, index) for index in chosen])[0]
+    images[torch.tensor(chosen) < 0] = 128
+    return images
+
+
+def evenly(members: Sequence[int], count: int) -> list[int]:
+    """`count` of the members, evenly spaced and the middle of its stretch each; some twice where there are fewer, none
+    where there are none."""
+    return [members[(2 * i + 1) * len(members) // (2 * count)] for i in range(count)] if members else []

@@ -20,6 +20,7 @@ from transgan.runs.folder import open_console
 from transgan.runs.images import is_run
 from transgan.runs.machine import device_named
 from transgan.runs.names import wrong_folder
+from transgan.runs.proposals import typed
 from transgan.runs.run import Run
 from transgan.sweep.folder import runs_in
 
@@ -66,7 +67,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             results.draw()
             results.grids(modules, real)
         results.write()
-    results.show(console)
+    results.show(console, config.explain)
     console.print(f"look    {out / 'comparison.md'} ({time.monotonic() - start:.0f} s)")
     return 0
 
@@ -91,7 +92,9 @@ def check(config: DictConfig) -> None:
         if not files.expanded(run).exists():
             found.append(f"there is no run folder at {run}; `ls runs` shows the runs there are")
         elif not is_run(run):
-            found.append(f"{run} holds images and not a run; `transgan evaluate {run} against=...` measures images")
+            beside = [each for each in config.run if files.expanded(each).exists() and is_run(each)]
+            way = typed("transgan", "evaluate", run, f"against={beside[0] if beside else 'REAL_IMAGES'}")
+            found.append(f"{run} holds images and not a run; `{way}` measures images")
     if len(set(map(str, config.run))) < len(config.run):
         found.append("a run is given twice; give each once")
     found += wrong_folder("out", config.out, ".md", ".csv", ".json", ".png", ".html", ".pdf", ".txt")

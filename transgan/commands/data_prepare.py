@@ -1,5 +1,6 @@
 """`transgan data prepare`: images at one size in a zip that trains at once."""
 
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,4 +56,4 @@ def say(console: Console, config: DictConfig, done: Prepared) -> None:
     if len(done.skipped) > 20:
         console.print(f"skipped {len(done.skipped) - 20:,} more, which transgan.json in the zip lists")
     grey = " channels=1" if config.channels == 1 else ""
-    console.print(f"next    transgan train {done.path} resolution={size}{grey}")
+    console.print(f"next    transgan train {shlex.quote(str(done.path))} resolution={size}{grey}")

@@ -13,6 +13,7 @@ from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, make
 from transgan.runs.folder import open_console, prepare, require_space, write_description
+from transgan.runs.proposals import typed
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -44,7 +45,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         console.print(f"left    {', '.join(left)}: of the training there, not of the networks")
     if "discriminator" not in states:
         console.print("note    there is no discriminator in it: the run has an untrained one")
-    console.print(f"written to {last}\nnext    transgan sample {folder} to=grid · transgan evaluate {folder}")
+    sampling, report = typed("transgan", "sample", folder, "to=grid"), typed("transgan", "report", folder)
+    console.print(f"written to {last}\nnext    {sampling} · {report}")
     return 0
 
 

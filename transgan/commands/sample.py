@@ -8,7 +8,7 @@ from transgan.errors import UserError, setting_up
 from transgan.runs.folder import open_console
 from transgan.runs.machine import device_findings
 from transgan.runs.names import wrong_folder, wrong_suffix
-from transgan.runs.sample_files import write
+from transgan.runs.sample_files import others, write
 from transgan.runs.sampling import draw, parse_seeds
 
 
@@ -21,6 +21,11 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         out = write(config, drawn)
     facts = f"{drawn.run.kimg:g} kimg, {drawn.said}"
     console.print(f"{len(drawn.seeds)} images of {drawn.run.path} ({facts}) -> {out}")
+    if count := others(drawn, config, out):
+        console.print(
+            f"note    {out} also holds {count:,} image{'s' * (count > 1)} of other commands, as index.json says; "
+            "out=FOLDER keeps these apart"
+        )
     return 0
 
 

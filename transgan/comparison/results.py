@@ -16,6 +16,7 @@ from transgan.callbacks.samples import layout, real_images, save_grid
 from transgan.comparison import figures, tables
 from transgan.comparison.claims import check_claims
 from transgan.comparison.record import Record
+from transgan.metrics.meanings import meaning
 
 BITS = "bits_per_dim_heldout"
 
@@ -102,7 +103,7 @@ class Results:
         grids: dict[str, Any] = {}
         taken: set[str] = set()
         for name, module in [("real", None), *modules.items()]:
-            images = real_images(real, labels, columns, 100) if module is None else torch.cat([
+            images = real_images(real, labels, 100) if module is None else torch.cat([
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
@@ -140,8 +141,8 @@ class Results:
         tables.write_csv(self.out / "comparison.csv", self.records, self.speeds, self.sizes, self.out)
         files.write_text(self.out / "comparison.md", "\n".join(lines))
 
-    def show(self, console: Console) -> None:
-        """The short of it."""
+    def show(self, console: Console, explain: bool = False) -> None:
+        """The short of it. explain: with a sentence on what each number is."""
         for budget, groups in self.budgets.items():
             table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
             for name, group in groups.items():
@@ -152,6 +153,9 @@ class Results:
                 )
             console.print(f"\n{self.says(budget)}")
             console.print(table)
+        for name in (self.quality, BITS) if explain else ():
+            if any(tables.values(group, name) for groups in self.budgets.values() for group in groups.values()):
+                console.print(f"explain {name}: {meaning(name)}")
         for note in self.notes:
             console.print(f"note    {note}")
         for name, each in self.found.items():

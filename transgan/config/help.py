@@ -67,6 +67,7 @@ Most used:
   callbacks=default|none  callbacks.samples=null  +callbacks.NAME={{_target_: package.Class}}
   config=runs/NAME/config.yaml                  repeat a run from its own configuration
   hydra.run.dir=FOLDER  another way to say where the run is kept           debug=true     show tracebacks
+  explain=true          a plain sentence at the end for each number that was measured
 
 Your own parts: conf/ in the current folder is searched, too. conf/generator/mine.yaml with `_target_: mine.Generator`
 and mine.py beside conf/ are generator=mine; the same holds for every group, experiment= among them.
@@ -88,17 +89,18 @@ prints each number with its protocol: in a table, a sentence for a caption, and 
 
   transgan evaluate runs/digits
   transgan evaluate runs/cats metrics=paper extractor=inception extractor.download=true
+  transgan evaluate their_samples/ against=runs/cats             as that run is: by its training images and features
   transgan evaluate their_samples/ against=real_images/ extractor=timm:vit_small_patch16_224 extractor.weights=PATH
 
   metrics={metrics}       default: what the run was trained with; paper: 50,000 images, three times, every metric
   extractor={extractor}
                            the features; timm:NAME for any timm model. extractor.weights=PATH  extractor.download=true
-  against=PATH             real images: a folder, a zip, or an npz of images or of mu and sigma (num_real=N); default:
-                           the run's data
+  against=PATH             real images: a folder, a zip, an npz of images or of mu and sigma (num_real=N), or a run for
+                           what it was trained on; default: the run's data, of images the data of the only run near
   heldout=PATH             held-out real images; or train with holdout=0.1
   export=PATH.npz          mu and sigma of the real images, for other programs
   checkpoint=best|last  num_samples=N  seed=N  blocks=N  psi=X  temperature=X  ema=true|false  bounds=true|false
-  resolution=N  devices=N  device=auto|cpu|cuda  out=PATH
+  resolution=N  devices=N  device=auto|cpu|cuda  out=PATH  explain=true  a plain sentence for each number
 
 Appends a line to metrics.jsonl of the run and writes evaluations/*.json, or IMAGES.ID.evaluation.json, with everything.
 """,

@@ -161,5 +161,5 @@ def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
         by_last = {k.split(".")[-1]: k for k in reversed(every)}
         near = [by_last[k] for k in difflib.get_close_matches(last, by_last, 1)]
         near = near or difflib.get_close_matches(key, every, 1)
-    hint = f"did you mean {near[0]}?" if near else "transgan train --cfg shows all keys"
+    hint = f"did you mean {near[0]}?" if near else "--cfg shows all keys"
     return f"{key} is not an option; {hint}"

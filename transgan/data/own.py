@@ -1,6 +1,7 @@
 """Recognises transgan's own outputs, runs, generated images and comparisons, which are never inputs."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def own_folders(names: Iterable[str], read: Callable[[str], bytes]) -> dict[str,
                 beside.setdefault("/".join(parts[:depth]), set()).add(part)
     found = {folder: kind for folder, inside in beside.items() if (kind := kind_of(folder, inside, read))}
     return {folder: kind for folder, kind in found.items() if not any(contains(other, folder) for other in found)}
+
+
+def typed(path: Path) -> str:
+    """As a shell reads it."""
+    return shlex.quote(str(path))
 
 
 def contains(outer: str, inner: str) -> bool:
@@ -70,12 +76,12 @@ def refusal(path: str | Path) -> str | None:
     kind = kind_of_place(path)
     if kind in ("run", "checkpoint", "comparison"):
         run = path if kind == "run" else next((p for p in path.parents if kind_of_place(p) == "run"), path)
-        draw = "" if kind == "comparison" else f", or generate images first: transgan sample {run} out=FOLDER"
+        draw = "" if kind == "comparison" else f", or generate images first: `transgan sample {typed(run)} out=FOLDER`"
         return f"{path} is a {kind} written by transgan, not images; give a folder or zip of images{draw}"
     inside = next((parent for parent in list(path.parents)[:3] if kind_of_place(parent) == "run"), None)
     if inside and kind != "samples" and not any(kind_of_place(p) == "samples" for p in path.parents):
         return (
             f"{path} lies in the run {inside}, whose samples are grids of images; give a folder or zip of images, "
-            f"or generate single images first: transgan sample {inside} out=FOLDER"
+            f"or generate single images first: `transgan sample {typed(inside)} out=FOLDER`"
         )
     return None

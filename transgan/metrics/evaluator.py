@@ -229,6 +229,12 @@ class Evaluator:
             ceiling = bounds.ceiling(fake.features, self.reference)
             return ceiling | bounds.floor(self.reference, self.heldout, self.num_samples)
 
+    def floor(self) -> dict[str, Any]:
+        """The floor alone, which needs no generated image; empty where real images have no features."""
+        assert self.reference is not None and self.num_samples is not None, "prepare() comes first"
+        with isolated():
+            return bounds.floor(self.reference, self.heldout, self.num_samples)
+
     def protocol(self, weights: str = "ema", truncation: float | None = None) -> dict[str, Any]:
         """How the numbers are measured; without it no two of them compare."""
         return protocol_of(self, weights, truncation)

@@ -75,6 +75,16 @@ class Album:
         return self.image(Image.fromarray(strip), pixelated=factor > 1)
 
 
+def size_of(path: Path, tile: int) -> tuple[int, int]:
+    """(columns, rows) of a grid of images with `tile` pixels a side; (0, 0) for a file that cannot be read."""
+    try:
+        with Image.open(path) as grid:
+            width, height = grid.size
+    except OSError:
+        return 0, 0
+    return (width - BORDER) // (tile + BORDER), (height - BORDER) // (tile + BORDER)
+
+
 def about_square(grid: Image.Image, period: int) -> Image.Image:
     """A grid with many more rows than columns, cut into blocks of rows that stand side by side. A row that is left over
     is left out. period: pixels from one image to the next."""

@@ -1,13 +1,13 @@
 """The configuration of runs, where several differ, and the commands that make, continue and use a run."""
 
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from transgan.reporting.material import Material
+from transgan.runs.proposals import measuring, typed
 from transgan.runs.resuming import Rules, leaves
 
 ABSENT = "–"
@@ -60,7 +60,7 @@ def commands(material: Material) -> list[tuple[str, str]]:
         again = typed("transgan", "train", f"config={at}", f"name={material.folder.resolve().name}-again")
         found.append(("trains it again, as another run", again))
     if material.run is not None:
-        measured = [] if material.config.get("metrics") else ["metrics=fast", "extractor=pixels"]
+        measured = measuring(material.config, bool(material.class_names))
         found += [
             ("measures it, between floor and ceiling", typed("transgan", "evaluate", run, *measured)),
             ("makes a grid of images", typed("transgan", "sample", run, "to=grid", "seeds=0-99")),
@@ -83,8 +83,3 @@ def shown(path: Path) -> str:
     absolute = os.path.abspath(path)
     relative = os.path.relpath(absolute)
     return absolute if relative.startswith("..") else relative
-
-
-def typed(*words: str) -> str:
-    """A command line for a POSIX shell."""
-    return shlex.join(words)

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from transgan.reporting.album import Album, Embedded
+from transgan.reporting.album import Album, Embedded, size_of
 from transgan.reporting.material import Gap, Material
 
 LONG = 30.0  # seconds, after which a section ends with what it has
@@ -123,19 +123,28 @@ def grids(material: Material, album: Album, most: int = 5) -> Iterator[tuple[flo
             yield kimg, image
 
 
+def tile_of(material: Material) -> int:
+    """Pixels of a side of each image of a grid."""
+    resolution = int(material.config.get("resolution") or 1)
+    return resolution * max(1, SMALLEST // resolution)
+
+
 def grid_in(path: Path | None, material: Material, album: Album) -> Embedded | None:
     """A grid in a file of samples/; None where there is none that can be read."""
-    resolution = int(material.config.get("resolution") or 1)
-    tile = resolution * max(1, SMALLEST // resolution)
     try:
-        return None if path is None else album.grid(path, tile)
+        return None if path is None else album.grid(path, tile_of(material))
     except OSError:
         return None
 
 
 def layout(material: Material) -> str:
-    """A sentence on where the classes of a grid are, where a column is a class."""
+    """A sentence on where the classes of a grid are, where each has columns of its own."""
     names = material.class_names
-    if not material.config.get("num_classes") or not 0 < len(names) <= 20:
+    if not material.config.get("num_classes") or not 0 < len(names) <= 20 or not material.grids:
         return ""
-    return f"Each column is a class, from the left: {', '.join(names)}" + (", and again." if len(names) < 8 else ".")
+    columns, rows = size_of(material.grids[-1][1], tile_of(material))
+    if columns % len(names) or not columns:
+        return ""
+    share = columns // len(names)
+    said = "Each column is a class" if share == 1 else f"Each {share} columns are a class"
+    return f"{said}, from the left: {', '.join(names)}" + (", and again." if rows >= 2 * columns else ".")

@@ -3,34 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from transgan.metrics.meanings import meaning
 from transgan.reporting.material import Material
 from transgan.runs.report import number, protocol_line
 
 MOST = 6  # further evaluations that are shown
-# What a number is, by the beginning of its name; the first that fits.
-MEANINGS = {
-    "fid_heldout": "Fréchet distance to held-out real images; lower is better",
-    "fid": "Fréchet distance to the training images, by the standard Inception; lower is better",
-    "fd_": "Fréchet distance between the features of generated and real images; lower is better",
-    "kid": "kernel distance by the standard Inception; lower is better",
-    "kd_": "kernel distance between the features of generated and real images; lower is better",
-    "is": "Inception Score; higher is better",
-    "cs_": "score of the classifier: how sure it is of each image, and how varied all of them are; higher is better",
-    "accuracy_real": "the same share of the training images",
-    "accuracy_heldout": "the same share of held-out images",
-    "accuracy": "share of generated images that a classifier recognises as the class asked for",
-    "mesh": "how far a grid of patches stands out, over the same of real images: 1 as in these, visible from 4 on",
-    "spread": "how far images of a class lie apart, over the same of real images: 0.4 is mode collapse within classes",
-    "precision": "share of generated images that lie among the real ones",
-    "recall": "share of real images that lie among the generated ones",
-    "density": "how closely generated images lie among the real ones; 1 as these themselves",
-    "coverage": "share of real images that have a generated one beside them",
-    "copy_rate_p": "probability that a generator without copies shows as many near ones",
-    "copy_rate": "share of images as near to a training image as the nearest 1 % of held-out ones",
-    "auth_pct": "percentage of images whose nearest training image has a nearer one itself; low: copies",
-    "c_t": "nearness to training images against that of held-out ones: well below 0 is copying",
-    "bits_per_dim": "bits per dimension; lower is better",
-}
 
 
 @dataclass
@@ -91,15 +68,6 @@ class Measured:
         return "" if std is None else number(std)
 
 
-def meaning(name: str) -> str:
-    """How a number is to be read; "" for one that is not ours."""
-    of_heldout = name.endswith("_heldout") or "_heldout_" in name
-    found = next((text for start, text in MEANINGS.items() if name == start or name.startswith(start)), "")
-    if name.startswith("is") and not name.startswith("is_") and name != "is":
-        return ""
-    return found + (" (of, or to, held-out images)" if of_heldout and found and "held-out" not in found else "")
-
-
 def finite(metrics: dict[str, Any]) -> dict[str, float]:
     """Without numbers that could not be measured."""
     return {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
@@ -123,7 +91,10 @@ def of_line(line: dict[str, Any]) -> Measured:
         source = "metrics.jsonl; of the best checkpoint, by other seeds than those that chose it"
     elif "checkpoint" in protocol:
         source = f"metrics.jsonl; of {protocol['checkpoint']}"
-    return Measured(float(line["kimg"]), finite(line["metrics"]), protocol, source)
+    bounds = protocol.get("bounds")
+    found = Measured(float(line["kimg"]), finite(line["metrics"]), protocol, source)
+    found.bounds |= bounds if isinstance(bounds, dict) else {}
+    return found
 
 
 def all_measured(material: Material) -> list[Measured]:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from transgan import files
 from transgan.data.dataset import readable
 from transgan.errors import UserError
+from transgan.metrics.meanings import meaning
 from transgan.reporting import configuration, curves, data, drawing, neighbours, result
 from transgan.reporting.album import Album, Embedded
 from transgan.reporting.chart import Chart
@@ -19,7 +20,7 @@ from transgan.reporting.cost import costs
 from transgan.reporting.drawing import Sheet
 from transgan.reporting.latex import latex
 from transgan.reporting.material import Gap, Material
-from transgan.reporting.measured import Measured, all_measured, meaning
+from transgan.reporting.measured import Measured, all_measured
 from transgan.reporting.neighbours import Neighbours
 from transgan.reporting.scale import Scale, scale
 

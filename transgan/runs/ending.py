@@ -1,48 +1,120 @@
-"""What `transgan train` reports at its end, and the best checkpoint evaluated again."""
+"""What `transgan train` reports at its end: what was made, how good it is, and what to do next."""
 
 from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
 
-from transgan import checkpoint
+from transgan import checkpoint, files
 from transgan.callbacks import Evaluation, Likelihood, Session, find
 from transgan.callbacks.evaluation import append
 from transgan.callbacks.interval import moment
-from transgan.errors import setting_up
+from transgan.callbacks.progress import clock
+from transgan.checkpoint import CheckpointError
+from transgan.errors import UserError, setting_up
+from transgan.metrics.meanings import explained
+from transgan.runs.proposals import measuring, typed
+from transgan.runs.run import Run
+
+FEW = 2048  # images; the distance of fewer real ones from each other is high by bias
+CHEAP = 0.05  # of a run's time: an evaluation that takes no more is made of an untrained generator, too
 
 
-def report(module: Any, trainer: Trainer, session: Session, device: torch.device) -> None:
-    """Says how good the run became, with best.ckpt evaluated again where there is one, and what to do next."""
-    evaluation, likelihood = find(trainer, Evaluation), find(trainer, Likelihood)
+def report(module: Any, trainer: Trainer, session: Session, device: torch.device, explain: bool = False) -> None:
+    """Says in three lines what was made, how good that is, and what to do next.
+
+    best.ckpt is measured again, where there is one. explain: with a sentence on what each number is.
+    """
     folder, console = session.folder, session.console
-    if evaluation is not None and evaluation.best:
-        name, best = evaluation.evaluator.primary, evaluation.best
-        start = f" (untrained {evaluation.first[name]:.3g})" if evaluation.at_start else ""
-        console.print(f"done    best {name} {best['value']:.4g} at {best['kimg']:g} kimg{start}")
-        if (folder / "checkpoints" / "best.ckpt").exists():  # not where nothing was better than untrained
-            with console.status("evaluating the best again"):
-                again = measure_again(module, evaluation, session, device)
-            console.print(f"again   {name} {again:.4g} with other seeds: the best of several is chosen by luck, too")
+    grid = folder / "samples" / f"{moment(module.images_seen)}.png"
+    look = f"; look at {grid}" if grid.exists() else ""
+    console.print(f"done    {module.images_seen / 1000:g} kimg in {clock(session.clock.seconds)}{look}")
+    evaluation, likelihood = find(trainer, Evaluation), find(trainer, Likelihood)
+    sentences: list[str] = []
+    if evaluation is None:
+        console.print("good    not measured: the run has no evaluation")
     else:
-        console.print(f"done    {module.images_seen / 1000:g} kimg")
+        said, sentences = quality(module, evaluation, session, device)
+        console.print(f"good    {said}")
     if likelihood is not None and likelihood.latest and likelihood.best:
         last, best = likelihood.latest, likelihood.best
         console.print(
             f"bits    {last['value']:.4g} per dimension of {len(likelihood.indices):,} held-out images, best "
             f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})"
         )
-    grid = folder / "samples" / f"{moment(module.images_seen)}.png"
-    if grid.exists():
-        console.print(f"look    {grid}")
+        sentences += explained({"bits_per_dim_heldout": last["value"]})
+    for sentence in sentences if explain else ():
+        console.print(f"explain {sentence}")
     if (folder / "checkpoints" / "last.ckpt").exists():
-        console.print(
-            f"next    transgan sample {folder} to=grid · transgan evaluate {folder} · transgan report {folder}"
-        )
+        classes = getattr(session.dataset, "num_classes", 0) > 0
+        console.print("next    " + " · ".join([
+            typed("transgan", "sample", folder, "to=grid"),
+            typed("transgan", "evaluate", folder, *measuring(session.facts.get("config", {}), classes)),
+            typed("transgan", "report", folder),
+        ]))  # fmt: skip
 
 
-def measure_again(module: Any, evaluation: Evaluation, session: Session, device: torch.device) -> float:
-    """The primary number of best.ckpt by seeds that did not choose it, which becomes a line of metrics.jsonl."""
+def quality(module: Any, evaluation: Evaluation, session: Session, device: torch.device) -> tuple[str, list[str]]:
+    """-> (how good the best checkpoint is, in words; what each of its numbers is, in sentences)"""
+    name, best = evaluation.evaluator.primary, evaluation.best
+    if not best:
+        return f"not measured: no evaluation gave a finite {name}; {session.folder / 'log.txt'} says why", []
+    with session.console.status("measuring the best again, and real images"):
+        bounds = bounds_of(evaluation, session, device)
+        numbers, how = dict(evaluation.latest) | {name: best["value"]}, "chosen for it"
+        if (session.folder / "checkpoints" / "best.ckpt").exists():  # not where nothing was better than untrained
+            numbers, how = measure_again(module, evaluation, session, device, bounds), "measured again by other seeds"
+    said = f"{name} {numbers[name]:.4g} (the best, of {best['kimg']:g} kimg, {how})"
+    return said + place(numbers[name], bounds), explained(numbers, name, bounds)
+
+
+def place(value: float, bounds: dict[str, Any]) -> str:
+    """Where a distance lies between the real images' own and an untrained generator's, in words."""
+    floor, ceiling = bounds.get("floor"), bounds.get("ceiling")
+    count = bounds.get("floor_num", FEW)
+    few = f" ({count:,} of them)" if count < FEW else ""
+    known = [f"real images against each other {floor:.3g}{few}"] if floor is not None else []
+    known += [f"untrained {ceiling:.3g}"] if ceiling is not None else []
+    said = f"; {', '.join(known)}" if known else ""
+    if floor is not None and ceiling is not None and floor >= ceiling:
+        return f"{said}: too few real images to say how near"
+    if ceiling is not None and value >= ceiling:
+        return f"{said}: no nearer to real images than untrained"
+    if floor is not None and value <= floor:
+        return f"{said}: no farther from real images than these from each other"
+    if floor is None or ceiling is None:
+        return said
+    share = min(99.9, 100 * (ceiling - value) / (ceiling - floor))
+    times = f", {value / floor:.2g} times the real ones' own" if floor > 0 else ""
+    return f"{said}: {share:.3g} % of the way{times}"
+
+
+def bounds_of(evaluation: Evaluation, session: Session, device: torch.device) -> dict[str, Any]:
+    """Floor and ceiling of the primary number, as far as they are known or cheap: `transgan evaluate` gives both."""
+    evaluator: Any = evaluation.evaluator
+    name, own = evaluator.primary, evaluator.protocol().get("id")
+    before = [
+        line["metrics"].get(name)
+        for line in files.read_json_lines(session.folder / "metrics.jsonl")
+        if line.get("kimg") == 0 and (line.get("protocol") or {}).get("id") == own and name in line["metrics"]
+    ]
+    if before and before[0] is not None:
+        ceiling = {"ceiling": before[0], "ceiling_num": evaluator.num_samples}
+        return ceiling | (evaluator.floor() if hasattr(evaluator, "floor") else {})
+    if hasattr(evaluator, "bounds") and evaluation.took <= CHEAP * session.clock.seconds:
+        try:
+            untrained = Run(session.folder, "last", device).untrained()
+        except (CheckpointError, UserError, ValueError, OSError):  # what it begins with is not there any more
+            pass
+        else:
+            return evaluator.bounds(untrained.generate)
+    return evaluator.floor() if hasattr(evaluator, "floor") else {}
+
+
+def measure_again(
+    module: Any, evaluation: Evaluation, session: Session, device: torch.device, bounds: dict[str, Any]
+) -> dict[str, float]:
+    """The numbers of best.ckpt by seeds that did not choose it, which become a line of metrics.jsonl."""
     path = session.folder / "checkpoints" / "best.ckpt"
     saved = checkpoint.read(path)
     checkpoint.load_weights(module, saved, path)
@@ -51,10 +123,10 @@ def measure_again(module: Any, evaluation: Evaluation, session: Session, device:
     evaluator.seed += evaluator.blocks
     result = evaluator(module.generate)
     facts = evaluator.protocol() | {
-        "flags": sorted(result.flags), "checkpoint": path.name,
+        "flags": sorted(result.flags), "checkpoint": path.name, "bounds": bounds,
         "selection": "chosen by other seeds, measured again by these",
     }  # fmt: skip
     with setting_up():
         kimg, seconds = saved["images_seen"] / 1000, session.clock.seconds
         append(session.folder / "metrics.jsonl", kimg, seconds, result.numbers, facts)
-    return result.numbers[evaluator.primary]
+    return result.numbers

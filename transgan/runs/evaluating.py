@@ -10,21 +10,24 @@ from rich.console import Console
 from transgan import files
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, escaped, make
+from transgan.metrics.meanings import explained
 from transgan.metrics.statistics import write_statistics
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.folder import hush
 from transgan.runs.images import is_run
+from transgan.runs.images_target import ImagesTarget
 from transgan.runs.machine import device_named
+from transgan.runs.proposals import measuring, typed
 from transgan.runs.report import latex_row, print_table, protocol_line
 from transgan.runs.run import Run
-from transgan.runs.targets import ImagesTarget, RunTarget, Target
+from transgan.runs.targets import RunTarget, Target
 from transgan.runs.trainer import trainer_of
 
 
-def target_of(config: DictConfig, device: torch.device) -> Target:
+def target_of(config: DictConfig, device: torch.device, arguments: list[str]) -> Target:
     """The run or the images that `run` names."""
     if not is_run(config.run):
-        return ImagesTarget(config)
+        return ImagesTarget(config, arguments)
     return RunTarget(Run(config.run, config.checkpoint, device, config.ema), config)
 
 
@@ -34,9 +37,9 @@ def measured(
     """Evaluates, prints and writes -> everything that is written; None on processes other than the first."""
     start = time.monotonic()
     with context.together(), setting_up():
-        target = target_of(config, context.device)
+        target = target_of(config, context.device, arguments)
         console.print(f"{target.kind:7} {target.description}")
-        evaluator = make(evaluator_config(config, target.trained))
+        evaluator = make(evaluator_config(config, target.trained, target.extractor))
         real, heldout, statistics = target.reals(config, evaluator)
         console.print(f"data    {statistics.describe() if statistics else real.describe(hints=False)}")
         for note in target.notes:
@@ -63,6 +66,8 @@ def measured(
         likelihood = target.likelihood()
         protocol = target.protocol(evaluator)
     print_table(console, result, bounds, evaluator.primary, target.ceiling)
+    for sentence in explained(result.numbers, evaluator.primary, bounds) if config.explain else ():
+        console.print(f"explain {sentence}")
     for flag, sentence in result.flags.items():
         console.print(f"note    {flag}: {sentence}")
     if likelihood:
@@ -98,8 +103,11 @@ def context_of(config: DictConfig, arguments: list[str]) -> DistributedContext:
     return DistributedContext(trainer, ["evaluate", *arguments])
 
 
-def evaluator_config(config: DictConfig, trained: dict | None) -> dict:
-    """The evaluator asked for, else that of the training; its extractor, samples, seed and blocks likewise."""
+def evaluator_config(config: DictConfig, trained: dict | None, extractor_near: dict | None = None) -> dict:
+    """The evaluator asked for, else that of the training; its extractor, samples, seed and blocks likewise.
+
+    extractor_near: of a run that images are compared with the images of.
+    """
     saved = OmegaConf.create(escaped(trained)) if trained is not None else OmegaConf.create({})
     evaluator = config.get("metrics") or saved.get("metrics")
     if trained is None and not evaluator:
@@ -107,8 +115,18 @@ def evaluator_config(config: DictConfig, trained: dict | None) -> dict:
 
         evaluator = compose("evaluate", ["run=none", "metrics=fast"]).metrics
     if not evaluator:
-        raise UserError("the run was trained with metrics=none; say what to measure: metrics=fast or metrics=paper")
+        whole = typed(
+            "transgan",
+            "evaluate",
+            config.get("run") or "RUN",
+            *measuring(trained or {}, bool((trained or {}).get("num_classes"))),
+        )
+        raise UserError(
+            f"the run was trained with metrics=none; say what to measure, metrics=fast or metrics=paper: `{whole}`"
+        )
     extractor = config.get("extractor") or (saved.get("metrics") or {}).get("extractor") or saved.get("extractor")
+    if not extractor and extractor_near:
+        extractor = OmegaConf.create(escaped(extractor_near))
     if not extractor:
         raise UserError(
             "say which features to measure by: extractor=inception, or another one of `transgan evaluate --help`"

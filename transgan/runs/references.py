@@ -56,20 +56,30 @@ def heldout_of(config: DictConfig, evaluator: Any, real: Any, kept: Any, resolut
     return kept if kept is not None or real is None else real.heldout()
 
 
+class Unlike(UserError):
+    """Real images that are not of the generated ones' size and colour. keys: what mends that, with their values."""
+
+    def __init__(self, findings: list[str], keys: dict[str, int]):
+        super().__init__(*findings)
+        self.keys = keys
+
+
 def same_kind(images: Any, resolution: int, channels: int, what: str) -> None:
-    """Raises UserError where real images are not of the generated ones' size and colour."""
-    found = []
+    """Raises Unlike where real images are not of the generated ones' size and colour."""
+    found, keys = [], {}
     if images.resolution != resolution:
         found.append(
             f"{what} have {images.resolution} px and the generated ones {resolution} px: a distance between "
             f"them measures the resizing; give resolution={resolution} to bring the real ones to it, as "
             "training does"
         )
+        keys["resolution"] = resolution
     if images.channels != channels:
+        keys["channels"] = 3
         kinds = {1: "grey", 3: "in colour"}
         found.append(
             f"{what} are {kinds[images.channels]} and the generated ones are {kinds[channels]}; give "
             "channels=3 to repeat grey in all three, or channels=1 to take the colour away, on both sides"
         )
     if found:
-        raise UserError(*found)
+        raise Unlike(found, keys)

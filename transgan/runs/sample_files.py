@@ -1,5 +1,11 @@
-"""The files that images of a run are written to: one PNG each with an index, one grid, or arrays."""
+"""The files that images of a run are written to: one PNG each with an index, one grid, or arrays.
 
+What distinguishes images is in the names of their files: how far the run was, and what was asked for. So no command
+overwrites the images of another one, and the same command writes the same images to the same place again.
+"""
+
+import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,40 +22,83 @@ from transgan.runs.sampling import Drawn
 
 def write(config: DictConfig, drawn: Drawn) -> Path:
     """Writes the images as `to` says -> the file or the folder."""
-    default = {"png": "generated", "grid": "generated.png", "npz": "generated.npz"}[config.to]
+    columns = f"-columns{config.columns}" if config.columns else ""
+    one = f"generated-{known(drawn)}-seeds{short(str(config.seeds))}{asked(drawn, config)}{columns}"
+    default = {"png": "generated", "grid": f"{one}.png", "npz": f"{one}.npz"}[config.to]
     out = files.expanded(config.out) if config.out else drawn.run.folder / default
     {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to](drawn, config, out)
     return out
 
 
 def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
-    """seed00000007.png ..., and index.json with what each is; or the one image that `out` names.
+    """seed00000007-30kimg.png ..., and index.json with what each is; or the one image that `out` names.
 
-    What was asked for beside the seed is in the names, so that no two images have one: seed00000007-class3-psi0.7.png.
     The index keeps the files of earlier calls that are still there.
     """
-    if out.suffix.lower() == ".png" and not out.is_dir():
+    if one_file(out):
         return write_png(out, drawn.images[0])
     # psi is in every index: transgan/data knows by it that these images are generated
     facts = {"run": str(config.run), "kimg": drawn.run.kimg, "psi": config.psi}
     facts |= {"temperature": config.temperature} if drawn.run.has_likelihood else {}
     index = {name: each for name, each in earlier_index(out).items() if (out / name).is_file()}
-    for i, (image, seed) in enumerate(zip(drawn.images, drawn.seeds, strict=True)):
-        name = f"seed{seed:08d}{asked(drawn, config, i)}.png"
+    for i, (image, name) in enumerate(zip(drawn.images, names(drawn, config), strict=True)):
         write_png(out / name, image)
-        index[name] = {"seed": seed, "class": drawn.class_of(i)} | facts
+        index[name] = {"seed": drawn.seeds[i], "class": drawn.class_of(i)} | facts
     files.write_json(out / "index.json", facts | {"images": index})
 
 
-def asked(drawn: Drawn, config: DictConfig, i: int) -> str:
-    """What distinguishes an image from others of its seed, for its file's name: nothing where nothing was asked for."""
-    name = "" if config["class"] is None or drawn.labels is None else f"-class{int(drawn.labels[i])}"
-    name += "" if drawn.strength == 1 else f"-{drawn.said.replace(' ', '')}"
+def one_file(out: Path) -> bool:
+    """Whether `out` names the file of a single image, and not a folder for several."""
+    return out.suffix.lower() == ".png" and not out.is_dir()
+
+
+def others(drawn: Drawn, config: DictConfig, out: Path) -> int:
+    """How many images of other commands lie in the folder that was written to."""
+    if config.to != "png" or one_file(out):
+        return 0
+    return len(set(earlier_index(out)) - set(names(drawn, config)))
+
+
+def names(drawn: Drawn, config: DictConfig) -> list[str]:
+    """The file of each image: seed00000007-30kimg-class3-psi0.7.png."""
+    after = f"{known(drawn)}{asked(drawn, config)}.png"
+    return [f"seed{seed:08d}-{after}" for seed in drawn.seeds]
+
+
+def known(drawn: Drawn) -> str:
+    """How far the run was, as a part of a name: 30.016kimg; of a checkpoint outside checkpoints/ also which one."""
+    kimg = f"{drawn.run.kimg:.3f}".rstrip("0").rstrip(".") + "kimg"
+    path = drawn.run.path
+    return kimg if path.parent.name == "checkpoints" else f"{kimg}-{plain(path.stem)}"
+
+
+def asked(drawn: Drawn, config: DictConfig) -> str:
+    """What was asked for beside the seeds, as a part of a name: nothing where nothing was."""
+    name = "" if config["class"] is None or drawn.labels is None else f"-class{int(drawn.labels[0])}"
+    strength = "temperature" if drawn.run.has_likelihood else "psi"
+    name += "" if drawn.strength == 1 else f"-{strength}{drawn.strength}"
     name += "" if config.top_k is None else f"-top{config.top_k}"
     if config.complete is not None:
+        source = str(config.complete)
+        where = "" if source == "heldout" else f"_{digest(os.path.abspath(files.expanded(source)))}"
         rows = "" if config.rows is None else f"-rows{config.rows}"
-        name += f"-of_{re.sub(r'[^A-Za-z0-9.]+', '_', Path(str(config.complete)).name)}{rows}"
-    return name + ("" if config.checkpoint == "best" else f"-{config.checkpoint}")
+        name += f"-of_{plain(Path(source).name)}{where}{rows}"
+    return name
+
+
+def short(seeds: str) -> str:
+    """The seeds as a part of a name: 1_5_9-12; of a long list its beginning and what distinguishes it."""
+    text = plain(re.sub(r"\s", "", seeds))
+    return text if len(text) <= 40 else f"{text[:24].rstrip('_')}_and_more_{digest(text)}"
+
+
+def plain(text: str) -> str:
+    """Without characters that mean something to a shell or a file system."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
 
 
 def earlier_index(folder: Path) -> dict[str, dict[str, Any]]:

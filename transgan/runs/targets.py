@@ -1,21 +1,17 @@
-"""What `transgan evaluate` measures: a run, or any program's images.
+"""What `transgan evaluate` measures: a run, or (images_target.py) any program's images.
 
 A target makes images by seed, and says by which real and held-out ones it is measured and where its numbers go.
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol, cast
 
-import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from transgan import files
 from transgan.callbacks.likelihood import Likely
 from transgan.errors import UserError
-from transgan.runs.images import images_at, training_data
+from transgan.runs.images import training_data
 from transgan.runs.references import Statistics, compared_with, heldout_of
 from transgan.runs.run import Run
 
@@ -24,7 +20,8 @@ References = tuple[Any, Any, Statistics | None]  # real images, held-out ones or
 
 
 class Target(Protocol):
-    """What can be evaluated. kind, ceiling: words of the report. trained: the configuration of a run, None without."""
+    """What can be evaluated. kind, ceiling: words of the report. trained: the configuration of a run, None without.
+    extractor: the one to measure by where none is asked for and `trained` has none."""
 
     kind: str
     ceiling: str
@@ -37,6 +34,9 @@ class Target(Protocol):
 
     @property
     def trained(self) -> dict[str, Any] | None: ...
+
+    @property
+    def extractor(self) -> dict[str, Any] | None: ...
 
     @property
     def weights(self) -> str: ...
@@ -63,7 +63,7 @@ class Target(Protocol):
 class RunTarget:
     """The generator of a run: images by seed and class, and an untrained twin for the ceiling."""
 
-    kind, ceiling = "run", "untrained"
+    kind, ceiling, extractor = "run", "untrained", None
 
     def __init__(self, run: Run, config: DictConfig) -> None:
         self.run, self.trained, self.kimg, self.name = run, run.config, run.kimg, run.name
@@ -131,80 +131,3 @@ class RunTarget:
     def write(self, config: DictConfig, everything: dict[str, Any]) -> str:
         out = self.run.write_evaluation(everything, config.out)
         return f"{out} and, as a line, to {self.run.folder / 'metrics.jsonl'}"
-
-
-class ImagesTarget:
-    """Images that any program made, measured as they are; noise is their ceiling."""
-
-    kind, ceiling, kimg = "images", "noise", None
-    trained, weights = None, "given images"
-
-    def __init__(self, config: DictConfig) -> None:
-        self.path = files.expanded(config.run)
-        if self.path.name in ("", ".."):  # the current folder and those above have a name, too
-            self.path = Path(os.path.abspath(self.path))
-        self.images = images_at(self.path, None, config.channels)
-        self.name, self.description = self.path.stem, self.images.describe(hints=False)
-        self.notes: list[str] = []
-        ignored = [
-            f"{key}="
-            for key, none in (("psi", 1.0), ("temperature", 1.0), ("ema", True), ("checkpoint", "best"), ("seed", None))
-            if config[key] != none
-        ]
-        if ignored:
-            raise UserError(f"{', '.join(ignored)} are for runs; {self.path} holds images, leave them out")
-        if config.against is None and not config.get("data"):
-            raise UserError(
-                f"{self.path} holds images; say what to compare them with: against=FOLDER, "
-                "against=FILE.zip, against=FILE.npz, or data=cifar10"
-            )
-
-    def reals(self, config: DictConfig, evaluator: Any) -> References:
-        resolution, channels = self.images.resolution, self.images.channels
-        if config.resolution not in (None, resolution):
-            raise UserError(
-                f"resolution={config.resolution}: the generated images have {resolution} px and are "
-                f"measured as they are; give resolution={resolution} to bring the real ones to it"
-            )
-        real, statistics = compared_with(config, resolution, channels, as_they_are=config.resolution is None)
-        heldout = heldout_of(config, evaluator, real, None, resolution, channels)
-        return (self.images if real is None else real), heldout, statistics
-
-    def size(self, evaluator: Any) -> None:
-        """All images, or as many as were asked for, spread over all of them."""
-        count = evaluator.num_samples = min(evaluator.num_samples or len(self.images), len(self.images))
-        evaluator.blocks = 1
-        self.chosen = torch.arange(len(self.images))
-        if count < len(self.images):
-            order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(0))
-            self.chosen = order[:count].sort().values
-
-    def label(self, evaluator: Any) -> None:
-        """The images' own sub-folders are their classes, where they are those of the real images."""
-        self.first = evaluator.seeds()[0]
-        evaluator.labels = None if evaluator.labels is None else self.images.labels[self.chosen]
-
-    def takes_classes_of(self, real: Any) -> bool:
-        return self.images.num_classes > 0 and self.images.class_names == real.class_names
-
-    def generate(self, seeds: list[int], labels: Tensor | None) -> Tensor:
-        return self.images.__getitems__([int(self.chosen[seed - self.first]) for seed in seeds])[0]
-
-    def likelihood(self) -> None:
-        """Images alone have none."""
-
-    def untrained(self) -> Generate:
-        shape = (self.images.channels, self.images.resolution, self.images.resolution)
-
-        def noise(seeds: list[int], labels: Tensor | None) -> Tensor:
-            drawn = [torch.randint(256, shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-            return torch.stack(drawn).to(torch.uint8)
-
-        return noise
-
-    def protocol(self, evaluator: Any) -> dict[str, Any]:
-        return evaluator.protocol(self.weights, None)
-
-    def write(self, config: DictConfig, everything: dict[str, Any]) -> str:
-        default = self.path.with_name(f"{self.path.name}.{everything['protocol']['id']}.evaluation.json")
-        return str(files.write_json(files.expanded(config.out) if config.out else default, everything))

@@ -275,7 +275,7 @@ class Training:
             self.console.print(f"stopped at {shown:g} kimg {saved}")
         elif self.context.is_main:
             self.stop.over = False  # a run that is done: a signal ends what follows at once
-            report(self.module, self.trainer, session, self.context.device)
+            report(self.module, self.trainer, session, self.context.device, self.config.explain)
         return 0
 
 

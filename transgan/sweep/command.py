@@ -64,7 +64,7 @@ def finished(sweep: Sweep, typed: str) -> int:
     if jobs:
         console.print(f"table   {sweep.folder / 'sweep.md'} · {sweep.folder / 'sweep.csv'}")
     if len(done) > 1:
-        console.print(f"next    transgan compare {sweep.folder}")
+        console.print(f"next    transgan compare {shlex.quote(str(sweep.folder))}")
     if number is not None:
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         complain(f"the sweep was stopped by {name}: {said}; the same command continues")

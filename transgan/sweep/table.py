@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ def write(sweep: Path, jobs: Sequence[JobRecord], command: str, said: str) -> No
     if grouped := over_seeds(jobs):
         parts.append(markdown(grouped))
     parts += [f"{job.label}: {job.reason}" for job in ordered(jobs) if job.reason]
-    parts.append(f"Lower is better. Next: `transgan compare {sweep}`")
+    parts.append(f"Lower is better. Next: `transgan compare {shlex.quote(str(sweep))}`")
     files.write_text(sweep / "sweep.md", "\n\n".join(parts) + "\n")
     text, keys = io.StringIO(), keys_of(jobs)
     writer = csv.writer(text, lineterminator="\n")
