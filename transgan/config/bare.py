@@ -3,6 +3,7 @@
 import mimetypes
 import os
 import re
+import shlex
 from pathlib import Path
 
 OF_IMAGES = "[extractor,conditional,micro_batch]"
@@ -79,7 +80,7 @@ def one_place(command: str, places: list[str]) -> str:
         folders = {os.path.dirname(word) or "." for word in places}
         if all(is_image_file(word) for word in places):
             return f"{named}: {command} takes a folder or a zip, not single files; give the folder that holds them" + (
-                f": transgan {command} {folders.pop()}" if len(folders) == 1 else ""
+                f": transgan {command} {shlex.quote(folders.pop())}" if len(folders) == 1 else ""
             )
         return (
             f"{named}: {command} takes one folder or zip; move them into one folder, where each becomes a class, or "
