@@ -1,0 +1,184 @@
+"""One word for how a run goes, why, and what to change: rules about plain numbers (docs/results/health.md).
+
+A moment is what is known at an evaluation, name -> number; what a run cannot measure is absent. The first rule that
+applies has the word. Rules with an alarm apply from the second moment on, when training has left its first mark;
+`diverging` by steps or images that are not finite applies at once.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Moment = dict[str, float]
+
+ALARMS = ("low variety", "discriminator wins", "overfitting", "diverging")
+WORDS = ("warming up", "improving", "flat", *ALARMS)
+
+SKIPPED = 0.05  # share of the steps since the last moment
+GROWN = 100.0  # times the median gradient norm of the run so far
+STEEP = 100.0  # gradient norm below which none counts as grown
+RISEN = 2.0  # times the best distance, twice in a row
+VARIETY = 0.3  # of that of real images
+WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
+STILL = 1e-3  # change of the images, over the distances between real ones
+GAP = 0.8  # share of pairs in which the discriminator ranks a training image above a held-out one; 0.5 is none
+NEAR = 0.5  # distance to the nearest training image, over that between training images
+BITS = 1.03  # times the best bits per dimension
+GUESSING = 3.0  # standard deviations
+BETTER = 0.02  # share of the best distance
+RECENT = 3  # moments within which a better one counts as improving
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A word of WORDS, the reason for it, and the remedy with its key, or ""."""
+
+    word: str
+    reason: str
+    remedy: str = ""
+
+    @property
+    def alarm(self) -> bool:
+        return self.word in ALARMS
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+
+
+def diagnosis(history: Sequence[Moment]) -> Finding:
+    """What the moments of a run say, oldest first."""
+    if not history:
+        return Finding("warming up", "nothing has been measured yet")
+    alarms = [not_finite, exploding]
+    if len(history) > 1:
+        alarms += [no_real_variety, frozen, low_variety, rising, discriminator_wins, overfitting]
+    for rule in alarms:
+        if found := rule(history):
+            return found
+    if len(history) < 2:
+        return Finding("warming up", "there is one evaluation, and nothing to compare it with")
+    return meaningless_labels(history) or progress(history)
+
+
+def not_finite(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    lower = "lower algorithm.generator_lr.start and algorithm.discriminator_lr.start, or set algorithm.clip=1"
+    if now.get("broken"):
+        return Finding("diverging", "generated images are not finite", f"continue from best.ckpt: {lower}")
+    if (share := now.get("skipped", 0.0)) > SKIPPED:
+        return Finding("diverging", f"{100 * share:.0f} % of the steps had no finite gradient and were skipped", lower)
+    return None
+
+
+def no_real_variety(history: Sequence[Moment]) -> Finding | None:
+    if history[-1].get("real_spread") != 0:
+        return None
+    return Finding(
+        "low variety", "the training images are all alike", "look at them with transgan data check, and give data.path="
+    )
+
+
+def frozen(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    if now.get("grid_change", math.inf) > STILL:
+        return None
+    return Finding("discriminator wins", "the generated images no longer change", "raise algorithm.generator_lr.start")
+
+
+def low_variety(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    pixels, features = now.get("grid_spread", math.inf), now.get("spread_features", math.inf)
+    if min(pixels, features) >= VARIETY:
+        return None
+    what = "pixels" if pixels <= features else "features"
+    return Finding(
+        "low variety",
+        f"the {what} of generated images vary {min(pixels, features):.2f} times as much as those of real ones",
+        "raise algorithm.gamma.start, or lower algorithm.generator_lr.start",
+    )
+
+
+def exploding(history: Sequence[Moment]) -> Finding | None:
+    for name in ("generator", "discriminator"):
+        key = f"grad_norm_{name[0]}"
+        values = sorted(each[key] for each in history if key in each)
+        peaks = [each[f"{key}_peak"] for each in history[-RECENT:] if f"{key}_peak" in each]
+        if peaks and max(peaks) > max(STEEP, GROWN * (usual := values[len(values) // 2])):
+            return Finding(
+                "diverging",
+                f"the gradient norm of the {name} has been {max(peaks):.3g}, and is {usual:.3g} otherwise",
+                f"lower algorithm.{name}_lr.start, or set algorithm.clip=1",
+            )
+    return None
+
+
+def rising(history: Sequence[Moment]) -> Finding | None:
+    values = [each["distance"] for each in history if "distance" in each]
+    if len(values) < 3 or min(values[-2:]) <= RISEN * min(values):
+        return None
+    return Finding(
+        "diverging",
+        f"the distance has risen to {values[-1] / min(values):.1f} times its best",
+        "lower algorithm.generator_lr.start, or raise algorithm.gamma.start; best.ckpt is kept",
+    )
+
+
+def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
+    values = [each["discriminator_accuracy"] for each in history[-2:] if "discriminator_accuracy" in each]
+    if len(values) < 2 or min(values) <= WON or progress(history).word == "improving":
+        return None
+    return Finding(
+        "discriminator wins",
+        f"it tells {100 * values[-1]:.1f} % of real and generated images apart",
+        "raise algorithm.gamma.start, lower algorithm.discriminator_lr.start, or choose a smaller discriminator=",
+    )
+
+
+def overfitting(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    more = "use more images, or augmentation=diffaugment with algorithm.augment=1"
+    if (gap := now.get("discriminator_gap", 0.0)) > GAP:
+        return Finding(
+            "overfitting",
+            f"the discriminator ranks a training image above a held-out one in {100 * gap:.0f} % of the pairs",
+            more,
+        )
+    if (near := now.get("grid_nearest", math.inf)) < NEAR:
+        return Finding(
+            "overfitting",
+            f"generated images are {near:.2f} times as far from the nearest training image as another one is from that",
+            more,
+        )
+    values = [each["bits"] for each in history if "bits" in each]
+    if len(values) > 2 and min(values[-2:]) > BITS * min(values):
+        return Finding(
+            "overfitting",
+            f"bits per dimension of held-out images have risen from {min(values):.3g} to {values[-1]:.3g}",
+            "stop here: best.ckpt is kept; or use more images",
+        )
+    return None
+
+
+def meaningless_labels(history: Sequence[Moment]) -> Finding | None:
+    if history[-1].get("labels", math.inf) > GUESSING:
+        return None
+    return Finding(
+        "flat",
+        "the classes cannot be learned: an image and its nearest one share a class as often as by guessing",
+        "look at the classes with transgan data check, or set conditional=false",
+    )
+
+
+def progress(history: Sequence[Moment]) -> Finding:
+    values = [(each["kimg"], each["distance"]) for each in history if "distance" in each]
+    if len(values) < 2:
+        return Finding("warming up", "there is no distance yet to compare with")
+    kimg, best = min(values, key=lambda each: each[1])
+    earlier = min((value for _, value in values[:-RECENT]), default=values[0][1])
+    if best < (1 - BETTER) * earlier:
+        return Finding("improving", f"the distance is {best:.3g} at {kimg:g} kimg, and was {earlier:.3g}")
+    return Finding(
+        "flat",
+        f"the distance has not become better than {best:.3g}, at {kimg:g} kimg",
+        "the run may be done: patience=5 would end it; or a larger kimg=, generator= or data",
+    )
