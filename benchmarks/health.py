@@ -38,10 +38,7 @@ BROKEN = {  # name: (the right words, overrides); of digits, three evaluations e
     "labels_shuffled": (("flat",), ["data=folder", "data.path={out}/data/shuffled"]),
 }  # fmt: skip
 HEALTHY = {f"digits_{seed}": [f"seed={seed}"] for seed in range(5)}
-HEALTHY |= {
-    "digits_holdout": ["holdout=0.2", "seed=5"],
-    "digits_folder": ["data=folder", "data.path={out}/data/digits"],
-}
+HEALTHY |= {"digits_holdout": ["holdout=0.2", "seed=5"]}
 WITH_DATA = {
     "fashion_mnist": ["experiment=fashion_mnist", "data.path={data}/fashion-mnist-train.zip", "evaluate_every=6"],
     "cifar10": ["experiment=cifar10_minutes", "data.path={data}/cifar10-train.zip", "kimg=60", "evaluate_every=10"],

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from transgan.callbacks.diagnosis import ALARMS, GAP, NEAR, STILL, VARIETY, WON, WORDS, diagnosis
+from transgan.callbacks.diagnosis import ALARMS, GAP, NEAR, STILL, VARIETY, WON, WORDS, diagnosis, urgent
 
 GOOD = {
-    "skipped": 0.0, "discriminator_accuracy": 0.6, "grad_norm_g": 2.0, "grad_norm_d": 1.0, "grad_norm_g_peak": 4.0,
+    "skipped": 0.0, "steps": 60.0, "discriminator_accuracy": 0.6, "grad_norm_g": 2.0, "grad_norm_d": 1.0, "grad_norm_g_peak": 4.0,
     "grad_norm_d_peak": 2.0, "spread_features": 0.9, "real_spread": 1.6, "labels": 100.0, "grid_spread": 0.9,
     "grid_change": 0.5, "grid_nearest": 1.0, "discriminator_gap": 0.52,
 }  # fmt: skip
@@ -40,7 +40,7 @@ def test_improving_is_robust_to_noise():
     "change, expected",
     [
         ({"broken": 1.0}, "diverging"),
-        ({"skipped": 0.2}, "diverging"),
+        ({"skipped": 9.0}, "diverging"),
         ({"grad_norm_g_peak": 1e4}, "diverging"),
         ({"grid_spread": VARIETY / 2}, "low variety"),
         ({"spread_features": VARIETY / 2}, "low variety"),
@@ -67,6 +67,14 @@ def test_nothing_but_what_is_not_finite_is_said_of_the_first_moment():
     bad = GOOD | {"kimg": 4.0, "distance": 50.0, "grid_spread": 0.0, "grid_nearest": 0.0, "discriminator_accuracy": 1.0}
     assert diagnosis([bad]).word == "warming up"
     assert diagnosis([bad | {"broken": 1.0}]).word == "diverging"
+
+
+def test_what_cannot_wait_is_said_between_two_evaluations():
+    good = moments(50.0, 20.0)
+    assert urgent(good) is None and urgent([{"kimg": 0.1, "steps": 10.0, "skipped": 0.0}]) is None
+    assert urgent([*good, {"kimg": 9.0, "steps": 10.0, "skipped": 2.0}]) is None  # two may happen
+    assert urgent([*good, {"kimg": 9.0, "steps": 10.0, "skipped": 3.0}]).word == "diverging"
+    assert urgent([*good, {"kimg": 9.0, "grad_norm_d": 50.0, "grad_norm_d_peak": 5000.0}]).word == "diverging"
 
 
 def test_a_discriminator_that_is_right_does_not_win_while_the_distance_falls():

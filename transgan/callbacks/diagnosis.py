@@ -14,7 +14,7 @@ Moment = dict[str, float]
 ALARMS = ("low variety", "discriminator wins", "overfitting", "diverging")
 WORDS = ("warming up", "improving", "flat", *ALARMS)
 
-SKIPPED = 0.05  # share of the steps since the last moment
+SKIPPED, SEVERAL = 0.05, 3  # share of the steps since the last moment, and how many at least
 GROWN = 100.0  # times the median gradient norm of the run so far
 STEEP = 100.0  # gradient norm below which none counts as grown
 RISEN = 2.0  # times the best distance, twice in a row
@@ -49,15 +49,19 @@ def diagnosis(history: Sequence[Moment]) -> Finding:
     """What the moments of a run say, oldest first."""
     if not history:
         return Finding("warming up", "nothing has been measured yet")
-    alarms = [not_finite, exploding]
-    if len(history) > 1:
-        alarms += [no_real_variety, frozen, low_variety, rising, discriminator_wins, overfitting]
-    for rule in alarms:
-        if found := rule(history):
-            return found
+    if found := urgent(history):
+        return found
     if len(history) < 2:
         return Finding("warming up", "there is one evaluation, and nothing to compare it with")
-    return meaningless_labels(history) or progress(history)
+    for rule in (no_real_variety, frozen, low_variety, rising, discriminator_wins, overfitting, meaningless_labels):
+        if found := rule(history):
+            return found
+    return progress(history)
+
+
+def urgent(history: Sequence[Moment]) -> Finding | None:
+    """What is said at once, also between two evaluations, when the last moment is of the steps since the latest."""
+    return not_finite(history) or exploding(history)
 
 
 def not_finite(history: Sequence[Moment]) -> Finding | None:
@@ -65,13 +69,16 @@ def not_finite(history: Sequence[Moment]) -> Finding | None:
     lower = "lower algorithm.generator_lr.start and algorithm.discriminator_lr.start, or set algorithm.clip=1"
     if now.get("broken"):
         return Finding("diverging", "generated images are not finite", f"continue from best.ckpt: {lower}")
-    if (share := now.get("skipped", 0.0)) > SKIPPED:
-        return Finding("diverging", f"{100 * share:.0f} % of the steps had no finite gradient and were skipped", lower)
+    skipped, steps = now.get("skipped", 0.0), now.get("steps", math.inf)
+    if skipped >= SEVERAL and skipped > SKIPPED * steps:
+        return Finding(
+            "diverging", f"{skipped:.0f} of {steps:.0f} steps had no finite gradient and were skipped", lower
+        )
     return None
 
 
 def no_real_variety(history: Sequence[Moment]) -> Finding | None:
-    if history[-1].get("real_spread") != 0:
+    if history[-1].get("real_spread", 1.0) > 1e-6:
         return None
     return Finding(
         "low variety", "the training images are all alike", "look at them with transgan data check, and give data.path="

@@ -9,20 +9,20 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from transgan.callbacks.diagnosis import Finding, Moment, diagnosis
+from transgan.callbacks.diagnosis import Finding, Moment, diagnosis, urgent
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
-from transgan.callbacks.variety import beyond_chance, low, nearest, share_above, spread
+from transgan.callbacks.variety import beyond_chance, closeness, low, nearest, share_above, spread
 
 log = logging.getLogger(__name__)
 said = logging.getLogger("health")  # to log.txt; it stands on the screen already
 said.setLevel(logging.INFO)
 
 CLASSES = 10  # in the grid, at most
-LOGGED = ("discriminator_accuracy", "grad_norm_g", "grad_norm_d")  # by training steps
+LOGGED = ("discriminator_accuracy", "grad_norm_g", "grad_norm_d", "r1", "r2")  # by training steps
 FEWEST = 200  # images on whose labels something can be said, and MEMBERS of each class
 MEMBERS = 20
 KEPT = 100  # moments, beside the first
@@ -74,6 +74,7 @@ class Health(Callback):
         self.real_spread = spread(self.real, labels if num_classes else None)
         distances, neighbours = nearest(self.real, self.real, same=True)
         self.between = distances.median().item()
+        self.closeness = closeness(self.real, self.real, same=True)
         self.chosen = chosen_classes(labels) if num_classes else None
         self.labels = None if self.chosen is None else self.chosen[torch.arange(self.count) % len(self.chosen)]
         enough = num_classes > 1 and len(labels) >= max(FEWEST, MEMBERS * num_classes) and self.between > 0
@@ -81,18 +82,20 @@ class Health(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.steps += 1
-        self.read_line(trainer)
+        new = self.read_line(trainer)
         if self.interval.due_after(module):
             self.measure(trainer, module)
-        elif (skipped := self.skipped_since(module)) and module.nonfinite_in_a_row:
-            self.conclude(trainer, module, [*self.history, {"kimg": module.images_seen / 1000, "skipped": skipped}])
+        elif new and (found := urgent([*self.history, self.moment(module)])):
+            self.conclude(trainer, module, found)
 
-    def read_line(self, trainer: Trainer) -> None:
-        """Takes the line that the statistics have written since, if there is one."""
-        if self.stats is not None and self.stats.latest is not self.row:
-            self.row = self.stats.latest
-            self.lines.append({name: self.row[name] for name in LOGGED if name in self.row})
-            self.watch_speed(trainer)
+    def read_line(self, trainer: Trainer) -> bool:
+        """Takes the line that the statistics have written since; whether there is one."""
+        if self.stats is None or self.stats.latest is self.row:
+            return False
+        self.row = self.stats.latest
+        self.lines.append({name: self.row[name] for name in LOGGED if math.isfinite(self.row.get(name, math.nan))})
+        self.watch_speed(trainer)
+        return True
 
     def measure(self, trainer: Trainer, module: Any) -> None:
         numbers = self.numbers(module) if trainer.is_global_zero else {}
@@ -104,19 +107,19 @@ class Health(Callback):
                 self.read_line(trainer)
             self.stats.add(trainer, shown)
             self.row = self.stats.latest
-        logged: Moment = {}
-        for name in LOGGED:
-            if values := [line[name] for line in self.lines if name in line]:
-                logged |= {name: median(values), f"{name}_peak": max(values)}
-        moment = {"kimg": module.images_seen / 1000, "skipped": self.skipped_since(module)}
-        moment |= logged | self.evaluated(module) | numbers
+        moment = self.moment(module) | self.evaluated(module) | numbers
         self.history = [*self.history[:1], *self.history[1:][-KEPT:], moment]
         self.lines, self.steps, self.skipped = [], 0, sum(module.nonfinite.values())
-        self.conclude(trainer, module, self.history)
+        self.conclude(trainer, module, diagnosis(self.history))
 
-    def skipped_since(self, module: Trained) -> float:
-        """Share of the steps since the last moment."""
-        return (sum(module.nonfinite.values()) - self.skipped) / max(1, self.steps)
+    def moment(self, module: Trained) -> Moment:
+        """What the training steps since the last moment have said."""
+        skipped = sum(module.nonfinite.values()) - self.skipped
+        found = {"kimg": module.images_seen / 1000, "steps": float(self.steps), "skipped": float(skipped)}
+        for name in LOGGED:
+            if values := [line[name] for line in self.lines if name in line]:
+                found |= {name: median(values), f"{name}_peak": max(values)}
+        return found
 
     def evaluated(self, module: Trained) -> Moment:
         """What the evaluation after this step says, if there was one."""
@@ -131,30 +134,37 @@ class Health(Callback):
 
     def numbers(self, module: Any) -> Moment:
         """On rank 0. What fails is reported, and training continues."""
-        seeds = list(range(self.count))
         try:
             with alone(module.device), torch.no_grad():
-                parts = [seeds[i : i + 64] for i in range(0, self.count, 64)]
-                images = torch.cat(
-                    [module.generate(part, None if self.labels is None else self.labels[part]).cpu() for part in parts]
-                )
+                images = self.grid(module)
+                if images is None:
+                    return {"broken": 1.0}
                 found = self.of_grid(low(images)) | self.of_discriminator(module)
-        except ValueError:
-            return {"broken": 1.0}  # images that are not finite
         except Exception as error:  # too little memory, ...
             log.warning("health was not measured at %g kimg: %s", module.images_seen / 1000, error)
             return {}
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
+    def grid(self, module: Any) -> Tensor | None:
+        """uint8 images (count, C, H, W) of the same seeds as ever; None if they are not finite."""
+        seeds = list(range(self.count))
+        parts = [seeds[i : i + 64] for i in range(0, self.count, 64)]
+        try:
+            made = [module.generate(part, None if self.labels is None else self.labels[part]) for part in parts]
+        except ValueError:
+            return None
+        return torch.cat(made).cpu()
+
     def of_grid(self, grid: Tensor) -> Moment:
         found = {"real_spread": self.real_spread, "labels": self.beyond_chance}
-        if self.real_spread > 0:
+        if self.real_spread > 1e-6:
             found["grid_spread"] = spread(grid, self.labels) / self.real_spread
             if self.before is not None and self.before.shape == grid.shape:
                 change = (grid - self.before).square().sum(1).mean().sqrt().item()
                 found["grid_change"] = change / self.real_spread
         if self.between > 0:
             found["grid_nearest"] = nearest(grid, self.real)[0].median().item() / self.between
+            found["grid_closeness"] = closeness(grid, self.real) / self.closeness
         self.before = grid
         return found
 
@@ -180,8 +190,8 @@ class Health(Callback):
             )
         self.slow = ratio > SLOW
 
-    def conclude(self, trainer: Trainer, module: Trained, history: list[Moment]) -> None:
-        before, self.finding = self.finding, diagnosis(history)
+    def conclude(self, trainer: Trainer, module: Trained, finding: Finding) -> None:
+        before, self.finding = self.finding, finding
         if self.finding.word != before.word and trainer.is_global_zero:
             self.say(f"{self.finding.word} at {module.images_seen / 1000:g} kimg: {self.finding}")
 
