@@ -32,6 +32,7 @@ BROKEN = {  # name: (the right words, overrides); of digits, three evaluations e
     "frozen_generator": (("discriminator wins",), ["algorithm.generator_lr.start=0", "algorithm.generator_lr.end=0"]),
     "constant_generator": (("low variety",), ["generator=constant"]),
     "discriminator_x10": (("discriminator wins",), ["discriminator.dim=[160]"]),
+    "discriminator_x10_unpenalised": (("discriminator wins",), ["discriminator.dim=[160]", "penalty=none"]),
     "50_images": (("overfitting",), ["data.limit=50", "augmentation=none"]),
     "50_images_holdout": (("overfitting",), ["data.limit=100", "holdout=0.5", "augmentation=none"]),
     "all_equal": (("low variety",), ["data=folder", "data.path={out}/data/equal"]),
@@ -40,8 +41,13 @@ BROKEN = {  # name: (the right words, overrides); of digits, three evaluations e
 HEALTHY = {f"digits_{seed}": [f"seed={seed}"] for seed in range(5)}
 HEALTHY |= {"digits_holdout": ["holdout=0.2", "seed=5"]}
 WITH_DATA = {
-    "fashion_mnist": ["experiment=fashion_mnist", "data.path={data}/fashion-mnist-train.zip", "evaluate_every=6"],
-    "cifar10": ["experiment=cifar10_minutes", "data.path={data}/cifar10-train.zip", "kimg=60", "evaluate_every=10"],
+    "fashion_mnist": [
+        "experiment=fashion_mnist",
+        "data.path={data}/fashion-mnist-train.zip",
+        "kimg=36",
+        "evaluate_every=6",
+    ],
+    "cifar10": ["experiment=cifar10_minutes", "data.path={data}/cifar10-train.zip", "kimg=20", "evaluate_every=4"],
 }
 
 

@@ -79,6 +79,21 @@ def test_what_cannot_wait_is_said_between_two_evaluations():
 
 def test_a_discriminator_that_is_right_does_not_win_while_the_distance_falls():
     assert word(50.0, 40.0, 30.0, discriminator_accuracy=1.0) == "improving"
+    right = [{"kimg": 4.0 * i, "discriminator_accuracy": 1.0} for i in range(1, 5)]  # where no distance is measured
+    assert [diagnosis(right[:i]).word for i in (1, 2, 3)] == ["warming up", "warming up", "discriminator wins"]
+
+
+def test_what_must_last_is_not_said_after_one_moment():
+    for change in ({"grid_nearest": NEAR / 2}, {"discriminator_gap": 0.9}, {"discriminator_accuracy": 1.0}):
+        history = moments(50.0, 50.0, 50.0)
+        assert diagnosis([*history[:2], history[2] | change]).word == "flat"
+        assert diagnosis([history[0], *(each | change for each in history[1:])]).alarm
+
+
+def test_an_input_gradient_that_grows_is_a_discriminator_that_wins():
+    growing = [each | {"r1": value} for each, value in zip(moments(9.0, 5.0, 3.0), (2.5, 2.7, 10.0), strict=True)]
+    assert diagnosis(growing).word == "discriminator wins" and "algorithm.gamma.start" in diagnosis(growing).remedy
+    assert diagnosis([each | {"r1": each["r1"] / 100} for each in growing]).word == "improving"
 
 
 def test_what_a_run_cannot_measure_raises_no_alarm():

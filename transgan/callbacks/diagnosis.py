@@ -20,9 +20,10 @@ STEEP = 100.0  # gradient norm below which none counts as grown
 RISEN = 2.0  # times the best distance, twice in a row
 VARIETY = 0.3  # of that of real images
 WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
+PENALTY, STEEPER = 2.0, 2.0  # squared input gradient of the discriminator, and times the smallest before
 STILL = 1e-3  # change of the images, over the distances between real ones
-GAP = 0.8  # share of pairs in which the discriminator ranks a training image above a held-out one; 0.5 is none
-NEAR = 0.5  # distance to the nearest training image, over that between training images
+GAP = 0.6  # share of pairs with the training image ranked above the held-out one, twice in a row; 0.5 is no gap
+NEAR = 0.8  # distance to the nearest training image, over that between training images, twice in a row
 BITS = 1.03  # times the best bits per dimension
 GUESSING = 3.0  # standard deviations
 BETTER = 0.02  # share of the best distance
@@ -131,8 +132,16 @@ def rising(history: Sequence[Moment]) -> Finding | None:
 
 
 def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
-    values = [each["discriminator_accuracy"] for each in history[-2:] if "discriminator_accuracy" in each]
-    if len(values) < 2 or min(values) <= WON or progress(history).word == "improving":
+    gradients = [each["r1"] for each in history if "r1" in each]
+    if len(gradients) > 1 and gradients[-1] > max(PENALTY, STEEPER * min(gradients)):
+        return Finding(
+            "discriminator wins",
+            f"its squared input gradient, r1, has grown from {min(gradients):.2g} to {gradients[-1]:.2g}",
+            "raise algorithm.gamma.start and algorithm.gamma.end",
+        )
+    wanted = 2 if any("distance" in each for each in history) else 3  # at first it is always right
+    values = [each["discriminator_accuracy"] for each in history[-wanted:] if "discriminator_accuracy" in each]
+    if len(values) < wanted or min(values) <= WON or progress(history).word == "improving":
         return None
     return Finding(
         "discriminator wins",
@@ -142,15 +151,15 @@ def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
 
 
 def overfitting(history: Sequence[Moment]) -> Finding | None:
-    now = history[-1]
+    before, now = history[-2:]
     more = "use more images, or augmentation=diffaugment with algorithm.augment=1"
-    if (gap := now.get("discriminator_gap", 0.0)) > GAP:
+    if (gap := min(each.get("discriminator_gap", 0.0) for each in (before, now))) > GAP:
         return Finding(
             "overfitting",
             f"the discriminator ranks a training image above a held-out one in {100 * gap:.0f} % of the pairs",
             more,
         )
-    if (near := now.get("grid_nearest", math.inf)) < NEAR:
+    if (near := max(each.get("grid_nearest", math.inf) for each in (before, now))) < NEAR:
         return Finding(
             "overfitting",
             f"generated images are {near:.2f} times as far from the nearest training image as another one is from that",
