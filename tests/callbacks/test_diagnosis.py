@@ -106,7 +106,7 @@ def test_held_out_bits_that_rise_overfit():
     bits = [3.0, 2.5, 2.7, 2.8]
     history = [{"kimg": float(i), "skipped": 0.0, "bits": value} for i, value in enumerate(bits)]
     assert diagnosis(history).word == "overfitting"
-    assert diagnosis(history[:2]).word == "warming up"
+    assert diagnosis(history[:2]).word == "improving"
 
 
 def test_words_are_those_that_are_documented():

@@ -186,15 +186,20 @@ def meaningless_labels(history: Sequence[Moment]) -> Finding | None:
 
 
 def progress(history: Sequence[Moment]) -> Finding:
-    values = [(each["kimg"], each["distance"]) for each in history if "distance" in each]
+    """By the distance, or by bits per dimension of held-out images where no distance is measured."""
+    key = "distance" if any("distance" in each for each in history) else "bits"
+    name = {"distance": "the distance", "bits": "bits per dimension of held-out images"}[key]
+    values = [(each["kimg"], each[key]) for each in history if key in each]
+    if not values:
+        return Finding("warming up", "nothing says whether it improves", "give metrics=fast, which measures a distance")
     if len(values) < 2:
-        return Finding("warming up", "there is no distance yet to compare with")
+        return Finding("warming up", f"{name} is known of one evaluation alone")
     kimg, best = min(values, key=lambda each: each[1])
     earlier = min((value for _, value in values[:-RECENT]), default=values[0][1])
     if best < (1 - BETTER) * earlier:
-        return Finding("improving", f"the distance is {best:.3g} at {kimg:g} kimg, and was {earlier:.3g}")
+        return Finding("improving", f"{name} is {best:.3g} at {kimg:g} kimg, and was {earlier:.3g}")
     return Finding(
         "flat",
-        f"the distance has not become better than {best:.3g}, at {kimg:g} kimg",
-        "the run may be done: patience=5 would end it; or a larger kimg=, generator= or data",
+        f"{name} has not become better than {best:.3g}, at {kimg:g} kimg",
+        "the run may be done: patience=5 would end it; or give a larger kimg=",
     )

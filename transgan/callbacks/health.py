@@ -40,9 +40,9 @@ class Health(Callback):
         grid_nearest        median distance to the nearest training image, over that between training images
         grid_change         root mean square change of the images since the last time, over the variety of real ones
         discriminator_gap   share of pairs in which the discriminator ranks a training image above a held-out one
-        step_seconds        time of a training step
 
-    All numbers are those of rank 0, in every process; nothing of the training depends on them.
+    It says once if steps take longer than at first. All numbers are those of rank 0, in every process; nothing of the
+    training depends on them.
     """
 
     def __init__(self, every_kimg: float, count: int = 100, num_real: int = 2000) -> None:
