@@ -32,7 +32,7 @@ SLOW = 1.5  # times the step time of the session's first lines
 class Health(Callback):
     """`finding` is the word, the reason and the remedy by the rules of diagnosis.py, from what this measures.
 
-    At every interval it makes `count` images of the same seeds and compares them with `num_real` training images, which
+    At every evaluation, and interval, it makes `count` images of the same seeds and compares them with `num_real` training images, which
     it reads once; it asks the discriminator, if there is one, about training and held-out images. Between, it looks at
     each line of `Stats`. What it measures stands in that line of stats.csv:
 
@@ -83,10 +83,18 @@ class Health(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.steps += 1
         new = self.read_line(trainer)
-        if self.interval.due_after(module):
+        if self.interval.due_after(module) or self.evaluations() != self.counted:
+            self.counted = self.evaluations()
             self.measure(trainer, module)
         elif new and (found := urgent([*self.history, self.moment(module)])):
             self.conclude(trainer, module, found)
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self.counted = self.evaluations()
+
+    def evaluations(self) -> int:
+        """Those of this session, which may also be due by the clock."""
+        return 0 if self.evaluation is None else self.evaluation.count
 
     def read_line(self, trainer: Trainer) -> bool:
         """Takes the line that the statistics have written since; whether there is one."""
