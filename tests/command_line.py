@@ -26,7 +26,10 @@ TINY = [
     "generator.dim=[16]", "generator.depth=[1]", "generator.num_heads=[2]", "generator.style_dim=16",
     "discriminator.dim=[16]", "discriminator.depth=[1]", "discriminator.num_heads=[2]",
 ]  # fmt: skip
-FOLDER = ["generator=style_transformer", "discriminator=vit", "resolution=8", *TINY]
+FOLDER = [
+    "auto=[]", "name=folder", "data.on_error=raise", "generator=style_transformer", "discriminator=vit", "resolution=8",
+    *TINY,
+]  # fmt: skip
 
 
 class CommandLine:

@@ -48,8 +48,9 @@ OURS = {  # part: the parts of ours that it may import
     "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},
+    "planning": {"planning", "data", "metrics"},
     "runs": {
-        "runs", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "planning", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
     "reporting": {

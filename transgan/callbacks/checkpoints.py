@@ -1,27 +1,29 @@
 """checkpoints/last.ckpt and best.ckpt: at every interval, and whenever training ends at a complete step."""
 
 import logging
+import time
 from typing import Any
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from transgan.callbacks.evaluation import Evaluation
-from transgan.callbacks.interval import Interval
+from transgan.callbacks.interval import Alarm, Interval
 from transgan.callbacks.session import Session, Trained, find
 
 log = logging.getLogger(__name__)
 
 
 class SaveCheckpoints(Checkpoint):
-    """last.ckpt at every interval and when training stops, best.ckpt when an evaluation was the best so far.
+    """last.ckpt at every interval of kimg or of minutes and when training stops, best.ckpt when an evaluation was the
+    best so far.
 
     At an interval amid steps without a finite gradient nothing is saved; when training stops, everything is. `saved`:
     images shown at the last.ckpt that this process has written or continued from; None without one.
     """
 
-    def __init__(self, every_kimg: float) -> None:
-        self.interval = Interval(every_kimg)
+    def __init__(self, every_kimg: float, every_minutes: float | None = None) -> None:
+        self.interval, self.alarm = Interval(every_kimg), Alarm(every_minutes)
         self.evaluation: Evaluation | None = None
         self.saved: int | None = None
         self.complete = False  # whether a step and everything that follows it are done
@@ -30,6 +32,7 @@ class SaveCheckpoints(Checkpoint):
         session = Session.of(trainer)
         self.folder = session.folder / "checkpoints"
         self.interval = Interval(self.interval.kimg, session.kimg)
+        self.alarm = session.alarm(self.alarm.minutes)
         self.evaluation = find(trainer, Evaluation)
 
     def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
@@ -39,7 +42,7 @@ class SaveCheckpoints(Checkpoint):
         self.complete = False
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        due = self.interval.due_after(module) and not module.nonfinite_in_a_row
+        due = (self.interval.due_after(module) or self.alarm.due) and not module.nonfinite_in_a_row
         if self.evaluation is not None and self.evaluation.improved:
             trainer.save_checkpoint(self.folder / "best.ckpt")
         if due or trainer.should_stop:
@@ -63,4 +66,5 @@ class SaveCheckpoints(Checkpoint):
 
     def save(self, trainer: Trainer, module: Trained) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")
+        self.alarm.wind(time.monotonic())
         self.saved = module.images_seen

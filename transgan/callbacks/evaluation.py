@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pytorch_lightning import Callback, Trainer
 
 from transgan import files
-from transgan.callbacks.interval import Interval
+from transgan.callbacks.interval import Alarm, Interval
 from transgan.callbacks.session import Session, Trained
 
 log = logging.getLogger(__name__)
@@ -53,15 +53,22 @@ class Evaluation(Callback):
 
     Args:
         every_kimg: between evaluations. at_start: also before the first step. share: of the time.
+        every_minutes: if not None, an evaluation is also due when so much time has passed since the last one.
         evaluator: None for the run's own, which metrics= chooses.
     """
 
     def __init__(
-        self, every_kimg: float, at_start: bool = False, share: float = 1.0, evaluator: Evaluator | None = None
+        self,
+        every_kimg: float,
+        at_start: bool = False,
+        share: float = 1.0,
+        evaluator: Evaluator | None = None,
+        every_minutes: float | None = None,
     ) -> None:
         if not 0 < share <= 1:
             raise ValueError(f"evaluate_share must be more than 0 and at most 1, not {share:g}")
         self.interval, self.at_start, self.share = Interval(every_kimg), at_start, share
+        self.alarm = Alarm(every_minutes)
         self.given = evaluator
         self.best: dict[str, float] | None = None
         self.latest: dict[str, float] = {}
@@ -80,6 +87,7 @@ class Evaluation(Callback):
         self.session = session = Session.of(trainer)
         self.path = session.folder / "metrics.jsonl"
         self.interval = Interval(self.interval.kimg, session.kimg)
+        self.alarm = session.alarm(self.alarm.minutes)
         evaluator: Evaluator = self.given or session.evaluator
         self.evaluator = evaluator
         heldout = session.heldout if evaluator.with_heldout else None
@@ -104,7 +112,8 @@ class Evaluation(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.improved = False
-        if self.interval.due_after(module):
+        if self.interval.due_after(module) or self.alarm.due:
+            self.alarm.wind(time.monotonic())
             # one process decides for all: their clocks differ
             if trainer.strategy.broadcast(self.affordable(module)):
                 self.evaluate(trainer, module)

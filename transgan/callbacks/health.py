@@ -32,9 +32,9 @@ SLOW = 1.5  # times the step time of the session's first lines
 class Health(Callback):
     """`finding` is the word, the reason and the remedy by the rules of diagnosis.py, from what this measures.
 
-    At every evaluation, and interval, it makes `count` images of the same seeds and compares them with `num_real` training images, which
-    it reads once; it asks the discriminator, if there is one, about training and held-out images. Between, it looks at
-    each line of `Stats`. What it measures stands in that line of stats.csv:
+    At every evaluation and every interval it makes `count` images of the same seeds and compares them with `num_real`
+    training images, which it reads once. It asks the discriminator, if there is one, about training images and held-out
+    ones. Between, it looks at each line of `Stats`. What it measures stands in that line of stats.csv:
 
         grid_spread         variety of the images within the classes, over that of real ones
         grid_nearest        median distance to the nearest training image, over that between training images
@@ -54,6 +54,7 @@ class Health(Callback):
         self.before: Tensor | None = None  # the grid of the last moment, averaged down
         self.speeds: list[float] = []  # of this session
         self.slow = False
+        self.counted = 0  # evaluations that were looked at
 
     def applies(self, session: Session, module: Trained) -> bool:
         return session.dataset is not None

@@ -45,3 +45,22 @@ class Interval:
 
     def finished(self, images: int) -> bool:
         return images >= 1000 * self.total
+
+
+@dataclass
+class Alarm:
+    """Due when `minutes` have passed since it was last wound up; never with None. What a person waits for."""
+
+    minutes: float | None
+    since: float = 0.0  # of a clock in seconds
+    due: bool = False
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"an interval must be more than 0 minutes, not {self.minutes:g}; null is none")
+
+    def passed(self, now: float) -> bool:
+        return self.minutes is not None and now - self.since >= 60 * self.minutes
+
+    def wind(self, now: float) -> None:
+        self.since, self.due = now, False

@@ -17,6 +17,7 @@ from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 
+WARM, SOON = 2, 10.0  # the first speed is shown after so many steps, or seconds
 OF_IMAGES = ("mesh", "spread")  # shown beside the primary number: 1 is as in real images
 
 
@@ -42,6 +43,8 @@ class ProgressLine(Callback):
         self.every = every_seconds
         self.printed = -every_seconds
         self.shown: dict[str, float] | None = None
+        self.first: dict[str, float] = {}
+        self.steps = 0
         self.bar: Progress | None = None
         self.stats: Stats | None = None
         self.evaluation: Evaluation | None = None
@@ -68,6 +71,7 @@ class ProgressLine(Callback):
             self.live.start()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.steps += 1
         self.say_parts(module)
         row = self.row(module)
         if not trainer.is_global_zero or not row:
@@ -78,7 +82,7 @@ class ProgressLine(Callback):
             self.under.plain = self.numbers(module, row)
         elif row is not self.shown and (self.news(module) or time.monotonic() - self.printed >= self.every):
             self.printed, self.shown = time.monotonic(), row
-            self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}")
+            self.console.print(f"kimg {kimg:>11}  {self.speed(module, row)} | {self.numbers(module, row)}".rstrip(" |"))
 
     def say_parts(self, module: Any) -> None:
         """That fewer images go through the networks at once since this step, because memory was lacking."""
@@ -92,7 +96,15 @@ class ProgressLine(Callback):
     def row(self, module: Trained) -> dict[str, float]:
         """The latest statistics; the speed alone where the run keeps none."""
         if self.stats is not None:
-            return self.stats.latest
+            if self.stats.latest:
+                return self.stats.latest
+            warm = self.steps > WARM or self.session.clock.training > SOON
+            self.first = self.first or (self.measured(module) if warm else {})
+            return self.first  # until there is a line of statistics
+        return self.measured(module)
+
+    def measured(self, module: Trained) -> dict[str, float]:
+        """The speed of this session."""
         return {"images_per_second": (module.images_seen - self.begun) / max(self.session.clock.training, 1e-9)}
 
     def news(self, module: Trained) -> bool:

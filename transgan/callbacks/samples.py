@@ -1,6 +1,7 @@
 """samples/: images of the same seeds all along the run, and real images beside them."""
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from transgan.callbacks.interval import Interval, moment
+from transgan.callbacks.interval import Alarm, Interval, moment
 from transgan.callbacks.session import Session, Trained
 from transgan.files import replacing
 
@@ -64,14 +65,15 @@ def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
 class Samples(Callback):
     """A grid of `count` images at the start and at every interval, and once one of real images in the same layout."""
 
-    def __init__(self, every_kimg: float, count: int = 100) -> None:
-        self.interval = Interval(every_kimg)
+    def __init__(self, every_kimg: float, count: int = 100, every_minutes: float | None = None) -> None:
+        self.interval, self.alarm = Interval(every_kimg), Alarm(every_minutes)
         self.seeds = list(range(count))
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
         self.folder, self.dataset = session.folder / "samples", session.dataset
         self.interval = Interval(self.interval.kimg, session.kimg)
+        self.alarm = session.alarm(self.alarm.minutes)
         self.columns, self.labels = layout(len(self.seeds), module.num_classes)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -81,8 +83,10 @@ class Samples(Callback):
             self.write(module)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.is_global_zero and self.interval.due_after(module):
-            self.write(module)
+        if self.interval.due_after(module) or self.alarm.due:
+            self.alarm.wind(time.monotonic())
+            if trainer.is_global_zero:
+                self.write(module)
 
     def write(self, module: Trained) -> None:
         try:

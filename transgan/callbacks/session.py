@@ -14,10 +14,11 @@ from pytorch_lightning.callbacks import Checkpoint
 from rich.console import Console
 from torch import Tensor
 
-from transgan.callbacks.interval import Counting
+from transgan.callbacks.interval import Alarm, Counting
 
 ALONE = SimpleNamespace(rank=0, world_size=1, is_main=True, gather=None, together=nullcontext)
 Kind = TypeVar("Kind", bound=Callback)
+TOGETHER = 8  # steps between looks at the clock that several processes share
 
 
 class Trained(Counting, Protocol):
@@ -89,6 +90,7 @@ class Session(Callback):
         self.facts, self.preparing = dict(facts or {}), preparing
         self.clock = Clock()
         self.last = SessionEnd(self)
+        self.alarms: list[Alarm] = []  # what is also due after minutes
         self.measured = False  # whether new metrics have been reported since the last step
 
     @staticmethod
@@ -126,7 +128,25 @@ class Session(Callback):
         trainer.callback_metrics.update(finite)
         self.measured = self.measured or bool(finite)
 
+    def alarm(self, minutes: float | None) -> Alarm:
+        """An alarm that goes off on all processes after the same step; to be called in every process's `setup`."""
+        made = Alarm(minutes, time.monotonic())
+        if minutes is not None:
+            self.alarms.append(made)
+        return made
+
+    def look_at_clock(self, trainer: Trainer, step: int) -> None:
+        """Of several processes the first one's clock counts, at every few steps."""
+        now = time.monotonic()
+        passed = [each.passed(now) for each in self.alarms]
+        if trainer.world_size > 1:
+            passed = trainer.strategy.broadcast(passed) if step % TOGETHER == 0 else [False] * len(passed)
+        for each, due in zip(self.alarms, passed, strict=True):
+            each.due = each.due or due
+
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        for each in self.alarms:
+            each.wind(time.monotonic())
         self.clock.begin()
 
     def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
@@ -134,6 +154,8 @@ class Session(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.clock.callbacks_begin()
+        if self.alarms:
+            self.look_at_clock(trainer, batch_idx)
 
     def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint |= self.facts

@@ -18,6 +18,8 @@ from transgan.callbacks.session import Session
 
 READER_GONE = 13  # SIGPIPE's number, also where there is no such signal
 TIME_IS_UP = 1000  # no signal has this number
+STEP, AFTER = "this step", "what follows a step, such as an evaluation"
+LONG = 2.0  # seconds that a person does not wait without a word
 ALWAYS = ("SIGINT", "SIGTERM")
 UNLESS_IGNORED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # nohup wants to be obeyed
 
@@ -51,6 +53,8 @@ class Stop(Callback):
         self.reader_gone: Callable[[], bool] = lambda: False
         self.owner = os.getpid()
         self.previous: dict[int, Any] = {}
+        self.doing = STEP  # while training
+        self.took = self.since = 0.0  # seconds of the latest step, and when this one began
 
     def listen(self) -> None:
         """Owns the signals from now on, if this is the main thread."""
@@ -75,7 +79,18 @@ class Stop(Callback):
             raise Stopped(number)
         if number == signal.SIGINT and self.asked == signal.SIGINT:
             raise KeyboardInterrupt
+        if number == signal.SIGINT and self.asked is None:
+            self.answer()
         self.asked = self.asked or number
+
+    def answer(self) -> None:
+        """Says at once that Ctrl-C was heard, if its end may take longer than a moment."""
+        left = self.took - (time.monotonic() - self.since)
+        if self.doing == STEP and 0 < self.took and left < LONG:
+            return
+        when = f", about {max(left, 1):.0f} s" if self.doing == STEP and self.took else ""
+        # a handler may interrupt a print: straight to the system
+        os.write(2, f"\nstopping: finishing {self.doing}{when}; Ctrl-C again to stop now\n".encode())
 
     def limit(self, seconds: float | None) -> None:
         """Ends training after so many seconds from now."""
@@ -89,7 +104,11 @@ class Stop(Callback):
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.began = self.training = True
 
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        self.doing, self.since = STEP, time.monotonic()
+
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.doing, self.took = AFTER, time.monotonic() - self.since
         asked = self.asked or (READER_GONE if self.reader_gone() else 0)
         if not asked and self.until is not None and time.monotonic() >= self.until:
             asked = TIME_IS_UP

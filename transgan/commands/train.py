@@ -6,7 +6,9 @@ from omegaconf import DictConfig
 
 from transgan.callbacks.stopping import Stop, Stopped
 from transgan.errors import UserError, is_out_of_memory
+from transgan.runs.folder import folder_of
 from transgan.runs.output import complain
+from transgan.runs.planned import planned
 from transgan.runs.stopping import kept, name_of, out_of_memory
 from transgan.runs.training import Training
 
@@ -16,17 +18,18 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     others = multiprocessing.active_children()  # of a program that calls this
     stop = Stop()
     stop.listen()
-    training = Training(config, arguments, stop)
     try:
+        config, arguments, plan = planned(config, arguments)
+        training = Training(config, arguments, stop, plan)
         return training.run()
     except Stopped as end:
         when = end.when or ("after training" if stop.began else "before the first step")
-        complain(f"stopped {when} by {name_of(end.number)}; {kept(training.folder)}")
+        complain(f"stopped {when} by {name_of(end.number)}; {kept(folder_of(config))}")
         return 128 + end.number
     except (MemoryError, RuntimeError, OSError) as error:
         if stop.began or not is_out_of_memory(error):
             raise
-        raise UserError(f"{out_of_memory(config, stop.began)}; {kept(training.folder)}") from error
+        raise UserError(f"{out_of_memory(config, stop.began)}; {kept(folder_of(config))}") from error
     finally:
         for reader in multiprocessing.active_children():  # they hear no other signal
             if reader not in others:

@@ -2,7 +2,10 @@
 
 import mimetypes
 import os
+import re
+from pathlib import Path
 
+OF_IMAGES = "[extractor,conditional,micro_batch]"
 IMAGES = ("train", "data check", "data prepare")  # commands whose bare word is a folder or zip of images
 
 
@@ -25,10 +28,21 @@ def positional(
     elif not there(word):
         findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
     else:
+        archive = os.path.isfile(os.path.expanduser(word))
+        choices.setdefault("data", "zip" if archive else "folder")  # whatever images an experiment is for
+        if "experiment" in choices:  # it knows how to measure its own images
+            values.insert(0, ("auto", OF_IMAGES))
         choices.setdefault("experiment", "folder")
-        if os.path.isfile(os.path.expanduser(word)):
-            choices.setdefault("data", "zip")
+        values.insert(0, ("name", run_name(word)))
         values.append(("data.path", word))
+
+
+def run_name(word: str) -> str:
+    """What a run on these images is called, unless name= says: as the folder, or the zip without its ending."""
+    path = Path(os.path.abspath(os.path.expanduser(word)))
+    name = path.stem if path.is_file() else path.name
+    name = re.sub(r"[=/\\:*?\"<>|\x00-\x1f]", "-", name).strip().strip(".")
+    return name or "images"
 
 
 def there(word: str) -> bool:

@@ -26,6 +26,11 @@ KIMG = Number(above=0)
 EVERY = Number(above=0, hint=" kimg; one larger than the run switches it off")
 RATE = Scheduled(of=WEIGHT)
 SWITCH = Switch()
+TIME = Number(above=0, optional=True)
+AUTO = (  # what planning/ chooses
+    "recipe", "resolution", "channels", "conditional", "extractor", "precision", "compile", "batch_size", "micro_batch",
+    "threads", "kimg", "metrics.num_samples", "log_every", "sample_every", "evaluate_every", "checkpoint_every",
+)  # fmt: skip
 OBJECT = Part(optional=True, made=True)
 PATH = Location(optional=True)
 WINDOWS = Items(of=Whole(most=4096, optional=True), example="[null,8]", optional=True)
@@ -47,12 +52,15 @@ KEYS: dict[str, Kind] = {
     "conditional": Switch(literals=("auto",)),
     "num_classes": Whole(least=0, most=10**6, optional=True),
     "holdout": Number(most=1, below=1), "mirror": SWITCH, "batch_size": Whole(most=2**20), "kimg": KIMG,
+    "minutes": TIME, "hours": TIME, "dry_run": SWITCH,
+    "auto": Items(of=Choice(of=AUTO), least=0, example="[kimg,extractor]"),
     "micro_batch": Whole(most=2**20, optional=True),
     "precision": Choice(of=("32-true", "bf16-mixed"), hint="; others are not for training here, where one loss scale "
                                                            "does not fit two networks"),
     "compile": Text(what="auto, or a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),
     "checkpoint": PATH, "init_from": PATH,
     "log_every": EVERY, "sample_every": EVERY, "evaluate_every": EVERY, "checkpoint_every": EVERY,
+    "sample_minutes": TIME, "evaluate_minutes": TIME, "checkpoint_minutes": TIME, "every_minutes": TIME,
     "evaluate_at_start": SWITCH, "evaluate_share": PART, "grid": Whole(most=10_000),
     "threads": Whole(most=256, optional=True), "num_workers": Whole(least=0, most=1024),
     "force": SWITCH, "debug": SWITCH, "json": SWITCH,

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from transgan.data.archives import Archive, unpack
-from transgan.data.checking import fits, progress
+from transgan.data.checking import progress
 from transgan.data.dataset import ImageDataset
 from transgan.data.decode import to_image
+from transgan.data.free_memory import fits
 from transgan.files import hash_of
 
 

@@ -135,25 +135,6 @@ def progress(results: Iterable[Result], total: int) -> Iterable[Result]:
     return track(results, description="reading images", total=total, console=Console(stderr=True))
 
 
-def fits(size: int) -> bool:
-    """Whether `size` bytes are less than a quarter of the free memory of the machine and of the container."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        try:
-            free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-        except (AttributeError, OSError, ValueError):  # Windows has no sysconf
-            free = 4 * 2**30
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-        free = min(free, max(limit, 0))
-    except (OSError, ValueError):  # no cgroup, or "max"
-        pass
-    return size < free / 4
-
-
 def remember(identity: object, value: Any) -> None:
     """Stores a JSON value in the user's cache, under an identity with a stable repr."""
     with suppress(OSError, ValueError):  # without a writable cache the next start takes longer, nothing else

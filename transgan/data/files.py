@@ -8,10 +8,11 @@ import torch
 from torch.utils.data import get_worker_info
 
 from transgan.data import own
-from transgan.data.checking import Remembered, check_all, fits, quiet, remember, why
+from transgan.data.checking import Remembered, check_all, quiet, remember, why
 from transgan.data.dataset import ImageDataset
 from transgan.data.decode import Seen, decode, form
 from transgan.data.file import File, NothingThere, UnreadableFile, UnreadableImages
+from transgan.data.free_memory import fits
 from transgan.data.labels import Classes, after_prefix, classes, read_table, shared, training_part, without_images
 from transgan.data.levels import Levels
 from transgan.data.listing import image_suffixes, is_image, kinds

@@ -19,6 +19,11 @@ from transgan.instantiation import escaped
 from transgan.runs.output import bearing
 
 
+def folder_of(config: DictConfig) -> Path:
+    """Where a run is kept."""
+    return files.expanded(config.runs) / config.name
+
+
 def hush() -> None:
     """Silences messages of libraries that mean nothing to the user."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
-from transgan import checkpoint, files, warm_start
+from transgan import checkpoint, warm_start
 from transgan.callbacks import Compiling, Patience, Session, Stop, find
 from transgan.callbacks.patience import TRAIN_ON, sentence
 from transgan.callbacks.stopping import Stopped
@@ -24,10 +24,12 @@ from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
 from transgan.runs.callbacks import callbacks_of
+from transgan.runs.choosing import choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
 from transgan.runs.folder import (
+    folder_of,
     hush,
     keep_log,
     logger_findings,
@@ -40,6 +42,7 @@ from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
 from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.memory import keep_freed_memory
+from transgan.runs.planned import Plan, show
 from transgan.runs.resuming import jumps, keep_order, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
 from transgan.runs.trainer import trainer_of
@@ -50,9 +53,9 @@ from transgan.training.generative import Generative
 class Training:
     """Trains or continues the run `runs/name`. `run()` returns the exit code."""
 
-    def __init__(self, config: DictConfig, arguments: list[str], stop: Stop) -> None:
-        self.config, self.arguments, self.stop = config, arguments, stop
-        self.folder = files.expanded(config.runs) / config.name
+    def __init__(self, config: DictConfig, arguments: list[str], stop: Stop, plan: Plan | None = None) -> None:
+        self.config, self.arguments, self.stop, self.plan = config, arguments, stop, plan or Plan()
+        self.folder = folder_of(config)
         self.last = self.folder / "checkpoints" / "last.ckpt"
         self.previous: dict[str, Any] | None = None  # the checkpoint to continue from
 
@@ -109,12 +112,16 @@ class Training:
         previous = self.previous = checkpoint.read(self.last) if self.last.exists() else None
         if previous is not None:
             keep_order(config, previous)
+        show(console, self.plan.choices)
         self.dataset, self.heldout = training_data(config)
         console.print(f"data    {self.dataset.describe()}")
         if self.heldout is not None:
             console.print(f"heldout {len(self.heldout):,} images, to measure against")
         if previous is None and str(config.data._target_).endswith((".Folder", ".Zip")):
             command = f"transgan data check {shlex.quote(str(config.data.path))} resolution={config.resolution}"
+            if skipped := getattr(self.dataset, "skipped", None):
+                files = f"{len(skipped):,} file{'s' * (len(skipped) != 1)}"
+                console.print(f"note    {files} cannot be read, and training goes on without; `{command}` names them")
             for each in short(self.dataset, self.heldout):
                 console.print(f"note    {each}; `{command}` names them")
         settle(config, self.dataset)
@@ -126,12 +133,16 @@ class Training:
             if previous["images_seen"] >= 1000 * config.kimg:
                 self.say_finished(previous)
                 return False
-            if why := sentence(previous["callbacks"].get("Patience"), evaluations_of(config)):
+            if why := sentence(previous.get("callbacks", {}).get("Patience"), evaluations_of(config)):
                 console.print(
                     f"{self.folder} has stopped at {previous['images_seen'] / 1000:g} kimg: {why}. {TRAIN_ON}; "
                     "to train another, name=NAME"
                 )
                 return False
+        if previous is None and self.plan.left:
+            self.choose()
+        if previous is None and config.dry_run:
+            return False
         self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
             console.print(f"plan    {jump}")
@@ -147,6 +158,16 @@ class Training:
             keep_log(self.folder / "log.txt")
             write_description(self.folder, self.resolved, self.arguments)
         return True
+
+    def choose(self) -> None:
+        """What depends on the time and the memory of a step: rank 0 measures one, for all."""
+        console = self.console
+        with console.status("measuring a step"):
+            choices, cost = choose_length(self.plan, self.config, self.dataset, self.heldout, self.context)
+        self.plan.choices += choices
+        self.arguments = [*(each.argument for each in choices), *self.arguments]
+        show(console, choices)
+        say_cost(console, cost)
 
     def make_module(self, gpt: Any) -> Generative:
         """The module with its first weights; a checkpoint's take their place when training starts."""
@@ -205,6 +226,7 @@ class Training:
             facts={
                 "config": {key: part for key, part in self.resolved.items() if key != "callbacks"},
                 "arguments": self.arguments,
+                "chosen": {"arguments": self.plan.arguments, "minutes": self.plan.minutes},
                 "watched_by": self.resolved.get("callbacks"),  # never made from a checkpoint, which may name any class
                 "data": self.dataset.fingerprint, "class_names": list(self.dataset.class_names),
             },

@@ -15,7 +15,7 @@ NEEDED = {
     "resnet56_cifar10": {"weights": "w.pt"}, "module": {"module": {"_target_": "torch.nn.Flatten"}, "name": "flat"},
 }  # fmt: skip
 NAMES = {
-    "classifier": "classifier", "dinov2": "dinov2_vitl14", "inception": "inception", "masked": "masked",
+    "classifier": "classifier", "dinov2": "dinov2_vitl14", "efficientnet_lite0": "efficientnet_lite0", "inception": "inception", "masked": "masked",
     "mobilenet_v2": "mobilenet_v2", "module": "flat", "pixels": "pixels", "resnet56_cifar10": "resnet56_cifar10",
     "timm": "timm_resnet10t_c3_in1k",
 }  # fmt: skip

@@ -6,6 +6,7 @@ What is heavy (timm, torchvision, torch-fidelity, the Hugging Face hub) is impor
 from transgan.metrics.extractors.backbone import Backbone
 from transgan.metrics.extractors.classifier import Classifier
 from transgan.metrics.extractors.dinov2 import DINOv2
+from transgan.metrics.extractors.efficientnet_lite0 import EfficientNetLite0
 from transgan.metrics.extractors.extractor import Extractor
 from transgan.metrics.extractors.inception import Inception
 from transgan.metrics.extractors.masked import Masked
@@ -15,6 +16,6 @@ from transgan.metrics.extractors.pixels import Pixels
 from transgan.metrics.extractors.resnet_cifar import ResNet56Cifar10
 
 __all__ = [
-    "Backbone", "Classifier", "DINOv2", "Extractor", "FromModule", "Inception", "Masked", "MobileNetV2", "Pixels",
-    "ResNet56Cifar10",
+    "Backbone", "Classifier", "DINOv2", "EfficientNetLite0", "Extractor", "FromModule", "Inception", "Masked",
+    "MobileNetV2", "Pixels", "ResNet56Cifar10",
 ]  # fmt: skip

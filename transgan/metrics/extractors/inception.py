@@ -57,6 +57,12 @@ class Inception(Extractor):
         return self.network(images)  # features N x 2048, logits N x 1008
 
 
+def on_this_machine() -> bool:
+    """Whether the weights are where they are looked for, without a name or a download."""
+    named = os.environ.get("TRANSGAN_INCEPTION")
+    return (files.expanded(named) if named else sources.torch_hub(FILE)).is_file()
+
+
 def _missing(what: str) -> str:
     return (
         f"Inception: {what}; get {FILE} (SHA-256 {SHA256}) from {ADDRESS} and put it at {sources.torch_hub(FILE)}, "

@@ -1,0 +1,105 @@
+"""Which networks, of which size, and what they are measured by: chosen before a step was measured."""
+
+from collections.abc import Collection, Iterator
+
+from transgan.planning.choice import FIRST, Choice
+from transgan.planning.facts import Facts
+
+# Minutes up to which each recipe is the one; those of another device than a CPU are guesses, none was measured.
+RECIPES = {
+    "cpu": ((45.0, "minutes"), (480.0, "hour"), (float("inf"), "day")),
+    "cuda": ((3.0, "hour"), (30.0, "day"), (float("inf"), "gpu")),
+    "mps": ((10.0, "minutes"), (120.0, "hour"), (float("inf"), "day")),
+}
+SIDES = ((24, 16), (48, 32))  # images below so many pixels are made at these
+LARGE_ON_CPU = 180.0  # minutes from which a CPU is given 64 px
+OF_CLASS = 20  # images of a class, at least, that teach a generator what is its own
+LITE0, INCEPTION = 0.024, 0.3  # seconds of a CPU core for an image
+READING = 0.05  # of the time of a run, at most, for the features of all real images
+TRAINED = 1_000  # images, at least, to train a network on that measures the others
+
+
+def choose(facts: Facts, given: Collection[str] = ()) -> list[Choice]:
+    """The settings for these images on this machine, without those that the user has `given`, by key."""
+    return [each for each in choices(facts) if each.key not in given and each.key in FIRST]
+
+
+def choices(facts: Facts) -> Iterator[Choice]:
+    minutes, kind = facts.budget, facts.device
+    limits = RECIPES.get(kind, RECIPES["cpu"])
+    recipe = next(name for limit, name in limits if minutes <= limit)
+    said = told(minutes)
+    yield Choice("recipe", recipe, f"{said} on {'a CPU' if kind == 'cpu' else kind}")
+    yield resolution(facts)
+    yield Choice("channels", 1, "all images are grey") if facts.grey else Choice("channels", 3, "in colour")
+    if (classes := conditional(facts)) is not None:
+        yield classes
+    yield extractor(facts)
+    yield from precision(facts, recipe)
+    if (batch := fewer(facts)) is not None:
+        yield batch
+
+
+def told(minutes: float) -> str:
+    """A time in words: 1 minute, 20 minutes, 2 hours."""
+    number, unit = (minutes, "minute") if minutes < 120 else (minutes / 60, "hour")
+    return f"{number:g} {unit}{'s' * (number != 1)}"
+
+
+def resolution(facts: Facts) -> Choice:
+    """Of those that the recipes are for."""
+    side = next((chosen for limit, chosen in SIDES if facts.side < limit), 64)
+    why = f"short side {facts.side:,} px in the median"
+    if side == 64 and facts.device == "cpu" and facts.budget < LARGE_ON_CPU:
+        return Choice("resolution", 32, f"{why}; 64 takes four times as long")
+    return Choice("resolution", side, why)
+
+
+def conditional(facts: Facts) -> Choice | None:
+    """Whether classes are learned. Nothing is chosen where there are none."""
+    if len(facts.classes) < 2:
+        return None
+    usual = facts.usual_class
+    if usual < OF_CLASS:
+        return Choice(
+            "conditional", False, f"{len(facts.classes):,} classes of {usual:,} images: too few to tell apart"
+        )
+    return Choice("conditional", True, f"{len(facts.classes):,} classes of {usual:,} images")
+
+
+def extractor(facts: Facts) -> Choice:
+    """What the distance is measured by: the standard network where it is and can be afforded, else one for CPUs that is
+    installed, else one that is trained on these very images."""
+    seconds = 60 * facts.budget * READING
+    if facts.inception and (facts.device != "cpu" or facts.count * INCEPTION / facts.cores <= seconds):
+        return Choice("extractor", "inception", "the standard network of FID is on this machine")
+    affordable = facts.device != "cpu" or facts.count * LITE0 / facts.cores <= seconds
+    lite = Choice("extractor", "efficientnet_lite0", "trained on ImageNet and installed; Inception is not here")
+    if facts.inception:
+        lite = Choice("extractor", "efficientnet_lite0", "trained on ImageNet; Inception would take too long")
+    if facts.installed and (affordable or facts.count < TRAINED):
+        return lite
+    why = "ImageNet's would take too long" if facts.installed else "no network of ImageNet is here"
+    if len(facts.classes) > 1 and facts.usual_class >= OF_CLASS:
+        return Choice("extractor", "classifier", f"trained on these classes; {why}")
+    return Choice("extractor", "masked", f"trained on these images; {why}")
+
+
+def precision(facts: Facts, recipe: str) -> Iterator[Choice]:
+    """Half precision and the compiler are for GPUs."""
+    if recipe == "gpu" or facts.device == "cuda":
+        half = facts.device == "cuda"
+        yield Choice("precision", "bf16-mixed" if half else "32-true", f"on {facts.device}")
+        yield Choice("compile", "auto" if half else None, "where it pays" if half else "for GPUs")
+    else:
+        yield Choice("compile", None, "short runs do not earn it back")
+
+
+def fewer(facts: Facts) -> Choice | None:
+    """A batch no larger than the set."""
+    if facts.count >= 64:
+        return None
+    size = 1
+    while 2 * size <= facts.count:
+        size *= 2
+    return Choice("batch_size", size, f"there are {facts.count:,} images")

@@ -1,0 +1,86 @@
+"""The second half of a plan: rank 0 measures a step, all processes take what follows, and what it costs is said."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from omegaconf import DictConfig
+from rich.console import Console
+
+from transgan.callbacks.progress import clock
+from transgan.callbacks.stats import memory_mib
+from transgan.instantiation import container
+from transgan.planning import Choice, Measured
+from transgan.runs.distributed import DistributedContext
+from transgan.runs.planned import BEGAN, Plan, measured, settle
+
+EXTRACTOR_MIB = {"inception": 700.0, "efficientnet_lite0": 250.0}  # of measuring images on a CPU
+COMPUTING_MIB = 250.0  # of the metrics themselves
+
+
+@dataclass
+class Cost:
+    """Of a run: bytes of memory at the peak and of those that are free, of its folder, and seconds of its parts."""
+
+    memory: int
+    free: int
+    disk: int
+    training: float
+    measuring: float
+    before: float
+
+
+def choose_length(
+    plan: Plan, config: DictConfig, dataset: Any, heldout: Any, context: DistributedContext
+) -> tuple[list[Choice], Cost]:
+    """Sets what is left of a plan in `config`; the same on all processes. -> (the choices, what the run costs)"""
+    found: list[Any] = [None]
+    with context.together():
+        if context.is_main:
+            found = [of_this_process(plan, config, dataset, heldout, context)]
+    if context.world_size > 1:
+        dist.broadcast_object_list(found, src=0, device=context.device)
+    choices, cost = found[0]
+    settle(config, choices)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    return choices, cost
+
+
+def of_this_process(
+    plan: Plan, config: DictConfig, dataset: Any, heldout: Any, context: DistributedContext
+) -> tuple[list[Choice], Cost]:
+    choices, found = measured(plan, config, container(config), dataset, heldout, context.device, context.world_size)
+    settle(config, choices)
+    return choices, cost_of(config, found, len(dataset), context.device.type)
+
+
+def cost_of(config: DictConfig, found: Measured, count: int, device: str) -> Cost:
+    kimg = float(config.kimg)
+    evaluations = kimg / config.evaluate_every + 1 if config.get("metrics") else 0
+    samples = (config.metrics.num_samples or min(10_000, count)) if config.get("metrics") else 0
+    here = int(memory_mib() * 2**20) if device == "cpu" else 0
+    kind = str((config.get("extractor") or {}).get("_target_", "")).rpartition(".")[2]
+    looking = {"Inception": "inception", "EfficientNetLite0": "efficientnet_lite0"}.get(kind, "")
+    more = int((EXTRACTOR_MIB.get(looking, 0.0) + COMPUTING_MIB) * 2**20) if device == "cpu" else 0
+    # the measured step is in what this process has taken by now
+    memory = max(here, int(found.memory)) + more
+    grids = kimg / config.sample_every + 2
+    grid = config.grid * max(config.resolution, 40) ** 2 * config.channels
+    return Cost(
+        memory=memory, free=found.free + here, disk=int(grids * grid + 3 * 2**20 + 8 * found.state),
+        training=1000 * kimg / found.images_per_second,
+        measuring=evaluations * samples * (found.generating + found.extracting),
+        before=max(found.before, time.monotonic() - BEGAN),
+    )  # fmt: skip
+
+
+def say_cost(console: Console, cost: Cost) -> None:
+    total = cost.training + cost.measuring + cost.before
+    console.print(
+        f"cost    {clock(total)} in all: {clock(cost.before)} to begin, {clock(cost.training)} of training, "
+        f"{clock(cost.measuring)} of measuring · about {cost.memory / 2**30:.1f} GiB of memory of "
+        f"{cost.free / 2**30:.1f} GiB free · {cost.disk / 2**20:,.0f} MiB of disk · dry_run=true stops here"
+    )

@@ -1,0 +1,132 @@
+"""A few steps of a run, on a module that is thrown away: what they cost in memory, and in time by number of threads.
+
+Memory is counted on four and eight images, and is a straight line in their number: so a batch that would fill the
+machine's memory is never tried.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from transgan import checkpoint
+from transgan.data import ImageData
+from transgan.runs.live_bytes import LiveBytes
+
+FEW = (4, 8)  # images of a step whose memory is counted
+WARM, SECONDS, STEPS = 2, 1.5, 12  # steps before; seconds and steps, at most, for each number of threads
+LONG = 4.0  # seconds of a step that is not repeated
+SEEDS = 32  # images generated to see how long that takes
+
+
+@dataclass
+class Footprint:
+    """Bytes of a step on n images: fixed + each * n."""
+
+    fixed: float
+    each: float
+
+    def of(self, count: int) -> int:
+        return int(self.fixed + self.each * count)
+
+    def fitting(self, count: int, free: int) -> int | None:
+        """The most images, halved from `count` on, whose step fits into so many bytes; None if not even one does."""
+        while count > 1 and self.of(count) > free:
+            count = (count + 1) // 2
+        return count if self.of(count) <= free else None
+
+
+@dataclass
+class Speed:
+    """seconds: of a step, by number of threads; generating: of making an image."""
+
+    seconds: dict[int, float] = field(default_factory=dict)
+    generating: float = 0.0
+
+    @property
+    def best(self) -> int:
+        return min(self.seconds, key=lambda threads: self.seconds[threads])
+
+
+class Steps(Callback):
+    """Ends training after so many steps, or when `enough` of their seconds says so."""
+
+    def __init__(self, enough: Callable[[list[float]], bool]) -> None:
+        self.enough, self.times, self.mark = enough, list[float](), 0.0
+
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None  # signals have an owner
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        self.mark = now(module.device)
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.times.append(now(module.device) - self.mark)
+        if self.enough(self.times):
+            trainer.should_stop = True
+
+
+def now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic()
+
+
+class Trial:
+    """The module of a resolved configuration, on a device, for a few steps on images of `dataset`."""
+
+    def __init__(self, config: dict[str, Any], dataset: Any, heldout: Any, device: torch.device) -> None:
+        self.config, self.dataset, self.device = config, dataset, device
+        torch.manual_seed(config["seed"])
+        module: Any = checkpoint.build(checkpoint.without_weights(config))
+        module.attach(dataset, heldout)
+        self.module = module
+
+    def fit(self, batch: int, enough: Callable[[list[float]], bool]) -> list[float]:
+        """Trains on batches of so many images until `enough`. -> seconds of the steps"""
+        steps = Steps(enough)
+        trainer = Trainer(
+            accelerator=self.device.type, devices=[self.device.index or 0] if self.device.type == "cuda" else 1,
+            precision=self.config["precision"], callbacks=[steps], logger=False, max_epochs=-1, max_steps=-1,
+            use_distributed_sampler=False, enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, num_sanity_val_steps=0,
+        )  # fmt: skip
+        trainer.fit(self.module, ImageData(self.dataset, batch, self.config["seed"]))
+        return steps.times
+
+    def footprint(self, batch: int) -> Footprint:
+        """Of a step on some of `batch` images: the second one, when the optimizers have their moments."""
+        held = sum(each.untyped_storage().nbytes() for each in (*self.module.parameters(), *self.module.buffers()))
+        peaks = []
+        for count in FEW:
+            with LiveBytes() as live:
+                self.fit(count, lambda times: len(times) >= 2)
+            peaks.append(live.peak)
+            gc.collect()
+        each = max((peaks[1] - peaks[0]) / (FEW[1] - FEW[0]), 0.0)
+        return Footprint(held + peaks[0] - FEW[0] * each, each)
+
+    def speed(self, batch: int, threads: Sequence[int]) -> Speed:
+        """Of a step on `batch` images, by number of threads; the first number is tried first."""
+        speed = Speed()
+        for count in threads:
+            torch.set_num_threads(count)
+            times = self.fit(batch, enough_steps)
+            speed.seconds[count] = min(times[WARM:], default=times[-1])
+            if times[-1] > LONG and len(times) == 1:
+                break  # the others would take as long
+        torch.set_num_threads(speed.best)
+        began = now(self.device)
+        module = self.module.to(self.device)
+        module.generate(list(range(SEEDS)), module.labels_of(list(range(SEEDS))))
+        speed.generating = (now(self.device) - began) / SEEDS
+        return speed
+
+
+def enough_steps(times: list[float]) -> bool:
+    """Whether these steps say how long one takes; the first ones are slower."""
+    return times[-1] > LONG or len(times) >= WARM + STEPS or len(times) > WARM + 2 and sum(times[WARM:]) > SECONDS

@@ -1,0 +1,206 @@
+"""The settings that a run chooses by itself: those named by auto=, without those that its command gives.
+
+What is chosen stands in front of the command's own arguments, as if the user had written it: so it is checked,
+compared, saved and continued like everything else. A run that continues takes what was chosen when it began.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from transgan import checkpoint, files
+from transgan.config.command_line import read
+from transgan.config.compose import compose
+from transgan.data.free_memory import free_memory
+from transgan.errors import UserError, setting_up
+from transgan.planning import Choice, Facts, Measured, choose, spend
+from transgan.planning.choice import FIRST, KEYS, arguments
+from transgan.planning.look import cores, facts_of
+from transgan.planning.settings import INCEPTION, LITE0
+from transgan.runs.measuring import Trial
+
+BEGAN = time.monotonic()
+OF_TIME = ("kimg", "log_every", "sample_every", "evaluate_every", "checkpoint_every")  # follow minutes= and hours=
+EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
+CHEAP, TRAINING_IT = 0.001, 30.0  # of extractors trained on the images themselves, and seconds to train one
+SLACK = 1.15  # memory that allocators and libraries take, over what tensors hold
+SPARE = 0.9  # of the free memory, at most
+FASTER = 0.9  # more threads are worth it where a step takes at most so much of its time
+
+
+@dataclass
+class Plan:
+    """choices: what was chosen; left: keys to choose once a step was measured; facts: what they depend on."""
+
+    choices: list[Choice] = field(default_factory=list)
+    left: frozenset[str] = frozenset()
+    facts: Facts | None = None
+    minutes: float | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        return arguments(self.choices)
+
+
+def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str], Plan]:
+    """-> (the configuration, the arguments that describe it completely, what was chosen and what is left to choose)
+
+    config: composed from the arguments `given`. Raises UserError.
+    """
+    minutes = minutes_of(config)
+    auto = set(config.get("auto") or ()) | (set(OF_TIME) if minutes is not None else set())
+    keys = {read(word).key.split("@")[0] for word in given}
+    last = files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt"
+    if last.exists():
+        return continued(config, given, keys, last, minutes)
+    there = {key for key in auto if key in ("recipe", "extractor") or has(config, key)}
+    wanted = there - keys
+    plan = Plan(left=frozenset(wanted - set(FIRST)), minutes=minutes)
+    data: Any = config.get("data") or {}
+    if wanted & set(FIRST) and str(data.get("_target_", "")).endswith((".Folder", ".Zip")):
+        with setting_up():
+            device = device_of(config)
+            limit = data.get("limit")
+            plan.facts = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
+        plan.choices = [each for each in choose(plan.facts, keys) if each.key in wanted]
+    if not plan.choices:
+        return config, given, plan
+    whole = [*plan.arguments, *given]
+    return compose("train", whole), whole, plan
+
+
+def continued(
+    config: DictConfig, given: list[str], keys: set[str], last: Path, minutes: float | None
+) -> tuple[DictConfig, list[str], Plan]:
+    """What was chosen when the run began; its length anew where it is given another time."""
+    chosen: dict[str, Any] = {}
+    with suppress(checkpoint.CheckpointError, OSError):  # what is wrong with it is said where it is resumed
+        previous = checkpoint.read(last)
+        chosen = previous.get("chosen") or {}
+    before = [word for word in chosen.get("arguments", ()) if read(word).key not in keys]
+    plan = Plan(minutes=minutes)
+    if minutes is not None and minutes != chosen.get("minutes") and "kimg" not in keys:
+        seconds = previous.get("callbacks", {}).get("Session", {}).get("seconds", 0.0)
+        shown = previous["images_seen"]
+        if seconds > 0 and shown > 0:
+            kimg = max(float(f"{60 * minutes * shown / seconds / 1000:.3g}"), shown / 1000)
+            before = [word for word in before if read(word).key != "kimg"]
+            before.append(Choice("kimg", kimg, "").argument)
+    whole = [*before, *given]
+    return (compose("train", whole) if before else config), whole, plan
+
+
+def has(config: DictConfig, key: str) -> bool:
+    """Whether a configuration has this key: with metrics=none there is no metrics.num_samples."""
+    group, _, name = key.rpartition(".")
+    return name in (config.get(group) or {}) if group else name in config
+
+
+def minutes_of(config: DictConfig) -> float | None:
+    """The time that the user gives the run. Raises UserError for two of them."""
+    minutes, hours = config.get("minutes"), config.get("hours")
+    if minutes is not None and hours is not None:
+        raise UserError(f"minutes={minutes:g} and hours={hours:g}: give one of them")
+    return 60 * hours if hours is not None else minutes
+
+
+def device_of(config: DictConfig) -> str:
+    accelerator = config.trainer.get("accelerator", "auto")
+    if accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available():
+        return "cuda"
+    return "mps" if accelerator in ("mps", "auto", "gpu") and torch.backends.mps.is_available() else "cpu"
+
+
+def measured(
+    plan: Plan, config: DictConfig, resolved: dict[str, Any], dataset: Any, heldout: Any, device: torch.device,
+    processes: int,
+) -> tuple[list[Choice], Measured]:  # fmt: skip
+    """What is chosen once a step was measured, on this process's device. Raises UserError for what does not fit."""
+    facts = plan.facts or of_dataset(dataset, device, plan.minutes)
+    facts = replace(facts, count=len(dataset))
+    batch = -(-config.batch_size // processes)
+    given = config.get("threads") if "threads" not in plan.left else None
+    torch.set_num_threads(given or 1)
+    trial = Trial(resolved, dataset, heldout, device)
+    footprint, free = trial.footprint(batch), free_bytes(device)
+    at_once = config.micro_batch or batch
+    fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
+    if fitting is None or fitting < at_once and ("micro_batch" not in plan.left or trial.module.obstacle()):
+        raise UserError(
+            f"a step on {at_once:,} images takes {footprint.of(at_once) * SLACK / 2**30:.1f} GiB of memory, and "
+            f"{free / 2**30:.1f} GiB are free; give "
+            + ("smaller networks, or a lower resolution=" if fitting is None else f"micro_batch={fitting} or less")
+        )
+    micro_batch = config.micro_batch if fitting == at_once else fitting
+    trial.module.parts.size = micro_batch
+    several = device.type == "cpu" and "threads" in plan.left and processes == 1 and config.threads is None
+    choosing = several or "recipe" in {each.key for each in plan.choices} and device.type == "cpu" and processes == 1
+    threads = candidates(cores()) if choosing and "threads" in plan.left else [given or torch.get_num_threads()]
+    speed = trial.speed(batch, threads)
+    best = speed.best
+    if best != threads[0] and speed.seconds[best] > FASTER * speed.seconds[threads[0]]:
+        best = threads[0]
+    torch.set_num_threads(best)
+    looking = EXTRACTING.get(str(extractor_name(config)), CHEAP)
+    looking = looking / 50 if device.type != "cpu" else looking / max(best, 1)
+    waiting = time.monotonic() - BEGAN + looking * len(dataset) + (TRAINING_IT if looking <= CHEAP else 0)
+    found = Measured(
+        images_per_second=config.batch_size / speed.seconds[best],
+        threads=best if len(threads) > 1 else None,
+        speeds={n: config.batch_size / seconds for n, seconds in speed.seconds.items()},
+        generating=speed.generating, extracting=looking, before=waiting, micro_batch=micro_batch,
+        memory=int(SLACK * footprint.of(micro_batch or batch)), free=free,
+        state=sum(4 * each.numel() for each in trial.module.parameters()),
+    )  # fmt: skip
+    return [each for each in spend(facts, found, config.batch_size) if each.key in plan.left], found
+
+
+def candidates(count: int) -> list[int]:
+    """Numbers of threads to try: one, all cores that nothing else uses, and what is between.
+
+    Threads that wait for cores which others use take many times as long as one thread does.
+    """
+    try:
+        running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):  # not Linux
+        running = 0
+    free = max(1, count - max(running, 0))
+    return sorted({1, min(free, 4), min(free, 8)})
+
+
+def of_dataset(dataset: Any, device: torch.device, minutes: float | None) -> Facts:
+    """What the choices after measuring depend on, of any data set."""
+    return Facts(
+        len(dataset), dataset.resolution, dataset.channels == 1, (), device.type, cores(), False, False, minutes
+    )
+
+
+def extractor_name(config: DictConfig) -> str | None:
+    """The choice of extractor=, by the class it makes."""
+    kind = str((config.get("extractor") or {}).get("_target_", "")).rpartition(".")[2]
+    return {"Inception": "inception", "EfficientNetLite0": "efficientnet_lite0"}.get(kind)
+
+
+def free_bytes(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+
+
+def settle(config: DictConfig, choices: Iterable[Choice]) -> None:
+    """Sets what was chosen in a configuration."""
+    for each in choices:
+        OmegaConf.update(config, each.key, each.value)
+
+
+def show(console: Console, choices: Sequence[Choice], first: str = "chosen") -> None:
+    """One line for each: the argument that would say the same, and why."""
+    ordered = sorted(choices, key=lambda each: KEYS.index(each.key))
+    width = max((len(each.argument) for each in ordered), default=0)
+    for i, each in enumerate(ordered):
+        console.print(f"{first if not i else '':<8}{each.argument:<{width}}  {each.why}")
