@@ -15,7 +15,7 @@ from transgan.callbacks.interval import Interval
 from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
-from transgan.callbacks.variety import beyond_chance, closeness, low, nearest, share_above, spread
+from transgan.callbacks.variety import beyond_chance, low, nearest, share_above, spread
 
 log = logging.getLogger(__name__)
 said = logging.getLogger("health")  # to log.txt; it stands on the screen already
@@ -75,7 +75,6 @@ class Health(Callback):
         self.real_spread = spread(self.real, labels if num_classes else None)
         distances, neighbours = nearest(self.real, self.real, same=True)
         self.between = distances.median().item()
-        self.closeness = closeness(self.real, self.real, same=True)
         self.chosen = chosen_classes(labels) if num_classes else None
         self.labels = None if self.chosen is None else self.chosen[torch.arange(self.count) % len(self.chosen)]
         enough = num_classes > 1 and len(labels) >= max(FEWEST, MEMBERS * num_classes) and self.between > 0
@@ -173,7 +172,6 @@ class Health(Callback):
                 found["grid_change"] = change / self.real_spread
         if self.between > 0:
             found["grid_nearest"] = nearest(grid, self.real)[0].median().item() / self.between
-            found["grid_closeness"] = closeness(grid, self.real) / self.closeness
         self.before = grid
         return found
 

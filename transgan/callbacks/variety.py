@@ -37,18 +37,6 @@ def nearest(rows: Tensor, others: Tensor, same: bool = False) -> tuple[Tensor, T
     return torch.cat(distances), torch.cat(indices)
 
 
-def closeness(rows: Tensor, others: Tensor, same: bool = False) -> float:
-    """Median over rows (N, D) of the distance to the nearest of others (M, D) over that to the second nearest: near 1
-    where none of them stands out, 0 for copies. NaN where there are fewer than two others."""
-    if len(others) < 2 + same:
-        return float("nan")
-    between = torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist")
-    if same:
-        between.fill_diagonal_(torch.inf)
-    first, second = between.topk(2, 1, largest=False).values.unbind(1)
-    return (first / second.clamp_min(1e-12)).median().item()
-
-
 def share_above(a: Tensor, b: Tensor) -> float:
     """Share of the pairs of a (N,) and b (M,) with a above b, 0 to 1; ties count half. 0.5 if they are alike."""
     return (0.5 + 0.5 * (a[:, None] - b[None, :]).sign().mean()).item()
