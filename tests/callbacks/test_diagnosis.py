@@ -83,8 +83,16 @@ def test_a_discriminator_that_is_right_does_not_win_while_the_distance_falls():
     assert [diagnosis(right[:i]).word for i in (1, 2, 3)] == ["warming up", "warming up", "discriminator wins"]
 
 
+def test_a_discriminator_that_pulls_away_wins():
+    shares = (0.86, 0.74, 0.85)
+    pulling = [each | {"discriminator_accuracy": value} for each, value in zip(moments(9, 5, 5), shares, strict=True)]
+    assert diagnosis(pulling).word == "discriminator wins"
+    assert diagnosis([*pulling[:2], pulling[2] | {"distance": 4.0}]).word == "improving"
+    assert diagnosis([*pulling[:2], pulling[2] | {"discriminator_accuracy": 0.8}]).word == "improving"
+
+
 def test_what_must_last_is_not_said_after_one_moment():
-    for change in ({"grid_nearest": NEAR / 2}, {"discriminator_gap": 0.9}, {"discriminator_accuracy": 1.0}):
+    for change in ({"grid_nearest": NEAR / 2}, {"discriminator_gap": 0.9}):
         history = moments(50.0, 50.0, 50.0)
         assert diagnosis([*history[:2], history[2] | change]).word == "flat"
         assert diagnosis([history[0], *(each | change for each in history[1:])]).alarm

@@ -20,6 +20,7 @@ STEEP = 100.0  # gradient norm below which none counts as grown
 RISEN = 2.0  # times the best distance, twice in a row
 VARIETY = 0.3  # of that of real images
 WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
+SURE, PULLS = 0.8, 0.07  # share of the pairs, and how much it has risen since the last moment
 PENALTY, STEEPER = 2.0, 2.0  # squared input gradient of the discriminator, and times the smallest before
 STILL = 1e-3  # change of the images, over the distances between real ones
 GAP = 0.6  # share of pairs with the training image ranked above the held-out one, twice in a row; 0.5 is no gap
@@ -131,6 +132,16 @@ def rising(history: Sequence[Moment]) -> Finding | None:
     )
 
 
+def pulls_away(history: Sequence[Moment]) -> bool:
+    """Whether the discriminator has become much better since the last moment, and the distance has not."""
+    known = [each for each in history if "distance" in each and "discriminator_accuracy" in each]
+    if len(known) < 3 or known[-1] is not history[-1] or known[-2] is not history[-2]:
+        return False
+    before, now = (each["discriminator_accuracy"] for each in known[-2:])
+    best = min(each["distance"] for each in known[:-1])
+    return now > SURE and now - before > PULLS and known[-1]["distance"] > (1 - BETTER) * best
+
+
 def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
     gradients = [each["r1"] for each in history if "r1" in each]
     if len(gradients) > 1 and gradients[-1] > max(PENALTY, STEEPER * min(gradients)):
@@ -139,6 +150,11 @@ def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
             f"its squared input gradient, r1, has grown from {min(gradients):.2g} to {gradients[-1]:.2g}",
             "raise algorithm.gamma.start and algorithm.gamma.end",
         )
+    weaker = "raise algorithm.gamma.start, lower algorithm.discriminator_lr.start, or choose a smaller discriminator="
+    if pulls_away(history):
+        before, now = (100 * each["discriminator_accuracy"] for each in history[-2:])
+        said = f"it tells {now:.1f} % of real and generated images apart, after {before:.1f} %, and the distance rests"
+        return Finding("discriminator wins", said, weaker)
     wanted = 2 if any("distance" in each for each in history) else 3  # at first it is always right
     values = [each["discriminator_accuracy"] for each in history[-wanted:] if "discriminator_accuracy" in each]
     if len(values) < wanted or min(values) <= WON or progress(history).word == "improving":
@@ -146,7 +162,7 @@ def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
     return Finding(
         "discriminator wins",
         f"it tells {100 * values[-1]:.1f} % of real and generated images apart",
-        "raise algorithm.gamma.start, lower algorithm.discriminator_lr.start, or choose a smaller discriminator=",
+        weaker,
     )
 
 
