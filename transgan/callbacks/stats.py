@@ -102,12 +102,13 @@ def append(path: Path, row: dict[str, float], again: bool = False) -> None:
     header, *lines = files.read_csv(path) or [[]]
     names = header + [name for name in row if name not in header]
     line = [row.get(name, "") for name in names]
-    if names == header and not again:
-        files.append_csv(path, [line])
-        return
     more = [""] * (len(names) - len(header))
-    kept = lines[:-1] if again else lines
-    files.write_csv(path, [names, *(each + more for each in kept), line])
+    if again:
+        files.write_csv(path, [names, *(each + more for each in lines[:-1]), line])
+        return
+    if names != header:
+        files.write_csv(path, [names, *(each + more for each in lines)])
+    files.append_csv(path, [line])
 
 
 def keep_until(path: Path, kimg: float) -> None:

@@ -16,7 +16,7 @@ GROUPS = (
      "Share of the pairs of a real and a generated image that it orders right; the gap is the share of the pairs of a "
      "training and a held-out image in which it ranks the training image above, 0.5 where there is none.", False),
     (("grid_",), "Images of the same seeds",
-     "Their variety within the classes and their distance to the nearest training image, over those of real images, "
+     "Their variety within the classes and their distance to the nearest training image, over what real images have, "
      "and how much they have changed.", False),
     (("grad_norm_",), "Gradient norms", "Of each network, before any clipping.", True),
     (("r1", "r2", "gp", "penalty", "matching", "consistency"), "Penalties and added terms", "", True),
