@@ -45,6 +45,15 @@ def test_stats_from_the_beginning_and_without_a_file(tmp_path):
         assert path.read_text() == ""  # the header is written again with the first line
 
 
+def test_what_is_measured_after_a_step_joins_its_line(tmp_path):
+    path = tmp_path / "stats.csv"
+    for row in ({"kimg": 0.5, "loss": 2.5}, {"kimg": 1.0, "loss": 2.4}):
+        stats.append(path, row)
+    stats.append(path, {"kimg": 1.0, "loss": 2.4, "grid_spread": 0.5}, again=True)
+    stats.append(path, {"kimg": 1.5, "loss": 2.3})
+    assert path.read_text().split() == ["kimg,loss,grid_spread", "0.5,2.5,", "1.0,2.4,0.5", "1.5,2.3,"]
+
+
 class FakeStrategy:
     root_device = torch.device("cpu")
 

@@ -123,6 +123,18 @@ def test_metrics(runs, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_health(runs, way):
+    one, two = (
+        torch.load(runs[n][0] / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]["Health"]
+        for n in ("one", way)
+    )
+    assert len(one["history"]) == len(two["history"]) == 2 and one["finding"][0] == two["finding"][0]
+    for a, b in zip(one["history"], two["history"], strict=True):
+        assert a.keys() == b.keys() and {"grid_spread", "discriminator_gap", "discriminator_accuracy"} <= a.keys()
+        assert b == pytest.approx(a, rel=1e-2)
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_one_of_them_speaks(runs, way):
     one, two = ([line for line in runs[n][1].splitlines() if not line.startswith("kimg")] for n in ("one", way))
     assert [line.split()[0] for line in one] == [line.split()[0] for line in two]

@@ -74,6 +74,8 @@ class Evaluation(Callback):
         self.latest: dict[str, float] = {}
         self.first: dict[str, float] = {}
         self.improved = False
+        self.measured_at: int | None = None  # images shown at the latest evaluation of this session that did not fail
+        self.count = 0  # of this session's evaluations, also of those that failed
         self.took = 0.0  # seconds of the latest evaluation
         self.spent = 0.0  # seconds of all evaluations of the run
 
@@ -127,6 +129,7 @@ class Evaluation(Callback):
 
     def evaluate(self, trainer: Trainer, module: Trained) -> None:
         start = time.monotonic()
+        self.count += 1
         numbers: dict[str, float] = {}
         flags: list[str] = []
         try:
@@ -141,6 +144,7 @@ class Evaluation(Callback):
         self.spent += self.took
         kimg, value = module.images_seen / 1000, numbers[self.evaluator.primary]
         self.latest = numbers
+        self.measured_at = module.images_seen if math.isfinite(value) else None
         self.first = self.first or numbers
         self.improved = math.isfinite(value) and (self.best is None or value < self.best["value"])
         if self.improved:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from transgan.callbacks.evaluation import Evaluation
+from transgan.callbacks.health import Health
 from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
@@ -48,12 +49,13 @@ class ProgressLine(Callback):
         self.stats: Stats | None = None
         self.evaluation: Evaluation | None = None
         self.likelihood: Likelihood | None = None
+        self.health: Health | None = None
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = Session.of(trainer)
         self.total, self.console = self.session.kimg, self.session.console
         self.stats, self.evaluation = find(trainer, Stats), find(trainer, Evaluation)
-        self.likelihood = find(trainer, Likelihood)
+        self.likelihood, self.health = find(trainer, Likelihood), find(trainer, Health)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.begun = module.images_seen
@@ -133,6 +135,8 @@ class ProgressLine(Callback):
             parts.append(f"{name} {latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
             if of_images := [f"{key} {latest[key]:.2f}" for key in OF_IMAGES if key in latest]:
                 parts.append(" ".join(of_images))
+        if self.health is not None:
+            parts.append(self.health.finding.word)
         if skipped := sum(module.nonfinite.values()):
             parts.append(f"skipped {skipped} non-finite steps")
         return " | ".join(parts)

@@ -68,6 +68,14 @@ class Stats(Callback):
         if trainer.logger is not None:
             trainer.logger.log_metrics(row, step=module.images_seen)
 
+    def add(self, trainer: Trainer, numbers: dict[str, float]) -> None:
+        """Adds numbers to the latest line, after whose step they were measured; to be called on every process."""
+        self.latest = self.latest | numbers
+        if trainer.is_global_zero:
+            append(self.path, self.latest, again=True)
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(numbers, step=round(1000 * self.latest["kimg"]))
+
     def state_dict(self) -> dict[str, Any]:
         sums = {name: value.cpu() for name, value in self.sums.items()}
         return {"sums": sums, "counts": dict(self.counts), "steps": self.steps}
@@ -88,14 +96,19 @@ def memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def append(path: Path, row: dict[str, float]) -> None:
-    """Adds a line under the columns there are; one that is new stays empty in the lines before."""
+def append(path: Path, row: dict[str, float], again: bool = False) -> None:
+    """Adds a line under the columns there are, or with `again` writes it in place of the last one; a column that is new
+    stays empty in the lines before."""
     header, *lines = files.read_csv(path) or [[]]
     names = header + [name for name in row if name not in header]
+    line = [row.get(name, "") for name in names]
+    more = [""] * (len(names) - len(header))
+    if again:
+        files.write_csv(path, [names, *(each + more for each in lines[:-1]), line])
+        return
     if names != header:
-        more = [""] * (len(names) - len(header))
-        files.write_csv(path, [names, *(line + more for line in lines)])
-    files.append_csv(path, [[row.get(name, "") for name in names]])
+        files.write_csv(path, [names, *(each + more for each in lines)])
+    files.append_csv(path, [line])
 
 
 def keep_until(path: Path, kimg: float) -> None:

@@ -162,6 +162,9 @@ KEYS: dict[str, Kind] = {
     "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
     # callbacks
     "every_kimg": EVERY, "Samples.count": Whole(most=10_000), "Likelihood.count": Whole(),
+    "Health.count": Whole(least=2, most=10_000),
+    "Health.num_real": Whole(least=2, most=10**6), "Patience.evaluations": Whole(optional=True),
+    "Patience.margin": Number(most=1, below=1), "patience": Whole(most=10**6, optional=True),
     "Evaluation.at_start": SWITCH, "Evaluation.share": PART, "every_seconds": Number(), "Evaluation.evaluator": OBJECT,
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),

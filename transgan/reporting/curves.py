@@ -12,6 +12,12 @@ GROUPS = (
     (("loss", "bits", "bound", "reconstruction", "divergence"), "Losses", "What training minimises.", False),
     (("d_",), "Output of the discriminator",
      "Means of its logits for real and generated images: the further apart, the better it tells them apart.", False),
+    (("discriminator_",), "Accuracy of the discriminator",
+     "Share of the pairs of a real and a generated image that it orders right; the gap is the share of the pairs of a "
+     "training and a held-out image in which it ranks the training image above, 0.5 where there is none.", False),
+    (("grid_",), "Images of the same seeds",
+     "Their variety within the classes and their distance to the nearest training image, over what real images have, "
+     "and how much they have changed.", False),
     (("grad_norm_",), "Gradient norms", "Of each network, before any clipping.", True),
     (("r1", "r2", "gp", "penalty", "matching", "consistency"), "Penalties and added terms", "", True),
     (("images_per_second",), "Speed", "Training images per second, without evaluations, samples and checkpoints.",

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from transgan import checkpoint, warm_start
-from transgan.callbacks import Compiling, Session, Stop
+from transgan.callbacks import Compiling, Patience, Session, Stop, find
+from transgan.callbacks.patience import TRAIN_ON, sentence
 from transgan.callbacks.stopping import Stopped
 from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
@@ -131,6 +132,12 @@ class Training:
                 console.print(f"plan    {said(self.kept)}")
             if previous["images_seen"] >= 1000 * config.kimg:
                 self.say_finished(previous)
+                return False
+            if why := sentence(previous.get("callbacks", {}).get("Patience"), evaluations_of(config)):
+                console.print(
+                    f"{self.folder} has stopped at {previous['images_seen'] / 1000:g} kimg: {why}. {TRAIN_ON}; "
+                    "to train another, name=NAME"
+                )
                 return False
         if previous is None and self.plan.left:
             self.choose()
@@ -268,7 +275,12 @@ class Training:
         saved = whether_saved(self.trainer, self.module)
         if self.stop.reason is not None and not finished:
             return say_stopped(self.stop.reason, self.module, saved, self.console) if self.context.is_main else 0
-        if not finished:
+        patience = find(self.trainer, Patience)
+        if not finished and patience is not None and (why := sentence(patience.state_dict(), patience.patience)):
+            self.console.print(f"stopped at {shown:g} kimg {saved.partition(';')[0]}: {why}. {TRAIN_ON}")
+            if self.context.is_main:
+                report(self.module, self.trainer, session, self.context.device)
+        elif not finished:
             for callback in self.trainer.early_stopping_callbacks:
                 if callback.stopping_reason_message:
                     self.console.print(f"note    {one_line(callback.stopping_reason_message)}")
@@ -291,8 +303,18 @@ def check(config: DictConfig) -> None:
     """What can be said to be wrong before anything heavy begins; all of it at once."""
     found = list(unknown_arguments(container(config)))
     found += impossible_here(config) + logger_findings(config)
+    evaluation = (config.get("callbacks") or {}).get("evaluation")
+    if evaluations_of(config) and not (evaluation and (config.get("metrics") or evaluation.get("evaluator"))):
+        found.append("patience= counts evaluations, and there are none: give metrics=fast, or patience=null")
     if found:
         raise UserError(*found)
+
+
+def evaluations_of(config: DictConfig) -> int | None:
+    """After how many without a better one the run stops, if it does."""
+    node = (config.get("callbacks") or {}).get("patience")
+    found: int | None = node.get("evaluations") if node else None
+    return found
 
 
 def sizes(module: Generative) -> dict[str, int]:

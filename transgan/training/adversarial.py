@@ -28,7 +28,7 @@ from transgan.protocols import (
 from transgan.schedules import Schedule
 from transgan.supervision import FinalImage
 from transgan.training.generative import Batch, to_float
-from transgan.training.heldout import heldout_logits, required
+from transgan.training.heldout import heldout_logits, logits_between_steps, required
 from transgan.training.microbatches import pairwise, part_of, total
 from transgan.training.objectives import (
     DiscriminatorInputs,
@@ -147,6 +147,7 @@ class Adversarial(TwoNetworks):
         for_generator = (self.step + 1) % self.n_critic == 0  # this batch is followed by a step of it
         fakes = self.fakes(rng.normal(self.latent_dim), labels, self.share_fakes and for_generator)
         logits = self.discriminator_step(real, fakes, labels, rng, now)
+        self.log_values["discriminator_accuracy"] = 0.5 + 0.5 * (logits[0] - logits[1]).sign().mean()  # of the pairs
         if self.adaptive is not None:
             largest = self.schedules["augment"](self.images_seen)
             self.log_values |= self.adaptive.update(*logits, logits_heldout, largest, self.all_reduce)
@@ -321,6 +322,13 @@ class Adversarial(TwoNetworks):
         self.dataset = dataset
         if self.needs_heldout:
             self.heldout = required(heldout)
+
+    def discriminate(self, images: Tensor, labels: Tensor | None, seed: int = 0) -> Tensor:
+        """Logits (N,) of uint8 images (N, C, H, W), augmented as the next step would by random numbers of `seed`.
+
+        Between two steps, on any process alone: nothing that is trained changes.
+        """
+        return logits_between_steps(self, images, labels if self.num_classes else None, seed)
 
     def all_reduce(self, sums: Tensor) -> Tensor:
         """The sums over all processes."""

@@ -1,0 +1,221 @@
+"""One word for how a run goes, why, and what to change: rules about plain numbers (docs/results/health.md).
+
+A moment is what is known at an evaluation, name -> number; what a run cannot measure is absent. The first rule that
+applies has the word. Rules with an alarm apply from the second moment on, when training has left its first mark;
+`diverging` by steps or images that are not finite applies at once.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Moment = dict[str, float]
+
+ALARMS = ("low variety", "discriminator wins", "overfitting", "diverging")
+WORDS = ("warming up", "improving", "flat", *ALARMS)
+
+SKIPPED, SEVERAL = 0.05, 3  # share of the steps since the last moment, and how many at least
+GROWN = 100.0  # times the median gradient norm of the run so far
+STEEP = 100.0  # gradient norm below which none counts as grown
+RISEN = 2.0  # times the best distance, twice in a row
+VARIETY = 0.3  # of that of real images
+WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
+SURE, PULLS = 0.8, 0.07  # share of the pairs, and how much it has risen since the last moment
+PENALTY, STEEPER = 2.0, 2.0  # squared input gradient of the discriminator, and times the smallest before
+STILL = 1e-3  # change of the images, over the distances between real ones
+GAP = 0.6  # share of pairs with the training image ranked above the held-out one, twice in a row; 0.5 is no gap
+NEAR = 0.8  # distance to the nearest training image, over that between training images, twice in a row
+BITS = 1.03  # times the best bits per dimension
+GUESSING = 3.0  # standard deviations
+BETTER = 0.02  # share of the best distance
+RECENT = 3  # moments within which a better one counts as improving
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A word of WORDS, the reason for it, and the remedy with its key, or ""."""
+
+    word: str
+    reason: str
+    remedy: str = ""
+
+    @property
+    def alarm(self) -> bool:
+        return self.word in ALARMS
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+
+
+def diagnosis(history: Sequence[Moment]) -> Finding:
+    """What the moments of a run say, oldest first."""
+    if not history:
+        return Finding("warming up", "nothing has been measured yet")
+    if found := urgent(history):
+        return found
+    if len(history) < 2:
+        return Finding("warming up", "there is one evaluation, and nothing to compare it with")
+    for rule in (no_real_variety, frozen, low_variety, rising, discriminator_wins, overfitting, meaningless_labels):
+        if found := rule(history):
+            return found
+    return progress(history)
+
+
+def urgent(history: Sequence[Moment]) -> Finding | None:
+    """What is said at once, also between two evaluations, when the last moment is of the steps since the latest."""
+    return not_finite(history) or exploding(history)
+
+
+def not_finite(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    lower = "lower algorithm.generator_lr.start and algorithm.discriminator_lr.start, or set algorithm.clip=1"
+    if now.get("broken"):
+        return Finding("diverging", "generated images are not finite", f"continue from best.ckpt: {lower}")
+    skipped, steps = now.get("skipped", 0.0), now.get("steps", math.inf)
+    if skipped >= SEVERAL and skipped > SKIPPED * steps:
+        return Finding(
+            "diverging", f"{skipped:.0f} of {steps:.0f} steps had no finite gradient and were skipped", lower
+        )
+    return None
+
+
+def no_real_variety(history: Sequence[Moment]) -> Finding | None:
+    if history[-1].get("real_spread", 1.0) > 1e-6:
+        return None
+    return Finding(
+        "low variety", "the training images are all alike", "look at them with transgan data check, and give data.path="
+    )
+
+
+def frozen(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    if now.get("grid_change", math.inf) > STILL:
+        return None
+    return Finding("discriminator wins", "the generated images no longer change", "raise algorithm.generator_lr.start")
+
+
+def low_variety(history: Sequence[Moment]) -> Finding | None:
+    now = history[-1]
+    pixels, features = now.get("grid_spread", math.inf), now.get("spread_features", math.inf)
+    if min(pixels, features) >= VARIETY:
+        return None
+    what = "pixels" if pixels <= features else "features"
+    return Finding(
+        "low variety",
+        f"the {what} of generated images vary {min(pixels, features):.2f} times as much as those of real ones",
+        "raise algorithm.gamma.start, or lower algorithm.generator_lr.start",
+    )
+
+
+def exploding(history: Sequence[Moment]) -> Finding | None:
+    for name in ("generator", "discriminator"):
+        key = f"grad_norm_{name[0]}"
+        values = sorted(each[key] for each in history if key in each)
+        peaks = [each[f"{key}_peak"] for each in history[-RECENT:] if f"{key}_peak" in each]
+        if peaks and max(peaks) > max(STEEP, GROWN * (usual := values[len(values) // 2])):
+            return Finding(
+                "diverging",
+                f"the gradient norm of the {name} has been {max(peaks):.3g}, and is {usual:.3g} otherwise",
+                f"lower algorithm.{name}_lr.start, or set algorithm.clip=1",
+            )
+    return None
+
+
+def rising(history: Sequence[Moment]) -> Finding | None:
+    values = [each["distance"] for each in history if "distance" in each]
+    if len(values) < 3 or min(values[-2:]) <= RISEN * min(values):
+        return None
+    return Finding(
+        "diverging",
+        f"the distance has risen to {values[-1] / min(values):.1f} times its best",
+        "lower algorithm.generator_lr.start, or raise algorithm.gamma.start; best.ckpt is kept",
+    )
+
+
+def pulls_away(history: Sequence[Moment]) -> bool:
+    """Whether the discriminator has become much better since the last moment, and the distance has not."""
+    known = [each for each in history if "distance" in each and "discriminator_accuracy" in each]
+    if len(known) < 3 or known[-1] is not history[-1] or known[-2] is not history[-2]:
+        return False
+    before, now = (each["discriminator_accuracy"] for each in known[-2:])
+    best = min(each["distance"] for each in known[:-1])
+    return now > SURE and now - before > PULLS and known[-1]["distance"] > (1 - BETTER) * best
+
+
+def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
+    gradients = [each["r1"] for each in history if "r1" in each]
+    if len(gradients) > 1 and gradients[-1] > max(PENALTY, STEEPER * min(gradients)):
+        return Finding(
+            "discriminator wins",
+            f"its squared input gradient, r1, has grown from {min(gradients):.2g} to {gradients[-1]:.2g}",
+            "raise algorithm.gamma.start and algorithm.gamma.end",
+        )
+    weaker = "raise algorithm.gamma.start, lower algorithm.discriminator_lr.start, or choose a smaller discriminator="
+    if pulls_away(history):
+        before, now = (100 * each["discriminator_accuracy"] for each in history[-2:])
+        said = f"it tells {now:.1f} % of real and generated images apart, after {before:.1f} %, and the distance rests"
+        return Finding("discriminator wins", said, weaker)
+    wanted = 2 if any("distance" in each for each in history) else 3  # at first it is always right
+    values = [each["discriminator_accuracy"] for each in history[-wanted:] if "discriminator_accuracy" in each]
+    if len(values) < wanted or min(values) <= WON or progress(history).word == "improving":
+        return None
+    return Finding(
+        "discriminator wins",
+        f"it tells {100 * values[-1]:.1f} % of real and generated images apart",
+        weaker,
+    )
+
+
+def overfitting(history: Sequence[Moment]) -> Finding | None:
+    before, now = history[-2:]
+    more = "use more images, or augmentation=diffaugment with algorithm.augment=1"
+    if (gap := min(each.get("discriminator_gap", 0.0) for each in (before, now))) > GAP:
+        return Finding(
+            "overfitting",
+            f"the discriminator ranks a training image above a held-out one in {100 * gap:.0f} % of the pairs",
+            more,
+        )
+    if (near := max(each.get("grid_nearest", math.inf) for each in (before, now))) < NEAR:
+        return Finding(
+            "overfitting",
+            f"generated images are {near:.2f} times as far from the nearest training image as another one is from that",
+            more,
+        )
+    values = [each["bits"] for each in history if "bits" in each]
+    if len(values) > 2 and min(values[-2:]) > BITS * min(values):
+        return Finding(
+            "overfitting",
+            f"bits per dimension of held-out images have risen from {min(values):.3g} to {values[-1]:.3g}",
+            "stop here: best.ckpt is kept; or use more images",
+        )
+    return None
+
+
+def meaningless_labels(history: Sequence[Moment]) -> Finding | None:
+    if history[-1].get("labels", math.inf) > GUESSING:
+        return None
+    return Finding(
+        "flat",
+        "the classes cannot be learned: an image and its nearest one share a class as often as by guessing",
+        "look at the classes with transgan data check, or set conditional=false",
+    )
+
+
+def progress(history: Sequence[Moment]) -> Finding:
+    """By the distance, or by bits per dimension of held-out images where no distance is measured."""
+    key = "distance" if any("distance" in each for each in history) else "bits"
+    name = {"distance": "the distance", "bits": "bits per dimension of held-out images"}[key]
+    values = [(each["kimg"], each[key]) for each in history if key in each]
+    if not values:
+        return Finding("warming up", "nothing says whether it improves", "give metrics=fast, which measures a distance")
+    if len(values) < 2:
+        return Finding("warming up", f"{name} is known of one evaluation alone")
+    kimg, best = min(values, key=lambda each: each[1])
+    earlier = min((value for _, value in values[:-RECENT]), default=values[0][1])
+    if best < (1 - BETTER) * earlier:
+        return Finding("improving", f"{name} is {best:.3g} at {kimg:g} kimg, and was {earlier:.3g}")
+    return Finding(
+        "flat",
+        f"{name} has not become better than {best:.3g}, at {kimg:g} kimg",
+        "the run may be done: patience=5 would end it; or give a larger kimg=",
+    )
