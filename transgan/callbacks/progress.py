@@ -115,7 +115,8 @@ class ProgressLine(Callback):
         said = f"{speed:.0f} img/s" if speed >= 10 else f"{speed:.2g} img/s"
         if not speed > 0 or math.isinf(left):
             return f"{said}  eta unknown"
-        eta = 1000 * left / speed
+        # of the session so far: a moment's speed changes with what else the machine does
+        eta = 1000 * left / (self.measured(module)["images_per_second"] or speed)
         if self.evaluation is not None:
             eta += self.evaluation.took * int(left / self.evaluation.interval.kimg)
         return f"{said}  eta {clock(eta)}"
