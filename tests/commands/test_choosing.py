@@ -62,6 +62,11 @@ def test_a_dry_run_leaves_nothing(inside, folder, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_another_way_to_say_where(inside, folder, tmp_path):
+    code, out, err = inside("train", folder, *SMALL, "kimg=0.016", f"hydra.run.dir={tmp_path / 'here'}")
+    assert code == 0 and (tmp_path / "here/checkpoints/last.ckpt").exists() and not (tmp_path / "runs").exists(), err
+
+
 def test_what_is_given_is_taken(inside, folder, tmp_path):
     code, out, err = inside("train", folder, *SMALL, "resolution=8", "channels=1", "kimg=0.016", "name=mine")
     assert code == 0 and "resolution=" not in out and "channels=" not in out and "kimg=" not in out, err
@@ -72,6 +77,13 @@ def test_an_experiment_beside_pictures_keeps_the_pictures(inside, folder, tiny, 
     code, out, err = inside("train", folder, "experiment=digits", *tiny, "kimg=0.064")
     assert code == 0 and "data    Meine Bilder für Größe: " in out, err
     assert "conditional=" not in out and "chosen  extractor=efficientnet_lite0" in out
+
+
+def test_a_key_that_is_auto_is_chosen(inside, tiny, tmp_path):
+    words = [word for word in tiny if not word.startswith(("kimg", "batch_size"))]
+    code, out, err = inside("train", *words, "kimg=auto", "hours=0.0002", "checkpoint_every=auto")
+    assert code == 0 and "chosen  kimg=" in out and "checkpoint_every=" in out and "threads=" not in out, err
+    assert inside("train", *words, "kimg=auto", "hours=0.0002", "checkpoint_every=auto")[1].count("is finished") == 1
 
 
 def test_any_experiment_by_time(inside, tiny, tmp_path):
@@ -106,3 +118,31 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
     assert "a step on 16 images takes 9.2 GiB of memory, and 5.2 GiB are free; give micro_batch=8 or less" in err
     monkeypatch.setattr(planned, "free_memory", lambda: 1000)
     assert "give smaller networks, or a lower resolution=" in refused(*words, "name=other")
+
+
+@pytest.mark.slow
+def test_two_processes_choose_the_same(transgan_process, folder, tmp_path):
+    done = transgan_process("train", folder, *SMALL, "minutes=0.01", "trainer.devices=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kimg = float(re.search(r"kimg=(\S+)", done.stdout)[1])
+    run = tmp_path / "runs" / "Meine Bilder für Größe"
+    assert (
+        OmegaConf.load(run / "config.yaml").kimg == kimg
+        and f"done    {1000 * kimg // 4 * 4 / 1000:g}"[:9] in done.stdout
+    )
+
+
+def test_a_dry_run_of_a_run_that_is_there_trains_nothing(inside, tiny, tmp_path):
+    assert inside("train", *tiny)[0] == 0
+    last = tmp_path / "runs/digits/checkpoints/last.ckpt"
+    before = last.read_bytes()
+    code, out, err = inside("train", *tiny, "kimg=1.28", "dry_run=true")
+    assert code == 0 and "goes on from 0.64 to 1.28 kimg" in out and last.read_bytes() == before, err
+
+
+def test_networks_that_fill_the_memory_are_refused_before_they_do(refused, folder, monkeypatch):
+    """Also where nothing is chosen: of large networks a step is counted before it is made."""
+    monkeypatch.setattr("transgan.runs.training.LARGE", 0)
+    monkeypatch.setattr(planned, "free_memory", lambda: 2**20)
+    err = refused("train", folder, "experiment=digits", "auto=[]", "extractor=pixels", "logger=none", "trainer=cpu")
+    assert "of memory, and 0.0 GiB are free; give " in err

@@ -113,7 +113,7 @@ def test_patience_ends_a_run_that_no_longer_improves(train):
     measured = [line["kimg"] for line in lines if "checkpoint" not in line["protocol"]]
     assert measured[-3:] == [0.064, 0.128, 0.192]
     assert "stopped at 0.192 kimg and saved: fd_pixels has not become better than" in out
-    assert "in 2 evaluations. To train on, the same command with patience=null" in out and "done    best" in out
+    assert "in 2 evaluations. To train on, the same command with patience=null" in out and "\ngood    fd_pixels " in out
     assert (run / "checkpoints" / "best.ckpt").exists() and saved(run)["images_seen"] == 192
     _, out = train("patient", *words)  # the same command
     assert "has stopped at 0.192 kimg: fd_pixels has not become better than" in out and "name=NAME" in out

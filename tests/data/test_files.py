@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from transgan.data import Folder, Zip, checking
+from transgan.data import Folder, Zip, checking, free_memory
 from transgan.data.datamodule import as_is
 from warm_process import start_server
 
@@ -269,7 +269,7 @@ def test_auto_asks_for_a_quarter_of_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("transgan.data.files.fits", lambda size: asked.append(size) or False)
     assert not Folder(tmp_path, 8, 3).in_memory
     assert asked == [2 * 3 * 8 * 8]
-    assert checking.fits(1000) and not checking.fits(10**15)
+    assert free_memory.fits(1000) and not free_memory.fits(10**15)
 
 
 def test_a_checked_list_is_not_decoded_again_until_a_file_changes(tmp_path, monkeypatch, cache):

@@ -45,6 +45,7 @@ class ProgressLine(Callback):
         self.shown: dict[str, float] | None = None
         self.first: dict[str, float] = {}
         self.steps = 0
+        self.begun: int | None = None  # images shown when this session began
         self.bar: Progress | None = None
         self.stats: Stats | None = None
         self.evaluation: Evaluation | None = None
@@ -105,7 +106,7 @@ class ProgressLine(Callback):
 
     def measured(self, module: Trained) -> dict[str, float]:
         """The speed of this session."""
-        return {"images_per_second": (module.images_seen - self.begun) / max(self.session.clock.training, 1e-9)}
+        return {"images_per_second": (module.images_seen - (self.begun or 0)) / max(self.session.clock.training, 1e-9)}
 
     def news(self, module: Trained) -> bool:
         return self.evaluation is not None and self.evaluation.interval.due_after(module)
@@ -116,7 +117,8 @@ class ProgressLine(Callback):
         if not speed > 0 or math.isinf(left):
             return f"{said}  eta unknown"
         # of the session so far: a moment's speed changes with what else the machine does
-        eta = 1000 * left / (self.measured(module)["images_per_second"] or speed)
+        average = self.measured(module)["images_per_second"] if self.begun is not None else 0.0
+        eta = 1000 * left / (average or speed)
         if self.evaluation is not None:
             eta += self.evaluation.took * int(left / self.evaluation.interval.kimg)
         return f"{said}  eta {clock(eta)}"

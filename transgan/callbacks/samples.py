@@ -109,8 +109,9 @@ class Samples(Callback):
         self.alarm = session.alarm(self.alarm.minutes)
         self.columns, self.labels = layout(len(self.seeds), module.num_classes)
         path = self.folder / "reals.png"
-        if trainer.is_global_zero and self.dataset is not None and not path.exists():
-            write_grid(grid_of(self.reals(), self.columns), path)  # now: what the metrics prepare may take minutes
+        waits = session.evaluator is not None  # which may prepare for minutes before the first step
+        if trainer.is_global_zero and waits and self.dataset is not None and not path.exists():
+            write_grid(grid_of(self.reals(), self.columns), path)
             session.console.print(f"look    {path}: real images as the networks see them")
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:

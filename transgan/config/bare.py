@@ -30,14 +30,15 @@ def positional(command: str, word: str, values: list[tuple[str, str]], findings:
         values.append(("data.path", word))
 
 
-def of_images(word: str, values: list[tuple[str, str]], choices: dict[str, str]) -> None:
+def of_images(word: str, values: list[tuple[str, str]], choices: dict[str, str], hydra: list[str]) -> None:
     """What `transgan train IMAGES` means beside data.path, unless the rest of the command says otherwise."""
     archive = os.path.isfile(os.path.expanduser(word))
     choices.setdefault("data", "zip" if archive else "folder")  # whatever images an experiment is for
     if "experiment" in choices:  # it knows how to measure its own images
         values.insert(0, ("auto", OF_IMAGES))
     choices.setdefault("experiment", "folder")
-    values.insert(0, ("name", run_name(word)))
+    if not any(each.startswith("hydra.run.dir=") for each in hydra):
+        values.insert(0, ("name", run_name(word)))
 
 
 def run_name(word: str) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transgan.config.bare import of_images, positional, refuse_several
+from transgan.config.keys import AUTO
 from transgan.config.search import Choices, choices, is_ours, option
 
 # The prefix says to add a key or to delete it, the package where a group's choice goes.
 OVERRIDE = re.compile(r"(~|\+\+|\+|)([^=@]*)(?:@([^=]*))?(=(?s:.*))?")
+OWN_AUTO = ("conditional", "compile")  # have a meaning for auto themselves
 KEY = re.compile(r"[^\W\d][\w.]*(/[\w./]+)?")
 
 
@@ -56,10 +58,13 @@ def read(argument: str) -> Override:
 def split(command: str, arguments: Sequence[str], findings: list[str]) -> CommandLine:
     """The arguments in their kinds; every mistake in them is one finding more."""
     line, known, bare = CommandLine(), choices(arguments), False
+    asked = chosen_by_itself(arguments) if command == "train" else set()
     for argument in arguments:
         if argument.startswith(("--config-dir=", "--config-path=", "--config-name=")):
             continue  # search.py reads them
         override = read(argument)
+        if override.key in asked and override.value == "auto":
+            continue
         if override.of_hydra and KEY.fullmatch(override.key):
             if not override.key.startswith("hydra.searchpath"):  # search.py reads it
                 line.hydra.append(argument)
@@ -85,8 +90,17 @@ def split(command: str, arguments: Sequence[str], findings: list[str]) -> Comman
         refuse_several(command, line.values, findings)
         places = [value for key, value in line.values if key == "data.path"]
         if command == "train" and line.base is None and places:
-            of_images(places[-1], line.values, line.choices)
+            of_images(places[-1], line.values, line.choices, line.hydra)
+    if asked and line.choices.get("experiment") != "folder":
+        before = dict(line.values).get("auto", "[]")[1:-1].split(",")
+        line.values.append(("auto", f"[{','.join(sorted(asked.union(filter(None, map(str.strip, before)))))}]"))
     return line
+
+
+def chosen_by_itself(arguments: Sequence[str]) -> set[str]:
+    """The keys that are to be chosen: those given as KEY=auto, for which auto is no value of their own."""
+    given = [read(argument) for argument in arguments if argument.endswith("=auto")]
+    return {each.key for each in given if each.key in AUTO and each.key not in OWN_AUTO and not each.prefix}
 
 
 def is_checkpoint_file(argument: str) -> bool:

@@ -1,4 +1,4 @@
-"""The second half of a plan: rank 0 measures a step, all processes take what follows, and what it costs is said."""
+"""The second half of a plan: all processes measure a step, all take what follows for rank 0, and its cost is said."""
 
 import time
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ def choose_length(
 ) -> tuple[list[Choice], Cost]:
     """Sets what is left of a plan in `config`; the same on all processes. -> (the choices, what the run costs)"""
     found: list[Any] = [None]
+    usual = torch.get_num_threads()
     with context.together():
-        if context.is_main:
-            found = [of_this_process(plan, config, dataset, heldout, context)]
+        # on all of them, for what gathers images gathers those of all
+        found = [of_this_process(plan, config, dataset, heldout, context)]
     if context.world_size > 1:
         dist.broadcast_object_list(found, src=0, device=context.device)
-    choices, cost = found[0]
+    choices, cost = found[0]  # of rank 0
     settle(config, choices)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads or usual)
     return choices, cost
 
 

@@ -62,16 +62,7 @@ def require_memory(config: dict[str, Any], copies: int) -> None:
 
     `config` is a complete resolved configuration, whose algorithm names the networks.
     """
-    algorithm = config["algorithm"]
-    try:
-        with torch.device("meta"):
-            sizes = {name: held(make(algorithm[name])) for name in networks_of(algorithm)}
-    except (RuntimeError, OverflowError) as error:  # numbers that no tensor can have
-        if isinstance(error, RuntimeError) and "overflow" not in str(error):
-            return  # making it for real says better what is wrong
-        raise UserError("the networks are larger than any memory; give a smaller dim, depth or resolution") from error
-    except Exception:
-        return
+    sizes = sizes_of(config)
     need, there = copies * sum(sizes.values()), memory()
     if need > there:
         listed = ", ".join(f"{name} {size / 2**30:,.1f} GiB" for name, size in sizes.items())
@@ -80,6 +71,25 @@ def require_memory(config: dict[str, Any], copies: int) -> None:
             f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
             "resolution"
         )
+
+
+def network_bytes(config: dict[str, Any]) -> int:
+    """Of all networks of a resolved configuration; 0 where they cannot be made, which making them says better."""
+    return sum(sizes_of(config).values())
+
+
+def sizes_of(config: dict[str, Any]) -> dict[str, int]:
+    """Bytes of each network. Raises UserError for sizes that no tensor can have."""
+    algorithm = config["algorithm"]
+    try:
+        with torch.device("meta"):
+            return {name: held(make(algorithm[name])) for name in networks_of(algorithm)}
+    except (RuntimeError, OverflowError) as error:
+        if isinstance(error, RuntimeError) and "overflow" not in str(error):
+            return {}  # making it for real says better what is wrong
+        raise UserError("the networks are larger than any memory; give a smaller dim, depth or resolution") from error
+    except Exception:
+        return {}
 
 
 def networks_of(algorithm: dict[str, Any]) -> tuple[str, ...]:

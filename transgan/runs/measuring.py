@@ -20,7 +20,7 @@ from transgan.runs.live_bytes import LiveBytes
 FEW = (4, 8)  # images of a step whose memory is counted
 WARM, SECONDS, STEPS = 2, 1.5, 12  # steps before; seconds and steps, at most, for each number of threads
 LONG = 4.0  # seconds of a step that is not repeated
-SEEDS = 32  # images generated to see how long that takes
+SEEDS, AT_ONCE = (4, 32), 0.5  # images generated to see how long that takes: few, and more if that took less seconds
 
 
 @dataclass
@@ -82,7 +82,10 @@ class Trial:
     def __init__(self, config: dict[str, Any], dataset: Any, heldout: Any, device: torch.device) -> None:
         self.config, self.dataset, self.device = config, dataset, device
         torch.manual_seed(config["seed"])
-        module: Any = checkpoint.build(checkpoint.without_weights(config))
+        described = checkpoint.without_weights(config)
+        if "compile" in described["algorithm"]:  # which takes minutes
+            described = described | {"algorithm": described["algorithm"] | {"compile": None}}
+        module: Any = checkpoint.build(described)
         module.attach(dataset, heldout)
         self.module = module
 
@@ -110,20 +113,28 @@ class Trial:
         each = max((peaks[1] - peaks[0]) / (FEW[1] - FEW[0]), 0.0)
         return Footprint(held + peaks[0] - FEW[0] * each, each)
 
-    def speed(self, batch: int, threads: Sequence[int]) -> Speed:
-        """Of a step on `batch` images, by number of threads; the first number is tried first."""
+    def speed(self, batch: int, threads: Sequence[int], alone: bool = True) -> Speed:
+        """Of a step on `batch` images, by number of threads; the first number is tried first.
+
+        alone: whether this is the only process; of several, each takes as many steps as the others.
+        """
+        enough = enough_steps if alone else lambda times: len(times) >= WARM + 4
         speed = Speed()
         for count in threads:
             torch.set_num_threads(count)
-            times = self.fit(batch, enough_steps)
+            times = self.fit(batch, enough)
             speed.seconds[count] = min(times[WARM:], default=times[-1])
             if times[-1] > LONG and len(times) == 1:
                 break  # the others would take as long
         torch.set_num_threads(speed.best)
-        began = now(self.device)
         module = self.module.to(self.device)
-        module.generate(list(range(SEEDS)), module.labels_of(list(range(SEEDS))))
-        speed.generating = (now(self.device) - began) / SEEDS
+        for seeds in map(list, map(range, SEEDS)):
+            began = now(self.device)
+            module.generate(seeds, module.labels_of(seeds))
+            took = now(self.device) - began
+            speed.generating = took / len(seeds)
+            if took > AT_ONCE:
+                break
         return speed
 
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from transgan import checkpoint, files
-from transgan.config.command_line import read
+from transgan.config.command_line import chosen_by_itself, read
 from transgan.config.compose import compose
 from transgan.data.free_memory import free_memory
 from transgan.errors import UserError, setting_up
@@ -56,7 +56,7 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
     """
     minutes = minutes_of(config)
     auto = set(config.get("auto") or ()) | (set(OF_TIME) if minutes is not None else set())
-    keys = {read(word).key.split("@")[0] for word in given}
+    keys = {each.key.split("@")[0] for each in map(read, given)} - chosen_by_itself(given)
     last = files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt"
     if last.exists():
         return continued(config, given, keys, last, minutes)
@@ -126,8 +126,9 @@ def measured(
     facts = plan.facts or of_dataset(dataset, device, plan.minutes)
     facts = replace(facts, count=len(dataset))
     batch = -(-config.batch_size // processes)
-    given = config.get("threads") if "threads" not in plan.left else None
-    torch.set_num_threads(given or 1)
+    choosing = "threads" in plan.left and device.type == "cpu" and processes == 1
+    usual = None if choosing else config.threads or torch.get_num_threads()
+    torch.set_num_threads(usual or 1)
     trial = Trial(resolved, dataset, heldout, device)
     footprint, free = trial.footprint(batch), free_bytes(device)
     at_once = config.micro_batch or batch
@@ -140,10 +141,8 @@ def measured(
         )
     micro_batch = config.micro_batch if fitting == at_once else fitting
     trial.module.parts.size = micro_batch
-    several = device.type == "cpu" and "threads" in plan.left and processes == 1 and config.threads is None
-    choosing = several or "recipe" in {each.key for each in plan.choices} and device.type == "cpu" and processes == 1
-    threads = candidates(cores()) if choosing and "threads" in plan.left else [given or torch.get_num_threads()]
-    speed = trial.speed(batch, threads)
+    threads = [usual] if usual else candidates(cores())
+    speed = trial.speed(batch, threads, alone=processes == 1)
     best = speed.best
     if best != threads[0] and speed.seconds[best] > FASTER * speed.seconds[threads[0]]:
         best = threads[0]

@@ -40,7 +40,7 @@ from transgan.runs.folder import (
 )
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
-from transgan.runs.machine import impossible_here, require_memory
+from transgan.runs.machine import impossible_here, network_bytes, require_memory
 from transgan.runs.memory import keep_freed_memory
 from transgan.runs.planned import Plan, show
 from transgan.runs.resuming import jumps, keep_order, settle
@@ -48,6 +48,8 @@ from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_sa
 from transgan.runs.trainer import trainer_of
 from transgan.training.finite import NonFiniteTraining
 from transgan.training.generative import Generative
+
+LARGE = 40 * 2**20  # bytes of networks, from which on a step is measured before it is made
 
 
 class Training:
@@ -139,9 +141,11 @@ class Training:
                     "to train another, name=NAME"
                 )
                 return False
-        if previous is None and self.plan.left:
+        if previous is None and (self.plan.left or config.dry_run or self.may_be_too_large()):
             self.choose()
-        if previous is None and config.dry_run:
+        if config.dry_run:
+            if previous is not None:
+                console.print(f"plan    it goes on from {previous['images_seen'] / 1000:g} to {config.kimg:g} kimg")
             return False
         self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
@@ -160,7 +164,7 @@ class Training:
         return True
 
     def choose(self) -> None:
-        """What depends on the time and the memory of a step: rank 0 measures one, for all."""
+        """What depends on the time and the memory of a step."""
         console = self.console
         with console.status("measuring a step"):
             choices, cost = choose_length(self.plan, self.config, self.dataset, self.heldout, self.context)
@@ -168,6 +172,13 @@ class Training:
         self.arguments = [*(each.argument for each in choices), *self.arguments]
         show(console, choices)
         say_cost(console, cost)
+
+    def may_be_too_large(self) -> bool:
+        """Whether a step could fill a memory whose lack nothing reports: large networks on a CPU."""
+        return (
+            self.context.device.type == "cpu"
+            and network_bytes(checkpoint.without_weights(container(self.config))) > LARGE
+        )
 
     def make_module(self, gpt: Any) -> Generative:
         """The module with its first weights; a checkpoint's take their place when training starts."""

@@ -88,9 +88,9 @@ class Job:
 
     def train(self, record: JobRecord, sweep: Path) -> None:
         """Fills in how the run ended; what the user must know is on standard error, too."""
-        from transgan.sweep.outcome import fill_in, images_seen
+        from transgan.sweep.outcome import fill_in, is_finished
 
-        run, config = sweep / record.name, None
+        run = sweep / record.name
         try:
             with own.allowed(record.words):
                 config = compose("train", record.words)
@@ -117,8 +117,7 @@ class Job:
             record.status = "failed"
             print(f"transgan: {record.label}: {record.reason}", file=sys.stderr, flush=True)
         else:
-            done = config is not None and images_seen(run) >= 1000 * config.kimg
-            record.status, record.reason = ("done", "") if done else ("stopped", "not at its end")
+            record.status, record.reason = ("done", "") if is_finished(run) else ("stopped", "not at its end")
 
 
 def is_place(word: str) -> bool:

@@ -37,8 +37,10 @@ def newest(lines: list[dict], name: str | None) -> float | None:
     return values[-1] if values else None
 
 
-def images_seen(run: Path) -> float:
+def is_finished(run: Path) -> bool:
+    """Whether a run is at its own length, which minutes= may have chosen."""
     try:
-        return checkpoint.read(run / "checkpoints" / "last.ckpt")["images_seen"]
-    except (OSError, ValueError):
-        return 0
+        saved = checkpoint.read(run / "checkpoints" / "last.ckpt")
+        return bool(saved["images_seen"] >= 1000 * saved["config"]["kimg"])
+    except (OSError, ValueError, KeyError):
+        return False
