@@ -109,7 +109,7 @@ def measure(folder: Path, out: Path, minutes: float, memory: float | None) -> di
     said = re.search(r"cost    (\S+) in all.* about ([\d.]+) GiB", text)
     columns = [line.split(",") for line in (out / "runs" / folder.name / "stats.csv").read_text().splitlines()]
     peak = max(float(row[columns[0].index("memory_mib")]) for row in columns[1:]) / 1024
-    factors = [max(rest / max(took - at, 1), (took - at) / max(rest, 1)) for at, rest in left if took - at > 10]
+    factors = [max(rest / max(took - at, 1), (took - at) / max(rest, 1)) for at, rest in left if took - at > 30]
     generated = [when for name, when in grids.items() if name not in ("reals.png", "000000.png")]
     return {
         "set": folder.name, "code": code, "first_real": round(grids.get("reals.png", -1), 1),

@@ -120,7 +120,8 @@ class ProgressLine(Callback):
         average = self.measured(module)["images_per_second"] if self.begun is not None else 0.0
         eta = 1000 * left / (average or speed)
         if self.evaluation is not None:
-            eta += self.evaluation.took * int(left / self.evaluation.interval.kimg)
+            # the last one is at the end of the run, and the best is measured once more
+            eta += self.evaluation.took * (math.ceil(left / self.evaluation.interval.kimg) + 1)
         return f"{said}  eta {clock(eta)}"
 
     def numbers(self, module: Trained, row: dict[str, float]) -> str:

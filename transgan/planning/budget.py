@@ -10,7 +10,7 @@ from transgan.planning.settings import in_words
 EPOCHS, LEAST_KIMG = 5_000, 100.0  # a run shows each image so often at most, and is at least so long
 MEASURING = 0.10  # of a run's time, for evaluations
 EVALUATIONS = (2, 8)  # of a run, beside the last one's repetition
-GRIDS, BETWEEN = 20, 15.0  # grids of a run, and seconds between two, at least
+GRIDS, BETWEEN = 20, 10.0  # grids of a run, and seconds between two, at least
 LINES = 200  # of stats.csv
 FEWEST, MOST = 1_000, 10_000  # images of an evaluation
 

@@ -57,8 +57,10 @@ def batch_memory(config: DictConfig) -> str | None:
     )
 
 
-def require_memory(config: dict[str, Any], copies: int) -> None:
-    """Refuses networks that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
+def require_memory(config: dict[str, Any], copies: int) -> int:
+    """The bytes of all networks; 0 where they cannot be made, which making them says better.
+
+    Refuses those that do not fit into this machine's memory `copies` times. Raises UserError with their sizes.
 
     `config` is a complete resolved configuration, whose algorithm names the networks.
     """
@@ -71,11 +73,7 @@ def require_memory(config: dict[str, Any], copies: int) -> None:
             f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
             "resolution"
         )
-
-
-def network_bytes(config: dict[str, Any]) -> int:
-    """Of all networks of a resolved configuration; 0 where they cannot be made, which making them says better."""
-    return sum(sizes_of(config).values())
+    return sum(sizes.values())
 
 
 def sizes_of(config: dict[str, Any]) -> dict[str, int]:

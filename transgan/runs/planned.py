@@ -29,7 +29,7 @@ from transgan.runs.measuring import Trial
 BEGAN = time.monotonic()
 OF_TIME = ("kimg", "log_every", "sample_every", "evaluate_every", "checkpoint_every")  # follow minutes= and hours=
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
-CHEAP, TRAINING_IT = 0.001, 30.0  # of extractors trained on the images themselves, and seconds to train one
+CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
 SLACK = 1.15  # memory that allocators and libraries take, over what tensors hold
 SPARE = 0.9  # of the free memory, at most
 FASTER = 0.9  # more threads are worth it where a step takes at most so much of its time

@@ -40,7 +40,7 @@ from transgan.runs.folder import (
 )
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
-from transgan.runs.machine import impossible_here, network_bytes, require_memory
+from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.memory import keep_freed_memory
 from transgan.runs.planned import Plan, show
 from transgan.runs.resuming import jumps, keep_order, settle
@@ -49,7 +49,7 @@ from transgan.runs.trainer import trainer_of
 from transgan.training.finite import NonFiniteTraining
 from transgan.training.generative import Generative
 
-LARGE = 40 * 2**20  # bytes of networks, from which on a step is measured before it is made
+LARGE = 40 * 2**20  # bytes of networks on a CPU, from which on a step is counted before it is made: it might fill it
 
 
 class Training:
@@ -141,7 +141,10 @@ class Training:
                     "to train another, name=NAME"
                 )
                 return False
-        if previous is None and (self.plan.left or config.dry_run or self.may_be_too_large()):
+        # the weights and their EMA; on a CPU also the gradients and Adam's two moments
+        on_cpu = self.context.device.type == "cpu"
+        size = require_memory(checkpoint.without_weights(container(config)), 5 if on_cpu else 2)
+        if previous is None and (self.plan.left or config.dry_run or on_cpu and size > LARGE):
             self.choose()
         if config.dry_run:
             if previous is not None:
@@ -150,9 +153,6 @@ class Training:
         self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
             console.print(f"plan    {jump}")
-        # the weights and their EMA; on a CPU also the gradients and Adam's two moments
-        on_cpu = self.context.device.type == "cpu"
-        require_memory(checkpoint.without_weights(self.resolved), 5 if on_cpu else 2)
         self.module = self.make_module(gpt)
         if self.context.is_main:
             # the EMA weights, and of every network the weights and Adam's two moments
@@ -172,13 +172,6 @@ class Training:
         self.arguments = [*(each.argument for each in choices), *self.arguments]
         show(console, choices)
         say_cost(console, cost)
-
-    def may_be_too_large(self) -> bool:
-        """Whether a step could fill a memory whose lack nothing reports: large networks on a CPU."""
-        return (
-            self.context.device.type == "cpu"
-            and network_bytes(checkpoint.without_weights(container(self.config))) > LARGE
-        )
 
     def make_module(self, gpt: Any) -> Generative:
         """The module with its first weights; a checkpoint's take their place when training starts."""
