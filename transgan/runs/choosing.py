@@ -1,6 +1,5 @@
 """The second half of a plan: all processes measure a step, all take what follows for rank 0, and its cost is said."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from transgan.callbacks.stats import memory_mib
 from transgan.instantiation import container
 from transgan.planning import Choice, Measured
 from transgan.runs.distributed import DistributedContext
-from transgan.runs.planned import BEGAN, Plan, measured, settle
+from transgan.runs.planned import Plan, measured, settle
 
 EXTRACTOR_MIB = {"inception": 700.0, "efficientnet_lite0": 250.0}  # of measuring images on a CPU
 COMPUTING_MIB = 250.0  # of the metrics themselves
@@ -73,7 +72,7 @@ def cost_of(config: DictConfig, found: Measured, count: int, device: str) -> Cos
         memory=memory, free=found.free + here, disk=int(grids * grid + 3 * 2**20 + 8 * found.state),
         training=1000 * kimg / found.images_per_second,
         measuring=evaluations * samples * (found.generating + found.extracting),
-        before=max(found.before, time.monotonic() - BEGAN),
+        before=found.before,
     )  # fmt: skip
 
 

@@ -26,7 +26,6 @@ from transgan.planning.look import cores, facts_of
 from transgan.planning.settings import INCEPTION, LITE0
 from transgan.runs.measuring import Trial
 
-BEGAN = time.monotonic()
 OF_TIME = ("kimg", "log_every", "sample_every", "evaluate_every", "checkpoint_every")  # follow minutes= and hours=
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
 CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
@@ -37,12 +36,14 @@ FASTER = 0.9  # more threads are worth it where a step takes at most so much of 
 
 @dataclass
 class Plan:
-    """choices: what was chosen; left: keys to choose once a step was measured; facts: what they depend on."""
+    """choices: what was chosen; left: keys to choose once a step was measured; facts: what they depend on;
+    began: when planning did, by time.monotonic()."""
 
     choices: list[Choice] = field(default_factory=list)
     left: frozenset[str] = frozenset()
     facts: Facts | None = None
     minutes: float | None = None
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def arguments(self) -> list[str]:
@@ -54,7 +55,7 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
 
     config: composed from the arguments `given`. Raises UserError.
     """
-    minutes = minutes_of(config)
+    minutes, began = minutes_of(config), time.monotonic()
     auto = set(config.get("auto") or ()) | (set(OF_TIME) if minutes is not None else set())
     keys = {each.key.split("@")[0] for each in map(read, given)} - chosen_by_itself(given)
     last = files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt"
@@ -62,7 +63,7 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
         return continued(config, given, keys, last, minutes)
     there = {key for key in auto if key in ("recipe", "extractor") or has(config, key)}
     wanted = there - keys
-    plan = Plan(left=frozenset(wanted - set(FIRST)), minutes=minutes)
+    plan = Plan(left=frozenset(wanted - set(FIRST)), minutes=minutes, began=began)
     data: Any = config.get("data") or {}
     if wanted & set(FIRST) and str(data.get("_target_", "")).endswith((".Folder", ".Zip")):
         with setting_up():
@@ -149,7 +150,7 @@ def measured(
     torch.set_num_threads(best)
     looking = EXTRACTING.get(str(extractor_name(config)), CHEAP)
     looking = looking / 50 if device.type != "cpu" else looking / max(best, 1)
-    waiting = time.monotonic() - BEGAN + looking * len(dataset) + (TRAINING_IT if looking <= CHEAP else 0)
+    waiting = time.monotonic() - plan.began + looking * len(dataset) + (TRAINING_IT if looking <= CHEAP else 0)
     found = Measured(
         images_per_second=config.batch_size / speed.seconds[best],
         threads=best if len(threads) > 1 else None,
