@@ -47,6 +47,20 @@ def test_a_folder_is_enough(inside, folder, tmp_path):
     assert code == 0 and f"plan    to {2 * kept.kimg:g} kimg" in out and "\nchosen" not in out, err
 
 
+def test_what_was_chosen_stays_however_often_the_run_goes_on(inside, folder, tmp_path):
+    """The third command has it from the second, which chose nothing itself."""
+    words = ["train", folder, *SMALL, "minutes=0.01"]
+    assert inside(*words)[0] == 0
+    run = tmp_path / "runs" / "Meine Bilder für Größe"
+    kimg = OmegaConf.load(run / "config.yaml").kimg
+    for times in (2, 3, 4):
+        code, out, err = inside(*words, f"kimg={times * kimg:g}")
+        assert code == 0 and f"plan    to {times * kimg:g} kimg" in out, err
+        assert OmegaConf.load(run / "config.yaml").resolution == 16
+    code, out, err = inside(*words)  # of the first length, which it has passed
+    assert code == 0 and "is finished" in out, err
+
+
 def test_more_minutes_go_on(inside, folder, tmp_path):
     words = ["train", folder, *SMALL]
     assert inside(*words, "minutes=0.01")[0] == 0

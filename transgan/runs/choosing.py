@@ -13,7 +13,7 @@ from transgan.callbacks.stats import memory_mib
 from transgan.instantiation import container
 from transgan.planning import Choice, Measured
 from transgan.runs.distributed import DistributedContext
-from transgan.runs.planned import Plan, measured, settle
+from transgan.runs.planned import Plan, extractor_name, measured, settle
 
 EXTRACTOR_MIB = {"inception": 700.0, "efficientnet_lite0": 250.0}  # of measuring images on a CPU
 COMPUTING_MIB = 250.0  # of the metrics themselves
@@ -61,9 +61,7 @@ def cost_of(config: DictConfig, found: Measured, count: int, device: str) -> Cos
     evaluations = kimg / config.evaluate_every + 1 if config.get("metrics") else 0
     samples = (config.metrics.num_samples or min(10_000, count)) if config.get("metrics") else 0
     here = int(memory_mib() * 2**20) if device == "cpu" else 0
-    kind = str((config.get("extractor") or {}).get("_target_", "")).rpartition(".")[2]
-    looking = {"Inception": "inception", "EfficientNetLite0": "efficientnet_lite0"}.get(kind, "")
-    more = int((EXTRACTOR_MIB.get(looking, 0.0) + COMPUTING_MIB) * 2**20) if device == "cpu" else 0
+    more = int((EXTRACTOR_MIB.get(extractor_name(config) or "", 0.0) + COMPUTING_MIB) * 2**20) if device == "cpu" else 0
     # the measured step is in what this process has taken by now
     memory = max(here, int(found.memory)) + more
     grids = kimg / config.sample_every + 2

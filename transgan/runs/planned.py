@@ -37,17 +37,19 @@ FASTER = 0.9  # more threads are worth it where a step takes at most so much of 
 @dataclass
 class Plan:
     """choices: what was chosen; left: keys to choose once a step was measured; facts: what they depend on;
-    began: when planning did, by time.monotonic()."""
+    began: when planning did, by time.monotonic(); kept: what was chosen when the run began, as arguments."""
 
     choices: list[Choice] = field(default_factory=list)
     left: frozenset[str] = frozenset()
     facts: Facts | None = None
     minutes: float | None = None
     began: float = field(default_factory=time.monotonic)
+    kept: list[str] = field(default_factory=list)
 
     @property
     def arguments(self) -> list[str]:
-        return arguments(self.choices)
+        """All that was chosen for this run, whenever it was."""
+        return [*self.kept, *arguments(self.choices)]
 
 
 def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str], Plan]:
@@ -85,15 +87,16 @@ def continued(
     with suppress(checkpoint.CheckpointError, OSError):  # what is wrong with it is said where it is resumed
         previous = checkpoint.read(last)
         chosen = previous.get("chosen") or {}
-    before = [word for word in chosen.get("arguments", ()) if read(word).key not in keys]
-    plan = Plan(minutes=minutes)
+    kept = list(chosen.get("arguments", ()))
     if minutes is not None and minutes != chosen.get("minutes") and "kimg" not in keys:
         seconds = previous.get("callbacks", {}).get("Session", {}).get("seconds", 0.0)
         shown = previous["images_seen"]
         if seconds > 0 and shown > 0:
             kimg = max(float(f"{60 * minutes * shown / seconds / 1000:.3g}"), shown / 1000)
-            before = [word for word in before if read(word).key != "kimg"]
-            before.append(Choice("kimg", kimg, "").argument)
+            kept = [word for word in kept if read(word).key != "kimg"]
+            kept.append(Choice("kimg", kimg, "").argument)
+    before = [word for word in kept if read(word).key not in keys]
+    plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept)
     whole = [*before, *given]
     return (compose("train", whole) if before else config), whole, plan
 
