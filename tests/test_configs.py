@@ -202,7 +202,7 @@ def pictures(folder):
     return folder
 
 
-DIGITS = ("digits", "digits_gpt", "digits_rnn", "digits_row_lstm", "digits_vae", "digits_vit_vae")  # these need no data
+DIGITS = [name for name in groups()["experiment"] if name.startswith("digits")]  # these need no data
 
 
 def small(experiment):

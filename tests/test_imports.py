@@ -20,7 +20,7 @@ QUICK = {
     "__init__",
     "__main__",
 }  # for an answer to a typing error
-FUNCTIONS = {"losses", "matching", "penalties", "consistency", "supervision", "augmentation", "ema", "schedules"}
+FUNCTIONS = {"losses", "matching", "penalties", "consistency", "supervision", "augmentation", "ema", "ode", "schedules"}
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
     "describing": set(),  # the standard library alone

@@ -18,12 +18,13 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, TensorDataset
 
 import transgan.training
+from transgan.models.flow_transformer import FlowTransformer
 from transgan.models.image_gpt import ImageGPT
 from transgan.models.masked_images import MaskedImages
 from transgan.models.observation import Logistics
 from transgan.models.tokens import Pixels
 from transgan.models.vae import VAE, ConvDecoder, ConvEncoder
-from transgan.training import Adversarial, Autoregressive, Masked, Variational
+from transgan.training import Adversarial, Autoregressive, Flow, Masked, Variational
 from transgan.training.transgan_official import TransGANOfficial
 from transgan.training.two_networks import require_trainer
 
@@ -51,6 +52,8 @@ def one_of(kind):
     stack = dict(dim=16, depth=1, num_heads=2, mlp_ratio=2.0)
     if kind is Autoregressive:
         return Autoregressive(ImageGPT(**size, tokens=tokens, **stack))
+    if kind is Flow:
+        return Flow(FlowTransformer(**size, **stack, style_dim=8))
     if kind is Masked:
         return Masked(MaskedImages(**size, tokens=tokens, **stack))
     parts = (lambda *a, **b: ConvEncoder(*a, **b, dim=[4, 8])), (lambda *a, **b: ConvDecoder(*a, **b, dim=[8, 8]))
@@ -77,7 +80,7 @@ def test_two_networks_are_enough_for_adversarial_training(generator, discriminat
     assert module.generate([0, 1]).shape == (2, 1, 8, 8)
 
 
-@pytest.mark.parametrize("kind", [Autoregressive, Masked, Variational])
+@pytest.mark.parametrize("kind", [Autoregressive, Flow, Masked, Variational])
 def test_one_network_is_enough_for_the_others(kind):
     module = fit(one_of(kind))
     assert module.images_seen == 20 and module.log_values["bits_per_dim"].isfinite()

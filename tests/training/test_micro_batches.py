@@ -11,6 +11,7 @@ from pytorch_lightning import Trainer
 from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, LeastSquares, NonSaturating, RelativisticAverage, Wasserstein
 from transgan.matching import EnergyDistance
+from transgan.models.flow_transformer import FlowTransformer
 from transgan.models.image_gpt import ImageGPT
 from transgan.models.masked_images import MaskedImages
 from transgan.models.observation import Logistics
@@ -19,6 +20,7 @@ from transgan.models.vae import VAE, ConvDecoder, ConvEncoder
 from transgan.penalties import R1R2, R1R2JVP, WGANGP, Lazy, NoPenalty, R1R2CentralDifference, Subsampled
 from transgan.supervision import NoiseGuidance, ScaleWise
 from transgan.training.autoregressive import Autoregressive
+from transgan.training.flow import Flow
 from transgan.training.masked import Masked
 from transgan.training.microbatches import MicroBatches, pairwise
 from transgan.training.transgan_official import TransGANOfficial, WassersteinMeanDrift
@@ -149,6 +151,7 @@ def test_gradients_of_one_network():
         Autoregressive: partial(
             ImageGPT, 8, 1, 3, partial(Pixels, levels=256), dim=16, depth=1, num_heads=2, mlp_ratio=2.0
         ),
+        Flow: partial(FlowTransformer, 8, 1, 3, dim=16, depth=1, num_heads=2, mlp_ratio=2.0),
         Masked: partial(MaskedImages, 8, 1, 3, partial(Pixels, levels=256), 16, 1, 2, 2.0),
         Variational: partial(VAE, 8, 1, 3, 4, encoder, decoder, partial(Logistics, components=1, levels=256)),
     }

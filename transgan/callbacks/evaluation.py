@@ -151,10 +151,14 @@ class Evaluation(Callback):
             self.best = {"kimg": kimg, "value": value}
         if trainer.is_global_zero:
             seconds = self.session.clock.seconds
-            append(self.path, kimg, seconds, numbers, self.evaluator.protocol() | {"flags": flags})
+            append(self.path, kimg, seconds, numbers, self.protocol(module) | {"flags": flags})
         if trainer.logger is not None:
             trainer.logger.log_metrics(numbers, step=module.images_seen)
         self.session.report(trainer, numbers)
+
+    def protocol(self, module: Any) -> dict[str, Any]:
+        """Of the numbers; with how images are made, where that takes steps."""
+        return self.evaluator.protocol() | getattr(module, "sampler", {})
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -19,10 +19,16 @@ class Likely(Trained, Protocol):
     def bits_per_dim(self, images: Tensor, labels: Tensor, /) -> Tensor: ...
 
 
+def spread_over(there: int, count: int) -> list[int]:
+    """Positions of `count` of so many images, evenly spread; of all if there are fewer."""
+    return torch.linspace(0, there - 1, min(count, there)).long().tolist()
+
+
 class Likelihood(Callback):
     """Bits per dimension of held-out images under the EMA weights, at the start and at every interval.
 
-    `count` of them, evenly spread, if there are more. `latest` and `best` are such numbers, {"kimg", "value"}.
+    `count` of them, evenly spread, if there are more; or the module's own `likelihood_count`, where each takes long.
+    `latest` and `best` are such numbers, {"kimg", "value"}.
     """
 
     name = "bits_per_dim_heldout"
@@ -40,8 +46,7 @@ class Likelihood(Callback):
         self.session = session = Session.of(trainer)
         self.path, self.heldout = session.folder / "metrics.jsonl", session.heldout
         self.interval = Interval(self.interval.kimg, session.kimg)
-        there = len(self.heldout)
-        self.indices = torch.linspace(0, there - 1, min(self.count, there)).long().tolist()
+        self.indices = spread_over(len(self.heldout), min(self.count, getattr(module, "likelihood_count", self.count)))
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero:

@@ -127,7 +127,7 @@ class ProgressLine(Callback):
     def numbers(self, module: Trained, row: dict[str, float]) -> str:
         shown = (
             ("G", "loss_g", 2), ("D", "loss_d", 2), ("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2),
-            ("bits/dim", "bits_per_dim", 3),
+            ("bits/dim", "bits_per_dim", 3), ("loss", "loss", 3),
         )  # fmt: skip
         parts = [" ".join(f"{name} {row[key]:.{digits}f}" for name, key, digits in shown if key in row)]
         if self.likelihood is not None and self.likelihood.latest and self.likelihood.best:

@@ -120,6 +120,12 @@ KEYS: dict[str, Kind] = {
     "n_critic": Whole(most=1000), "share_fakes": Switch(optional=True), "clip": Number(above=0, optional=True),
     "generator_batch_size": Whole(most=2**20, optional=True), "max_nonfinite": Whole(), "leak": SWITCH,
     "generator_pretrained": OBJECT, "discriminator_pretrained": OBJECT,
+    "FlowTransformer.dim": WIDTH, "FlowTransformer.depth": DEPTH, "FlowTransformer.num_heads": Whole(most=4096),
+    "prediction": Choice(of=("v", "x")), "network.levels": Whole(least=2, most=256),
+    "time_mean": Number(least=-10, most=10), "time_std": Number(most=10, above=0),
+    "label_dropout": Number(most=1, below=1), "Flow.steps": Whole(most=10_000), "solver": Choice(of=("euler", "heun")),
+    "guidance": Number(most=100), "divergence": Choice(of=("auto", "exact", "hutchinson")),
+    "likelihood_steps": Whole(most=10_000), "likelihood_count": Whole(),
     "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),
     "free_bits": WEIGHT, "bound_samples": Whole(most=10**6), "sample_pixels": SWITCH,
     "optimizer.betas": Items(of=Number(most=1, below=1), count=2, example="[0.0,0.99]"),
@@ -176,6 +182,10 @@ KEYS: dict[str, Kind] = {
     "_target_": CLASS, "_partial_": SWITCH,
 }  # fmt: skip
 
+SAMPLER: dict[str, Kind] = {  # of what is sampled in steps
+    "steps": Whole(most=10_000, optional=True), "solver": Choice(of=("euler", "heun"), optional=True),
+    "guidance": Number(most=100, optional=True),
+}  # fmt: skip
 COMMANDS: dict[str, dict[str, Kind]] = {
     "train": {}, "summary": {},
     "evaluate": {
@@ -183,13 +193,13 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
         "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
         "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "temperature": Number(most=100),
-        "bounds": SWITCH,
+        **SAMPLER, "bounds": SWITCH,
         "devices": Whole(most=1024), "device": DEVICE,
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
         "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
-        "psi": Number(most=100), "temperature": Number(most=100), "complete": PATH,
+        "psi": Number(most=100), "temperature": Number(most=100), **SAMPLER, "complete": PATH,
         "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transgan.layers.norm import RMSNorm
+from transgan.layers.norm import RMSNorm, StyleNorm
 from transgan.layers.patch import to_map, unpatchify
 
 
@@ -53,6 +53,24 @@ class StyleGroupNorm(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, C, H, W), (N, S)
         scale, shift = self.modulation(style)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1) each
         return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+
+class RefinedOutput(nn.Module):
+    """A norm modulated by the style, a linear layer to patches, and a 3x3 convolution across their borders."""
+
+    def __init__(self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int):
+        super().__init__()
+        self.grid_size, self.patch_size = (grid_size[0], grid_size[1]), patch_size
+        width = max(in_chans, dim // patch_size**2)
+        self.norm = StyleNorm(dim, style_dim)
+        self.linear = nn.Linear(dim, patch_size**2 * width)
+        self.refine = nn.Conv2d(width, in_chans, 3, padding=1)
+        nn.init.xavier_uniform_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (N, T, C), (N, S)
+        x, _ = self.norm(x, style)
+        return self.refine(F.silu(unpatchify(self.linear(x), self.grid_size, self.patch_size)))
 
 
 class TransposedOutput(nn.Module):

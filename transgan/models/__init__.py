@@ -1,6 +1,7 @@
 """Networks, one idea per file. They import layers, and of ours nothing else but what describes their arguments."""
 
 from transgan.models.convolutional import DCGANDiscriminator, DCGANGenerator, ResNetDiscriminator, ResNetGenerator
+from transgan.models.flow_transformer import FlowTransformer, OneStep
 from transgan.models.image_gpt import ImageGPT
 from transgan.models.masked_images import MaskedImages
 from transgan.models.palette import Palette
@@ -11,8 +12,9 @@ from transgan.models.vae import VAE
 from transgan.models.vit_discriminator import ViTDiscriminator
 
 __all__ = [
-    "BackboneDiscriminator", "DCGANDiscriminator", "DCGANGenerator", "ImageGPT", "MaskedImages", "Palette", "Patches",
-    "PixelRNN", "Pixels", "ResNetDiscriminator", "ResNetGenerator", "StyleTransformer", "VAE", "ViTDiscriminator",
+    "BackboneDiscriminator", "DCGANDiscriminator", "DCGANGenerator", "FlowTransformer", "ImageGPT", "MaskedImages",
+    "OneStep", "Palette", "Patches", "PixelRNN", "Pixels", "ResNetDiscriminator", "ResNetGenerator", "StyleTransformer",
+    "VAE", "ViTDiscriminator",
 ]  # fmt: skip
 
 

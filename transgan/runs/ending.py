@@ -122,7 +122,7 @@ def measure_again(
     evaluator: Any = evaluation.evaluator
     evaluator.seed += evaluator.blocks
     result = evaluator(module.generate)
-    facts = evaluator.protocol() | {
+    facts = evaluation.protocol(module) | {
         "flags": sorted(result.flags), "checkpoint": path.name, "bounds": bounds,
         "selection": "chosen by other seeds, measured again by these",
     }  # fmt: skip

@@ -63,8 +63,17 @@ class ImagesTarget:
         self.name, self.description = self.path.stem, self.images.describe(hints=False)
         ignored = [
             f"{key}="
-            for key, none in (("psi", 1.0), ("temperature", 1.0), ("ema", True), ("checkpoint", "best"), ("seed", None))
-            if config.get(key, none) != none
+            for key, none in (
+                ("psi", 1.0),
+                ("temperature", 1.0),
+                ("steps", None),
+                ("solver", None),
+                ("guidance", None),
+                ("ema", True),
+                ("checkpoint", "best"),
+                ("seed", None),
+            )
+            if config.get(key, none) != none  # fmt: skip
         ]
         if ignored:
             found.append(f"{', '.join(ignored)} are for runs; {self.path} holds images, leave them out")

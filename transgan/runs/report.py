@@ -40,6 +40,7 @@ def protocol_line(protocol: dict[str, Any]) -> str:
     """How the numbers were measured, in a sentence for a caption."""
     name = "temperature" if "temperature" in protocol else "psi"
     psi = "" if protocol["truncation"] is None else f", {name} {protocol['truncation']}"
+    psi += ", " + sampler_said(protocol) if "steps" in protocol else ""
     blocks = "" if protocol["blocks"] == 1 else f" x {protocol['blocks']} disjoint seed blocks"
     kind = {"ema": "EMA weights", "raw": "raw weights"}.get(protocol["weights"])
     made = f"{protocol['num_generated']:,} " + (
@@ -60,6 +61,12 @@ def protocol_line(protocol: dict[str, Any]) -> str:
         + (f"; {neighbours}" if neighbours else "")
         + ("" if protocol["comparable_to_published"] else "; not comparable to published FIDs")
     )
+
+
+def sampler_said(facts: dict[str, Any]) -> str:
+    """16 Euler steps, guidance 2: how a flow's images were made."""
+    guidance = f", guidance {facts['guidance']:g}" if facts.get("guidance", 1) != 1 else ""
+    return f"{facts['steps']} {facts['solver'].capitalize()} step{'s' * (facts['steps'] != 1)}{guidance}"
 
 
 LATEX: dict[str | int, str | int | None] = {  # the ten characters that mean something else there

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transgan import checkpoint, files
 from transgan.callbacks.evaluation import append
-from transgan.callbacks.likelihood import Likely
+from transgan.callbacks.likelihood import Likely, spread_over
 from transgan.errors import UserError
 from transgan.runs.names import earlier_evaluation_file, evaluation_file
 from transgan.training.generative import Generative
@@ -88,9 +88,28 @@ class Run:
             raise UserError(f"{other}={config[other]:g}: {self.path} {kind}; give {own}={config[other]:g}")
         return config[own]
 
+    def sample_by(self, config: DictConfig) -> None:
+        """Sets the steps, solver and guidance of a flow that are given. Raises UserError for a run without them."""
+        given = {key: config[key] for key in ("steps", "solver", "guidance") if config[key] is not None}
+        module: Any = self.module
+        if given and not hasattr(module, "sampling"):
+            said = ", ".join(f"{key}={value}" for key, value in given.items())
+            raise UserError(f"{said}: {self.path} makes an image at once, not in steps; leave it out")
+        try:
+            if given:
+                module.sampling(**given)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+    @property
+    def sampler(self) -> dict[str, Any]:
+        """How images are made in steps, for protocols; empty where they are made at once."""
+        return getattr(self.module, "sampler", {})
+
     def bits_per_dim(self, images: Images) -> Tensor:
-        """Of each of these images."""
-        parts: list[Sequence[int]] = [range(i, min(i + 256, len(images))) for i in range(0, len(images), 256)]
+        """Of each of these images, or of as many, evenly spread, as the module's `likelihood_count` says."""
+        every = spread_over(len(images), getattr(self.module, "likelihood_count", len(images)))
+        parts: list[Sequence[int]] = [every[i : i + 256] for i in range(0, len(every), 256)]
         return torch.cat([cast(Likely, self.module).bits_per_dim(*images.__getitems__(part)) for part in parts])
 
     def untrained(self) -> Generative:

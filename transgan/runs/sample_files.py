@@ -40,6 +40,7 @@ def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
     # psi is in every index: transgan/data knows by it that these images are generated
     facts = {"run": str(config.run), "kimg": drawn.run.kimg, "psi": config.psi}
     facts |= {"temperature": config.temperature} if drawn.run.has_likelihood else {}
+    facts |= drawn.run.sampler
     index = {name: each for name, each in earlier_index(out).items() if (out / name).is_file()}
     for i, (image, name) in enumerate(zip(drawn.images, names(drawn, config), strict=True)):
         write_png(out / name, image)
@@ -77,6 +78,9 @@ def asked(drawn: Drawn, config: DictConfig) -> str:
     name = "" if config["class"] is None or drawn.labels is None else f"-class{int(drawn.labels[0])}"
     strength = "temperature" if drawn.run.has_likelihood else "psi"
     name += "" if drawn.strength == 1 else f"-{strength}{drawn.strength}"
+    name += "" if config.steps is None else f"-steps{config.steps}"
+    name += "" if config.solver is None else f"-{config.solver}"
+    name += "" if config.guidance is None else f"-guidance{config.guidance}"
     name += "" if config.top_k is None else f"-top{config.top_k}"
     if config.complete is not None:
         source = str(config.complete)

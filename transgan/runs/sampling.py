@@ -12,6 +12,7 @@ from torch import Tensor
 from transgan.errors import UserError
 from transgan.runs.images import images_at, training_data
 from transgan.runs.machine import device_named
+from transgan.runs.report import sampler_said
 from transgan.runs.run import Run
 
 MOST = 10_000_000  # images of one command
@@ -31,7 +32,8 @@ class Drawn:
     @property
     def said(self) -> str:
         """How the images were drawn: psi 0.7, or temperature 0.9."""
-        return f"{'temperature' if self.run.has_likelihood else 'psi'} {self.strength:g}"
+        steps = f", {sampler_said(self.run.sampler)}" if self.run.sampler else ""
+        return f"{'temperature' if self.run.has_likelihood else 'psi'} {self.strength:g}{steps}"
 
     def class_of(self, index: int) -> str | None:
         return None if self.labels is None else self.run.class_names[int(self.labels[index])]
@@ -42,6 +44,7 @@ def draw(config: DictConfig) -> Drawn:
     seeds = parse_seeds(config.seeds)
     run = Run(config.run, config.checkpoint, device_named(config.device))
     strength, module = run.strength(config), run.module
+    run.sample_by(config)
     if config.top_k is not None:
         set_top_k(module, config.top_k)
     labels = choose_labels(config["class"], seeds, run.class_names, module)

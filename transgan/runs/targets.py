@@ -69,6 +69,7 @@ class RunTarget:
         self.run, self.trained, self.kimg, self.name = run, run.config, run.kimg, run.name
         self.weights = "ema" if run.ema else "raw"
         self.strength = run.strength(config)
+        run.sample_by(config)
         self.description = f"{run.path}, {run.kimg:g} kimg"
         self.notes: list[str] = []
         self.heldout: Any = None  # images to measure the likelihood of
@@ -117,7 +118,7 @@ class RunTarget:
             return None
         found, kind = self.run.bits_per_dim(self.heldout), cast(Likely, self.run.module).likelihood
         return {
-            "bits_per_dim_heldout": found.double().mean().item(), "num_real": len(self.heldout), "likelihood": kind,
+            "bits_per_dim_heldout": found.double().mean().item(), "num_real": len(found), "likelihood": kind,
         }  # fmt: skip
 
     def untrained(self) -> Generate:
@@ -126,7 +127,8 @@ class RunTarget:
     def protocol(self, evaluator: Any) -> dict[str, Any]:
         """`truncation` is psi, or a temperature, which has a key of its own beside it: ids are as they always were."""
         found = evaluator.protocol(self.weights, None if self.strength == 1 else self.strength)
-        return found | ({"temperature": self.strength} if self.strength != 1 and self.run.has_likelihood else {})
+        own = {"temperature": self.strength} if self.strength != 1 and self.run.has_likelihood else {}
+        return found | own | self.run.sampler
 
     def write(self, config: DictConfig, everything: dict[str, Any]) -> str:
         out = self.run.write_evaluation(everything, config.out)

@@ -24,7 +24,8 @@ print(module.generate([0, 1, 2]).shape)  # uint8 (3, 1, 8, 8), by the EMA weight
 
 from transgan.training.adversarial import Adversarial
 from transgan.training.autoregressive import Autoregressive
+from transgan.training.flow import Flow
 from transgan.training.masked import Masked
 from transgan.training.variational import Variational
 
-__all__ = ["Adversarial", "Autoregressive", "Masked", "Variational"]
+__all__ = ["Adversarial", "Autoregressive", "Flow", "Masked", "Variational"]

@@ -1,7 +1,7 @@
 """A variational autoencoder, trained to raise the evidence lower bound of every image.
 
 One batch is one optimizer step on reconstruction plus divergence, in bits per dimension. Time is counted in images
-shobservation.
+shown.
 """
 
 import math
