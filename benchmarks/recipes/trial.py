@@ -75,6 +75,7 @@ class Trial:
             "parameters": system.parameters(), "numbers": self.numbers(system, task) | self.others(system, task),
             "curve": curve,
             "wall": round(time.monotonic() - begun, 1), "torch": torch.__version__,
+            "cpu": torch.backends.cpu.get_cpu_capability(),  # seconds of two kinds of machine do not compare
         }  # fmt: skip
 
     def system_of(self, task: Task, kimg: float) -> System:

@@ -9,12 +9,16 @@ from transgan.errors import UserError, is_out_of_memory
 from transgan.runs.folder import folder_of
 from transgan.runs.output import complain
 from transgan.runs.planned import planned
+from transgan.runs.pretraining import begun
 from transgan.runs.stopping import kept, name_of, out_of_memory
 from transgan.runs.training import Training
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
+    config, arguments, code = begun(config, arguments)
+    if code is not None:
+        return code
     others = multiprocessing.active_children()  # of a program that calls this
     stop = Stop()
     stop.listen()

@@ -63,7 +63,46 @@ class TimeEmbed(nn.Module):
         return F.silu(self.out(F.silu(style)))
 
 
-class FlowTransformer(Described, nn.Module):
+class FlowTrunk(nn.Module):
+    """What a flow and a discriminator that begins with one have in common: patches, styles, and the stack of blocks.
+
+    The arguments are those of FlowTransformer.
+    """
+
+    def __init__(
+        self,
+        img_size: int,
+        in_chans: int,
+        num_classes: int,
+        patch_size: int,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_ratio: float,
+        style_dim: int,
+        norm: Callable[..., nn.Module],
+        transformer: Callable[..., nn.Module],
+    ):
+        super().__init__()
+        self.num_classes = num_classes
+        self.grid_size = token_grid(img_size, patch_size)
+        self.patch_embed = PatchEmbed(in_chans, dim, patch_size, overlap=patch_size // 2)
+        self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
+        self.style = TimeEmbed(style_dim, num_classes)
+        # a list of one, so that its weights are named as in the generator and the discriminator
+        make = partial(norm, style_dim=style_dim)
+        self.stages = nn.ModuleList([transformer(dim, depth, num_heads, self.grid_size, mlp_ratio, norm=make)])
+        # Xavier in the patches, the style and the stack; modulations initialise themselves
+        xavier(self.stages, leave={m.modulation for m in self.modules() if isinstance(m, StyleNorm)})
+        xavier(self.patch_embed)
+        self.style.initialise()
+
+    def tokens(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        """(N, T, D), with their positions; sums are float32."""
+        return wide(self.patch_embed(x)) + self.pos_embed
+
+
+class FlowTransformer(Described, FlowTrunk):
     """Images with noise x_t (N, in_chans, img_size, img_size), times (N,), labels (N,) to velocities of the same shape.
 
     Args:
@@ -99,33 +138,20 @@ class FlowTransformer(Described, nn.Module):
         transformer: Callable[..., nn.Module] = Transformer,
         output: Callable[..., nn.Module] | None = None,
     ):
-        super().__init__()
+        super().__init__(
+            img_size, in_chans, num_classes, patch_size, dim, depth, num_heads, mlp_ratio, style_dim, norm, transformer
+        )
         if prediction not in PREDICTIONS:
             raise ValueError(f"prediction={prediction}: it takes {' or '.join(PREDICTIONS)}")
-        self.img_size, self.in_chans, self.num_classes, self.prediction = img_size, in_chans, num_classes, prediction
+        self.img_size, self.in_chans, self.prediction = img_size, in_chans, prediction
         self.levels = FlowLevels(img_size, in_chans, levels, quantise)
         self.num_values = self.levels.num_values
-        self.grid_size = token_grid(img_size, patch_size)
-        self.patch_embed = PatchEmbed(in_chans, dim, patch_size, overlap=patch_size // 2)
-        self.pos_embed = nn.Parameter(sincos_table(dim, self.grid_size).unsqueeze(0))
-        self.style = TimeEmbed(style_dim, num_classes)
-        # a list of one, so that its weights are named as in the generator and the discriminator
-        make = partial(norm, style_dim=style_dim)
-        self.stages = nn.ModuleList([transformer(dim, depth, num_heads, self.grid_size, mlp_ratio, norm=make)])
-        self.initialise()
         self.output = (output or RefinedOutput)(dim, style_dim, self.grid_size, patch_size, in_chans)
-
-    def initialise(self) -> None:
-        """Xavier in the patches, the style and the stack; modulations and the output initialise themselves."""
-        xavier(self.stages, leave={m.modulation for m in self.modules() if isinstance(m, StyleNorm)})
-        xavier(self.patch_embed)
-        self.style.initialise()
 
     def predict(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """What `prediction` says, of the shape of x."""
         style = self.style(time, labels)  # (N, S)
-        tokens = wide(self.patch_embed(x)) + self.pos_embed  # (N, T, D)
-        return wide(self.output(self.stages[0](tokens, style), style))
+        return wide(self.output(self.stages[0](self.tokens(x), style), style))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """The velocity dx/dt at x_t."""

@@ -12,6 +12,7 @@ N batch, T tokens, D width, K classes.
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,18 @@ class MaskedImages(TokenImages):
         x = torch.where(hidden.unsqueeze(-1), self.mask, self.tokens.embed(tokens).to(self.mask.dtype)) + self.pos_embed
         x = x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
         return self.norm(self.stages[0](x))
+
+    def all_features(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """Features (N, T, D) of images with nothing hidden, after each block; for gradients by the images.
+
+        Raises ValueError for tokens that are pixels or colours, which have no gradient by the images.
+        """
+        tokens: Any = self.tokens
+        if not hasattr(tokens, "patches"):
+            raise ValueError("this masked model has no gradient by its images: train one with tokens=patches")
+        x = tokens.embed(tokens.patches(images)) + self.pos_embed
+        x = x if self.label_embed is None else x + self.label_embed(labels).unsqueeze(1)
+        return [self.norm(after) for after in cast(Transformer, self.stages[0]).intermediates(x)]
 
     def forward(self, images: Tensor, labels: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
         tokens = self.tokens.tokens(images)

@@ -180,7 +180,11 @@ class Patches(Levels, Tokens):
 
     def tokens(self, images: Tensor) -> Tensor:  # (N, C, H, W)
         """Patches (N, T, p*p*C) of values of levels."""
-        return patchify(self.value(self.nearest(images)), self.patch_size)
+        return self.patches(self.value(self.nearest(images)))
+
+    def patches(self, images: Tensor) -> Tensor:  # (N, C, H, W)
+        """Patches (N, T, p*p*C) of images whose values may lie between levels."""
+        return patchify(images, self.patch_size)
 
     def images(self, tokens: Tensor) -> Tensor:  # (N, T, p*p*C)
         """Images (N, C, H, W) in [-1, 1]."""

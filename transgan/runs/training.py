@@ -127,7 +127,7 @@ class Training:
             for each in short(self.dataset, self.heldout):
                 console.print(f"note    {each}; `{command}` names them")
         settle(config, self.dataset)
-        gpt = warm_start.settle(config, self.arguments, previous and previous["config"])
+        source = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
             require_same(config, self.arguments, previous, self.dataset, self.folder)
             if self.kept:
@@ -153,7 +153,7 @@ class Training:
         self.resolved = container(config)
         if previous is not None and (jump := jumps(previous, self.resolved)):
             console.print(f"plan    {jump}")
-        self.module = self.make_module(gpt)
+        self.module = self.make_module(source)
         if self.context.is_main:
             # the EMA weights, and of every network the weights and Adam's two moments
             require_space(self.folder, 4 * (count(self.module.ema) + 3 * sum(sizes(self.module).values())))
@@ -173,7 +173,7 @@ class Training:
         show(console, choices)
         say_cost(console, cost)
 
-    def make_module(self, gpt: Any) -> Generative:
+    def make_module(self, source: Any) -> Generative:
         """The module with its first weights; a checkpoint's take their place when training starts."""
         config, resolved = self.config, self.resolved
         torch.manual_seed(config.seed)
@@ -183,8 +183,8 @@ class Training:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)
             self.console.print(f"start   from the weights of {path}")
-        if gpt is not None:
-            self.console.print("\n".join(warm_start.begin(gpt, module)))
+        if source is not None:
+            self.console.print("\n".join(warm_start.begin(source, module)))
         module.attach(self.dataset, self.heldout)
         return module
 

@@ -24,8 +24,10 @@ print(module.generate([0, 1, 2]).shape)  # uint8 (3, 1, 8, 8), by the EMA weight
 
 from transgan.training.adversarial import Adversarial
 from transgan.training.autoregressive import Autoregressive
+from transgan.training.drifting import Drifting
 from transgan.training.flow import Flow
 from transgan.training.masked import Masked
+from transgan.training.student import Student
 from transgan.training.variational import Variational
 
-__all__ = ["Adversarial", "Autoregressive", "Flow", "Masked", "Variational"]
+__all__ = ["Adversarial", "Autoregressive", "Drifting", "Flow", "Masked", "Student", "Variational"]

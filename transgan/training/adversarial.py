@@ -62,6 +62,9 @@ class Adversarial(TwoNetworks):
         gamma, augment: numbers or schedules over images shown. gamma / 2 weights the penalty; augment is the strength
             of augmentation in [0, 1], or the largest if it adapts.
         n_critic: discriminator steps per generator step.
+        transport: None, or the weight of ||G(z) - z||^2, the mean over an image's numbers, in the generator's step; a
+            number or a schedule. For a generator whose latent is noise in the shape of an image (adversarial flow
+            models, Lin et al., 2025, with a weight that falls).
         share_fakes: whether a generator step is about the fakes of the discriminator step before it, made once, and not
             about others. Their graph stays in memory during the discriminator step.
         compile: None for eager, or a torch.compile backend such as "inductor".
@@ -88,6 +91,7 @@ class Adversarial(TwoNetworks):
         matching: Matching | None = None,
         gamma: float | Schedule = 0.1,
         augment: float | Schedule = 1.0,
+        transport: float | Schedule | None = None,
         n_critic: int = 1,
         share_fakes: bool | None = None,
         compile: str | None = None,
@@ -97,7 +101,8 @@ class Adversarial(TwoNetworks):
             generator,
             discriminator,
             schedules={"gamma": gamma, "augment": augment}
-            | ({} if matching is None else {"matching": matching.weight}),
+            | ({} if matching is None else {"matching": matching.weight})
+            | ({} if transport is None else {"transport": transport}),
             **others,
         )
         augmentation = DiffAugment() if augmentation is None else augmentation
@@ -126,6 +131,11 @@ class Adversarial(TwoNetworks):
         if self.adaptive is not None:
             self.adaptive.check(self.loss, num_random)
         self.supervision.check(self.generator)
+        if "transport" in self.schedules and getattr(self.generator, "num_values", None) != self.latent_dim:
+            raise ValueError(
+                "algorithm.transport compares an image with the noise it is made of, and this generator has latents of "
+                "another shape; give generator=one_step or generator=from_flow, or algorithm.transport=null"
+            )
 
     def obstacle(self) -> str | None:
         if not pairwise(self.loss):
@@ -251,6 +261,7 @@ class Adversarial(TwoNetworks):
             random=self.augmentation_random(rng, 2),
             strength=self.scalar(now["augment"]),
             reference=reference,
+            transport=self.scalar(now["transport"]) if "transport" in now else None,
         )
         parts = (self.discriminator, self.loss, self.supervision, self.augmentation)
         count, known = len(latent), fakes

@@ -136,6 +136,7 @@ class Generative(Loadable):
         kept = [each for each in own if each.kind is not each.VAR_KEYWORD][1:]
         names = {each.name for each in kept}
         inherited = [each for each in inherited if each.kind is not each.VAR_KEYWORD and each.name not in names]
+        inherited = [each for each in inherited if each.default is not each.empty]  # a subclass has its own for others
         kept += [each.replace(kind=each.KEYWORD_ONLY) for each in inherited]
         cls.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
 
@@ -264,6 +265,8 @@ class Generative(Loadable):
             for part in self.parts.of(count):
                 share = (part.stop - part.start) / count
                 value = objective(part)
+                if not value.requires_grad or inputs is not None and not inputs:
+                    continue  # everything is frozen
                 self.manual_backward(value if share == 1 else value * share, **options)
 
         def again() -> None:

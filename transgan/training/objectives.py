@@ -65,6 +65,7 @@ class GeneratorInputs:
     noise: Tensor  # (N, ...), of the supervision
     strength: Tensor  # (), of the augmentation, in [0, 1]
     reference: Reference | None = None  # for `matching`
+    transport: Tensor | None = None  # (), the weight of |G(z) - z|^2
     pull: Tensor | None = None  # (N, C, H, W), in place of it: the gradient of what it adds by the final images
 
     def part(self, part: slice, n: int) -> "GeneratorInputs":
@@ -159,4 +160,6 @@ def outputs_objective(
     if inputs.pull is not None:
         pulled = (outputs[-1] * inputs.pull).sum()
         value = value + pulled - pulled.detach()
+    if inputs.transport is not None and inputs.latent is not None:
+        value = value + inputs.transport * (outputs[-1].flatten(1) - inputs.latent).square().mean()
     return value + supervision.regulariser(outputs)

@@ -70,5 +70,44 @@ class Pretrained:
         Without a gradient a weight counts for no clipping, and Adam leaves it and its moments alone. Not before
         training begins: DDP all-reduces the gradients of those weights alone that had one when it was set up.
         """
-        for parameter in self.copied(network).values():
+        for parameter in self.held(network).values():
             parameter.requires_grad_(images >= 1000 * self.frozen)
+
+    def held(self, network: nn.Module) -> dict[str, nn.Parameter]:
+        """The parameters that may be frozen."""
+        return self.copied(network)
+
+
+class PretrainedNetwork(Pretrained):
+    """The weights that a network has in common with the flow, or the flow's one-step student, that it begins with.
+
+    Args:
+        freeze: which of them do not move for the first `frozen` kimg: "stack", all attention and feed-forward layers,
+            "attention", "feedforward", or "all". Most of a network may be frozen, as in D2O (Zheng et al., 2025).
+        frozen: kimg. lr_factor: of the learning rate, for all of them.
+
+    Raises ValueError for numbers out of range, and for copying nothing.
+    """
+
+    OWN = ("heads",)  # layers that no flow has
+
+    def __init__(self, freeze: str = "stack", frozen: float = 0.0, lr_factor: float = 1.0):
+        kinds = {"stack": "all", "attention": "attention", "feedforward": "feedforward", "all": "all"}
+        if freeze not in kinds:
+            raise ValueError(f"warm_start: freeze={freeze}: it takes {', '.join(kinds)}")
+        super().__init__(kinds[freeze], frozen=frozen, lr_factor=lr_factor)
+        self.freeze = freeze
+
+    def copied(self, network: nn.Module) -> dict[str, nn.Parameter]:
+        """The copied parameters by name."""
+        return {n: p for n, p in network.named_parameters() if n.split(".")[0] not in self.OWN}
+
+    def held(self, network: nn.Module) -> dict[str, nn.Parameter]:
+        return self.copied(network) if self.freeze == "all" else super().copied(network)
+
+    def described(self) -> list[str]:
+        """How it is trained, in sentences; none where as everything else."""
+        what = {"stack": "the stack's attention and feed-forward layers", "all": "what was copied"}
+        held = what.get(self.freeze, f"the stack's {self.freeze} layers")
+        found = [f"{held} are frozen for {self.frozen:g} kimg"] if self.frozen else []
+        return found + ([f"what was copied has {self.lr_factor:g} of the learning rate"] if self.lr_factor != 1 else [])

@@ -1,0 +1,195 @@
+"""What begins with a flow or a masked model, by the commands that a user types: begin, go on, and what is refused."""
+
+import json
+import shutil
+import signal
+import time
+
+import pytest
+import torch
+
+TINY = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4", "log_every=0.064"]
+STACK = ["algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]
+SHORT = ["algorithm.teacher_steps=2", "algorithm.block=8"]
+GAN = [
+    "algorithm.generator_lr=1.0e-3", "algorithm.discriminator_lr=1.0e-3", "algorithm.beta2=0.99", "algorithm.gamma=1.0",
+    "algorithm.transport=0.1", "matching=none", "holdout=0.2", "discriminator=from_flow",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(transgan_process, tmp_path_factory):
+    """The runs of a flow and of a masked model."""
+    cwd = tmp_path_factory.mktemp("pretrained")
+    for words in (["experiment=digits_flow", *STACK, "name=flow"], ["experiment=digits_masked", *STACK, "name=masked"]):
+        done = transgan_process("train", *words, *TINY, "kimg=0.32", cwd=cwd)
+        assert done.returncode == 0, done.stderr
+    return cwd / "runs"
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    """A copy of them in the folder that `inside` works in."""
+    return shutil.copytree(trained, tmp_path / "runs")
+
+
+def saved(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def train(inside, *words):
+    code, out, err = inside("train", *TINY, *words)
+    assert code == 0, out + err
+    return out
+
+
+KINDS = {
+    "student": ["algorithm=student", "generator=from_flow", "checkpoint=runs/flow", *SHORT, "algorithm.lr=1.0e-3"],
+    "drifting": ["algorithm=drifting", "checkpoint=runs/masked", "algorithm.lr=1.0e-3"],
+    "gan": ["generator=from_flow", "checkpoint=runs/flow", *GAN],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_goes_on_bit_by_bit(inside, runs, kind):
+    """Also where the run that it began with has gone."""
+    out = train(inside, *KINDS[kind], "name=whole")
+    source = "masked model" if kind == "drifting" else "flow"
+    assert f"the {source} of {runs}/{source.split()[0]}/checkpoints/last.ckpt (0.32 kimg, sha256 " in out
+    train(inside, *KINDS[kind], "name=parts", "kimg=0.32")
+    shutil.rmtree(runs / source.split()[0])
+    train(inside, *KINDS[kind], "name=parts")
+    whole, parts = (saved(runs / name) for name in ("whole", "parts"))
+    assert parts["images_seen"] == whole["images_seen"] == 640
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, parts["state_dict"][name]), name
+    for path in ("samples/000000_640.png", "samples/reals.png"):
+        assert (runs / "whole" / path).read_bytes() == (runs / "parts" / path).read_bytes()
+    for words in (
+        ["sample", "runs/whole", "seeds=0-3"],
+        ["evaluate", "runs/whole", "metrics=fast", "extractor=pixels"],
+    ):
+        code, out, err = inside(*words)
+        assert code == 0, out + err
+
+
+def test_everything_comes_from_the_flow(inside, runs):
+    words = [
+        f"warm_start.{name}.{key}" for name in ("generator", "discriminator") for key in ("freeze=all", "frozen=9")
+    ]
+    out = train(inside, *KINDS["gan"], *words, "kimg=0.064", "name=gan")
+    assert out.count("what was copied are frozen for 9 kimg") == 2 and "from scratch" in out
+    theirs, ours = (saved(runs / name)["state_dict"] for name in ("flow", "gan"))
+    for name, value in theirs.items():
+        if name.startswith("network_ema."):
+            own = name.removeprefix("network_ema.")
+            assert torch.equal(ours[f"generator.{own}"], value)
+            if not own.startswith("output."):
+                assert torch.equal(ours[f"discriminator.{own}"], value)
+
+
+def test_a_student_can_be_begun_with_as_well(inside, runs):
+    train(inside, *KINDS["student"], "name=student", "kimg=0.064")
+    out = train(inside, *KINDS["gan"], "checkpoint=runs/student", "kimg=0.064", "name=gan")
+    assert out.count("from the one-step generator of ") == 2
+
+
+def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
+    out = train(inside, "generator=from_gpt", "checkpoint=runs/flow", "warm_start.generator.norms=true", "kimg=0.064")
+    assert "generator from the flow of " in out and "norms of the blocks" in out
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["generator=from_flow"], "generator=from_flow needs checkpoint=RUN, the run of a flow or a one-step generator"),
+        (["algorithm=student", "generator=from_flow"], "generator=from_flow needs checkpoint=RUN, the run of a flow; "),
+        (["algorithm=student"], "algorithm=student needs checkpoint=RUN, the run of a flow; train one with algorithm=flow"),
+        (["generator=from_flow", "checkpoint=runs/masked"], "that is a run of a masked model, and this needs a flow or"),
+        (["algorithm=drifting", "checkpoint=runs/flow"], "that is a run of a flow, and this needs a masked model; train"),
+        (["generator=from_flow", "checkpoint=runs/flow", "generator.dim=32"],
+         "generator.dim=32: the flow of checkpoint=runs/flow has dim 16"),
+        (["generator=from_flow", "checkpoint=runs/flow", "resolution=16"],
+         "resolution=16: the flow of checkpoint=runs/flow has resolution 8; give resolution=8"),
+        (["generator=from_flow", "checkpoint=runs/flow", "conditional=false"],
+         "generator=from_flow begins with a flow of 10 classes"),
+        (["algorithm=drifting", "checkpoint=runs/masked", "conditional=false"],
+         "the features begins with a masked model of 10 classes"),
+        (["algorithm=drifting", "generator=from_flow", "checkpoint=runs/flow"],
+         "generator=from_flow and algorithm=drifting begin with runs of two kinds; leave one out"),
+        (["algorithm.transport=0.1"], "algorithm.transport compares an image with the noise it is made of"),
+        (["generator=one_step", "generator.prediction=eps"], "generator.prediction=eps: it takes v or x"),
+        (["algorithm=student", "checkpoint=runs/flow"], "takes latents of 32 numbers, and the flow's noise has 64"),
+    ],
+)  # fmt: skip
+def test_refused(inside, runs, words, said):
+    code, out, err = inside("train", *TINY, *words)
+    assert code == 2 and said in err and "Traceback" not in err, out + err
+
+
+# What is trained first.
+
+CHAIN = ["experiment=digits_post_trained", *TINY, "threads=1"]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Small versions of the experiments, in a conf/ of one's own: their kimg is what the tests give."""
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "first.yaml").write_text(
+        "# @package _global_\ndefaults: [/experiment/digits_flow@_here_]\nname: first\nkimg: 0.32\nbatch_size: 32\n"
+        "log_every: 0.064\ngrid: 4\nalgorithm: {network: {dim: 16, depth: 1, num_heads: 2}}\n"
+    )
+    (folder / "second.yaml").write_text(
+        "# @package _global_\ndefaults: [/experiment/digits_student@_here_]\nname: second\nkimg: 0.32\nbatch_size: 32\n"
+        "log_every: 0.064\ngrid: 4\npretraining: [experiment=first]\nalgorithm: {teacher_steps: 2, block: 8}\n"
+    )
+    return tmp_path
+
+
+COMMON = ["metrics=none", "logger=none", "trainer=cpu"]
+
+
+def test_what_is_missing_is_trained_first(transgan_process, project):
+    done = transgan_process("train", "experiment=second", *COMMON, cwd=project)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    out = done.stdout
+    assert (
+        out.index("first   transgan train experiment=first metrics=none")
+        < out.index("run runs/first")
+        < out.index("then    second, which begins with runs/first")
+        < out.rindex("start   generator from the flow of")
+    )
+    assert saved(project / "runs/first")["images_seen"] == saved(project / "runs/second")["images_seen"] == 320
+    assert json.loads((project / "runs/second/env.json").read_text())["command"][-1] == "checkpoint=runs/first"
+    again = transgan_process("train", "experiment=second", *COMMON, "kimg=0.352", cwd=project)
+    assert again.returncode == 0 and "first   " not in again.stdout, again.stdout + again.stderr
+    assert saved(project / "runs/second")["images_seen"] == 352
+
+
+def test_a_dry_run_says_what_would_be_first(transgan_process, project):
+    done = transgan_process("train", "experiment=second", *COMMON, "dry_run=true", cwd=project)
+    assert done.returncode == 0 and not (project / "runs").exists()
+    assert "plan    first the run that this one begins with: transgan train experiment=first" in done.stdout
+
+
+def test_a_mistake_in_what_is_first_ends_both(transgan_process, project):
+    (project / "runs/first/checkpoints").mkdir(parents=True)
+    (project / "runs/first/checkpoints/last.ckpt").write_bytes(b"no checkpoint")
+    done = transgan_process("train", "experiment=second", *COMMON, cwd=project)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and not (project / "runs/second").exists()
+
+
+def test_a_signal_ends_both_and_both_go_on(transgan_process, project):
+    words = ["train", "experiment=second", *COMMON]
+    process = transgan_process.start(*words, cwd=project)
+    log, end = project / "runs/first/stats.csv", time.monotonic() + 60
+    while not log.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(60)
+    assert process.returncode == 128 + signal.SIGTERM and "stopped" in out, out
+    assert not (project / "runs/second").exists()
+    done = transgan_process(*words, cwd=project)
+    assert done.returncode == 0 and saved(project / "runs/second")["images_seen"] == 320, done.stdout + done.stderr

@@ -1,0 +1,59 @@
+"""The run that others begin with: its network's configuration and EMA weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from transgan import checkpoint, files
+
+LISTS = ("dim", "depth", "num_heads")  # with one number per stage, of which a source has one
+KINDS = {
+    "ImageGPT": "image GPT", "MaskedImages": "masked model", "FlowTransformer": "flow", "OneStep": "one-step generator",
+}  # fmt: skip
+HOW = {  # to train one
+    "image GPT": "algorithm=image_gpt", "masked model": "algorithm=masked", "flow": "algorithm=flow",
+    "one-step generator": "algorithm=student",
+}  # fmt: skip
+
+
+@dataclass
+class Source:
+    """A run to start from: its checkpoint, its network's configuration and its EMA weights."""
+
+    kind: str
+    path: Path
+    sha256: str
+    network: dict[str, Any]
+    weights: dict[str, Tensor]
+    kimg: float
+
+    @property
+    def said(self) -> str:
+        """the flow of PATH (60 kimg, sha256 0123...), for a report."""
+        return f"the {self.kind} of {self.path} ({self.kimg:g} kimg, sha256 {self.sha256[:12]})"
+
+
+def read(path: str, kinds: list[str]) -> Source:
+    """The network of a run folder or checkpoint. Raises CheckpointError for a run of none of these kinds."""
+    file = checkpoint.find(path)
+    saved = checkpoint.read(file)
+    algorithm = saved["config"]["algorithm"]
+    name = "network" if "network" in algorithm else "generator"
+    network, prefix = algorithm.get(name) or {}, f"{name}_ema."
+    weights = {n.removeprefix(prefix): v for n, v in saved["state_dict"].items() if n.startswith(prefix)}
+    kind = KINDS.get(str(network.get("_target_")).split(".")[-1])
+    if kind not in kinds or not any(n.startswith("stages.0.") for n in weights):
+        found = str(algorithm.get("_target_", "another kind")).split(".")[-1]
+        found = found if kind is None else f"{article(kind)} {kind}"
+        wanted = [f"{article(each)} {each}" for each in kinds]
+        raise checkpoint.CheckpointError(
+            f"checkpoint={path}: that is a run of {found}, and this needs {' or '.join(wanted)}; train one with "
+            f"{' or '.join(HOW[each] for each in kinds)}"
+        )
+    return Source(kind, file.resolve(), files.sha256(file), network, weights, saved["images_seen"] / 1000)
+
+
+def article(kind: str) -> str:
+    return "an" if kind[0] in "aei" else "a"
