@@ -174,6 +174,13 @@ def test_a_dry_run_says_what_would_be_first(transgan_process, project):
     assert "plan    first the run that this one begins with: transgan train experiment=first" in done.stdout
 
 
+def test_nothing_is_first_where_nothing_takes_its_weights(transgan_process, project):
+    words = ["experiment=digits_post_trained", "generator=one_step", *COMMON, "kimg=0.064", "batch_size=32", "grid=4"]
+    done = transgan_process("train", *words, cwd=project)
+    assert done.returncode == 0 and "first   " not in done.stdout, done.stdout + done.stderr
+    assert [path.name for path in (project / "runs").iterdir()] == ["digits_post_trained"]
+
+
 def test_a_mistake_in_what_is_first_ends_both(transgan_process, project):
     (project / "runs/first/checkpoints").mkdir(parents=True)
     (project / "runs/first/checkpoints/last.ckpt").write_bytes(b"no checkpoint")

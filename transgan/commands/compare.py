@@ -55,7 +55,10 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         modules: dict[str, Any] = {}
         for record in records:
             if record.system not in modules:
-                modules[record.system] = Run(record.path, device=config.device).module
+                module: Any = Run(record.path, device=config.device).module
+                if record.sampler:
+                    module.sampling(**record.sampler)
+                modules[record.system] = module
         with console.status("sampling speed"):
             speeds = sampling_speeds(modules, config.speed_images)
         notes.append(

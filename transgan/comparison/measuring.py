@@ -16,7 +16,10 @@ from transgan.runs.targets import RunTarget
 
 ROUNDS = 5  # of the sampling speed, each over all systems
 LONG = 15.0  # seconds after which a system's sampling speed is measured no more
-WANTED = {"against": None, "heldout": None, "resolution": None, "channels": None, "psi": 1.0, "temperature": 1.0}
+WANTED = {
+    "against": None, "heldout": None, "resolution": None, "channels": None, "psi": 1.0, "temperature": 1.0,
+    "steps": None, "solver": None, "guidance": None,
+}  # fmt: skip
 
 
 def measure(config: DictConfig, records: list[Record], console: Console, arguments: list[str]) -> tuple[Any, Any, str]:
@@ -24,15 +27,16 @@ def measure(config: DictConfig, records: list[Record], console: Console, argumen
     wanted = OmegaConf.create({**WANTED, "run": literal(str(records[0].path)), "out": None})
 
     def target_of(record: Record) -> RunTarget:
-        return RunTarget(Run(record.path, device=config.device), wanted)
+        own: Any = OmegaConf.merge(wanted, record.sampler)
+        return RunTarget(Run(record.path, device=config.device), own)
 
     first = target_of(records[0])
     evaluator = make(evaluator_config(config, first.trained))
     real, heldout, _ = first.reals(wanted, evaluator)
     with console.status("features of all real images"):
         evaluator.prepare(real, heldout, config.device, conditional=first.takes_classes_of(real))
-    protocol = evaluator.protocol("ema")
     for count, record in enumerate(records, 1):
+        protocol = evaluator.protocol("ema") | record.sampled
         known = record.run.evaluated(protocol)
         if known is None:
             begin, target = time.monotonic(), target_of(record)
@@ -55,7 +59,7 @@ def measure(config: DictConfig, records: list[Record], console: Console, argumen
         file, saved = known
         record.metrics = {name: value for name, value in saved["metrics"].items() if value is not None}
         record.evaluation = {"file": file, "protocol": saved["protocol"], "likelihood": saved["likelihood"]}
-    return evaluator, real, protocol_line(protocol)
+    return evaluator, real, protocol_line(evaluator.protocol("ema"))
 
 
 def sampling_speeds(modules: dict[str, Any], count: int) -> dict[str, dict[str, float]]:

@@ -33,6 +33,7 @@ class Record:
     """A run of a system. Costs count what came before it (`before`, the run it began with), too.
 
     system, budget: words of the table it belongs to. seed: of the training. which: "last" or "best" checkpoint.
+    sampler: steps, solver and guidance of a flow, where they are others than it was trained to be sampled by.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Record:
     seed: int
     which: str = "last"
     before: "Record | None" = None
+    sampler: dict[str, Any] = field(default_factory=dict)
     metrics: dict = field(default_factory=dict)  # of one evaluation, filled in by the command
     evaluation: dict = field(default_factory=dict)  # its file, protocol and likelihood
 
@@ -69,7 +71,21 @@ class Record:
     def levels(self) -> int | None:
         """How many values a pixel has for its likelihood; None without one, or where colours are tokens."""
         network = self.config["algorithm"].get("network") or {}
-        return (network.get("tokens") or network.get("observation") or {}).get("levels")
+        return (network.get("tokens") or network.get("observation") or network).get("levels")
+
+    @property
+    def sampled(self) -> dict[str, Any]:
+        """How images are made, for protocols: as `sampler` of a module that makes them in steps; {} of others."""
+        algorithm = self.config["algorithm"]
+        if "likelihood_steps" not in algorithm:
+            return {}
+        found = {key: algorithm[key] for key in ("steps", "solver", "guidance")} | self.sampler
+        return {key: value for key, value in found.items() if key != "guidance" or value != 1}
+
+    @property
+    def chain(self) -> "list[Record]":
+        """The runs it began with, first to last, and itself."""
+        return [*(self.before.chain if self.before else []), self]
 
     @property
     def own_kimg(self) -> float:
@@ -115,6 +131,8 @@ class Record:
             protocol, value = line["protocol"], line["metrics"].get(name)
             if value is None or "checkpoint" in protocol or line["kimg"] > self.own_kimg:
                 continue
+            if any(protocol.get(key, own) != own for key, own in self.sampled.items()):
+                continue  # of images made in other steps
             before = self.before.kimg if self.before else 0.0
             # a likelihood has no id of its own: what it was measured on, and how
             kind = protocol.get("id") or f"{protocol.get('data', '')[:8]} {protocol.get('likelihood', '')}".strip()

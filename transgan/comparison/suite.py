@@ -53,8 +53,8 @@ class Suite:
             for name in only
             if name not in self.systems
         ]
-        for key in ("kimg", "seconds"):
-            if config[key] <= 0:
+        for key in ("kimg", "seconds", "scale"):
+            if config.get(key, 1) <= 0:
                 found.append(f"suite.{key}={config[key]}: it must be more than 0")
         if config["budgets"] not in ([IMAGES], [IMAGES, SECONDS]):
             found.append(
@@ -65,10 +65,20 @@ class Suite:
             found.append("suite.seeds=[]: give at least one seed, three for a result")
         if config["points"] < 1:
             found.append(f"suite.points={config['points']}: it takes 1 or more")
-        for name, system in self.systems.items():
-            first = system.get("begins_with")
-            if first is not None and first not in self.pretraining:
-                found.append(f"suite.systems.{name} begins with {first}, which is not under suite.pretraining")
+        for group, members in (("systems", self.systems), ("pretraining", self.pretraining)):
+            for name, system in members.items():
+                first = system.get("begins_with")
+                if first is not None and (first not in self.pretraining or self.circular(first)):
+                    found.append(f"suite.{group}.{name} begins with {first}, which is not under suite.pretraining")
+                like = system.get("like")
+                if like is not None and (like not in self.systems or self.systems[like].get("like")):
+                    found.append(f"suite.{group}.{name} is like {like}, which is not trained under suite.systems")
+        if not found:
+            found += [
+                f"suite.systems.{name}: what it begins with takes {self.share(first):g} of a budget; leave it some"
+                for name, system in self.systems.items()
+                if (first := system.get("begins_with")) and self.share(first) >= 1
+            ]
         known = set(self.systems)
         for name, claim in config["claims"].items():
             for test in claim["tests"]:
@@ -76,6 +86,13 @@ class Suite:
                     found.append(f"suite.claims.{name} speaks of {other}, which is not under suite.systems")
         if found:
             raise UserError(*found)
+
+    def circular(self, first: str) -> bool:
+        """Whether a run of pre-training begins, somewhere before it, with itself."""
+        seen = [first]
+        while (earlier := self.pretraining.get(seen[-1], {}).get("begins_with")) is not None and earlier not in seen:
+            seen.append(earlier)
+        return earlier is not None
 
     @property
     def budgets(self) -> list[str]:
@@ -88,20 +105,28 @@ class Suite:
     def says(self, budget: str) -> str:
         """How a budget is called."""
         return (
-            f"equal images: {self.config['kimg']:g} kimg"
+            f"equal images: {self.amount('kimg'):g} kimg"
             if budget == IMAGES
-            else f"equal seconds: {self.config['seconds']:g} s of training"
+            else f"equal seconds: {self.amount('seconds'):g} s of training"
         )
 
     def share(self, first: str | None) -> float:
-        """What pre-training takes of a budget."""
-        return self.pretraining[first]["share"] if first is not None else 0.0
+        """What pre-training takes of a budget: a run, and those that it begins with itself."""
+        if first is None:
+            return 0.0
+        return self.pretraining[first]["share"] + self.share(self.pretraining[first].get("begins_with"))
+
+    def amount(self, key: str) -> float:
+        """kimg or seconds of a budget, at the suite's scale."""
+        return self.config[key] * self.config.get("scale", 1)
 
     def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float) -> Job:
         points = self.config["points"]
         run = f"{name}-{budget}-{seed}"
+        images = [] if self.config.get("path") is None else [f"data.path={self.config['path']}"]
         arguments = [
-            *self.config["common"], *train, f"runs={self.runs}", f"name={run}", f"seed={seed}", f"kimg={kimg:g}",
+            *self.config["common"], *images, *train, f"runs={self.runs}", f"name={run}", f"seed={seed}",
+            f"kimg={kimg:g}",
             f"log_every={kimg / 40:g}", f"evaluate_every={kimg / points:g}", f"sample_every={kimg:g}",
             f"checkpoint_every={kimg / points:g}", "evaluate_share=1", "evaluate_at_start=false",
         ]  # fmt: skip
@@ -121,23 +146,38 @@ class Suite:
     def length(self, name: str, share: float, budget: str) -> float:
         """Kimg of a run whose part of the budget is `share`; a whole number of hundreds of images."""
         if budget == IMAGES:
-            return round(share * self.config["kimg"], 1)
-        return max(0.1, round(share * self.config["seconds"] * self.speed(name) / 1000, 1))
+            return round(share * self.amount("kimg"), 1)
+        return max(0.1, round(share * self.amount("seconds") * self.speed(name) / 1000, 1))
 
-    def jobs(self, budget: str, pretraining: bool) -> list[Job]:
-        """The runs of a budget: those that others begin with, or all others."""
+    def rounds(self) -> list[list[str]]:
+        """The names of pre-training that is needed: those that begin with nothing, those that begin with them, ..."""
+        found: dict[int, dict[str, None]] = {}
+        for system in self.trained().values():
+            chain, first = list[str](), system.get("begins_with")
+            while first is not None:
+                chain.insert(0, first)
+                first = self.pretraining[first].get("begins_with")
+            for depth, name in enumerate(chain):
+                found.setdefault(depth, {})[name] = None
+        return [sorted(found[depth]) for depth in sorted(found)]
+
+    def trained(self) -> dict[str, dict]:
+        """The systems that have runs of their own; of one that is like another, that one."""
+        every = self.config["systems"]
+        return {
+            base: every[base] for name, system in self.systems.items() if (base := system.get("like") or name) in every
+        }
+
+    def jobs(self, budget: str, names: list[str] | None) -> list[Job]:
+        """The runs of a budget: of these that others begin with, or of all systems."""
         found = []
         for seed in self.config["seeds"]:
-            if pretraining:
-                used = {system["begins_with"] for system in self.systems.values() if system.get("begins_with")}
-                for name in sorted(used):
-                    kimg = self.length(name, self.share(name), budget)
-                    found.append(self.job(name, self.pretraining[name]["train"], budget, seed, kimg))
-                continue
-            for name, system in self.systems.items():
+            members = self.trained() if names is None else {name: self.pretraining[name] for name in names}
+            for name, system in members.items():
                 first = system.get("begins_with")
                 start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
-                kimg = self.length(name, 1 - self.share(first), budget)
+                share = 1 - self.share(first) if names is None else system["share"]
+                kimg = self.length(name, share, budget)
                 found.append(self.job(name, system["train"] + start, budget, seed, kimg))
         return found
 
@@ -147,13 +187,11 @@ class Suite:
     def train(self, count: int, say: Callable[[str], None]) -> None:
         """Trains what is missing, `count` runs at a time. Raises UserError with what failed, at the end."""
         for budget in self.budgets:
-            for pretraining in (True, False):
-                jobs = self.missing(self.jobs(budget, pretraining))
+            for names in (*self.rounds(), None):
+                jobs = self.missing(self.jobs(budget, names))
                 if jobs:
-                    say(
-                        f"train   {len(jobs)} runs, {'to begin with' if pretraining else self.says(budget)}, "
-                        f"{count} at a time"
-                    )
+                    what = "to begin with" if names else self.says(budget)
+                    say(f"train   {len(jobs)} runs, {what}, {count} at a time")
                     with ending_well(say):
                         failed = list(run_all(jobs, count, self.folder / "logs", say))
                     if failed:
@@ -161,7 +199,7 @@ class Suite:
 
     def missed(self, records: list[Record]) -> list[str]:
         """Sentences about runs of equal seconds that took a tenth more or less, as where other work came in between."""
-        budget = self.config["seconds"]
+        budget = self.amount("seconds")
         return [
             f"{record.folder.name} trained for {record.seconds:.3g} s instead of {budget:g} s"
             for record in records
@@ -173,11 +211,19 @@ class Suite:
         found = []
         for budget in self.budgets:
             for name, system in self.systems.items():
+                base = system.get("like") or name
                 for seed in self.config["seeds"]:
-                    first = system.get("begins_with")
-                    before = Record(self.runs / f"{first}-{budget}-{seed}", first, budget, seed) if first else None
-                    found.append(Record(self.runs / f"{name}-{budget}-{seed}", name, budget, seed, before=before))
+                    before = self.before(self.config["systems"][base].get("begins_with"), budget, seed)
+                    folder, sampler = self.runs / f"{base}-{budget}-{seed}", dict(system.get("sample") or {})
+                    found.append(Record(folder, name, budget, seed, before=before, sampler=sampler))
         return found
+
+    def before(self, first: str | None, budget: str, seed: int) -> Record | None:
+        """The run of pre-training, with those that it began with itself."""
+        if first is None:
+            return None
+        earlier = self.before(self.pretraining[first].get("begins_with"), budget, seed)
+        return Record(self.runs / f"{first}-{budget}-{seed}", first, budget, seed, before=earlier)
 
 
 def finished(folder: Path, job: Job) -> bool:

@@ -153,9 +153,7 @@ def sources(records: list[Record], out: Path) -> list[str]:
     """Where every number is from: run, checkpoint, evaluation, protocol."""
     rows = [["run", "seed", "checkpoint", "evaluation", "protocol"]]
     for record in records:
-        for each in (record.before, record):
-            if each is None:
-                continue
+        for each in record.chain:
             rows.append([
                 cell(relative(each.folder, out)), str(each.seed), cell(f"{each.path.name} {each.sha256[:DIGITS]}"),
                 cell(relative(each.evaluation["file"], out)) if each.evaluation else "pre-training",

@@ -31,14 +31,15 @@ COMMANDS = {
     "train": """\
 transgan train [IMAGES] [key=value ...]
 
-Trains a generator against a discriminator, or with algorithm=image_gpt a Transformer that predicts images token by
-token, or one of its baselines, algorithm=pixel_rnn and vae. The same command continues an interrupted run, exactly.
+Trains a generator against a discriminator. Other algorithms: image_gpt predicts images token by token, flow makes them
+in a few steps, student and drifting in one without a discriminator, pixel_rnn and vae are baselines. The same command
+continues an interrupted run, exactly.
 
   transgan train                                                 digits on a CPU, a minute or two
   transgan train ~/pictures                                      a folder or zip: all else is chosen, and said why
   transgan train ~/pictures minutes=60 resolution=64 name=cats   what is given is taken; sub-folders are classes
   transgan train experiment=cifar10 trainer=ddp trainer.devices=4
-  transgan train experiment=digits_gpt                           digits by an image GPT; digits_rnn and digits_vae too
+  transgan train experiment=digits_gpt                           digits by an image GPT; digits_flow, digits_vae too
   transgan train -m seed=0,1,2 loss=relativistic,hinge           six runs, one for each combination, and a table
 
 Most used:

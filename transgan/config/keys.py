@@ -186,7 +186,9 @@ KEYS: dict[str, Kind] = {
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),
     "suite.seeds": Items(of=SEED, example="[0,1,2]"), "suite.name": Name(),
-    "suite.share": Number(most=1, above=0, below=1),
+    "suite.share": Number(most=1, above=0, below=1), "suite.scale": Number(most=1e6, above=0),
+    "suite.path": Location(optional=True), "suite.like": Text(optional=True), "suite.steps": Whole(most=10_000),
+    "suite.solver": Choice(of=("euler", "heun")), "suite.guidance": Number(most=100),
     "suite.common": WORDS, "suite.budgets": WORDS, "suite.train": WORDS, "suite.title": Text(),
     "suite.says": Text(), "suite.begins_with": Text(optional=True),
     "suite.tests": Items(of=Part(), example="[{metric: ...}]"),

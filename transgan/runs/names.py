@@ -7,8 +7,9 @@ from transgan.files import expanded
 
 
 def evaluation_file(folder: Path, kimg: float, checkpoint: Path, protocol: dict) -> Path:
-    """Of a checkpoint of a run, by a protocol and its seed, which is no part of the protocol's id."""
-    name = f"{moment(round(1000 * kimg))}-{checkpoint.stem}-{protocol['id']}-seed{protocol['seed']}.json"
+    """Of a checkpoint of a run, by a protocol, its seed and the steps of a flow, which are no part of the id."""
+    steps = "".join(f"-{protocol[key]}" for key in ("steps", "solver", "guidance") if key in protocol)
+    name = f"{moment(round(1000 * kimg))}-{checkpoint.stem}-{protocol['id']}-seed{protocol['seed']}{steps}.json"
     return folder / "evaluations" / name
 
 

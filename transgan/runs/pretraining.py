@@ -16,6 +16,7 @@ from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.launched import alone, launched
 from transgan.runs.folder import open_console
+from transgan.warm_start import begins
 
 # What both runs have in common, so that the first is given it as well where the command says it.
 SHARED = {
@@ -30,7 +31,7 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
     Trains that run to its end, unless it is there or the present run has begun already. Raises UserError.
     """
     words = list(config.get("pretraining") or ())
-    if not words or config.checkpoint is not None or config.get("config"):
+    if not words or config.checkpoint is not None or config.get("config") or not begins(config):
         return config, arguments, None
     words += [word for word in arguments if shared(word)]
     first = compose("train", words)

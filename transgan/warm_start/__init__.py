@@ -7,9 +7,9 @@ whole network (whole.py), one of the same kind takes everything: generator=from_
 features of algorithm=drifting, the teacher of algorithm=student.
 """
 
-from transgan.warm_start.settling import begin, settle
+from transgan.warm_start.settling import begin, begins, settle
 from transgan.warm_start.source import Source, read
 from transgan.warm_start.stack import copy_stack
 from transgan.warm_start.weights import transplant
 
-__all__ = ["Source", "begin", "copy_stack", "read", "settle", "transplant"]
+__all__ = ["Source", "begin", "begins", "copy_stack", "read", "settle", "transplant"]

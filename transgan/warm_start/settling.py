@@ -84,6 +84,11 @@ def parts_of(config: DictConfig) -> tuple[list[str], list[str]]:
     return names, [part for part in FROZEN if part in config.algorithm]
 
 
+def begins(config: DictConfig) -> bool:
+    """Whether anything takes the weights of another run."""
+    return any(parts_of(config))
+
+
 def whole_of(config: DictConfig, name: str) -> bool:
     """Whether a network begins with a whole network, and not with a stack."""
     return str(config.warm_start[name]._target_).endswith(".PretrainedNetwork")

@@ -1,0 +1,108 @@
+"""What a suite plans: which runs, in which order, how long each is, and what begins with what."""
+
+import pytest
+
+from transgan.comparison.suite import Suite
+from transgan.config.compose import compose
+from transgan.errors import UserError
+from transgan.instantiation import container
+
+PRETRAINING = {
+    "flow_first": {"train": ["a=flow"], "share": 0.4},
+    "student_first": {"begins_with": "flow_first", "train": ["a=student"], "share": 0.3},
+}
+SYSTEMS = {
+    "gan": {"train": ["a=gan"]},
+    "flow": {"train": ["a=flow"]},
+    "flow_4": {"like": "flow", "sample": {"steps": 4}},
+    "student": {"begins_with": "flow_first", "train": ["a=student"]},
+    "post_trained": {"begins_with": "student_first", "train": ["a=post"]},
+}
+
+
+def suite(folder, only=None, **changes):
+    config = dict(
+        name="test", seeds=[0, 1], budgets=["images"], kimg=10.0, seconds=60.0, points=5, common=["holdout=0.2"],
+        pretraining=PRETRAINING, systems=SYSTEMS, claims={},
+    )  # fmt: skip
+    return Suite(config | changes, folder, only)
+
+
+def plan(jobs):
+    return {job.name: job.kimg for job in jobs}
+
+
+def test_runs_are_trained_in_the_order_of_what_begins_with_what(tmp_path):
+    plans = suite(tmp_path)
+    assert plans.rounds() == [["flow_first"], ["student_first"]]
+    assert plan(plans.jobs("images", ["flow_first"])) == {f"flow_first-images-{seed}": 4 for seed in (0, 1)}
+    (first, _) = plans.jobs("images", ["student_first"])
+    assert first.kimg == 3 and f"checkpoint={tmp_path}/runs/flow_first-images-0" in first.arguments
+    every = plan(plans.jobs("images", None))
+    assert {name: kimg for name, kimg in every.items() if name.endswith("-0")} == {
+        "gan-images-0": 10, "flow-images-0": 10, "student-images-0": 6, "post_trained-images-0": pytest.approx(3),
+    }  # fmt: skip
+
+
+def test_every_system_costs_the_same_with_what_it_began_with(tmp_path):
+    plans = suite(tmp_path)
+    length = {
+        job.name: job.kimg for names in (*plans.rounds(), None) for job in plans.jobs("images", names)
+    }  # fmt: skip
+    for record in plans.records():
+        assert sum(length[each.folder.name] for each in record.chain) == pytest.approx(10), record.system
+    chains = {record.system: [each.system for each in record.chain] for record in plans.records()}
+    assert chains["post_trained"] == ["flow_first", "student_first", "post_trained"]
+
+
+def test_one_that_is_sampled_in_another_way_has_no_run_of_its_own(tmp_path):
+    plans = suite(tmp_path, only=["flow_4"])
+    assert plan(plans.jobs("images", None)) == {"flow-images-0": 10, "flow-images-1": 10}
+    assert plans.rounds() == []
+    records = plans.records()
+    assert [(r.system, r.folder.name, r.sampler) for r in records][0] == ("flow_4", "flow-images-0", {"steps": 4})
+
+
+def test_only_what_is_needed_is_trained_first(tmp_path):
+    assert suite(tmp_path, only=["gan", "student"]).rounds() == [["flow_first"]]
+    assert suite(tmp_path, only=["gan"]).rounds() == []
+
+
+def test_a_larger_machine_does_more_of_everything(tmp_path):
+    plans = suite(tmp_path, scale=3, path="/images")
+    assert plan(plans.jobs("images", ["flow_first"]))["flow_first-images-0"] == 12
+    assert plans.says("images") == "equal images: 30 kimg" and "180 s" in plans.says("seconds")
+    assert "data.path=/images" in plans.jobs("images", None)[0].arguments
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        (dict(pretraining=PRETRAINING | {"flow_first": {"train": [], "share": 0.4, "begins_with": "gpt"}}),
+         "suite.pretraining.flow_first begins with gpt, which is not under suite.pretraining"),
+        (dict(pretraining=PRETRAINING | {"flow_first": {"train": [], "share": 0.4, "begins_with": "flow_first"}}),
+         "suite.pretraining.flow_first begins with flow_first"),
+        (dict(pretraining=PRETRAINING | {"flow_first": {"train": [], "share": 0.7}}),
+         "suite.systems.post_trained: what it begins with takes 1 of a budget"),
+        (dict(systems=SYSTEMS | {"flow_4": {"like": "flows"}}), "suite.systems.flow_4 is like flows, which is not"),
+        (dict(systems=SYSTEMS | {"flow_2": {"like": "flow_4"}}), "suite.systems.flow_2 is like flow_4, which is not"),
+        (dict(scale=0), "suite.scale=0: it must be more than 0"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense(tmp_path, changes, said):
+    with pytest.raises(UserError) as error:
+        suite(tmp_path, **changes)
+    assert any(each.startswith(said) for each in error.value.findings), error.value.findings
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion_mnist", "cifar10"])
+def test_shipped_suites(tmp_path, name):
+    """Every run of theirs composes, and costs what the others do."""
+    plans = Suite(container(compose("compare", [f"suite={name}"]).suite), tmp_path)
+    for names in (*plans.rounds(), None):
+        for job in plans.jobs("images", names):
+            if job.name.endswith("-0"):
+                data = [] if name == "digits" else ["data.path=/images"]
+                compose("train", [*job.arguments, *data])
+    for record in plans.records():
+        assert plans.share(record.before and record.before.system) < 1
