@@ -1,5 +1,6 @@
 """What begins with a flow or a masked model, by the commands that a user types: begin, go on, and what is refused."""
 
+import csv
 import json
 import shutil
 import signal
@@ -92,6 +93,18 @@ def test_a_student_can_be_begun_with_as_well(inside, runs):
     train(inside, *KINDS["student"], "name=student", "kimg=0.064")
     out = train(inside, *KINDS["gan"], "checkpoint=runs/student", "kimg=0.064", "name=gan")
     assert out.count("from the one-step generator of ") == 2
+
+
+def test_a_comparison_counts_everything_that_came_before(inside, runs):
+    train(inside, *KINDS["student"], "name=student", "kimg=0.064", "holdout=0.2")
+    train(inside, *KINDS["gan"], "checkpoint=runs/student", "kimg=0.128", "name=gan")
+    words = ["compare", "runs/gan", "runs/student", "runs/flow", "metrics=fast", "extractor=pixels", "num_samples=64"]
+    code, out, err = inside(*words, "speed_images=4")
+    assert code == 0, out + err
+    with open("comparisons/runs/comparison.csv") as file:
+        rows = {row["system"]: row for row in csv.DictReader(file)}
+    assert [float(rows[name]["kimg"]) for name in ("flow", "student", "gan")] == [0.32, 0.384, 0.512]
+    assert float(rows["gan"]["pretraining_kimg"]) == pytest.approx(0.384) and rows["flow"]["bits_per_dim_heldout"]
 
 
 def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):

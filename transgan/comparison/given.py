@@ -20,16 +20,7 @@ def given_runs(config: DictConfig) -> tuple[list[Record], list[str]]:
     for given in config.run:
         record = Record(files.expanded(given), "", "as they are", 0, config.checkpoint)
         record.seed = record.config["seed"]
-        start = record.config.get("warm_start") or {}
-        if start.get("source"):
-            before = Path(start["source"]).parent.parent
-            if (before / "stats.csv").exists():
-                record.before = Record(before, "pre-training", "as they are", 0)
-                record.before.seed = record.before.config["seed"]
-            else:
-                notes.append(f"{given} began with {start['source']}, which is gone: its cost is not counted")
-        if record.config.get("init_from"):
-            notes.append(f"{given} began with the weights of {record.config['init_from']}, whose cost is not counted")
+        record.before = before(record, given, notes)
         records.append(record)
         same = next((kind for kind in kinds if alike(kind[0], record)), None)
         kinds.append([record]) if same is None else same.append(record)
@@ -49,6 +40,23 @@ def given_runs(config: DictConfig) -> tuple[list[Record], list[str]]:
             "extractor=classifier"
         )
     return records, notes
+
+
+def before(record: Record, given: str, notes: list[str]) -> Record | None:
+    """The run that a run began with, with the one before that, and so on. Adds notes about what cannot be counted."""
+    if record.config.get("init_from"):
+        notes.append(f"{given} began with the weights of {record.config['init_from']}, whose cost is not counted")
+    source = (record.config.get("warm_start") or {}).get("source")
+    if not source:
+        return None
+    folder = Path(source).parent.parent
+    if not (folder / "stats.csv").exists():
+        notes.append(f"{given} began with {source}, which is gone: its cost is not counted")
+        return None
+    earlier = Record(folder, "pre-training", "as they are", 0)
+    earlier.seed = earlier.config["seed"]
+    earlier.before = before(earlier, given, notes)
+    return earlier
 
 
 def stem(names: list[str]) -> str:
