@@ -108,3 +108,13 @@ def test_numbers_chosen_by_their_own_seeds_are_called_flattered(folder, line):
     lucky = Measured(8.0, {"fd_pixels": 2.0}, line(8, 2.0)["protocol"], "")
     assert "others give 2.5." in " ".join(result.notes(material, lucky))
     assert "flatters" not in " ".join(result.notes(material, all_measured(material)[0]))
+
+
+def test_how_it_went(folder):
+    """Health's latest word with its reason and remedy; nothing of a run that has none."""
+    material = folder()
+    assert material.health == ("", "", "") and not [each for each in result.notes(material, None) if "went" in each]
+    vars(material)["health"] = ("low variety", "the grid's images differ by 0.2 of real ones", "a smaller gamma")
+    assert result.notes(material, None)[0] == (
+        "How it went, at the last checkpoint: low variety. The grid's images differ by 0.2 of real ones. A smaller gamma."
+    )

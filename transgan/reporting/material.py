@@ -110,6 +110,16 @@ class Material:
             found.append(self.run.kimg if self.run is not None else 0.0)
         return max(found)
 
+    @cached_property
+    def health(self) -> tuple[str, str, str]:
+        """The word on how the training went at the last checkpoint, its reason and its remedy; empty without one."""
+        try:
+            found = Run(self.folder, "last").facts["health"]
+        except (CheckpointError, OSError):
+            found = None
+        word, reason, remedy = (*(map(str, found or ())), "", "", "")[:3]
+        return word, reason, remedy
+
     @property
     def planned(self) -> float | None:
         """The length of the run in kimg, where it is known."""

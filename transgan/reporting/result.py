@@ -11,6 +11,9 @@ KINDS = {  # of training: what is said of the network, or of both
     "Autoregressive": "A model that predicts images value by value: {0}",
     "Masked": "A masked model, which fills in what is hidden: {0}",
     "Variational": "A variational autoencoder: {0}",
+    "Flow": "A flow, which carries noise to images in steps: {0}",
+    "Student": "A generator of one step, the student of a flow: {0}",
+    "Drifting": "A generator of one step, trained by drifting: {0}",
 }
 SMALL = 2048  # images; below it a Fréchet distance is mostly bias
 MESH, COLLAPSE = 4.0, 0.4  # where a grid is visible, and where classes have collapsed
@@ -129,11 +132,19 @@ def notes(material: Material, first: Measured | None) -> list[str]:
             )
         found += [f"{text[:1].upper()}{text[1:]}." for flag, text in first.flags.items() if flag != "small_sample"]
         found += chosen_by_it(material, first) + trend(material, first)
+    word, reason, remedy = material.health
+    if reason:
+        found.append(f"How it went, at the last checkpoint: {word}. {sentence(reason)}{sentence(remedy, ' ')}")
     skipped = {name: value for row in material.stats[-1:] for name, value in row.items() if name.startswith("skipped_")}
     for name, count in skipped.items():
         if count:
             found.append(f"{count:,.0f} steps of the {name.removeprefix('skipped_')} were skipped: not finite.")
     return found
+
+
+def sentence(text: str, before: str = "") -> str:
+    """With a capital and a full stop; nothing of nothing."""
+    return f"{before}{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def chosen_by_it(material: Material, first: Measured) -> list[str]:

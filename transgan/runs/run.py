@@ -46,7 +46,9 @@ class Run:
     def facts(self) -> dict[str, Any]:
         """What the checkpoint holds beside weights and states."""
         saved = checkpoint.read(self.path)
-        return {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
+        health = (saved.get("callbacks") or {}).get("Health") or {}
+        found = {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
+        return found | {"health": health.get("finding")}
 
     @cached_property
     def module(self) -> Generative:
