@@ -107,6 +107,14 @@ def test_a_comparison_counts_everything_that_came_before(inside, runs):
     assert float(rows["gan"]["pretraining_kimg"]) == pytest.approx(0.384) and rows["flow"]["bits_per_dim_heldout"]
 
 
+def test_what_it_had_at_first_is_no_untrained_generators(inside, runs):
+    words = ["metrics=fast", "extractor=pixels", "metrics.num_samples=64", "evaluate_at_start=true", "kimg=0.064"]
+    out = train(inside, *KINDS["gan"], "name=gan", *words)
+    (said,) = [line for line in out.splitlines() if line.startswith("good ")]
+    first = json.loads((runs / "gan/metrics.jsonl").read_text().splitlines()[0])
+    assert first["kimg"] == 0 and f"as it began {first['metrics']['fd_pixels']:.3g}" in said
+
+
 def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
     out = train(inside, "generator=from_gpt", "checkpoint=runs/flow", "warm_start.generator.norms=true", "kimg=0.064")
     assert "generator from the flow of " in out and "norms of the blocks" in out

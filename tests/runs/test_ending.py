@@ -215,6 +215,7 @@ def test_a_fault_of_ours_is_reported_as_one(inside, words, monkeypatch, tmp_path
     (6, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: no nearer to real images "
                                          "than untrained"),
     (6, {"floor": 0.02}, "; real images against each other 0.02"), (6, {}, ""),
+    (0.4, {"floor": 0.02, "begun": 0.6}, "; real images against each other 0.02, as it began 0.6"),
     (1, {"floor": 0.0, "ceiling": 2}, "; real images against each other 0, untrained 2: 50 % of the way"),
 ])  # fmt: skip
 def test_how_good_it_is_in_words(value, bounds, said):

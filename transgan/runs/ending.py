@@ -75,6 +75,7 @@ def place(value: float, bounds: dict[str, Any]) -> str:
     few = f" ({count:,} of them)" if count < FEW else ""
     known = [f"real images against each other {floor:.3g}{few}"] if floor is not None else []
     known += [f"untrained {ceiling:.3g}"] if ceiling is not None else []
+    known += [f"as it began {bounds['begun']:.3g}"] if "begun" in bounds else []
     said = f"; {', '.join(known)}" if known else ""
     if floor is not None and ceiling is not None and floor >= ceiling:
         return f"{said}: too few real images to say how near"
@@ -98,7 +99,10 @@ def bounds_of(evaluation: Evaluation, session: Session, device: torch.device) ->
         for line in files.read_json_lines(session.folder / "metrics.jsonl")
         if line.get("kimg") == 0 and (line.get("protocol") or {}).get("id") == own and name in line["metrics"]
     ]
-    if before and before[0] is not None:
+    begun: dict[str, Any] = {}
+    if before and before[0] is not None and begins_trained(session.facts.get("config", {})):
+        begun = {"begun": before[0]}
+    elif before and before[0] is not None:
         ceiling = {"ceiling": before[0], "ceiling_num": evaluator.num_samples}
         return ceiling | (evaluator.floor() if hasattr(evaluator, "floor") else {})
     if hasattr(evaluator, "bounds") and evaluation.took <= CHEAP * session.clock.seconds:
@@ -107,8 +111,13 @@ def bounds_of(evaluation: Evaluation, session: Session, device: torch.device) ->
         except (CheckpointError, UserError, ValueError, OSError):  # what it begins with is not there any more
             pass
         else:
-            return evaluator.bounds(untrained.generate)
-    return evaluator.floor() if hasattr(evaluator, "floor") else {}
+            return evaluator.bounds(untrained.generate) | begun
+    return (evaluator.floor() if hasattr(evaluator, "floor") else {}) | begun
+
+
+def begins_trained(config: dict[str, Any]) -> bool:
+    """Whether a run's first weights are another run's, so that what it measured at first is no untrained generator's."""
+    return bool((config.get("warm_start") or {}).get("source") or config.get("init_from"))
 
 
 def measure_again(
