@@ -116,7 +116,7 @@ def bounds_of(evaluation: Evaluation, session: Session, device: torch.device) ->
 
 
 def begins_trained(config: dict[str, Any]) -> bool:
-    """Whether a run's first weights are another run's, so that what it measured at first is no untrained generator's."""
+    """Whether a run's first weights are another run's: then what it measured at first is no untrained generator's."""
     return bool((config.get("warm_start") or {}).get("source") or config.get("init_from"))
 
 
