@@ -74,6 +74,21 @@ def test_a_run_goes_on_bit_by_bit(inside, runs, kind):
         assert code == 0, out + err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*KINDS, "flow"])
+def test_two_processes_train_as_one(inside, srun, runs, tmp_path, kind):
+    words = KINDS.get(kind, ["experiment=digits_flow", *STACK, "algorithm.lr=1.0e-3", "algorithm.label_dropout=0.2"])
+    # eps: else Adam makes much of the last bit of small gradients
+    eps = "optimizer.eps=1.0e-3" if kind == "gan" else "algorithm.optimizer.eps=1.0e-3"
+    words = ["train", *TINY, *words, eps, "kimg=0.32"]
+    assert inside(*words, "name=one")[0] == 0
+    done = srun([*words, "name=two"], tmp_path)
+    assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
+    one, two = (saved(runs / name)["state_dict"] for name in ("one", "two"))
+    for name, value in one.items():
+        assert (value - two[name]).abs().max() <= 5e-6, name
+
+
 def test_everything_comes_from_the_flow(inside, runs):
     words = [
         f"warm_start.{name}.{key}" for name in ("generator", "discriminator") for key in ("freeze=all", "frozen=9")

@@ -1,6 +1,7 @@
 """A one-step student: its pairs are those of the flow, each as often as asked for, and the same after a resume."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,20 +47,24 @@ def ready(module):
 
 def test_pairs_are_those_of_the_flow():
     module = ready(student())
-    latent, images, labels = module.made(0, 8)
-    assert latent.shape == (16, 64) and images.shape == (16, 1, 8, 8) and labels.shape == (16,)  # 4 steps of 8, twice
-    field = lambda x, time: module.teacher(x, time, labels)  # noqa: E731
-    assert torch.allclose(solve(field, latent.view(16, 1, 8, 8), 0.0, 1.0, 3, "heun"), images, atol=1e-5)
-    assert set(labels.tolist()) <= {0, 1, 2} and len(set(labels.tolist())) > 1
+    pairs = module.made(0, 8)
+    assert pairs.latent.shape == (8, 2, 64) and pairs.images.shape == (8, 2, 1, 8, 8)  # 4 steps, each pair twice
+    for i in (0, 1):
+        latent, images, labels = pairs.latent[:, i], pairs.images[:, i], pairs.labels[:, i]
+        field = lambda x, time: module.teacher(x, time, labels)  # noqa: B023, E731
+        assert torch.allclose(solve(field, latent.view(8, 1, 8, 8), 0.0, 1.0, 3, "heun"), images, atol=1e-5)
+    assert set(pairs.labels.flatten().tolist()) == {0, 1, 2}
     again = module.made(0, 8)
-    assert all(torch.equal(a, b) for a, b in zip((latent, images, labels), again, strict=True))
-    assert not torch.equal(module.made(1, 8)[0], latent)
+    assert all(torch.equal(getattr(pairs, key), getattr(again, key)) for key in ("latent", "images", "labels", "order"))
+    assert not torch.equal(module.made(1, 8).latent, pairs.latent)
 
 
 def test_each_pair_comes_up_as_often_as_asked_for():
-    order = student().order(0, 8)
-    assert len(order) == 32 and torch.equal(torch.bincount(order), torch.full((16,), 2))
-    assert sorted(order[:16].tolist()) == list(range(16)) and order[:16].tolist() != list(range(16))
+    order = ready(student(block=12, reuse=3)).made(0, 8).order
+    assert order.shape == (8, 12)
+    for row in order:
+        assert all(sorted(row[i : i + 4].tolist()) == [0, 1, 2, 3] for i in (0, 4, 8))
+    assert len({tuple(row.tolist()) for row in order}) > 1
 
 
 def test_a_step_uses_its_own_part_of_the_block():
@@ -70,9 +75,22 @@ def test_a_step_uses_its_own_part_of_the_block():
         seen.append(latent.clone()) or whole(generator, latent, images, labels)
     )
     fit(module, steps=6)
-    latent = module.made(0, 8)[0]
-    assert torch.equal(torch.cat(seen[:4]), latent[module.order(0, 8)])
-    assert torch.equal(torch.cat(seen[4:]), module.made(1, 8)[0][module.order(1, 8)[:16]])
+    for step, latent in enumerate(seen):
+        assert torch.equal(latent, module.made(step // 4, 8).at(step % 4)[0])
+    pairs = module.made(0, 8)
+    assert torch.equal(seen[1][3], pairs.latent[3, pairs.order[3, 1]])
+
+
+def test_two_processes_have_the_pairs_of_one():
+    """Each has its own places in the batch."""
+    module = ready(student())
+    whole = module.made(1, 8)
+    for rank in (0, 1):
+        module._trainer = SimpleNamespace(world_size=2, global_rank=rank)
+        part, own = module.made(1, 4), slice(4 * rank, 4 * rank + 4)
+        for key in ("latent", "labels", "order"):
+            assert torch.equal(getattr(part, key), getattr(whole, key)[own])
+        assert torch.allclose(part.images, whole.images[own], atol=1e-5)
 
 
 def test_one_that_goes_on_amid_a_block_sees_the_same(tmp_path):

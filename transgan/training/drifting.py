@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.drifting import classes_apart, drift_loss
+from transgan.gathering import gathered
 from transgan.schedules import Schedule
 from transgan.training.generative import Batch, to_float
 from transgan.training.latents import FromLatents, latent_dim_of
@@ -109,20 +110,23 @@ def objective(
     fake = generator(latent, labels)
     with torch.no_grad():
         theirs = places(real, features, real_labels, pixels)
-    apart = classes_apart(labels, real_labels, len(fake), len(real))
+    ours = places(fake, features, labels, pixels)
+    labels, real_labels = (None if each is None else gathered(each) for each in (labels, real_labels))
+    apart = classes_apart(labels, real_labels, ours[0].shape[1], theirs[0].shape[1])
     apart = (apart[0].to(fake.device), apart[1].to(fake.device))
-    found = [
-        drift_loss(x, y, temperatures, apart)
-        for x, y in zip(places(fake, features, labels, pixels), theirs, strict=True)
-    ]
+    found = [drift_loss(x, y, temperatures, apart) for x, y in zip(ours, theirs, strict=True)]
     values, moved = zip(*found, strict=True)
     return torch.stack(values).mean(), torch.stack(moved).mean()
 
 
 def places(images: Tensor, features: Any, labels: Tensor | None, pixels: bool) -> list[Tensor]:
-    """What is compared of images (N, C, H, W): tensors (L, N, D), L places with a field of their own."""
-    found = [images.flatten(1).unsqueeze(0)] if pixels else []  # (1, N, C H W)
-    for x in features.all_features(images, labels) if features is not None else ():  # (N, T, D)
+    """What is compared of images (N, C, H, W): tensors (L, N, D), L places with a field of their own.
+
+    Of several processes they are those of all images, so that all train as one.
+    """
+    found = [gathered(images.flatten(1)).unsqueeze(0)] if pixels else []  # (1, N, C H W)
+    for own in features.all_features(images, labels) if features is not None else ():
+        x = gathered(own)  # (N, T, D)
         found.append(x.transpose(0, 1))  # (T, N, D)
         found.append(x.mean(1).unsqueeze(0))  # (1, N, D)
         found.append((x.var(1) + 1e-6).sqrt().unsqueeze(0))

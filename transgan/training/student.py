@@ -5,6 +5,7 @@ from z (Luhman and Luhman, 2021; pairs as in rectified flow, Liu et al., 2023). 
 counted in pairs shown, as elsewhere in images.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,22 @@ from transgan.training.latents import FromLatents, latent_dim_of
 from transgan.training.one_network import OneNetwork
 from transgan.training.pretrained import Pretrained
 from transgan.training.randomness import StepRNG, mix
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Noise and where the flow carries it, of a block of S steps: P pairs for each of n places in a batch."""
+
+    block: int
+    latent: Tensor  # (n, P, Z)
+    images: Tensor  # (n, P, C, H, W)
+    labels: Tensor | None  # (n, P)
+    order: Tensor  # (n, S), which pair comes up at each step: all of them once, and again in another order
+
+    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Latents (n, Z), images (n, C, H, W) and labels (n,) of a step of the block."""
+        own = torch.arange(len(self.order), device=self.order.device), self.order[:, step]
+        return self.latent[own], self.images[own], None if self.labels is None else self.labels[own]
 
 
 class Student(OneNetwork, FromLatents):
@@ -71,7 +88,7 @@ class Student(OneNetwork, FromLatents):
         self.teacher = teacher.eval().requires_grad_(False)
         self.teacher_steps, self.teacher_solver = teacher_steps, teacher_solver
         self.reuse, self.block = reuse, block
-        self.pairs: tuple[int, Tensor, Tensor, Tensor | None] | None = None  # of a block: latents, images, labels
+        self.pairs: Pairs | None = None  # of the present block
         self.objective = objective
         self.compile_objectives(compile)
         self.take_parts()
@@ -80,11 +97,9 @@ class Student(OneNetwork, FromLatents):
         count = len(self.images_and_labels(batch)[0])
         self.begin_step(count)
         block, step = divmod(self.step, self.block)
-        if self.pairs is None or self.pairs[0] != block or len(self.pairs[1]) != self.size(count):
-            self.pairs = (block, *self.made(block, count))
-        latent, images, labels = self.pairs[1:]
-        own = self.order(block, count)[step * count : (step + 1) * count]
-        latent, images, labels = latent[own], images[own], None if labels is None else labels[own]
+        if self.pairs is None or self.pairs.block != block or len(self.pairs.latent) != count:
+            self.pairs = self.made(block, count)
+        latent, images, labels = self.pairs.at(step)
 
         def part_of_loss(part: slice) -> tuple[Tensor, dict[str, Tensor]]:
             some = None if labels is None else labels[part]
@@ -93,29 +108,19 @@ class Student(OneNetwork, FromLatents):
 
         self.learn(part_of_loss, count, self.scheduled())
 
-    def size(self, count: int) -> int:
-        """Pairs of a block, in this process."""
-        return count * self.block // self.reuse
-
-    def order(self, block: int, count: int) -> Tensor:
-        """Which pair comes up at each place of a block: all of them `reuse` times, one round after the other."""
-        size = self.size(count)
-        generator = torch.Generator().manual_seed(mix(self.seed, 4, block, self.global_rank))
-        return torch.cat([torch.randperm(size, generator=generator) for _ in range(self.reuse)]).to(self.device)
-
     @torch.no_grad()
-    def made(self, block: int, count: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The pairs of a block: latents (P, Z), the images (P, C, H, W) that the flow makes of them, labels (P,)."""
-        size, world = self.size(count), self.trainer.world_size
-        rng = StepRNG(mix(self.seed, 3), block, size, self.global_rank, world, self.device)
-        latent = rng.normal(self.latent_dim)
-        labels = (rng.uniform() * self.num_classes).long() if self.num_classes else None
-        found = []
-        for start in range(0, size, count):
-            part = slice(start, start + count)
-            own = None if labels is None else labels[part]
-            found.append(self.flowed(latent[part], own))
-        return latent, torch.cat(found), labels
+    def made(self, block: int, count: int) -> "Pairs":
+        """The pairs of a block of steps, for the `count` images that a step has in this process.
+
+        Each place in a batch has pairs of its own, so that they are the same whatever the number of processes.
+        """
+        each = self.block // self.reuse
+        rng = StepRNG(mix(self.seed, 3), block, count, self.global_rank, self.trainer.world_size, self.device)
+        latent = rng.normal(each, self.latent_dim)
+        labels = (rng.uniform(each) * self.num_classes).long() if self.num_classes else None
+        order = rng.uniform(self.reuse, each).argsort(2).flatten(1)
+        found = [self.flowed(latent[:, i], None if labels is None else labels[:, i]) for i in range(each)]
+        return Pairs(block, latent, torch.stack(found, 1), labels, order)
 
     def flowed(self, latent: Tensor, labels: Tensor | None) -> Tensor:
         """Where the flow carries noise (N, Z)."""
