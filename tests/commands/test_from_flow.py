@@ -11,7 +11,7 @@ import torch
 
 TINY = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4", "log_every=0.064"]
 STACK = ["algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]
-SHORT = ["algorithm.teacher_steps=2", "algorithm.block=8"]
+SHORT = ["algorithm.teacher_steps=2"]
 GAN = [
     "algorithm.generator_lr=1.0e-3", "algorithm.discriminator_lr=1.0e-3", "algorithm.beta2=0.99", "algorithm.gamma=1.0",
     "algorithm.transport=0.1", "matching=none", "holdout=0.2", "discriminator=from_flow",
@@ -179,7 +179,7 @@ def project(tmp_path):
     )
     (folder / "second.yaml").write_text(
         "# @package _global_\ndefaults: [/experiment/digits_student@_here_]\nname: second\nkimg: 0.32\nbatch_size: 32\n"
-        "log_every: 0.064\ngrid: 4\npretraining: [experiment=first]\nalgorithm: {teacher_steps: 2, block: 8}\n"
+        "log_every: 0.064\ngrid: 4\npretraining: [experiment=first]\nalgorithm: {teacher_steps: 2}\n"
     )
     return tmp_path
 

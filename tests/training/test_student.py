@@ -1,7 +1,6 @@
 """A one-step student: its pairs are those of the flow, each as often as asked for, and the same after a resume."""
 
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +22,7 @@ SHAPE = dict(
 def student(**changes):
     torch.manual_seed(changes.pop("init", 0))
     parts = dict(generator=OneStep(**SHAPE), teacher=FlowTransformer(**SHAPE))
-    return Student(**parts | dict(batch_size=8, num_classes=3, lr=1e-2, block=4, reuse=2, teacher_steps=3) | changes)
+    return Student(**parts | dict(batch_size=8, num_classes=3, lr=1e-2, reuse=2, delay=2, teacher_steps=3) | changes)
 
 
 def trainer():
@@ -40,57 +39,63 @@ def fit(module, steps=6, size=8):
     return module
 
 
-def ready(module):
-    module._trainer = trainer()  # for world_size
-    return module
+def pairs_of(module, step, count=8, rank=0, world_size=1):
+    return module.pairs.at(step, count, rank, world_size, torch.device("cpu"))
 
 
 def test_pairs_are_those_of_the_flow():
-    module = ready(student())
-    pairs = module.made(0, 8)
-    assert pairs.latent.shape == (8, 2, 64) and pairs.images.shape == (8, 2, 1, 8, 8)  # 4 steps, each pair twice
-    for i in (0, 1):
-        latent, images, labels = pairs.latent[:, i], pairs.images[:, i], pairs.labels[:, i]
-        field = lambda x, time: module.teacher(x, time, labels)  # noqa: B023, E731
-        assert torch.allclose(solve(field, latent.view(8, 1, 8, 8), 0.0, 1.0, 3, "heun"), images, atol=1e-5)
-    assert set(pairs.labels.flatten().tolist()) == {0, 1, 2}
-    again = module.made(0, 8)
-    assert all(torch.equal(getattr(pairs, key), getattr(again, key)) for key in ("latent", "images", "labels", "order"))
-    assert not torch.equal(module.made(1, 8).latent, pairs.latent)
-
-
-def test_each_pair_comes_up_as_often_as_asked_for():
-    order = ready(student(block=12, reuse=3)).made(0, 8).order
-    assert order.shape == (8, 12)
-    for row in order:
-        assert all(sorted(row[i : i + 4].tolist()) == [0, 1, 2, 3] for i in (0, 4, 8))
-    assert len({tuple(row.tolist()) for row in order}) > 1
-
-
-def test_a_step_uses_its_own_part_of_the_block():
-    seen = []
     module = student()
-    whole = module.objective
-    module.objective = lambda generator, latent, images, labels: (
-        seen.append(latent.clone()) or whole(generator, latent, images, labels)
-    )
-    fit(module, steps=6)
-    for step, latent in enumerate(seen):
-        assert torch.equal(latent, module.made(step // 4, 8).at(step % 4)[0])
-    pairs = module.made(0, 8)
-    assert torch.equal(seen[1][3], pairs.latent[3, pairs.order[3, 1]])
+    latent, images, labels = pairs_of(module, 5)
+    assert latent.shape == (8, 64) and images.shape == (8, 1, 8, 8) and labels.shape == (8,)
+    field = lambda x, time: module.teacher(x, time, labels)  # noqa: E731
+    assert torch.allclose(solve(field, latent.view(8, 1, 8, 8), 0.0, 1.0, 3, "heun"), images, atol=1e-5)
+    every = torch.cat([pairs_of(module, step)[2] for step in range(20)])
+    assert set(every.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("reuse, delay", [(1, 1), (2, 3), (4, 8)])
+def test_each_pair_comes_up_as_often_as_asked_for(reuse, delay):
+    pairs = student(reuse=reuse, delay=delay).pairs
+    places = torch.arange(6)
+    shown = torch.stack([pairs.numbers(step, places) for step in range(400)])  # (400, 6)
+    settled = range(reuse * delay + 1, 400 // reuse - reuse * delay - 1)
+    for place in range(6):
+        counts = torch.bincount(shown[:, place])
+        assert (counts[list(settled)] == reuse).all() and shown[:, place].min() == 0
+        first = [(shown[:, place] == number).nonzero()[:, 0] for number in settled]
+        gaps = {tuple((each[1:] - each[:-1]).tolist()) for each in first}
+        assert gaps == {(reuse * delay + 1,) * (reuse - 1)}
+    new = [(shown[step] > shown[:step].max(0).values).sum().item() for step in range(100, 300)]
+    assert sum(new) == pytest.approx(200 * 6 / reuse, rel=0.05) and max(new) <= -(-6 // reuse)  # evenly made
+
+
+def test_pairs_are_made_once():
+    made = []
+    module = student(reuse=2, delay=3)
+    flowed = module.pairs.make
+    module.pairs.make = lambda latent, labels: made.append(len(latent)) or flowed(latent, labels)
+    for step in range(60):
+        pairs_of(module, step)
+    assert sum(made) == pytest.approx(60 * 8 / 2, abs=8) and max(made[10:]) <= 4
+    assert len(module.pairs.entries) <= 6  # and forgotten when they are not wanted any more
+
+
+def test_they_are_the_same_whenever_they_are_asked_for():
+    module = student(reuse=2, delay=3)
+    seen = [pairs_of(module, step) for step in range(12)]
+    again = pairs_of(student(reuse=2, delay=3), 11)
+    assert torch.equal(again[0], seen[11][0]) and torch.equal(again[2], seen[11][2])
+    assert torch.equal(again[1], seen[11][1])  # bit by bit
+    assert not torch.equal(seen[10][0], seen[11][0])
 
 
 def test_two_processes_have_the_pairs_of_one():
     """Each has its own places in the batch."""
-    module = ready(student())
-    whole = module.made(1, 8)
-    for rank in (0, 1):
-        module._trainer = SimpleNamespace(world_size=2, global_rank=rank)
-        part, own = module.made(1, 4), slice(4 * rank, 4 * rank + 4)
-        for key in ("latent", "labels", "order"):
-            assert torch.equal(getattr(part, key), getattr(whole, key)[own])
-        assert torch.allclose(part.images, whole.images[own], atol=1e-5)
+    for step in (0, 3, 17):
+        whole = pairs_of(student(), step)
+        parts = [pairs_of(student(), step, 4, rank, 2) for rank in (0, 1)]
+        for one, both in zip(whole, zip(*parts, strict=True), strict=True):
+            assert torch.allclose(torch.cat(both).float(), one.float(), atol=1e-5)
 
 
 def test_one_that_goes_on_amid_a_block_sees_the_same(tmp_path):
@@ -138,7 +143,7 @@ def test_what_is_learned_is_the_end_point():
     adam = partial(torch.optim.AdamW, betas=(0.9, 0.98), weight_decay=0.0)
     torch.manual_seed(0)
     module = Student(
-        Linear(), Scale(), optimizer=adam, lr=Cosine(0.05, 0.0, 16), batch_size=64, block=8, reuse=1,
+        Linear(), Scale(), optimizer=adam, lr=Cosine(0.05, 0.0, 16), batch_size=64, reuse=1,
         teacher_steps=32, ema_halflife=0.1,
     )  # fmt: skip
     fit(module, 250, 64)
@@ -172,8 +177,8 @@ def test_what_was_copied_learns_slower_or_not_at_first():
 @pytest.mark.parametrize(
     "changes, said",
     [
-        (dict(reuse=3), "algorithm.reuse=3 and algorithm.block=4: give whole numbers, the second a multiple"),
-        (dict(reuse=0), "algorithm.reuse=0"),
+        (dict(reuse=0), "algorithm.reuse=0: it takes a whole number, 1 or more"),
+        (dict(delay=0), "algorithm.delay=0: it takes a whole number, 1 or more"),
         (dict(teacher_steps=0), "steps=0"),
         (dict(teacher_solver="rk45"), "solver=rk45"),
         (dict(generator=Linear()), "takes latents of 2 numbers, and the flow's noise has 64; give generator=from_flow"),

@@ -136,7 +136,7 @@ KEYS: dict[str, Kind] = {
     "features": OBJECT, "teacher": OBJECT, "pixels": SWITCH, "fakes": Whole(most=1000),
     "temperatures": Items(of=Number(above=0), example="[0.02,0.05,0.2]"),
     "teacher_steps": Whole(most=10_000), "teacher_solver": Choice(of=("euler", "heun")),
-    "reuse": Whole(most=10_000), "block": Whole(most=10_000),
+    "reuse": Whole(most=10_000), "delay": Whole(most=10_000),
     "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),
     "free_bits": WEIGHT, "bound_samples": Whole(most=10**6), "sample_pixels": SWITCH,
     "optimizer.betas": Items(of=Number(most=1, below=1), count=2, example="[0.0,0.99]"),
