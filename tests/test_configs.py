@@ -25,6 +25,7 @@ from transgan.training.objectives import DiscriminatorInputs, discriminator_obje
 GLOBAL = {"experiment", "recipe"}  # whose files hold keys of other groups
 CHOICES = [(group, name) for group, names in sorted(groups().items()) if group not in GLOBAL for name in names]
 FROM_PYTHON = {
+    "pretrained",
     "schedules",
     "extractor",
     "reset_real_features",
@@ -83,10 +84,11 @@ def test_keys_are_the_constructors(group, name):
 def test_every_run_of_a_suite_can_be_composed(name, tmp_path):
     suite = Suite(OmegaConf.to_container(compose("compare", [f"suite={name}"]).suite), tmp_path)
     suite.speed = lambda system: 1000.0
-    jobs = [job for budget in suite.budgets for first in (True, False) for job in suite.jobs(budget, first)]
+    jobs = [job for budget in suite.budgets for first in (*suite.rounds(), None) for job in suite.jobs(budget, first)]
     assert len({job.name for job in jobs}) == len(jobs) > 0
     for job in jobs:
-        assert compose("train", list(job.arguments)).kimg == job.kimg
+        data = [] if name == "digits" else ["data.path=/x"]
+        assert compose("train", [*job.arguments, *data]).kimg == job.kimg
 
 
 @each_choice
@@ -216,6 +218,8 @@ def small(experiment):
         return [f"algorithm.network.{key}={own[key]}" for key in own if key in config.algorithm.network]
     words = []
     for group in ("generator", "discriminator"):
+        if group not in config or group in (config.get("warm_start") or {}) and config.warm_start[group] is not None:
+            continue  # an algorithm without one, or a network whose shape another run says
         dim = [width // PART[group] if "transgan" in experiment else 8 for width in config[group].dim]
         words += [f"{group}.dim={dim}", *(f"{group}.{key}={[1] * len(dim)}" for key in ("depth", "num_heads"))]
     if "transgan" in experiment:
@@ -224,23 +228,32 @@ def small(experiment):
     return [word.replace(" ", "") for word in words]
 
 
+def trained(experiment, data, folder):
+    """The run of an experiment, small, with those before it that it begins with."""
+    config = compose("train", [f"experiment={experiment}", *(data or [])])
+    first = [word.removeprefix("experiment=") for word in config.pretraining]
+    start = [f"checkpoint={trained(first[0], data, folder)}"] if first else []
+    arguments = [
+        f"experiment={experiment}", *data, *small(experiment), *start, f"runs={folder}", f"name={experiment}-run",
+        "metrics=none", "logger=none", "trainer=cpu", "precision=32-true", "batch_size=4", "kimg=0.008", "grid=4",
+    ]  # fmt: skip
+    assert train.main(compose("train", arguments), arguments) == 0
+    return folder / f"{experiment}-run"
+
+
 @pytest.mark.parametrize("experiment", groups()["experiment"])
 def test_every_experiment_trains(experiment, tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     data = [] if experiment in DIGITS else ["data=folder", f"data.path={pictures(tmp_path / 'pictures')}"]
-    arguments = [
-        f"experiment={experiment}", *data, *small(experiment), f"runs={tmp_path}", "name=run", "metrics=none",
-        "logger=none", "trainer=cpu", "precision=32-true", "batch_size=4", "kimg=0.008", "grid=4",
-    ]  # fmt: skip
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert train.main(compose("train", arguments), arguments) == 0
+            run = trained(experiment, data, tmp_path)
     finally:
         logging.captureWarnings(False)
-    saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["images_seen"] == 8 and saved["global_step"] == 2
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
-    assert (tmp_path / "run" / "stats.csv").read_text().count("\n") == 2
+    assert (run / "stats.csv").read_text().count("\n") == 2
     assert saved["nonfinite"] and not any(saved["nonfinite"].values())

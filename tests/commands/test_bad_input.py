@@ -110,7 +110,7 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
         (["train", "experiment=digit"], "experiment=digit: there is no such experiment; did you mean digits?"),
         (
             ["train", "experiment=xyz"],
-            "There are: cifar10, cifar10_minutes, cifar10_tiny, digits, digits_gpt, digits_rnn",
+            "There are: cifar10, cifar10_minutes, cifar10_tiny, digits, digits_drifting, digits_flow",
         ),
         (["train", "kimgs=3"], "kimgs is not an option; did you mean kimg?"),
         (["train", "algorithm.generator_lr.strat=1"], "did you mean algorithm.generator_lr.start?"),

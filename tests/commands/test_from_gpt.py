@@ -138,7 +138,7 @@ def test_runs_of_before_the_warm_start_go_on(inside, tmp_path):
 @pytest.mark.parametrize(
     "words, sentence",
     [
-        (["generator=from_gpt"], "generator=from_gpt needs checkpoint=RUN, the run of an image GPT or a masked model"),
+        (["generator=from_gpt"], "generator=from_gpt needs checkpoint=RUN, the run of an image GPT, a masked model or a flow"),
         (["checkpoint=runs/gpt"], "checkpoint=runs/gpt: nothing takes its weights; add generator=from_gpt"),
         ([*BOTH, "init_from=runs/gpt"], "init_from=runs/gpt would replace all weights"),
         ([*BOTH[:2], "checkpoint=runs/none"], "there is no run folder or checkpoint at runs/none"),
@@ -162,7 +162,7 @@ def test_refused_in_one_sentence(refused, gpt, words, sentence):
 def test_no_image_gpt(inside, refused, gpt, tmp_path):
     train(inside, "name=gan", "kimg=0.064", "generator.dim=[16]", "discriminator.dim=[16]")
     err = refused("train", *TINY, *BOTH[:2], "checkpoint=runs/gan", "name=other")
-    assert "checkpoint=runs/gan: that is a run of Adversarial, and a warm start needs an image GPT" in err
+    assert "checkpoint=runs/gan: that is a run of Adversarial, and this needs an image GPT, a masked model or" in err
     last = gpt / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     assert "is damaged or not a checkpoint (it has 1,000 bytes)" in refused("train", *TINY, *BOTH, "name=other")

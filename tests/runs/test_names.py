@@ -135,6 +135,7 @@ def test_what_a_name_says_of_a_source_of_halves():
         seeds=[3],
     )  # fmt: skip
     config = {"class": None, "top_k": 5, "rows": 2, "complete": "a/their photos"}
+    config |= {"steps": None, "solver": None, "guidance": None}
     one, other = (names(drawn, OmegaConf.create(config | {"complete": place})) for place in ("a/p h", "b/p h"))
     assert one != other and one[0].startswith("seed00000003-20.016kimg-step_3-temperature0.9-top5-of_p_h_")
     assert one[0].endswith("-rows2.png")

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from transgan.errors import UserError
 from transgan.instantiation import literal
 from transgan.warm_start import stack, whole
-from transgan.warm_start.source import HOW, LISTS, Source, article, read
+from transgan.warm_start.source import LISTS, Source, article, one_of, read, ways
 
 STACKS = ["image GPT", "masked model", "flow"]
 WHOLE = ["flow", "one-step generator"]
@@ -42,10 +42,7 @@ def settle(config: DictConfig, arguments: list[str], previous: dict | None = Non
     kinds = kinds_of(config, names, parts)
     if config.checkpoint is None:
         what = named(config, names[0]) if names else f"algorithm={chosen(config)}"
-        runs = " or ".join(f"{article(kind)} {kind}" for kind in kinds)
-        raise UserError(
-            f"{what} needs checkpoint=RUN, the run of {runs}; train one with {' or '.join(HOW[kind] for kind in kinds)}"
-        )
+        raise UserError(f"{what} needs checkpoint=RUN, the run of {one_of(kinds)}; train one with {ways(kinds)}")
     if config.init_from is not None:
         raise UserError(
             f"init_from={config.init_from} would replace all weights, those of checkpoint="

@@ -47,12 +47,25 @@ def read(path: str, kinds: list[str]) -> Source:
     if kind not in kinds or not any(n.startswith("stages.0.") for n in weights):
         found = str(algorithm.get("_target_", "another kind")).split(".")[-1]
         found = found if kind is None else f"{article(kind)} {kind}"
-        wanted = [f"{article(each)} {each}" for each in kinds]
         raise checkpoint.CheckpointError(
-            f"checkpoint={path}: that is a run of {found}, and this needs {' or '.join(wanted)}; train one with "
-            f"{' or '.join(HOW[each] for each in kinds)}"
+            f"checkpoint={path}: that is a run of {found}, and this needs {one_of(kinds)}; train one with {ways(kinds)}"
         )
     return Source(kind, file.resolve(), files.sha256(file), network, weights, saved["images_seen"] / 1000)
+
+
+def one_of(kinds: list[str]) -> str:
+    """a flow, a masked model or an image GPT"""
+    return listed([f"{article(kind)} {kind}" for kind in kinds])
+
+
+def ways(kinds: list[str]) -> str:
+    """algorithm=flow or algorithm=masked"""
+    return listed([HOW[kind] for kind in kinds])
+
+
+def listed(words: list[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def article(kind: str) -> str:
