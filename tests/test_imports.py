@@ -20,7 +20,18 @@ QUICK = {
     "__init__",
     "__main__",
 }  # for an answer to a typing error
-FUNCTIONS = {"losses", "matching", "penalties", "consistency", "supervision", "augmentation", "ema", "ode", "schedules"}
+FUNCTIONS = {
+    "losses",
+    "matching",
+    "drifting",
+    "penalties",
+    "consistency",
+    "supervision",
+    "augmentation",
+    "ema",
+    "ode",
+    "schedules",
+}
 OURS = {  # part: the parts of ours that it may import
     "layers": {"layers"},
     "describing": set(),  # the standard library alone
@@ -42,7 +53,7 @@ OURS = {  # part: the parts of ours that it may import
     "config": {"config", "errors", "extensions", "files", "instantiation", "migration", "trust", "__init__"},
     "cli": {"config", "errors", "launched", "runs", "__init__"},  # commands by name, through importlib
     "checkpoint": {"files", "instantiation", "migration", "trust"},
-    "warm_start": {"checkpoint", "errors", "files", "instantiation"},
+    "warm_start": {"warm_start", "checkpoint", "errors", "files", "instantiation"},
     "official": set(),
     "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "instantiation", "launched", "metrics", "runs"},
     "__init__": {"api", "loading", "data"},  # when it is first used

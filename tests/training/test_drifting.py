@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from transgan.models.masked_images import MaskedImages
 from transgan.models.tokens import Patches, Pixels
-from transgan.training.drifting import Drifting, places
+from transgan.training.drifting import Drifting, compared
 from transgan.training.generative import to_uint8
 
 PATCHES = partial(Patches, patch_size=2, components=2)
@@ -32,10 +32,10 @@ def fit(module, batches):
 def test_places_of_an_image():
     """Its pixels; and of each of two blocks every token, the mean of them and their standard deviation."""
     images, labels = torch.randn(5, 1, 8, 8), torch.arange(5) % 3
-    found = places(images, masked(), labels, True)
+    found = compared(images, masked(), labels, True)
     assert [tuple(x.shape) for x in found] == [(1, 5, 64), *[(16, 5, 16), (1, 5, 16), (1, 5, 16)] * 2]
     assert torch.allclose(found[2][0], found[1].mean(0), atol=1e-6)
-    assert [len(places(images, None, labels, True)), len(places(images, masked(), labels, False))] == [1, 6]
+    assert [len(compared(images, None, labels, True)), len(compared(images, masked(), labels, False))] == [1, 6]
 
 
 def test_features_are_the_masked_models_with_a_gradient_by_the_image():

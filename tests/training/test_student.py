@@ -56,8 +56,8 @@ def test_pairs_are_those_of_the_flow():
 @pytest.mark.parametrize("reuse, delay", [(1, 1), (2, 3), (4, 8)])
 def test_each_pair_comes_up_as_often_as_asked_for(reuse, delay):
     pairs = student(reuse=reuse, delay=delay).pairs
-    places = torch.arange(6)
-    shown = torch.stack([pairs.numbers(step, places) for step in range(400)])  # (400, 6)
+    positions = torch.arange(6)
+    shown = torch.stack([pairs.numbers(step, positions) for step in range(400)])  # (400, 6)
     settled = range(reuse * delay + 1, 400 // reuse - reuse * delay - 1)
     for place in range(6):
         counts = torch.bincount(shown[:, place])
@@ -90,7 +90,7 @@ def test_they_are_the_same_whenever_they_are_asked_for():
 
 
 def test_two_processes_have_the_pairs_of_one():
-    """Each has its own places in the batch."""
+    """Each has its own positions in the batch."""
     for step in (0, 3, 17):
         whole = pairs_of(student(), step)
         parts = [pairs_of(student(), step, 4, rank, 2) for rank in (0, 1)]

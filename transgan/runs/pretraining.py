@@ -30,17 +30,17 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
 
     Trains that run to its end, unless it is there or the present run has begun already. Raises UserError.
     """
-    words = list(config.get("pretraining") or ())
-    if not words or config.checkpoint is not None or config.get("config") or not begins(config):
+    overrides = list(config.get("pretraining") or ())
+    if not overrides or config.checkpoint is not None or config.get("config") or not begins(config):
         return config, arguments, None
-    words += [word for word in arguments if shared(word)]
-    first = compose("train", words)
+    overrides += [word for word in arguments if shared(word)]
+    first = compose("train", overrides)
     place = f"{config.runs}/{first.name}"
     whole = [*arguments, f"checkpoint={place}"]
     with setting_up():
         if (files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt").exists() or finished(first):
             return compose("train", whole), whole, None
-    command = f"transgan train {shlex.join(words)}"
+    command = f"transgan train {shlex.join(overrides)}"
     if launched().by:
         raise UserError(f"this run begins with another one, which is trained alone: first `{command}`")
     console = open_console()
@@ -48,7 +48,7 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
         console.print(f"plan    first the run that this one begins with: {command}")
         return config, arguments, 0
     console.print(f"first   {command}")
-    if code := run(words):
+    if code := run(overrides):
         return config, arguments, code
     console.print(f"then    {config.name}, which begins with {place}")
     return compose("train", whole), whole, None
@@ -64,10 +64,10 @@ def finished(config: DictConfig) -> bool:
     return last.exists() and checkpoint.read(last)["images_seen"] >= 1000 * config.kimg
 
 
-def run(words: list[str]) -> int:
+def run(overrides: list[str]) -> int:
     """`transgan train` in a process of its own, which hears the signals that this one is sent. -> its exit code"""
     process = subprocess.Popen(
-        [sys.executable, "-m", "transgan", "train", *words], env=alone(),
+        [sys.executable, "-m", "transgan", "train", *overrides], env=alone(),
         start_new_session=True,  # Ctrl-C is for this process, which passes it on once
     )  # fmt: skip
     with passing_on(process):

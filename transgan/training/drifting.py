@@ -25,7 +25,7 @@ class Drifting(OneNetwork, FromLatents):
     Args:
         generator: (latent (N, Z), labels (N,) or None) -> images (N, C, H, W) in [-1, 1]; has `latent_dim`, Z.
         features: (images, labels) -> a list of features (N, T, D), by its `all_features`; it is not trained. Each of
-            the T places has a field of its own, and so have the mean and the standard deviation over them. None: the
+            the T tokens has a field of its own, and so have the mean and the standard deviation over them. None: the
             images alone.
         temperatures: of the kernel, in units of the mean distance of two samples; the fields of all of them are added.
         pixels: whether images have a field, too, and not only their features.
@@ -109,8 +109,8 @@ def objective(
     """The mean over features of the loss for latents (N, Z), and of how far samples drift."""
     fake = generator(latent, labels)
     with torch.no_grad():
-        theirs = places(real, features, real_labels, pixels)
-    ours = places(fake, features, labels, pixels)
+        theirs = compared(real, features, real_labels, pixels)
+    ours = compared(fake, features, labels, pixels)
     labels, real_labels = (None if each is None else gathered(each) for each in (labels, real_labels))
     apart = classes_apart(labels, real_labels, ours[0].shape[1], theirs[0].shape[1])
     apart = (apart[0].to(fake.device), apart[1].to(fake.device))
@@ -119,8 +119,8 @@ def objective(
     return torch.stack(values).mean(), torch.stack(moved).mean()
 
 
-def places(images: Tensor, features: Any, labels: Tensor | None, pixels: bool) -> list[Tensor]:
-    """What is compared of images (N, C, H, W): tensors (L, N, D), L places with a field of their own.
+def compared(images: Tensor, features: Any, labels: Tensor | None, pixels: bool) -> list[Tensor]:
+    """What is compared of images (N, C, H, W): tensors (L, N, D), L of them with a field of their own.
 
     Of several processes they are those of all images, so that all train as one.
     """

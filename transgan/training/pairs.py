@@ -3,7 +3,7 @@
 Which pair comes up is a function of the step and of the place in the batch over all processes, and a pair one of its
 number and place. So nothing has to be saved: a run that goes on makes the pairs again that it has yet to see.
 
-n places of this process, Z latent, C H W image.
+n positions of this process, Z latent, C H W image.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Make = Callable[[Tensor, Tensor | None], Tensor]  # latents (N, Z), labels (N,) 
 
 @dataclass
 class Entry:
-    """The pairs of one number, at every place of this process."""
+    """The pairs of one number, at every position of this process."""
 
     latent: Tensor  # (n, Z)
     labels: Tensor | None  # (n,)
@@ -42,13 +42,13 @@ class Pairs:
         self.reuse, self.delay = reuse, delay
         self.entries: dict[int, Entry] = {}
 
-    def numbers(self, step: int, places: Tensor) -> Tensor:
-        """The pair that comes up at a step in each of some places: in one of `reuse` of them a new one.
+    def numbers(self, step: int, positions: Tensor) -> Tensor:
+        """The pair that comes up at a step in each of some positions: in one of `reuse` of them a new one.
 
         Every `reuse` steps of a place are a round. Its first step shows the pair of this round, the next one that of
         `delay` rounds before, and so on; in the first rounds, of which there are fewer before, an earlier one.
         """
-        moment = step + places % self.reuse
+        moment = step + positions % self.reuse
         turn, again = moment // self.reuse, moment % self.reuse
         return turn - (again * self.delay) % (turn + 1)
 
@@ -56,16 +56,18 @@ class Pairs:
     def at(
         self, step: int, count: int, rank: int, world_size: int, device: Any
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Latents (n, Z), images (n, C, H, W) and labels (n,) of a step, for `count` places in this process."""
-        places = torch.arange(rank * count, (rank + 1) * count)
-        numbers = self.numbers(step, places).tolist()
+        """Latents (n, Z), images (n, C, H, W) and labels (n,) of a step, for `count` positions in this process."""
+        positions = torch.arange(rank * count, (rank + 1) * count)
+        numbers = self.numbers(step, positions).tolist()
         for number in set(numbers):
             if number not in self.entries or len(self.entries[number].latent) != count:
                 self.entries[number] = self.entry(number, count, rank, world_size, device)
         found = []
         for i, number in enumerate(numbers):
             if self.entries[number].images[i] is None:
-                self.complete(self.entries[number], (places % self.reuse == places[i] % self.reuse).nonzero()[:, 0])
+                self.complete(
+                    self.entries[number], (positions % self.reuse == positions[i] % self.reuse).nonzero()[:, 0]
+                )
             found.append(self.entries[number])
         latent = torch.stack([entry.latent[i] for i, entry in enumerate(found)])
         images = torch.stack([image for i, entry in enumerate(found) if (image := entry.images[i]) is not None])
@@ -81,8 +83,8 @@ class Pairs:
         return Entry(latent, labels, [None] * count)
 
     def complete(self, entry: Entry, own: Tensor) -> None:
-        """Makes the images of these places, whose pairs come up first at the same step: always together, since a sum is
-        rounded in another way in another batch."""
+        """Makes the images of these positions, whose pairs come up first at the same step: always together, since in
+        another batch a sum is rounded in another way."""
         labels = None if entry.labels is None else entry.labels[own]
         for i, image in zip(own.tolist(), self.make(entry.latent[own], labels), strict=True):
             entry.images[i] = image
