@@ -247,11 +247,12 @@ def test_slow_models_end_their_sections(inside, digits, monkeypatch):
     assert "These are 1 of 10 classes; class=NAME of `transgan sample` makes the others." in said
 
 
-def test_a_copied_image_is_found(digits, monkeypatch):
+def test_a_copied_image_is_found(digits, cache, monkeypatch):
     """A generator that returns training images: each is its own nearest one, at distance 0."""
     from transgan.reporting.album import Album
     from transgan.reporting.material import Material
 
+    monkeypatch.setenv("TRANSGAN_CACHE", str(cache))
     material = Material(str(digits))
     data, _, gap = neighbours.opened(material)
     assert gap is None
