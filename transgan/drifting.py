@@ -66,10 +66,7 @@ def drift_loss(
 
 def classes_apart(labels: Tensor | None, real_labels: Tensor | None, count: int, real: int) -> tuple[Tensor, Tensor]:
     """The pairs (N, P) and (N, N) that do not see each other: of two classes, and each generated sample and itself."""
+    own = torch.eye(count, dtype=torch.bool)
     if labels is None or real_labels is None:
-        device = None if labels is None else labels.device
-        return torch.zeros(count, real, dtype=torch.bool, device=device), torch.eye(
-            count, dtype=torch.bool, device=device
-        )
-    own = torch.eye(count, dtype=torch.bool, device=labels.device)
-    return labels[:, None] != real_labels, (labels[:, None] != labels) | own
+        return torch.zeros(count, real, dtype=torch.bool), own
+    return labels[:, None] != real_labels, (labels[:, None] != labels) | own.to(labels.device)

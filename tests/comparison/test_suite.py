@@ -81,7 +81,7 @@ def test_a_larger_machine_does_more_of_everything(tmp_path):
         (dict(pretraining=PRETRAINING | {"flow_first": {"train": [], "share": 0.4, "begins_with": "gpt"}}),
          "suite.pretraining.flow_first begins with gpt, which is not under suite.pretraining"),
         (dict(pretraining=PRETRAINING | {"flow_first": {"train": [], "share": 0.4, "begins_with": "flow_first"}}),
-         "suite.pretraining.flow_first begins with flow_first"),
+         "suite.pretraining.flow_first begins with flow_first, which begins with itself"),
         (dict(pretraining=PRETRAINING | {"flow_first": {"train": [], "share": 0.7}}),
          "suite.systems.post_trained: what it begins with takes 1 of a budget"),
         (dict(systems=SYSTEMS | {"flow_4": {"like": "flows"}}), "suite.systems.flow_4 is like flows, which is not"),

@@ -68,8 +68,8 @@ class Suite:
         for group, members in (("systems", self.systems), ("pretraining", self.pretraining)):
             for name, system in members.items():
                 first = system.get("begins_with")
-                if first is not None and (first not in self.pretraining or self.circular(first)):
-                    found.append(f"suite.{group}.{name} begins with {first}, which is not under suite.pretraining")
+                if first is not None and (why := self.impossible(first)):
+                    found.append(f"suite.{group}.{name} begins with {first}, which {why}")
                 like = system.get("like")
                 if like is not None and (like not in self.systems or self.systems[like].get("like")):
                     found.append(f"suite.{group}.{name} is like {like}, which is not trained under suite.systems")
@@ -87,12 +87,14 @@ class Suite:
         if found:
             raise UserError(*found)
 
-    def circular(self, first: str) -> bool:
-        """Whether a run of pre-training begins, somewhere before it, with itself."""
+    def impossible(self, first: str) -> str | None:
+        """Why nothing can begin with a run of pre-training: it is not there, or begins with itself."""
         seen = [first]
         while (earlier := self.pretraining.get(seen[-1], {}).get("begins_with")) is not None and earlier not in seen:
             seen.append(earlier)
-        return earlier is not None
+        if earlier is not None:
+            return "begins with itself"
+        return None if first in self.pretraining else "is not under suite.pretraining"
 
     @property
     def budgets(self) -> list[str]:
@@ -126,8 +128,7 @@ class Suite:
         images = [] if self.config.get("path") is None else [f"data.path={self.config['path']}"]
         arguments = [
             *self.config["common"], *images, *train, f"runs={self.runs}", f"name={run}", f"seed={seed}",
-            f"kimg={kimg:g}",
-            f"log_every={kimg / 40:g}", f"evaluate_every={kimg / points:g}", f"sample_every={kimg:g}",
+            f"kimg={kimg:g}", f"log_every={kimg / 40:g}", f"evaluate_every={kimg / points:g}", f"sample_every={kimg:g}",
             f"checkpoint_every={kimg / points:g}", "evaluate_share=1", "evaluate_at_start=false",
         ]  # fmt: skip
         return Job(run, tuple(arguments), kimg)
