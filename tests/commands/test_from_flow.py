@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from PIL import Image
 
 TINY = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4", "log_every=0.064"]
 STACK = ["algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]
@@ -215,6 +216,17 @@ def test_nothing_is_first_where_nothing_takes_its_weights(transgan_process, proj
     done = transgan_process("train", *words, cwd=project)
     assert done.returncode == 0 and "first   " not in done.stdout, done.stdout + done.stderr
     assert [path.name for path in (project / "runs").iterdir()] == ["digits_post_trained"]
+
+
+def test_both_see_the_images_that_are_given(transgan_process, project):
+    (project / "pictures").mkdir()
+    for i in range(4):
+        Image.new("L", (8, 8), 60 * i).save(project / "pictures" / f"{i}.png")
+    done = transgan_process("train", "pictures", "experiment=second", *COMMON, "dry_run=true", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = "transgan train experiment=first pictures metrics=none logger=none trainer=cpu"
+    assert f"plan    first the run that this one begins with: {said}" in " ".join(done.stdout.split("\n")), done.stdout
+    assert "name=pictures_first" in done.stdout
 
 
 def test_a_mistake_in_what_is_first_ends_both(transgan_process, project):

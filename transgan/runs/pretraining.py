@@ -35,6 +35,9 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
         return config, arguments, None
     overrides += [word for word in arguments if shared(word)]
     first = compose("train", overrides)
+    if first.name == config.name:  # both are named after the images
+        overrides.append(f"name={config.name}_first")
+        first = compose("train", overrides)
     place = f"{config.runs}/{first.name}"
     whole = [*arguments, f"checkpoint={place}"]
     with setting_up():
@@ -55,8 +58,9 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
 
 
 def shared(word: str) -> bool:
-    """Whether an argument says what both runs have in common."""
-    return read(word).key.split("@")[0].split(".")[0] in SHARED
+    """Whether an argument says what both runs have in common; a bare word is the images."""
+    override = read(word)
+    return override.value is None and not override.prefix or override.key.split("@")[0].split(".")[0] in SHARED
 
 
 def finished(config: DictConfig) -> bool:
