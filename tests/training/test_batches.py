@@ -78,7 +78,7 @@ def test_images_of_another_type_are_refused(kind):
 @pytest.mark.parametrize("kind", SMALL)
 def test_a_last_batch_counts_as_many_as_it_has(kind, monkeypatch):
     module, kept = build(kind), []
-    where = "adversarial" if kind == "gan" else "likelihood"
+    where = "adversarial" if kind == "gan" else "one_network"
     monkeypatch.setattr(
         f"transgan.training.{where}.decay", lambda images, halflife: kept.append(images) or decay(images, halflife)
     )
