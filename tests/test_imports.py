@@ -39,8 +39,11 @@ OURS = {  # part: the parts of ours that it may import
     "protocols": set(),
     "gathering": set(),
     **{name: {"protocols", "gathering"} for name in FUNCTIONS},
-    "loading": {"checkpoint", "describing"},
-    "training": {"training", "errors", "layers", "loading", "migration", "protocols", "gathering", *FUNCTIONS},
+    "loadable": {"checkpoint", "describing"},
+    "loading": {"checkpoint", "exported"},
+    "exported": {"describing", "files", "sampling", "trust"},
+    "sampling": {"sampling", "ode"},
+    "training": {"training", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
     "files": set(),  # the standard library alone

@@ -20,7 +20,7 @@ from transgan.checkpoint import CheckpointError
 from transgan.config.compose import compose
 from transgan.data import Digits, ImageData
 from transgan.layers.norm import RMSNorm
-from transgan.loading import Loadable
+from transgan.loadable import Loadable
 from transgan.models import StyleTransformer, ViTDiscriminator
 from transgan.training.adversarial import Adversarial
 from transgan.training.generative import Generative

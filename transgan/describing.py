@@ -1,4 +1,4 @@
-"""From an object to the part of a configuration that builds it again: plain values, with `_target_` for classes.
+"""From an object to the part of a configuration that builds it again, and back: plain values, `_target_` for classes.
 
 A checkpoint says by it how its networks are built. Objects are described by the arguments of their constructor: those
 that `Described` has recorded, or else those that are kept in attributes of the same names, as losses and schedules do.
@@ -8,8 +8,10 @@ import inspect
 import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any, Self
 
+HYDRAS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 PLAIN = (str, int, float, type(None))  # bool is an int
 
 
@@ -52,6 +54,23 @@ def describe(value: Any) -> Any:
         arguments = {"_args_": describe(value.args)} if value.args else {}
         return {"_target_": target(value.func), "_partial_": True} | arguments | describe(value.keywords)
     return {"_target_": target(type(value))} | constructor_arguments(value)
+
+
+def construct(description: Any) -> Any:
+    """The object that a description is of, without Hydra. Whether its classes may run is for the caller to ask.
+
+    Raises what importing and the constructors raise.
+    """
+    if isinstance(description, list | tuple):
+        return [construct(each) for each in description]
+    if not isinstance(description, Mapping):
+        return description
+    parts = {key: construct(each) for key, each in description.items() if key not in HYDRAS}
+    if "_target_" not in description:
+        return parts
+    module, _, name = str(description["_target_"]).rpartition(".")
+    cls, positional = getattr(import_module(module), name), construct(description.get("_args_", ()))
+    return partial(cls, *positional, **parts) if description.get("_partial_") else cls(*positional, **parts)
 
 
 def constructor_arguments(value: Any) -> dict[str, Any]:

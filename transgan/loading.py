@@ -1,96 +1,34 @@
-"""The way back from a checkpoint to a module: `transgan.load`, and Lightning's `load_from_checkpoint`.
+"""`transgan.load`: what makes images, from whatever it was kept in."""
 
-Both read what `transgan train` has written and what ModelCheckpoint writes for one's own Trainer, and neither runs
-anything that the file names unless it is a class of transgan or the user has said so.
-"""
-
-import inspect
+import os
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, Any
 
-import torch
-from pytorch_lightning import LightningModule
+from transgan import exported
 
-from transgan import checkpoint
-from transgan.describing import Indescribable, describe
+if TYPE_CHECKING:
+    import torch
 
 
-def load(path: str | Path, which: str = "best", device: str | torch.device = "cpu") -> LightningModule:
-    """The trained module of a run folder or checkpoint file, in eval mode, ready for `generate(seeds)`.
+def load(path: str | os.PathLike[str], which: str = "best", device: "str | torch.device" = "cpu") -> Any:
+    """The trained module of a run or checkpoint, or the sampler of an exported file, ready for `generate(seeds)`.
 
         images = transgan.load("runs/digits").generate([0, 1, 2])       # uint8, N x C x H x W
 
     Args:
-        path: a run folder, or a checkpoint of `transgan train` or of one's own Trainer's ModelCheckpoint.
+        path: a run folder; a checkpoint of `transgan train` or of one's own Trainer's ModelCheckpoint; a safetensors
+            file of `transgan export`, or a folder that holds one as model.safetensors; hf://USER/NAME or
+            hf://USER/NAME@REVISION, such a folder on the Hugging Face Hub.
         which: of a run folder's checkpoints "best" (or the last if there is no best) or "last".
-        device: where the module goes.
+        device: where it goes.
 
-    Raises transgan.checkpoint.CheckpointError, in a sentence, for what cannot be loaded.
+    A run or checkpoint becomes a LightningModule in eval mode; what was exported becomes a transgan.sampling.Sampler,
+    for which neither Lightning nor Hydra is imported. Nothing runs that a file names unless it is a class of transgan
+    or one that the user trusts. Raises transgan.exported.ExportError or transgan.checkpoint.CheckpointError, which are
+    ValueErrors, in a sentence, for what cannot be loaded.
     """
-    module, _ = checkpoint.load(checkpoint.find(path, which))
-    return module.to(device)
+    if exported.is_exported(path):
+        return exported.load(path).to(device)
+    from transgan import checkpoint
 
-
-class Loadable(LightningModule):
-    """Base of the modules: what one was constructed with travels in its checkpoints, in plain values.
-
-    Arguments that no plain values describe, such as networks of a user's own, are left out; `load_from_checkpoint`
-    takes them.
-    """
-
-    description: dict[str, Any]
-    undescribed: list[str]
-
-    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
-        self = super().__new__(cls)
-        self.__dict__["description"] = {"_target_": f"{cls.__module__}.{cls.__qualname__}"}
-        self.__dict__["undescribed"] = []
-        try:
-            given = inspect.signature(cls).bind(*arguments, **keywords).arguments
-        except TypeError:  # the constructor says what is wrong
-            return self
-        for name, value in given.items():
-            try:
-                self.description[name] = describe(value)
-            except Indescribable:
-                self.undescribed.append(name)
-        return self
-
-    @classmethod
-    def load_from_checkpoint(
-        cls,
-        checkpoint_path: str | Path | IO,
-        map_location: Any = None,
-        hparams_file: str | Path | None = None,
-        strict: bool | None = None,
-        weights_only: bool | None = None,
-        **parts: Any,
-    ) -> Self:
-        """The module of a checkpoint or run folder, to train or to use; on the CPU unless `map_location` is given.
-
-        `parts` are arguments of the constructor that take the place of those in the checkpoint, such as
-        generator=MyGenerator(...) of a class that the checkpoint does not know. Nothing runs that the file names unless
-        it is a class of transgan or one that $TRANSGAN_TRUST names. Raises CheckpointError.
-        """
-        if hparams_file is not None:
-            raise ValueError("hparams_file: a checkpoint of transgan says itself how its module is built; leave it out")
-        if weights_only is False:
-            raise ValueError("weights_only=False would run code from the file; leave it out")
-        if not isinstance(checkpoint_path, str | Path):
-            raise TypeError("checkpoint_path: give the path of a checkpoint or a run folder")
-        path = checkpoint.find(checkpoint_path)
-        saved = checkpoint.read(path, parts, cls)
-        if lacking := [name for name in saved.get("undescribed", ()) if name not in parts]:
-            raise checkpoint.lacks(path, lacking, cls.__name__)
-        module = checkpoint.rebuild(path, checkpoint.without_weights(saved["config"])["algorithm"], parts, cls)
-        if not isinstance(module, cls):
-            raise checkpoint.CheckpointError(
-                f"{path} is of {type(module).__name__}, not of {cls.__name__}; use "
-                f"{type(module).__name__}.load_from_checkpoint, or transgan.load for any"
-            )
-        if strict is False:
-            module.load_state_dict(saved["state_dict"], strict=False)
-        else:
-            checkpoint.load_weights(module, saved, path)
-        module.on_load_checkpoint(saved)
-        return module if map_location is None else module.to(map_location)
+    return checkpoint.load(checkpoint.find(Path(path), which))[0].to(device)

@@ -20,7 +20,7 @@ from transgan import extensions
 
 OURS = {
     "augmentation", "callbacks", "consistency", "data", "layers", "losses", "matching", "metrics", "models",
-    "penalties", "schedules", "supervision", "training",
+    "penalties", "sampling", "schedules", "supervision", "training",
 }  # fmt: skip
 TORCH = {  # where a class may stand: what it must be
     r"torch\.nn(\.modules\.[a-z]\w*)?": ("torch.nn.modules", "Module"),

@@ -16,9 +16,9 @@ from benchmarks.recipes.clock import Clock
 from benchmarks.recipes.systems import batches
 from benchmarks.recipes.task import Task
 from transgan.ema import decay, update_ema
+from transgan.sampling.pixels import to_float, to_uint8
+from transgan.sampling.randomness import seeded_normal
 from transgan.schedules import Cosine, Linear
-from transgan.training.generative import to_float, to_uint8
-from transgan.training.randomness import seeded_normal
 
 
 class Foreign:

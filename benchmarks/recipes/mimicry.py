@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.recipes.foreign import Foreign
-from transgan.training.randomness import seeded_normal
+from transgan.sampling.randomness import seeded_normal
 
 NETWORKS = {  # module and prefix of its classes; whether it takes classes
     "cgan_pd": ("cgan_pd.cgan_pd_32", "CGANPD", True),

@@ -5,7 +5,7 @@ import torch
 
 from transgan.augmentation import Geometry
 from transgan.config.compose import compose
-from transgan.training.generative import to_float, to_uint8
+from transgan.sampling.pixels import to_float, to_uint8
 
 
 def test_it_knows_digits_that_it_has_not_seen(orientation):

@@ -17,7 +17,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from transgan import checkpoint
 from transgan.callbacks.evaluation import Evaluation
 from transgan.metrics import Evaluator
-from transgan.training.generative import to_uint8
+from transgan.sampling.pixels import to_uint8
 
 WORDS = ["kimg=0.256", "log_every=0.064", "checkpoint_every=0.256", "sample_every=1"]
 EVALUATED = [

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from transgan.models.masked_images import MaskedImages
 from transgan.models.tokens import Patches, Pixels
+from transgan.sampling.pixels import to_uint8
 from transgan.training.drifting import Drifting, compared
-from transgan.training.generative import to_uint8
 
 PATCHES = partial(Patches, patch_size=2, components=2)
 

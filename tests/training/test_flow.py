@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 
 from transgan.models.flow_transformer import FlowTransformer, OneStep
 from transgan.ode import solve
+from transgan.sampling.pixels import to_float, to_uint8
 from transgan.schedules import Cosine
 from transgan.training.flow import Flow, objective
-from transgan.training.generative import to_float, to_uint8
 from transgan.training.randomness import StepRNG
 
 SHAPE = dict(
@@ -175,7 +175,7 @@ def test_steps_solver_and_guidance():
     net = module.network_ema
     x, time = torch.randn(2, 1, 8, 8), torch.tensor([0.2, 0.7])
     own, none = net(x, time, labels), net(x, time, None)
-    assert torch.allclose(module.field(net, labels)(x, time), none + 3 * (own - none), atol=1e-5)
+    assert torch.allclose(module.sampler_of_images().field(labels)(x, time), none + 3 * (own - none), atol=1e-5)
 
 
 def test_no_class_is_a_class_of_its_own():

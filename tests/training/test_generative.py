@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from transgan.training.generative import Generative, to_float, to_uint8
-from transgan.training.randomness import mix
+from transgan.sampling.pixels import to_float, to_uint8
+from transgan.sampling.randomness import mix
+from transgan.training.generative import Generative
 
 
 def test_all_256_values_come_back():

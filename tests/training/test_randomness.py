@@ -2,7 +2,8 @@
 
 import torch
 
-from transgan.training.randomness import StepRNG, mix, seeded_normal
+from transgan.sampling.randomness import mix, seeded_normal
+from transgan.training.randomness import StepRNG
 
 
 def test_mix_is_stable():

@@ -12,8 +12,8 @@ from transgan.layers.block import Transformer
 from transgan.models.observation import Logistics
 from transgan.models.vae import VAE, ConvDecoder, ConvEncoder
 from transgan.models.vit_vae import ViTDecoder, ViTEncoder
+from transgan.sampling.pixels import to_float
 from transgan.schedules import Linear
-from transgan.training.generative import to_float
 from transgan.training.variational import Variational, objective
 
 VIT = dict(patch_size=2, dim=16, depth=1, num_heads=2, mlp_ratio=2.0, transformer=Transformer)

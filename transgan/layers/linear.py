@@ -70,7 +70,9 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    """a @ b^T + bias by oneDNN, without a derivative."""
+    """a @ b^T + bias by oneDNN, without a derivative; in a graph that is compiled, in the terms that it knows."""
+    if torch.compiler.is_compiling():  # where the graph around it breaks, dynamo compiles this by itself
+        return F.linear(a, b, bias)
     # the first one is copied unless it is contiguous
     if bias is None and not a.is_contiguous() and (b.is_contiguous() or len(b) < len(a)):
         return torch.ops.mkldnn._linear_pointwise(b, a, None, "none", [], "").mT
@@ -84,7 +86,6 @@ class Product(torch.autograd.Function):
     """
 
     @staticmethod
-    @torch.compiler.disable  # where the graph around it breaks, dynamo would compile it by itself: inductor refuses it
     def forward(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         return multiply(a, b, bias)
 

@@ -25,9 +25,10 @@ from transgan.protocols import (
     StrengthController,
     Supervision,
 )
+from transgan.sampling.pixels import to_float
 from transgan.schedules import Schedule
 from transgan.supervision import FinalImage
-from transgan.training.generative import Batch, to_float
+from transgan.training.generative import Batch
 from transgan.training.heldout import heldout_logits, logits_between_steps, required
 from transgan.training.microbatches import pairwise, part_of, total
 from transgan.training.objectives import (

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transgan.training.generative import Batch, to_float, to_uint8
+from transgan.sampling import TokenSampler
+from transgan.sampling.pixels import to_float
+from transgan.training.generative import Batch
 from transgan.training.likelihood import LikelihoodModule
-from transgan.training.randomness import StepRNG, seeded_uniform
+from transgan.training.randomness import StepRNG
 
 
 class Autoregressive(LikelihoodModule):
@@ -21,6 +23,8 @@ class Autoregressive(LikelihoodModule):
         top_k: sample each token from so many likeliest values, None for all.
         compile: None for eager, or a torch.compile backend such as "inductor".
         others: as in likelihood.py and generative.py.
+
+    `truncation` of `generate` is the temperature, more than 0.
     """
 
     def __init__(self, network: nn.Module, *, top_k: int | None = None, compile: str | None = None, **others: Any):
@@ -52,33 +56,14 @@ class Autoregressive(LikelihoodModule):
         network: Any = self.network_ema
         return network.bits_per_dim(network(to_float(images.to(self.device)), self.on_device(labels)))
 
-    @torch.no_grad()
-    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
+    def sampler_of_images(self) -> TokenSampler:
+        return TokenSampler(self.network_ema, self.num_classes, self.top_k)
 
-        `truncation` is the temperature: below 1, images are more typical and less varied, as with a GAN.
-        """
-        if not truncation > 0:
-            raise ValueError(f"temperature {truncation:g}: it must be more than 0; 1 is what was learned")
-        network, uniform, labels = self.prepared(seeds, labels)
-        return to_uint8(network.sample(uniform, labels, truncation, self.top_k))
-
-    @torch.no_grad()
     def complete(
         self, images: Tensor, rows: int, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
         """uint8 images that keep the upper `rows` rows of `images` and are generated below, image i by seeds[i]."""
-        network, uniform, labels = self.prepared(seeds, labels)
-        images = to_float(images.to(self.device)).double()
-        return to_uint8(network.complete(images, rows, uniform, labels, truncation, self.top_k))
-
-    def prepared(self, seeds: list[int], labels: Tensor | None) -> tuple[Any, Tensor, Tensor | None]:
-        """The EMA network in float64, the uniform numbers of the seeds, and the labels."""
-        network = self.ema_in_float64()
-        labels = self.labels_of(seeds) if labels is None else labels
-        tokens = network.grid_size[0] * network.grid_size[1]
-        uniform = seeded_uniform(seeds, tokens, network.tokens.num_random)
-        return network, uniform.to(self.device), self.on_device(labels)
+        return self.sampler_of_images().complete(images, rows, seeds, labels, truncation)
 
 
 def objective(network: Any, images: Tensor, labels: Tensor | None, *more: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from transgan.drifting import classes_apart, drift_loss
 from transgan.gathering import gathered
+from transgan.sampling.pixels import to_float
 from transgan.schedules import Schedule
-from transgan.training.generative import Batch, to_float
+from transgan.training.generative import Batch
 from transgan.training.latents import FromLatents, latent_dim_of
 from transgan.training.one_network import OneNetwork
 from transgan.training.pretrained import Pretrained

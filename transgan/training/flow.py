@@ -4,17 +4,19 @@ One batch is one optimizer step on ||v(x_t, t) - (x - z)||^2, the mean over pixe
 counted in images shown.
 """
 
-from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
-from transgan.ode import check, log_density, solve
-from transgan.training.generative import Batch, checked, to_float, to_uint8
+from transgan.ode import check, log_density
+from transgan.sampling import FlowSampler
+from transgan.sampling.pixels import checked, to_float
+from transgan.sampling.randomness import seeded_uniform
+from transgan.training.generative import Batch
 from transgan.training.likelihood import LikelihoodModule
-from transgan.training.randomness import StepRNG, seeded_normal, seeded_uniform
+from transgan.training.randomness import StepRNG
 
 EXACT_VALUES = 16  # of an image, up to which "auto" computes a divergence exactly
 
@@ -94,8 +96,7 @@ class Flow(LikelihoodModule):
     @property
     def sampler(self) -> dict[str, Any]:
         """How images are made, for protocols."""
-        found: dict[str, Any] = {"steps": self.steps, "solver": self.solver}
-        return found | ({} if self.guidance == 1 else {"guidance": self.guidance})
+        return self.sampler_of_images().protocol
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
@@ -122,17 +123,6 @@ class Flow(LikelihoodModule):
             return labels
         return labels.masked_fill(rng.uniform() < self.label_dropout, self.num_classes)
 
-    def field(self, network: nn.Module, labels: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
-        """The velocity of images of these labels, with the guidance."""
-
-        def velocity(x: Tensor, time: Tensor) -> Tensor:
-            found: Tensor = network(x, time, labels)
-            if self.guidance == 1:
-                return found
-            return torch.lerp(network(x, time, None), found, self.guidance)
-
-        return velocity
-
     @torch.no_grad()
     def bits_per_dim(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """A bound for each uint8 image (N,), by the EMA weights; its random numbers are a function of the image."""
@@ -150,26 +140,16 @@ class Flow(LikelihoodModule):
 
         return network.bits_per_dim(log_density(velocity, values, self.likelihood_steps, "heun", probes))
 
-    @torch.no_grad()
-    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
-
-        `truncation` scales the noise: below 1, images are more typical and less varied, as with a GAN.
-        """
-        labels = self.labels_of(seeds) if labels is None else labels
-        return self.images_of(truncation * self.latents_of(seeds), labels)
+    def sampler_of_images(self) -> FlowSampler:
+        return FlowSampler(self.network_ema, self.num_classes, self.steps, self.solver, self.guidance)
 
     def latents_of(self, seeds: list[int]) -> Tensor:
         """The noise (N, C * H * W) of these seeds, as in `generate` with `truncation` 1."""
-        return seeded_normal(seeds, self.ema.num_values)  # type: ignore[arg-type]
+        return self.sampler_of_images().latents_of(seeds)
 
-    @torch.no_grad()
     def images_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """uint8 images (N, C, H, W) of noise (N, C * H * W), by the EMA weights."""
-        network: Any = self.network_ema
-        noise = latent.to(self.device).unflatten(1, (network.in_chans, network.img_size, network.img_size))
-        found = solve(self.field(network, self.on_device(labels)), noise, 0.0, 1.0, self.steps, self.solver)
-        return to_uint8(network.quantised(found))
+        return self.sampler_of_images().images_of(latent, labels)
 
 
 def objective(network: nn.Module, images: Tensor, noise: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:

@@ -10,47 +10,17 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from transgan.loading import Loadable
+from transgan.loadable import Loadable
 from transgan.migration import FORMAT
+from transgan.sampling import Sampler
+from transgan.sampling.pixels import checked
+from transgan.sampling.randomness import mix
 from transgan.training.finite import SkippedSteps
 from transgan.training.microbatches import MicroBatches
-from transgan.training.randomness import StepRNG, mix
+from transgan.training.randomness import StepRNG
 from transgan.training.reducing import average_gradients, ddp_of
 
 Batch = Tensor | Sequence[Tensor]
-
-
-def checked(images: Tensor) -> Tensor:
-    """Images as they are. Raises ValueError unless they are uint8: floats have no agreed range, and a guess would be
-    some other images."""
-    if images.dtype != torch.uint8:
-        raise ValueError(
-            f"images are uint8, N x C x H x W with values 0 to 255, and these are {images.dtype}: round "
-            "them to that, such as (255 * images).round().to(torch.uint8) where they are 0 to 1"
-        )
-    return images
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 images to float in [-1, 1], as every network sees them. Raises ValueError for any other type."""
-    images = checked(images)
-    return images.float() / 127.5 - 1
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Float images meant for [-1, 1] to uint8: clamp, scale, round. The inverse of `to_float` for all 256 values.
-
-    Raises ValueError for NaN, which has no place among them and would become some number silently, and for numbers
-    that are not floats, which are meant for another range.
-    """
-    if not images.is_floating_point():
-        raise ValueError(f"a network's images are floats in [-1, 1], and these are {images.dtype}")
-    if images.isnan().any():
-        broken = int(images.isnan().reshape(len(images), -1).any(1).sum())
-        raise ValueError(
-            f"{broken} of {len(images)} generated images hold NaN: the weights are broken; use an earlier checkpoint"
-        )
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 class Generative(Loadable):
@@ -61,8 +31,8 @@ class Generative(Loadable):
     counts as many as it has, equally many in every process: `images_in_step` of them in the latest one. `log_values`
     holds what the latest step logs; unless a callback `reads_log_values`, it is logged by Lightning too.
 
-    Subclasses implement `generate` and `training_step`, and name their `networks`: attributes and arguments, the first
-    of which makes images and has an exponential moving average (EMA) in NAME_ema.
+    Subclasses implement `sampler_of_images` and `training_step`, and name their `networks`: attributes and arguments,
+    the first of which makes images and has an exponential moving average (EMA) in NAME_ema.
 
     Args:
         batch_size: images per step over all processes. None: as many as the first batch has.
@@ -166,9 +136,16 @@ class Generative(Loadable):
         """Batches shown so far."""
         return (self.images_seen + self.lacking) // self.batch_size if self.batch_size else 0
 
-    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W), image i a function of the weights, seeds[i] and labels[i] alone."""
+    def sampler_of_images(self) -> Sampler:
+        """The network with the EMA weights and how it makes images, without what it is trained by."""
         raise NotImplementedError
+
+    def generate(self, seeds: Sequence[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
+        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i] alone.
+
+        labels: (N,); None: each seed's own class. truncation: below 1, images are more typical and less varied.
+        """
+        return self.sampler_of_images().generate(seeds, labels, truncation)
 
     def labels_of(self, seeds: list[int]) -> Tensor | None:
         """The class each seed shows unless another is given: a function of the seed, uniform over the classes."""

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from transgan.penalties import AugmentedDiscriminator
-from transgan.training.generative import to_float
-from transgan.training.randomness import StepRNG, mix
+from transgan.sampling.pixels import to_float
+from transgan.sampling.randomness import mix
+from transgan.training.randomness import StepRNG
 from transgan.training.reference import drawn
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transgan.training.generative import checked
+from transgan.sampling.pixels import checked
 from transgan.training.one_network import OneNetwork
 
 

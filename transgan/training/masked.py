@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transgan.sampling.pixels import to_float
 from transgan.training.autoregressive import Autoregressive
-from transgan.training.generative import to_float
 from transgan.training.randomness import StepRNG
 
 

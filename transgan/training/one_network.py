@@ -117,11 +117,3 @@ class OneNetwork(Generative):
     def on_device(self, labels: Tensor | None) -> Tensor | None:
         """Labels where the network is, or None if there are no classes."""
         return labels.to(self.device) if labels is not None and self.num_classes else None
-
-    def ema_in_float64(self) -> Any:
-        """The network with the EMA weights in float64, to make images with.
-
-        In float32 an image would depend on the batch it is made in: sums are rounded in another order there, now and
-        then that chooses another value, and all that follow differ.
-        """
-        return deepcopy(self.ema).double()

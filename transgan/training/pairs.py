@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transgan.training.randomness import StepRNG, mix
+from transgan.sampling.randomness import mix
+from transgan.training.randomness import StepRNG
 
 Make = Callable[[Tensor, Tensor | None], Tensor]  # latents (N, Z), labels (N,) -> images (N, C, H, W)
 

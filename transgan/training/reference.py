@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from transgan.protocols import RandomNumbers
-from transgan.training.generative import to_float
+from transgan.sampling.pixels import to_float
+from transgan.sampling.randomness import mix
 from transgan.training.objectives import Reference
-from transgan.training.randomness import StepRNG, mix
+from transgan.training.randomness import StepRNG
 
 
 def reference_of(module: Any, real: Tensor, labels: Tensor | None, now: dict[str, float]) -> Reference | None:

@@ -11,10 +11,12 @@ from zlib import crc32
 import torch
 from torch import Tensor, nn
 
+from transgan.sampling import DecoderSampler
+from transgan.sampling.pixels import checked, to_float, to_uint8
+from transgan.sampling.randomness import seeded_normal
 from transgan.schedules import Schedule
-from transgan.training.generative import Batch, checked, to_float, to_uint8
+from transgan.training.generative import Batch
 from transgan.training.likelihood import LikelihoodModule
-from transgan.training.randomness import mix, seeded_normal, seeded_uniform
 
 
 class Variational(LikelihoodModule):
@@ -29,6 +31,8 @@ class Variational(LikelihoodModule):
         sample_pixels: sample each pixel of a generated image from its distribution, or take its mean.
         compile: None for eager, or a torch.compile backend such as "inductor".
         others: as in likelihood.py and generative.py.
+
+    `truncation` of `generate` scales the latents.
     """
 
     def __init__(
@@ -79,38 +83,21 @@ class Variational(LikelihoodModule):
         noise = seeded_normal(seeds, self.bound_samples, network.num_latents).to(self.device)
         return network.bits_per_dim(network.bound(to_float(images.to(self.device)), self.on_device(labels), noise))
 
-    @torch.no_grad()
-    def generate(self, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i].
-
-        `truncation` scales the latents: below 1, images are more typical and less varied, as with a GAN.
-        """
-        network = self.ema_in_float64()
-        labels = self.on_device(self.labels_of(seeds) if labels is None else labels)
-        latent = truncation * seeded_normal(seeds, network.num_latents).double()
-        decoded = network.decoder(latent.to(self.device), labels)
-        if not self.sample_pixels:
-            return to_uint8(network.observation.middle(decoded))
-        observation = network.observation
-        uniform = seeded_uniform(
-            [mix(seed, 2) for seed in seeds], 2, observation.in_chans, observation.img_size, observation.img_size
-        )
-        return to_uint8(observation.draw(decoded, uniform.to(self.device)))
+    def sampler_of_images(self) -> DecoderSampler:
+        return DecoderSampler(self.network_ema, self.num_classes, self.sample_pixels)
 
     def latents_of(self, seeds: list[int]) -> Tensor:
         """The latents (N, Z) of these seeds, as in `generate` with `truncation` 1."""
-        return seeded_normal(seeds, self.ema.num_latents)  # type: ignore[arg-type]
+        return self.sampler_of_images().latents_of(seeds)
 
-    @torch.no_grad()
     def images_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """uint8 images (N, C, H, W): the means of the pixels given latents (N, Z), by the EMA weights."""
-        network, labels = self.ema_in_float64(), self.on_device(labels)
-        return to_uint8(network.observation.middle(network.decoder(latent.double().to(self.device), labels)))
+        return self.sampler_of_images().images_of(latent, labels)
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """uint8 images, reconstructed through the means of their latents and of the pixels."""
-        network, labels = self.ema_in_float64(), self.on_device(labels)
+        network, labels = self.sampler_of_images().in_float64(), self.on_device(labels)
         latent, _ = network.posterior(to_float(images.to(self.device)).double(), labels)
         return to_uint8(network.observation.middle(network.decoder(latent, labels)))
 

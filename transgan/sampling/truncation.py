@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transgan.training.randomness import seeded_normal
+from transgan.sampling.randomness import seeded_normal
 
 
 def truncated(generator: nn.Module, latent: Tensor, labels: Tensor | None, psi: float) -> Tensor:

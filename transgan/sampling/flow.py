@@ -1,0 +1,66 @@
+"""Images from a flow, whose network says how fast noise becomes an image: an equation is solved in steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transgan.ode import check, solve
+from transgan.sampling.pixels import to_uint8
+from transgan.sampling.randomness import seeded_normal
+from transgan.sampling.sampler import Sampler
+
+
+class FlowSampler(Sampler):
+    """Carries noise to images. `truncation` scales the noise: below 1, images are more typical and less varied.
+
+    Args:
+        network: (x_t, times, labels) -> velocity, with the other methods of FlowTransformer.
+        steps, solver: "euler" or "heun", which takes two evaluations a step.
+        guidance: 1 for none; above it, velocities go so many times as far away from those without a class as those with
+            it do (classifier-free guidance, Ho and Salimans, 2022).
+        others: as in sampler.py.
+
+    Raises ValueError for what is not possible.
+    """
+
+    def __init__(
+        self, network: nn.Module, num_classes: int = 0, steps: int = 16, solver: str = "euler", guidance: float = 1.0
+    ) -> None:
+        super().__init__(network, num_classes)
+        check(steps, solver)
+        self.steps, self.solver, self.guidance = steps, solver, guidance
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How images are made, for protocols."""
+        found: dict[str, Any] = {"steps": self.steps, "solver": self.solver}
+        return found | ({} if self.guidance == 1 else {"guidance": self.guidance})
+
+    def field(self, labels: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+        """The velocity of images of these labels, with the guidance."""
+        network = self.network
+
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            found: Tensor = network(x, time, labels)
+            if self.guidance == 1:
+                return found
+            return torch.lerp(network(x, time, None), found, self.guidance)
+
+        return velocity
+
+    def images(self, seeds: list[int], labels: Tensor | None, truncation: float) -> Tensor:
+        return self.images_of(truncation * self.latents_of(seeds), labels)
+
+    def latents_of(self, seeds: list[int]) -> Tensor:
+        """The noise (N, C * H * W) of these seeds, as in `generate` with `truncation` 1."""
+        return seeded_normal(seeds, self.network.num_values)
+
+    @torch.no_grad()
+    def images_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """uint8 images (N, C, H, W) of noise (N, C * H * W)."""
+        network = self.network
+        noise = latent.to(self.device).unflatten(1, (network.in_chans, network.img_size, network.img_size))
+        found = solve(self.field(self.on_device(labels)), noise, 0.0, 1.0, self.steps, self.solver)
+        return to_uint8(network.quantised(found))
