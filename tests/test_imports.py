@@ -70,9 +70,12 @@ OURS = {  # part: the parts of ours that it may import
     "reporting": {
         "reporting", "runs", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
     },
+    "exporting": {
+        "exporting", "reporting", "runs", "callbacks", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
+    },
     "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "reporting", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "reporting", "exporting", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust", "__init__",
     },
 }  # fmt: skip

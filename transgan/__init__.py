@@ -21,6 +21,7 @@ PUBLIC = {
     "ImageDataset": "transgan.data",
     "TrainedRun": "transgan.api",
     "evaluate": "transgan.api",
+    "export": "transgan.api",
     "load": "transgan.loading",
     "report": "transgan.api",
     "sample": "transgan.api",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from transgan.api import Evaluation as Evaluation
     from transgan.api import TrainedRun as TrainedRun
     from transgan.api import evaluate as evaluate
+    from transgan.api import export as export
     from transgan.api import report as report
     from transgan.api import sample as sample
     from transgan.api import train as train

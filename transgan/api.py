@@ -8,6 +8,7 @@
     images = transgan.sample(run, seeds=range(8))      # uint8, N x C x H x W
     transgan.sample(run, to="grid", out="grid.png")    # the path
     transgan.report(run)                               # one HTML file; the path
+    transgan.export(run, to="onnx")                    # the generator for other programs; the path
 
 A key of the command line is an argument: `name="cats"`, and with a dot `**{"algorithm.gamma": 1}` or
 `algorithm={"gamma": 1}`. A mistake is a UserError, whose message is what the command would print; nothing exits. What a
@@ -137,6 +138,18 @@ def report(*runs: "str | os.PathLike[str]", **keys: Any) -> Path:
     places = [f"run={os.fspath(run)}" for run in runs]
     with composed("report", [*places, *overrides(keys)]) as (config, _):
         from transgan.commands.report import report as write
+
+        return write(config)
+
+
+def export(run: "str | os.PathLike[str]", /, **keys: Any) -> Path:
+    """Writes the generator of a run for other programs, as `transgan export` does -> the file or folder.
+
+    >>> export("runs/first", to="onnx", out="first.onnx")               # doctest: +SKIP
+    PosixPath('first.onnx')
+    """
+    with composed("export", overrides({"run": os.fspath(run)} | keys)) as (config, _):
+        from transgan.commands.export import export as write
 
         return write(config)
 

@@ -14,7 +14,8 @@ from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
 COMMANDS = (
-    "train", "evaluate", "sample", "compare", "report", "summary", "data check", "data prepare", "import-transgan",
+    "train", "evaluate", "sample", "export", "compare", "report", "summary", "data check", "data prepare",
+    "import-transgan",
 )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ NETWORKS = {"generator", "discriminator"}
 NEEDED = {
     "data.path": "data.path is needed: the folder or zip of images, such as data.path=~/pictures",
     "run": "a run is needed: `transgan {command} runs/NAME`; `ls runs` shows the runs there are",
+    "export to": "a format is needed: to=safetensors, onnx, torch, web or hub; --help says what each is",
     "data check data.path": "a folder or zip of images is needed: `transgan data check PATH`",
     "data prepare data.path": "a folder or zip of images is needed: `transgan data prepare PATH OUT.zip`",
     "out": "a zip to write is needed: `transgan {command} PATH OUT.zip`",
@@ -100,7 +101,10 @@ def settle(
             assign(command, config, key, text, known, findings)
     with reported(values, findings):
         missing = sorted(OmegaConf.missing_keys(config))
+    given = {key for key, _ in values}
     for key in missing:
+        if key in given:  # there is a finding about its value
+            continue
         if command == "summary" and not key.startswith(("generator.", "discriminator.")):
             continue  # it needs neither data nor features
         sentence = NEEDED.get(f"{command} {key}", NEEDED.get(key, f"{key} is needed"))

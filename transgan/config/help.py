@@ -11,6 +11,7 @@ transgan {version}: Transformers that generate images, trained against Transform
   transgan train [IMAGES] [key=value ...]       train, or continue the same command
   transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
   transgan sample RUN [key=value ...]           generate images
+  transgan export RUN to=FORMAT [key=value ...] safetensors, ONNX, torch.export, a web page, a model for the Hub
   transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, figures, results
   transgan report RUN [RUN ...] [key=value ...] one HTML file: result, curves, images, configuration
   transgan summary [RUN] [key=value ...]        size and cost of the networks, without making them
@@ -118,6 +119,27 @@ Generates images by the EMA generator. Image number s is the same one whenever i
   psi=X of a GAN, temperature=X of an image GPT, PixelRNN or VAE: below 1, images are more typical and less varied
   top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
+""",
+    "export": """\
+transgan export RUN to=safetensors|onnx|torch|web|hub [key=value ...]
+
+Writes a trained generator for other programs, and compares what was written with PyTorch, image by image, before it
+gets its name: where they differ, nothing is written.
+
+  transgan export runs/cats to=safetensors      weights, and how they are built: transgan.load(FILE), without pickle
+  transgan export runs/cats to=onnx             latent, label and psi to images, for any number of them; pip install
+                                                'transgan[onnx]'
+  transgan export runs/cats to=torch            a program of torch.export, .pt2
+  transgan export runs/cats to=web single=true  a page that draws in any browser, without a server or a network
+  transgan export runs/cats to=hub license=cc-by-4.0 data_license=cc-by-4.0 push=USER/NAME
+
+  checkpoint=best|last  weights=ema|raw         of the run             out=PATH    default: in RUN/exports/
+  output=uint8|float                            of onnx and torch; float is float32 in [-1, 1]
+  precision=fp32|fp16  opset=N                  of onnx and web; fp16 halves the file
+  single=true  runtime=PATH                     of web: one HTML file; onnxruntime-web as npm pack gives it
+  license=X                                     of the weights, written into the file; to=hub needs it
+  data_license=X  dataset=USER/NAME|WORDS       of hub: the images it was trained on
+  push=USER/NAME  private=true|false            of hub: upload
 """,
     "compare": """\
 transgan compare RUN RUN ... [key=value ...]

@@ -216,6 +216,13 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },
+    "export": {
+        "to": Choice(of=("safetensors", "onnx", "torch", "web", "hub")), "checkpoint": Choice(of=("best", "last")),
+        "weights": Choice(of=("ema", "raw")), "output": Choice(of=("uint8", "float")),
+        "precision": Choice(of=("fp32", "fp16")), "opset": Whole(most=100, optional=True), "single": SWITCH,
+        "runtime": PATH, "license": Label(optional=True), "data_license": Label(optional=True),
+        "dataset": Text(optional=True), "push": Text(optional=True), "private": SWITCH,
+    },
     "compare": {
         "run": Items(of=Location(), least=0, example="[runs/a,runs/b]"),
         "checkpoint": Choice(of=("last", "best")), "systems": Items(of=Text(), example="[gan,vae]", optional=True),

@@ -25,6 +25,8 @@ class Full(nn.Module):
         return x
 
     def unfold(self, x: Tensor) -> Tensor:  # (N, T, C) or (N, T, H, D)
+        if torch.compiler.is_exporting():  # what attention is decomposed into there leaves other strides
+            x = x.contiguous()
         return x.flatten(2)
 
 

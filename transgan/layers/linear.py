@@ -62,7 +62,7 @@ LEAST = 2**22  # multiplications
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ weight^T + bias for x (..., K) and weight (N, K)."""
-    if not ONEDNN or x.device.type != "cpu" or x.numel() * len(weight) < LEAST or not closed_forms():
+    if not ONEDNN or x.device.type != "cpu" or not closed_forms() or x.numel() * len(weight) < LEAST:
         return F.linear(x, weight, bias)
     if not x.dtype == weight.dtype == torch.float32 or torch.is_autocast_enabled("cpu"):
         return F.linear(x, weight, bias)

@@ -44,7 +44,7 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(x)
         if self.query is not None and self.attn is not None:
-            return cast(Tensor, self.attn(self.query.expand(len(x), -1, -1), x)[:, 0])
+            return cast(Tensor, self.attn(self.query.expand(x.shape[0], -1, -1), x)[:, 0])
         return x.flatten(1) if self.global_pool == "flatten" else x.mean(1)
 
 
@@ -105,8 +105,8 @@ class FlowDiscriminator(Described, FlowTrunk):
     def times(self, x: Tensor) -> Tensor:
         """At which each image is looked at (N,)."""
         if self.time is not None or not self.training:
-            return x.new_full((len(x),), 0.75 if self.time is None else self.time)
-        return 0.5 + 0.5 * torch.rand(len(x), device=x.device)
+            return x.new_full((x.shape[0],), 0.75 if self.time is None else self.time)
+        return 0.5 + 0.5 * torch.rand(x.shape[0], device=x.device)
 
     def features(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """What all heads find (N, F), in float32."""

@@ -58,7 +58,7 @@ class TimeEmbed(nn.Module):
         style = self.time(torch.cat([angles.sin(), angles.cos()], 1))
         if self.label_embed is not None:
             if labels is None:
-                labels = torch.full((len(time),), self.num_classes, device=time.device)
+                labels = torch.full((time.shape[0],), self.num_classes, device=time.device)
             style = style + self.label_embed(labels)
         return F.silu(self.out(F.silu(style)))
 
@@ -198,4 +198,4 @@ class OneStep(FlowTransformer):
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:  # type: ignore[override]
         noise = latent.unflatten(1, (self.in_chans, self.img_size, self.img_size))
-        return self.data(noise, latent.new_zeros(len(latent)), labels)
+        return self.data(noise, latent.new_zeros(latent.shape[0]), labels)

@@ -177,7 +177,7 @@ class StyleTransformer(Described, nn.Module):
     def images(self, style: Tensor) -> list[Tensor]:  # (N, S)
         """The K images (N, in_chans, s, s), s of `image_sizes`."""
         images: list[Tensor] = []
-        x = self.tokens.expand(len(style), -1, -1)  # (N, T0, C0)
+        x = self.tokens.expand(style.shape[0], -1, -1)  # (N, T0, C0)
         if self.embed is not None:
             x = x + self.embed(style).float().unflatten(1, self.tokens.shape[1:])
         for i, (stage, blocks) in enumerate(

@@ -242,7 +242,7 @@ class Discriminator(Described, nn.Module):
             own = None if seeds is None else mix(seeds + i)
             x = wide(stage(embed(x, images), None, own))  # (N, T, C)
         assert x is not None
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # (N, 1 + T, C)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # (N, 1 + T, C)
         own = None if seeds is None else mix(seeds + len(self.stages))
         return self.norm(wide(self.last(x, None, own)[:, 0]))  # (N, C)
 

@@ -34,9 +34,9 @@ def to_uint8(images: Tensor) -> Tensor:
         raise ValueError(
             f"{broken} of {len(images)} generated images hold NaN: the weights are broken; use an earlier checkpoint"
         )
-    return rounded(images)
+    return rounded(images.float().clamp(-1, 1))
 
 
 def rounded(images: Tensor) -> Tensor:
-    """The same without looking at the values, which a graph that is exported cannot do."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    """Floats in [-1, 1] to uint8, without looking at the values, which a graph that is exported cannot do."""
+    return ((images + 1) * 127.5).round().to(torch.uint8)
