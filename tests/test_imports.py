@@ -70,6 +70,7 @@ OURS = {  # part: the parts of ours that it may import
     "reporting": {
         "reporting", "runs", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
     },
+    "exporting": {"exporting", "files", "errors"},
     "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
         "commands", "reporting", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",

@@ -79,7 +79,7 @@ def classic(module: str) -> str:
     Raises ValueError if the module is another than expected."""
     body, export, rest = module.rpartition("export{")
     names, _, after = rest.partition("}")
-    exported = dict(reversed(each.split(" as ")) for each in names.split(",") if " as " in each)
+    exported = {name: own for own, name in re.findall(r"([\w$]+) as ([\w$]+)", names)}
     missing = {"InferenceSession", "Tensor", "env"} - exported.keys()
     if not export or missing or re.search(r"\bexport\s*[{*]|\bimport\s*[{*\"']|</script|<!--", body, re.IGNORECASE):
         raise ValueError(f"{BUNDLE} is of another form than in version {VERSION}")
@@ -175,7 +175,7 @@ def _fetched() -> Files:
 
 def _pack(npm: str, folder: Path) -> None:
     """`npm pack` into a folder. Raises ValueError with what npm says."""
-    command = [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent", "--ignore-scripts"]
+    command = [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent", "--ignore-scripts", "--fetch-retries=1"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=600)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
