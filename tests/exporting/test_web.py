@@ -25,7 +25,7 @@ from transgan.errors import UserError
 from transgan.exporting.web import page
 from transgan.exporting.web import runtime as of_runtime
 from transgan.exporting.web.runtime import BUNDLE, PACKAGE, WASM, Runtime, classic
-from transgan.training.randomness import mix, seeded_normal
+from transgan.sampling.randomness import mix, seeded_normal
 
 WEB = Path(transgan.exporting.web.__file__).parent
 NODE = shutil.which("node")
@@ -34,9 +34,13 @@ SIDE, LATENT, CLASSES = 16, 20, 3
 FACTS = {
     "name": "Tiny", "resolution": SIDE, "channels": 3, "latent_dim": LATENT, "num_classes": CLASSES,
     "class_names": ["cat", "dog", "<b>owl</b>"], "has_psi": True, "kimg": 1234.5, "version": "0.0", "run": "tiny",
-    "sha256": "0123456789abcdef" * 4, "protocol": "FID 12.3, 5,000 images", "licence": "CC0",
+    "checkpoint_sha256": "0123456789abcdef" * 4, "metric": "fd_pixels", "value": 12.34, "floor": 1.5,
+    "protocol": "5,000 images, seed 0", "license": "CC0", "parameters": 143133,
 }  # fmt: skip
-BARE = FACTS | {"num_classes": 0, "class_names": [], "has_psi": False, "protocol": None, "licence": None, "channels": 1}
+BARE = FACTS | {
+    "num_classes": 0, "class_names": [], "has_psi": False, "metric": None, "value": None, "floor": None,
+    "protocol": None, "license": None, "parameters": None, "kimg": 0.0, "channels": 1,
+}  # fmt: skip
 MODULE = "/*! of a test */const u=import.meta.url;export{a as InferenceSession,b as Tensor,c as default,d as env};\n"
 CONTENTS = {PACKAGE: b'{"version": "1.30.0"}', BUNDLE: MODULE.encode(), WASM: b"\0asm\1\0\0\0"}
 
@@ -354,7 +358,8 @@ def test_the_page_states_the_facts_as_text(tmp_path, small):
     assert facts["runtime"]["sha256"] == small.sha256 and facts["runtime"]["version"] == "1.30.0"
     for words in (
         "1,234.5 kimg",
-        "FID 12.3, 5,000 images",
+        "fd_pixels 12.34 (floor 1.5); protocol: 5,000 images, seed 0",
+        "143,133",
         "CC0",
         "0123456789ab…",
         "All images on this page are generated",

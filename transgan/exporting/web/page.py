@@ -25,14 +25,15 @@ def write(out: Path, onnx: bytes, facts: dict[str, Any], runtime: Runtime, singl
 
     onnx      of `latent` (N, Z) and, by the facts, `label` (N,) and `psi` () to uint8 `images` (N, C, H, W)
     facts     name, resolution, channels, latent_dim, num_classes, class_names (may be empty), has_psi; for the
-              reader kimg, run, version (of transgan), sha256 (of the checkpoint), and, or None: parameters, protocol
-              (its line with the number), licence
+              reader version (of transgan), and as far as they are known, else None: run, kimg, checkpoint_sha256,
+              parameters, metric with value, floor and protocol (a line), license (of the model)
     single    index.html alone, with everything in it; else beside model.js, runtime.js and a licence. `out` may
               then name the file, as something.html
     Raises UserError where `out` holds other files, and OSError.
     """
     scripts = {RUNTIME: runtime.script + held(wasm=runtime.wasm), MODEL: held(model=onnx)}
-    of_page = facts | {
+    of_page = files.plain(facts) | {
+        "class_names": names(facts),
         "runtime": {"name": "onnxruntime-web", "version": runtime.version, "sha256": runtime.sha256},
         "model": {"bytes": len(onnx), "sha256": files.hash_of(onnx)},
     }
@@ -89,7 +90,7 @@ def _digest(text: str) -> str:
 
 def names(facts: dict[str, Any]) -> list[str]:
     """Of all classes; those without one are numbered."""
-    given = facts["class_names"]
+    given = facts["class_names"] or []
     return [given[i] if i < len(given) else f"class {i}" for i in range(facts["num_classes"])]
 
 
@@ -103,13 +104,21 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("Classes", f"{facts['num_classes']}" if facts["num_classes"] else None),
         ("Latent", f"{facts['latent_dim']:,} numbers per image"),
         ("Parameters", f"{facts['parameters']:,}" if facts.get("parameters") else None),
-        ("Measured", facts.get("protocol")),
-        ("Licence of the model", facts.get("licence")),
-        ("Checkpoint, SHA-256", f"{facts['sha256'][:12]}…" if facts.get("sha256") else None),
+        ("Measured", measured(facts)),
+        ("Licence of the model", facts.get("license")),
+        ("Checkpoint, SHA-256", f"{facts['checkpoint_sha256'][:12]}…" if facts.get("checkpoint_sha256") else None),
         ("Made with", f"transgan {facts['version']}"),
         ("Run in the page by", f"onnxruntime-web {facts['runtime']['version']}"),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def measured(facts: dict[str, Any]) -> str | None:
+    """The number that stands for the model, never without its protocol."""
+    if not facts.get("metric") or facts.get("value") is None or not facts.get("protocol"):
+        return None
+    floor = f" (floor {facts['floor']:.4g})" if facts.get("floor") is not None else ""
+    return f"{facts['metric']} {facts['value']:.4g}{floor}; protocol: {facts['protocol']}"
 
 
 def _replace(out: Path, fill: Callable[[Path], None], ours: set[str]) -> None:

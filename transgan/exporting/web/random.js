@@ -68,7 +68,7 @@ const transganRandom = (() => {
     return out;
   }
 
-  // transgan.training.randomness.mix: splitmix64 over each number in turn -> BigInt
+  // transgan.sampling.randomness.mix: splitmix64 over each number in turn -> BigInt
   function mix(...numbers) {
     const mask = (1n << 64n) - 1n;
     let state = 0n;
