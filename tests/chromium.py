@@ -7,11 +7,16 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+ON_3_AND_4 = (  # where Chromium reads and writes; not every shell moves descriptors of two digits
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 def found() -> str | None:
@@ -34,7 +39,7 @@ class Chromium:
             "--disable-gpu", "--disable-dev-shm-usage", "--force-device-scale-factor=1", "about:blank",
         ]  # fmt: skip
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "sh", *arguments],
+            [sys.executable, "-c", ON_3_AND_4, *map(str, ends), *arguments],
             pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         for end in (commands, answers, *ends):
@@ -94,7 +99,7 @@ class Chromium:
                 self.errors.append(str(given["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if given["type"] in ("error", "warning", "assert"):
                 self.errors.append(str([each.get("value", each.get("description")) for each in given["args"]]))
-            case "Log.entryAdded" if given["entry"]["level"] in ("error", "warning"):
+            case "Log.entryAdded" if given["entry"]["level"] in ("error", "warning") and "Canvas2D" not in str(given):
                 self.errors.append(given["entry"]["text"])
             case "Network.requestWillBeSent":
                 self.requests.append(given["request"]["url"])

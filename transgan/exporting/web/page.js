@@ -24,7 +24,7 @@
   const say = (text) => { $("status").textContent = text; };
   const nameOf = (label) => facts.class_names[label] ?? `class ${label}`;
   const wordsOf = ({ seed, label, psi }) => [
-    `Seed ${seed}`, ...(facts.num_classes ? [nameOf(label)] : []), ...(facts.has_psi ? [`psi ${psi}`] : []),
+    `Seed ${seed}`, ...(facts.num_classes ? [`class ${facts.class_names[label] ?? label}`] : []), ...(facts.has_psi ? [`psi ${psi}`] : []),
   ].join(" · ");
   const wholeSeed = (input) => (input.value !== "" && input.checkValidity() ? Number(input.value) : null);
   const labelOf = (seed) => (facts.num_classes ? state.label ?? engine.labels([seed])[0] : 0);
