@@ -1,0 +1,1 @@
+"""A page that shows a generator's images in any browser, without a server or a network."""
