@@ -26,7 +26,8 @@ class ImagesFromLatents(nn.Module):
         super().__init__()
         self.network: Any = network
         self.num_classes = num_classes
-        self.latent_dim: int = self.network.latent_dim
+        latent_dim: Any = self.network.latent_dim
+        self.latent_dim = int(latent_dim)
         self.has_psi = self.has_styles(network)
         self.inputs = ["latent", *["label"] * bool(num_classes), *["psi"] * self.has_psi]
         if self.has_psi:

@@ -1,0 +1,247 @@
+"""`transgan export` as a user types it, and what the files are for other programs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import transgan
+from hub_stand_in import TOKEN, Hub
+from transgan.exporting import onnx as of_onnx
+from transgan.exporting.checks import Difference
+from transgan.exporting.network import ImagesFromLatents
+from transgan.runs.run import Run
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+LICENCES = ["license=cc0-1.0", "data_license=bsd-3-clause"]
+
+
+@pytest.fixture
+def run(digits_run):
+    return digits_run[0]
+
+
+@pytest.fixture
+def module(run):
+    return transgan.load(run)
+
+
+@pytest.fixture
+def export(inside, run):
+    """export(*words) -> (the file or folder, what was printed)."""
+
+    def call(*words):
+        code, out, err = inside("export", run, *words)
+        assert code == 0, out + err
+        return Path(re.search(r"^wrote   (.+) \(", out, re.MULTILINE)[1]), out
+
+    return call
+
+
+def test_safetensors(export, run, module, tmp_path):
+    path, out = export("to=safetensors", "license=cc0-1.0")
+    assert path.parent == run / "exports" and re.fullmatch(r"digits-[\d.]+kimg\.safetensors", path.name)
+    call = re.search(r"^takes   (.+)$", out, re.MULTILINE)[1]
+    assert torch.equal(eval(call, {"transgan": transgan}), module.generate([0, 1, 2]))
+    facts = json.loads(path.with_suffix(".json").read_text())
+    assert facts == transgan.load(path).facts
+    assert facts["license"] == "cc0-1.0" and facts["checkpoint_sha256"] == Run(run).sha256
+    assert facts["metric"] == "fd_classifier" and facts["protocol"].startswith(facts["protocol_id"])
+    raw, _ = export("to=safetensors", "weights=raw", "checkpoint=last", "out=raw.safetensors")
+    own = transgan.load(run, which="last").generator.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in transgan.load(raw).network.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def file(digits_run, tmp_path_factory):
+    """The ONNX file of the run."""
+    out = tmp_path_factory.mktemp("onnx") / "digits.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(out.parent)
+        return transgan.export(digits_run[0], to="onnx", out=out, license="cc0-1.0")
+
+
+@pytest.mark.slow
+def test_onnx_for_any_number_of_images(file, module, run):
+    import onnx
+
+    model = onnx.load(file)
+    weights = sum(value.numel() * 4 for value in module.generator.parameters())
+    assert file.stat().st_size < 1.15 * weights + 30_000  # what the graph is of
+    shapes = {
+        each.name: [size.dim_param or size.dim_value for size in each.type.tensor_type.shape.dim]
+        for each in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {"latent": ["N", 32], "label": ["N"], "psi": [], "images": ["N", 1, 8, 8]}
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    assert facts["run"] == "digits" and facts["license"] == "cc0-1.0" and facts["resolution"] == "8"
+    assert json.loads(facts["class_names"]) == [str(i) for i in range(10)] and len(facts["protocol_id"]) == 8
+    assert facts["checkpoint_sha256"] == Run(run).sha256
+    session = onnxruntime.InferenceSession(file)
+    for seeds, psi in (([7], 1.0), (list(range(100, 123)), 1.0), ([1, 2, 3], 0.3), ([4, 5], 0.0)):
+        feed = {
+            "latent": module.latents_of(seeds).numpy(), "label": module.labels_of(seeds).numpy(),
+            "psi": torch.tensor(psi).numpy(),
+        }  # fmt: skip
+        (images,) = session.run(None, feed)
+        apart = torch.from_numpy(images).int() - module.generate(seeds, truncation=psi).int()
+        assert images.dtype == "uint8" and apart.abs().max() <= 1
+
+
+@pytest.mark.slow
+def test_onnx_in_half_precision_and_as_floats(export, file, module):
+    half, out = export("to=onnx", "precision=fp16", "out=half.onnx")
+    assert half.stat().st_size < file.stat().st_size - 15_000 and "allowed 5e-02" in out
+    seeds = [0, 1, 2]
+    floats, out = export("to=onnx", "output=float", "opset=18", "out=float.onnx")
+    assert "images (N, 1, 8, 8) float32 in [-1, 1]" in out
+    feed = {"latent": module.latents_of(seeds).numpy(), "label": module.labels_of(seeds).numpy()}
+    (images,) = onnxruntime.InferenceSession(floats).run(None, feed | {"psi": torch.tensor(1.0).numpy()})
+    assert images.dtype == "float32" and abs(images).max() <= 1
+    assert torch.equal(((torch.from_numpy(images) + 1) * 127.5).round().to(torch.uint8), module.generate(seeds))
+
+
+@pytest.mark.slow
+def test_a_program_of_torch_needs_nothing_of_ours(export, module, tmp_path):
+    path, out = export("to=torch", "out=a.pt2")
+    assert re.search(r"largest difference \d\.\de-0[5-9]", out)
+    feed = {"latent": module.latents_of([3]), "label": module.labels_of([3]), "psi": torch.tensor(0.5)}
+    torch.save(feed, tmp_path / "feed.pt")
+    code = (
+        "import sys, torch; sys.modules['transgan'] = None; program = torch.export.load('a.pt2').module();"
+        "print(program(**torch.load('feed.pt')).flatten().tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = torch.tensor(json.loads(done.stdout)) - module.generate([3], truncation=0.5).flatten()
+    assert made.abs().max() <= 1
+
+
+def test_what_makes_other_images_is_not_written(refused, run, monkeypatch, tmp_path):
+    wrong = Difference(0.5, 128, 0.1, 1e-5)
+    assert "largest difference 5.0e-01 in [-1, 1], allowed 1e-05; 10 % of the uint8 values differ, by 128" in wrong.said
+    means = ImagesFromLatents.means
+    monkeypatch.setattr(ImagesFromLatents, "means", lambda self: means(self) + 0.5)  # with psi 0.7 it matters
+    assert "makes other images" in refused("export", run, "to=torch", "out=a.pt2")
+    assert not list(tmp_path.glob("a.pt2*"))
+
+
+def test_what_goes_wrong_is_a_sentence(refused, run, tmp_path, monkeypatch):
+    assert "a format is needed: to=safetensors, onnx, torch, web or hub" in refused("export", run)
+    assert refused("export", run, "to=onxx").count("\n") == 1
+    found = refused("export", run, "to=hub", "push=me", "single=true", "output=float")
+    for part in ("single=true: it is for to=web, and this is to=hub", "output=float: it is for to=onnx or to=torch",
+                 "the licence of the weights: give license=", "give data_license=", "push=me: write USER/NAME"):  # fmt: skip
+        assert part in found
+    assert "opset=9: give 18 to 24" in refused("export", run, "to=onnx", "opset=9")
+    assert "out=a.png: its name must end in .onnx" in refused("export", run, "to=onnx", "out=a.png")
+    assert "private=false: nothing is uploaded" in refused("export", run, "to=hub", *LICENCES, "private=false")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    assert "there are other files in this folder" in refused("export", run, "to=hub", *LICENCES, "out=full")
+    monkeypatch.setattr(of_onnx, "find_spec", lambda name: None if name == "onnxscript" else True)
+    assert "to=onnx: onnxscript is not installed; pip install 'transgan[onnx]'" in refused("export", run, "to=onnx")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no device that is full")
+@pytest.mark.slow
+def test_a_full_disk_leaves_nothing(run, tmp_path):
+    command = f"ulimit -f 20; exec {sys.executable} -m transgan export {run} to=safetensors out=a.safetensors"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "out=PATH" in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_likelihood_model_is_exported_as_what_it_is(inside, refused, tmp_path):
+    words = ["experiment=digits_gpt", "trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.032",
+             "grid=4", "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]  # fmt: skip
+    assert inside("train", *words)[0] == 0
+    found = refused("export", "runs/digits_gpt", "to=onnx")
+    assert "makes an image in many steps" in found and "to=safetensors exports what it is" in found
+    code, out, err = inside("export", "runs/digits_gpt", "to=safetensors", "out=gpt.safetensors")
+    assert code == 0, out + err
+    assert torch.equal(transgan.load("gpt.safetensors").generate([1]), transgan.load("runs/digits_gpt").generate([1]))
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A stand-in of the Hub, which commands of other processes reach."""
+    with Hub() as found:
+        for name, value in (("HF_ENDPOINT", found.address), ("HF_TOKEN", TOKEN), ("HF_HOME", str(tmp_path / "hf")),
+                            ("HF_HUB_DISABLE_TELEMETRY", "1"), ("HF_HUB_DISABLE_XET", "1")):  # fmt: skip
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+def process(*words, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "transgan", *map(str, words)], cwd=cwd, capture_output=True, text=True, env=os.environ
+    )
+
+
+@pytest.mark.slow
+def test_to_the_hub_and_back(hub, run, module, tmp_path):
+    done = process("export", run, "to=hub", *LICENCES, "dataset=me/digits", "push=me/it", "out=folder", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"pushed  {hub.address}/me/it" in done.stdout and hub.private == {"me/it": True}
+    names = {path.relative_to(tmp_path / "folder").as_posix() for path in (tmp_path / "folder").rglob("*.*")}
+    names -= {".eval_results"}
+    assert names == {"README.md", "model.safetensors", "config.json", "samples.png", "training.yaml",
+                     ".eval_results/transgan.yaml"}  # fmt: skip
+    assert set(hub.repos["me/it"]) == names | ({".gitattributes"} & set(hub.repos["me/it"]))
+    code = "import transgan; print(transgan.load('hf://me/it').generate([7, 8]).flatten().tolist())"
+    back = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout) == module.generate([7, 8]).flatten().tolist()
+    code = code.replace("me/it", "me/other")
+    back = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert "ExportError: hf://me/other: the Hub has no such model" in back.stderr
+
+
+def test_a_card_has_no_empty_field(export, run):
+    folder, out = export("to=hub", *LICENCES, "out=folder")
+    assert "no .eval_results, which name a data set of the Hub" in out and not (folder / ".eval_results").exists()
+    text = (folder / "README.md").read_text()
+    _, header, body = text.split("---\n", 2)
+    facts = yaml.safe_load(header)
+    assert facts["license"] == "cc0-1.0" and facts["pipeline_tag"] == "unconditional-image-generation"
+    assert all(facts.values()) and "ore information needed" not in text and "None" not in text
+    assert not re.search(r"\|\s*\|\s*$|: *$", body.replace("| | |\n", ""), re.MULTILINE)
+    assert f"SHA-256 {Run(run).sha256}" in body and "Licence of the images: bsd-3-clause" in body
+    assert "It was not measured. `transgan evaluate RUN metrics=paper`" in body
+    assert not re.search(r"^[^#]*: /", (folder / "training.yaml").read_text(), re.MULTILINE)
+
+
+def test_published_data_has_a_name_on_the_hub(run, monkeypatch, tmp_path):
+    facts = Run(run).facts
+    data = facts["config"]["data"] | {"_target_": "transgan.data.Cifar10"}
+    monkeypatch.setattr(Run, "facts", facts | {"config": facts["config"] | {"data": data}})
+    folder = transgan.export(run, to="hub", out=tmp_path / "a", license="mit", data_license="unknown")
+    (first, *_), header = (
+        yaml.safe_load((folder / ".eval_results/transgan.yaml").read_text()),
+        yaml.safe_load((folder / "README.md").read_text().split("---\n")[1]),
+    )
+    assert first["dataset"]["id"] == "uoft-cs/cifar10" == header["datasets"][0] and first["value"] > 0
+    assert first["dataset"]["task_id"] == "fd_classifier" and "generated" in first["notes"]
+
+
+@pytest.fixture
+def inside_hub(hub, monkeypatch):
+    """The same for this process."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+    return hub
+
+
+def test_a_token_is_asked_for(inside_hub, refused, run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    found = refused("export", run, "to=hub", *LICENCES, "push=me/it", "out=folder")
+    assert "the Hub wants a token" in found and "the folder is complete: folder" in found and found.count("\n") == 1
+    assert (tmp_path / "folder" / "README.md").exists() and not inside_hub.repos
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert "the Hub cannot be reached" in refused("export", run, "to=hub", *LICENCES, "push=me/it", "out=folder")
