@@ -41,11 +41,13 @@ OURS = {  # part: the parts of ours that it may import
     **{name: {"protocols", "gathering"} for name in FUNCTIONS},
     "loadable": {"checkpoint", "describing"},
     "loading": {"checkpoint", "exported"},
+    "provenance": {"__init__"},
     "exported": {"describing", "files", "sampling", "trust"},
     "sampling": {"sampling", "ode"},
     "training": {"training", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
-    **{name: {name, "files"} for name in ("data", "metrics", "callbacks")},
+    **{name: {name, "files"} for name in ("data", "metrics")},
+    "callbacks": {"callbacks", "files", "provenance"},
     "files": set(),  # the standard library alone
     "errors": set(),
     "launched": set(),  # the standard library alone, too
@@ -58,24 +60,24 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": {"files", "instantiation", "migration", "trust"},
     "warm_start": {"warm_start", "checkpoint", "errors", "files", "instantiation"},
     "official": set(),
-    "comparison": {"comparison", "callbacks", "checkpoint", "errors", "files", "instantiation", "launched", "metrics", "runs"},
+    "comparison": {"comparison", "callbacks", "provenance", "checkpoint", "errors", "files", "instantiation", "launched", "metrics", "runs"},
     "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},
     "planning": {"planning", "data", "metrics"},
     "runs": {
-        "runs", "planning", "checkpoint", "files", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "planning", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
     "reporting": {
         "reporting", "runs", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
     },
     "exporting": {
-        "exporting", "reporting", "runs", "callbacks", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
+        "exporting", "reporting", "runs", "callbacks", "provenance", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
     },
     "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "reporting", "exporting", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "reporting", "exporting", "provenance", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust", "__init__",
     },
 }  # fmt: skip

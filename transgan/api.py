@@ -114,19 +114,21 @@ def evaluate(run: "str | os.PathLike[str]", /, **keys: Any) -> Evaluation:
 def sample(run: "str | os.PathLike[str]", /, **keys: Any) -> "torch.Tensor | Path":
     """Images of a run by seed, as `transgan sample` makes them: uint8, N x C x H x W.
 
-    With out= they are written instead, as to= says, and the path is returned.
+    With out= or like= they are written instead, as to= says, and the path is returned.
 
     >>> sample("runs/first", seeds=range(8), psi=0.7).shape             # doctest: +SKIP
     torch.Size([8, 1, 8, 8])
     """
     with composed("sample", overrides({"run": os.fspath(run)} | keys)) as (config, _):
-        from transgan.commands.sample import check, draw, write
+        from transgan.commands.sample import check, draw
+        from transgan.commands.sample import sample as write
         from transgan.errors import setting_up
 
         with setting_up():
+            if config.out is not None or config.like is not None:
+                return write(config)[1]
             check(config)
-            drawn = draw(config)
-            return drawn.images if config.out is None else write(config, drawn)
+            return draw(config).images
 
 
 def report(*runs: "str | os.PathLike[str]", **keys: Any) -> Path:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import ExifTags, Image
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from transgan import provenance
 from transgan.callbacks.interval import Alarm, Interval, moment
 from transgan.callbacks.session import Session, Trained
 from transgan.files import replacing
@@ -23,6 +23,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, op
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
 }  # fmt: skip
 
+BATCH = 64  # images made at once
 MOST_OBLONG = 2.0  # the longer side of a grid over the shorter one, where each class is to have its own columns
 
 log = logging.getLogger(__name__)
@@ -42,30 +43,26 @@ def grid_of(images: Tensor, columns: int) -> Tensor:
     return make_grid(images, nrow=columns, padding=2, pad_value=128)
 
 
-def save_grid(images: Tensor, path: str | Path, columns: int) -> None:
-    """Writes uint8 images (N, C, H, W) as one grid; small ones enlarged by a whole factor.
+def save_grid(images: Tensor, path: str | Path, columns: int, facts: provenance.Facts | None = None) -> None:
+    """Writes uint8 images (N, C, H, W) as one grid; small ones enlarged by a whole factor. facts: as in write_grid.
 
     Raises ValueError for images that are not uint8, and for a path whose suffix is not one of FORMATS.
     """
-    write_grid(grid_of(images, columns), Path(path))
+    write_grid(grid_of(images, columns), Path(path), facts)
 
 
-def write_grid(grid: Tensor, path: Path) -> None:
-    """Writes a grid, uint8 (3, H, W). Raises ValueError for a path whose suffix is not one of FORMATS."""
+def write_grid(grid: Tensor, path: Path, facts: provenance.Facts | None = None) -> None:
+    """Writes a grid, uint8 (3, H, W), and in it how its images were generated, where that is to be told.
+
+    Raises ValueError for a path whose suffix is not one of FORMATS.
+    """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
     text = "transgan, many images in one picture"  # transgan/data refuses to train on these
-    if kind == "PNG":
-        chunks = PngInfo()
-        chunks.add_text("Software", text)
-        options = {"pnginfo": chunks}
-    elif kind in ("JPEG", "WEBP", "TIFF"):
-        exif = Image.Exif()
-        exif[ExifTags.Base.Software] = text
-        options = options | {"exif": exif}
     with replacing(path) as file:
-        Image.fromarray(grid.permute(1, 2, 0).numpy()).save(file, format=kind, **options)
+        picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
+        picture.save(file, format=kind, **options | provenance.options(kind, facts, text))
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
@@ -98,13 +95,17 @@ class Samples(Callback):
     scalars: the images shown so far.
     """
 
-    def __init__(self, every_kimg: float, count: int = 100, every_minutes: float | None = None) -> None:
+    def __init__(
+        self, every_kimg: float, count: int = 100, every_minutes: float | None = None, provenance: bool = True
+    ) -> None:
         self.interval, self.alarm = Interval(every_kimg), Alarm(every_minutes)
-        self.seeds = list(range(count))
+        self.seeds, self.tells = list(range(count)), provenance
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
         self.folder, self.dataset = session.folder / "samples", session.dataset
+        self.name = (session.facts.get("config") or {}).get("name", session.folder.name)
+        self.class_names = list(session.facts.get("class_names") or [])
         self.interval = Interval(self.interval.kimg, session.kimg)
         self.alarm = session.alarm(self.alarm.minutes)
         self.columns, self.labels = layout(len(self.seeds), module.num_classes)
@@ -132,16 +133,30 @@ class Samples(Callback):
         try:
             images = torch.cat(
                 [
-                    module.generate(self.seeds[i : i + 64], None if self.labels is None else self.labels[i : i + 64])
-                    for i in range(0, len(self.seeds), 64)
+                    module.generate(
+                        self.seeds[i : i + BATCH], None if self.labels is None else self.labels[i : i + BATCH]
+                    )
+                    for i in range(0, len(self.seeds), BATCH)
                 ]
             )
         except ValueError as error:  # images that are not finite: the steps will say so too
             log.warning("no grid of samples at %g kimg: %s", module.images_seen / 1000, error)
             return
         grid = grid_of(images, self.columns)
-        write_grid(grid, self.folder / f"{moment(module.images_seen)}.png")
+        write_grid(grid, self.folder / f"{moment(module.images_seen)}.png", self.facts(module) if self.tells else None)
         show(trainer, "samples", grid, module.images_seen)
+
+    def facts(self, module: Any) -> provenance.Facts:
+        """What `transgan sample like=` needs to make the grid again."""
+        labels = module.labels_of(self.seeds) if self.labels is None else self.labels
+        own = [None] * len(self.seeds) if labels is None else [int(label) for label in labels]
+        names = self.class_names or [str(i) for i in range(module.num_classes)]
+        return {
+            "software": provenance.SOFTWARE, "run": self.name, "kimg": module.images_seen / 1000, "weights": "ema",
+            "weights_sha256": provenance.weights_hash(module.ema.state_dict()), "seeds": self.seeds, "labels": own,
+            "classes": [None if label is None else names[label] for label in own], "psi": 1.0,
+            **getattr(module, "sampler", {}), "batch_size": BATCH, "columns": self.columns,
+        }  # fmt: skip
 
     def reals(self) -> Tensor:
         return real_images(self.dataset, self.labels, len(self.seeds))

@@ -17,6 +17,7 @@ from transgan.comparison import figures, tables
 from transgan.comparison.claims import check_claims
 from transgan.comparison.record import Record
 from transgan.metrics.meanings import meaning
+from transgan.provenance import SOFTWARE
 
 BITS = "bits_per_dim_heldout"
 
@@ -108,7 +109,7 @@ class Results:
                 for i in (0, 50)
             ])  # fmt: skip
             path = self.out / "samples" / f"{file_name(name, taken)}.png"
-            save_grid(images, path, columns)
+            save_grid(images, path, columns, None if module is None else {"run": name, "software": SOFTWARE})
             with Image.open(path) as file:
                 title = "real images" if module is None else self.title(name)
                 grids[title if title not in grids else f"{title} ({name})"] = file.convert("RGB").copy()

@@ -64,7 +64,7 @@ KEYS: dict[str, Kind] = {
     "sample_minutes": TIME, "evaluate_minutes": TIME, "checkpoint_minutes": TIME, "every_minutes": TIME,
     "evaluate_at_start": SWITCH, "evaluate_share": PART, "grid": Whole(most=10_000),
     "threads": Whole(most=256, optional=True), "num_workers": Whole(least=0, most=1024),
-    "force": SWITCH, "debug": SWITCH, "json": SWITCH, "explain": SWITCH,
+    "force": SWITCH, "provenance": SWITCH, "like": PATH, "debug": SWITCH, "json": SWITCH, "explain": SWITCH,
     "warm_start.source": PATH, "warm_start.sha256": Text(optional=True),
     "warm_start.generator": OBJECT, "warm_start.discriminator": OBJECT,
     "run": PATH, "out": PATH, "path": Location(), "against": PATH, "heldout": PATH, "export": PATH,

@@ -12,7 +12,7 @@ import jinja2
 import yaml
 from omegaconf import OmegaConf
 
-from transgan import exported, files
+from transgan import exported, files, provenance
 from transgan.callbacks.samples import layout, save_grid
 from transgan.config.command_line import quoted
 from transgan.errors import UserError
@@ -61,7 +61,8 @@ def fill(subject: Subject, folder: Path, card: Card) -> list[str]:
     (folder / "model.json").rename(folder / "config.json")
     sampler = subject.sampler
     columns, labels = layout(COUNT, sampler.num_classes)
-    save_grid(sampler.generate(range(COUNT), labels), folder / "samples.png", columns)
+    images = sampler.generate(range(COUNT), labels)
+    save_grid(images, folder / "samples.png", columns, grid_facts(subject, labels, columns))
     files.write_text(folder / "training.yaml", OmegaConf.to_yaml(OmegaConf.create(without_paths(subject.run.config))))
     files.write_text(folder / "README.md", card_of(subject, card))
     dataset = hub_dataset(subject, card)
@@ -72,6 +73,19 @@ def fill(subject: Subject, folder: Path, card: Card) -> list[str]:
     else:
         results(subject.measured, dataset, folder / ".eval_results" / "transgan.yaml")
     return said
+
+
+def grid_facts(subject: Subject, labels: Any, columns: int) -> provenance.Facts:
+    """What the grid says of itself."""
+    facts, names = subject.facts, subject.facts["class_names"]
+    own = subject.sampler.labels_of(list(range(COUNT))) if labels is None else labels
+    numbers = [None] * COUNT if own is None else [int(label) for label in own]
+    return {
+        "software": provenance.SOFTWARE, **{key: facts[key] for key in ("run", "kimg", "checkpoint_sha256", "weights")},
+        "weights_sha256": provenance.weights_hash(subject.sampler.network.state_dict()), "seeds": list(range(COUNT)),
+        "labels": numbers, "classes": [None if number is None else names[number] for number in numbers],
+        "batch_size": COUNT, "columns": columns,
+    }  # fmt: skip
 
 
 def without_paths(node: Any) -> Any:

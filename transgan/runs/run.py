@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from transgan import checkpoint, files
+from transgan import checkpoint, files, provenance
 from transgan.callbacks.evaluation import append
 from transgan.callbacks.likelihood import Likely, spread_over
 from transgan.errors import UserError
@@ -76,6 +76,11 @@ class Run:
     @cached_property
     def sha256(self) -> str:
         return files.sha256(self.path)
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of the weights that make images."""
+        return provenance.weights_hash(self.module.ema.state_dict())
 
     @property
     def has_likelihood(self) -> bool:

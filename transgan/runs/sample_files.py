@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
-from transgan import files
+from transgan import files, provenance
 from transgan.callbacks.samples import save_grid
 from transgan.runs.sampling import Drawn
 
@@ -35,15 +35,16 @@ def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
 
     The index keeps the files of earlier calls that are still there.
     """
+    own = of_each(drawn, config)
     if one_file(out):
-        return write_png(out, drawn.images[0])
+        return write_png(out, drawn.images[0], own[0])
     # psi is in every index: transgan/data knows by it that these images are generated
     facts = {"run": str(config.run), "kimg": drawn.run.kimg, "psi": config.psi}
     facts |= {"temperature": config.temperature} if drawn.run.has_likelihood else {}
     facts |= drawn.run.sampler
     index = {name: each for name, each in earlier_index(out).items() if (out / name).is_file()}
     for i, (image, name) in enumerate(zip(drawn.images, names(drawn, config), strict=True)):
-        write_png(out / name, image)
+        write_png(out / name, image, own[i])
         index[name] = {"seed": drawn.seeds[i], "class": drawn.class_of(i)} | facts
     files.write_json(out / "index.json", facts | {"images": index})
 
@@ -115,13 +116,39 @@ def earlier_index(folder: Path) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def write_png(path: Path, image: Tensor) -> None:
+def origin(drawn: Drawn, config: DictConfig) -> provenance.Facts | None:
+    """What `like=` needs to make the images again; None where it is not to be told."""
+    if not config.provenance:
+        return None
+    run = drawn.run
+    labels = [None] * len(drawn.seeds) if drawn.labels is None else [int(label) for label in drawn.labels]
+    found = {
+        "software": provenance.SOFTWARE, "run": run.name, "kimg": run.kimg, "checkpoint": run.path.name,
+        "checkpoint_sha256": run.sha256, "weights": "ema", "weights_sha256": run.weights_sha256, "seeds": drawn.seeds,
+        "labels": labels, "classes": [drawn.class_of(i) for i in range(len(drawn.seeds))],
+        "temperature" if run.has_likelihood else "psi": drawn.strength, **run.sampler, "batch_size": config.batch_size,
+    }  # fmt: skip
+    found |= {} if config.top_k is None else {"top_k": config.top_k}
+    return found | ({} if config.complete is None else {"completes": str(config.complete)})
+
+
+def of_each(drawn: Drawn, config: DictConfig) -> list[provenance.Facts | None]:
+    """The same of every image by itself."""
+    every = origin(drawn, config)
+    if every is None:
+        return [None] * len(drawn.seeds)
+    own = ("seeds", "labels", "classes")
+    return [every | {key: every[key][i : i + 1] for key in own} for i in range(len(drawn.seeds))]
+
+
+def write_png(path: Path, image: Tensor, facts: provenance.Facts | None) -> None:
     with files.replacing(path) as file:
-        to_pil_image(image).save(file, "PNG")
+        to_pil_image(image).save(file, "PNG", **provenance.options("PNG", facts))
 
 
 def write_grid(drawn: Drawn, config: DictConfig, out: Path) -> None:
-    save_grid(drawn.images, out, config.columns or max(1, round(len(drawn.seeds) ** 0.5)))
+    columns, facts = config.columns or max(1, round(len(drawn.seeds) ** 0.5)), origin(drawn, config)
+    save_grid(drawn.images, out, columns, None if facts is None else facts | {"columns": columns})
 
 
 def write_arrays(drawn: Drawn, config: DictConfig, out: Path) -> None:

@@ -39,15 +39,18 @@ class Drawn:
         return None if self.labels is None else self.run.class_names[int(self.labels[index])]
 
 
-def draw(config: DictConfig) -> Drawn:
-    """The images that a configuration asks for. Raises UserError and other errors of the user's."""
+def draw(config: DictConfig, given: Tensor | None = None) -> Drawn:
+    """The images that a configuration asks for. Raises UserError and other errors of the user's.
+
+    given: the class of each, where it is another one than class= says.
+    """
     seeds = parse_seeds(config.seeds)
     run = Run(config.run, config.checkpoint, device_named(config.device))
     strength, module = run.strength(config), run.module
     run.sample_by(config)
     if config.top_k is not None:
         set_top_k(module, config.top_k)
-    labels = choose_labels(config["class"], seeds, run.class_names, module)
+    labels = choose_labels(config["class"], seeds, run.class_names, module) if given is None else given
     generate: Draw = module.generate
     if config.complete is not None:
         generate, labels = completion(config, seeds, labels, run)
