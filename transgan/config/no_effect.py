@@ -8,7 +8,7 @@ TRAINER = {
     "max_steps": LENGTH, "max_epochs": LENGTH, "min_steps": LENGTH, "min_epochs": LENGTH,
     "fast_dev_run": "give a short length, such as kimg=1", "overfit_batches": "give data.limit=N",
     "limit_train_batches": "kimg=N sets the length of a run, and data.limit=N takes so many images",
-    "precision": "give precision=bf16-mixed or 32-true", "logger": "give logger=tensorboard or none",
+    "precision": "give precision=bf16-mixed or 32-true", "logger": "give logger=tensorboard, csv, wandb, mlflow, trackio or none",
     "callbacks": "give +callbacks.NAME={_target_: package.Callback}, or callbacks.samples=null to leave one out",
     "gradient_clip_val": "give algorithm.clip=X, the largest gradient norm of a network",
     "gradient_clip_algorithm": "give algorithm.clip=X, the largest gradient norm of a network",
