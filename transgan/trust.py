@@ -28,7 +28,7 @@ TORCH = {  # where a class may stand: what it must be
 }
 LIGHTNING = {
     "pytorch_lightning.Trainer", "pytorch_lightning.strategies.DDPStrategy",
-    *(f"pytorch_lightning.loggers.{name}" for name in ("CSVLogger", "MLFlowLogger", "TensorBoardLogger", "WandbLogger")),
+    *(f"pytorch_lightning.loggers.{name}Logger" for name in ("CSV", "MLFlow", "TensorBoard", "Wandb")),
     *(f"pytorch_lightning.callbacks.{name}" for name in (
         "EarlyStopping", "LearningRateMonitor", "ModelCheckpoint", "RichProgressBar", "TQDMProgressBar", "Timer",
     )),

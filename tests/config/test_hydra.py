@@ -265,7 +265,10 @@ def test_groups_of_ones_own(project, refused):
 
 def test_ones_own_choices_are_offered(project, inside, refused):
     out = inside("train", "--help")[1]
-    assert "generator=dcgan|from_flow|from_gpt|hybrid|hybrid_large|hybrid_medium|hybrid_small|mine|" in out and "  data=" in out
+    assert (
+        "generator=dcgan|from_flow|from_gpt|hybrid|hybrid_large|hybrid_medium|hybrid_small|mine|" in out
+        and "  data=" in out
+    )
     assert "generator=mien: there is no such generator; did you mean mine?" in refused("train", "generator=mien")
     assert f"file://{project}/conf" in inside("train", "--info", "searchpath")[1]
 

@@ -65,9 +65,11 @@ def open_logger(config: DictConfig, trainer: Trainer, session: Session, console:
 
 def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
     """What a run is made of, by the keys of its command line: each key once, without how it is watched."""
-    rules = Rules.read()
-    every = leaves(config)
-    return {
-        key: value for key, value in every.items()
-        if not rules.is_repeated(key, list(every)) and key.partition(".")[0] not in ("callbacks", "logger", "hydra")
-    }  # fmt: skip
+    rules, every = Rules.read(), leaves(config)
+
+    def is_copy(key: str) -> bool:
+        tail = key.partition(".")[2]  # loss.x of algorithm.loss.x
+        return rules.is_repeated(key, every) or "." in tail and tail in every and every[tail] == every[key]
+
+    watching = ("callbacks", "logger", "hydra")
+    return {key: value for key, value in every.items() if key.partition(".")[0] not in watching and not is_copy(key)}

@@ -23,7 +23,12 @@ class Wandb(WandbLogger):
     """
 
     def __init__(
-        self, save_dir: str, name: str | None = None, project: str | None = None, offline: bool | None = None, **more: Any
+        self,
+        save_dir: str,
+        name: str | None = None,
+        project: str | None = None,
+        offline: bool | None = None,
+        **more: Any,
     ) -> None:
         self.folder = files.expanded(save_dir)
         if offline is None:
