@@ -364,7 +364,7 @@ def fake_mlflow(stand_in):
     def entity(**content):
         return SimpleNamespace(**content)
 
-    stand_in("mlflow", set_tracking_uri=lambda uri: None)
+    stand_in("mlflow", set_tracking_uri=lambda uri: os.environ.update(MLFLOW_TRACKING_URI=uri))
     context = stand_in("mlflow.tracking.context", resolve_tags=lambda tags: tags)
     stand_in("mlflow.tracking", MlflowClient=Client, context=context)
     stand_in("mlflow.entities", Metric=entity, Param=entity)

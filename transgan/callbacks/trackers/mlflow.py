@@ -3,6 +3,7 @@
 import logging
 import os
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +38,27 @@ class MLflow(MLFlowLogger):
         if not uri:
             uri = f"sqlite:///{(place / 'mlflow.db').as_posix()}"
             more = {"artifact_location": (place / "artifacts").as_uri()} | more
-        if rank_zero_only.rank != 0:  # the constructor opens the database, which is for one process to make
+        if getattr(rank_zero_only, "rank", 0):  # the constructor opens the database, which is for one process to make
             uri = "http://localhost"
         elif self.local:
             place.mkdir(parents=True, exist_ok=True)
-        super().__init__(experiment_name, run_name, uri, save_dir=None, **more)
+        with suppress(ImportError):  # which Lightning reports
+            import mlflow  # noqa: F401, sets levels of its own when it is imported
         for name in ("mlflow", "pytorch_lightning.loggers.mlflow"):  # they report what they make at first
             logging.getLogger(name).setLevel(logging.ERROR)
+        super().__init__(experiment_name, run_name, uri, save_dir=None, **more)
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         if not self._initialized:
             identity = self._run_id = self._run_id or self.existing()
+            before = os.environ.get("MLFLOW_TRACKING_URI")
             client = super().experiment
+            # Lightning lets MLflow set it, and the next run of this process may have another store
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+            if before is not None:
+                os.environ["MLFLOW_TRACKING_URI"] = before
             if identity is None:
                 keep(self.folder, "mlflow", self._run_id or "")
             else:
