@@ -222,9 +222,22 @@ def test_a_tracker_that_failed_is_left_alone_for_a_while(monkeypatch):
     assert len(called) == 2
 
 
-def test_what_cannot_be_opened_is_refused_before_the_first_step(train):
-    _, out, err = train("logger=csv", "logger.save_dir=/dev/null/x", code=2)
-    assert "transgan: " in err and "Traceback" not in err and "kimg   0" not in out
+def test_what_cannot_be_opened_is_refused_before_the_first_step(train, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    _, out, err = train("logger=csv", "logger.save_dir=file/x", code=2)
+    assert err.startswith("transgan: ") and "Traceback" not in err and "plan    to" not in out
+
+    def unreachable(self, *arguments, **named):
+        raise ConnectionError("no route\nto the server")
+
+    monkeypatch.setattr("transgan.callbacks.trackers.csv.CSVLogger.__init__", unreachable)
+    _, out, err = train("logger=csv", code=2)
+    assert err.startswith("transgan: ") and "no route to the server" in err and "plan    to" not in out
+    monkeypatch.setattr("transgan.callbacks.trackers.csv.CSVLogger.__init__", lambda *a, **b: 1 / 0)
+    _, out, err = train("logger=csv", code=2)
+    assert err == (
+        "transgan: logger: it cannot be opened (ZeroDivisionError: division by zero); mend that, or give logger=none\n"
+    )
 
 
 class FakeRun:
