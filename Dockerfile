@@ -4,10 +4,10 @@
 #   docker build -t transgan .                                   EXTRAS=[trackers] adds what pyproject.toml names
 #   docker run --rm -v "$PWD/photos:/data:ro" -v runs:/work/runs transgan train /data name=cats minutes=60
 #
-# Tried: hadolint; and by hand, outside a container, the wheel built from what .dockerignore leaves and installed without
-# its dependencies beside those of another environment, where a user that is not root and has no home folder trained,
+# Tried: hadolint; and by hand, outside a container, with Python 3.11: the wheel built from what .dockerignore leaves and
+# installed with [trackers] into an empty environment, where a user that is not root and has no home folder trained,
 # continued and sampled a run. Not tried, for want of a Docker daemon: `docker build` itself, the tag of the base image,
-# the installation of the dependencies, CUDA.
+# the wheels of DEVICE (torch came from PyPI), a GPU.
 # There is no compiler inside, which compile=inductor needs.
 ARG PYTHON=3.12.12
 

@@ -232,12 +232,8 @@ def test_what_cannot_be_opened_is_refused_before_the_first_step(train, tmp_path,
 
     monkeypatch.setattr("transgan.callbacks.trackers.csv.CSVLogger.__init__", unreachable)
     _, out, err = train("logger=csv", code=2)
-    assert err.startswith("transgan: ") and "no route to the server" in err and "plan    to" not in out
-    monkeypatch.setattr("transgan.callbacks.trackers.csv.CSVLogger.__init__", lambda *a, **b: 1 / 0)
-    _, out, err = train("logger=csv", code=2)
-    assert err == (
-        "transgan: logger: it cannot be opened (ZeroDivisionError: division by zero); mend that, or give logger=none\n"
-    )
+    reason = "ConnectionError: no route to the server"
+    assert err == f"transgan: logger: it cannot be opened ({reason}); mend that, or give logger=none\n"
 
 
 class FakeRun:

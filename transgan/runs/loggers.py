@@ -51,11 +51,11 @@ def open_logger(config: DictConfig, trainer: Trainer, session: Session, console:
             _ = getattr(logger, "experiment", None)
             if trainer.is_global_zero and (where := getattr(logger, "where", None)):
                 console.print(f"logger  {where}")
-    except (ValueError, OSError):
-        raise
     except TypeError as error:
         raise ValueError(f"logger: {one_line(error)}; leave that out") from error
     except Exception as error:  # of trackers, and of their networks
+        if isinstance(error, ValueError) or isinstance(error, OSError) and error.strerror:
+            raise  # it says what is wrong itself
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise ValueError(f"logger: it cannot be opened ({reason}); mend that, or give logger=none") from error
     if trainer.is_global_zero:
