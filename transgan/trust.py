@@ -27,8 +27,8 @@ TORCH = {  # where a class may stand: what it must be
     r"torch\.optim(\.[a-z]\w*)?": ("torch.optim", "Optimizer"),
 }
 LIGHTNING = {
-    "pytorch_lightning.Trainer", "pytorch_lightning.loggers.CSVLogger", "pytorch_lightning.loggers.TensorBoardLogger",
-    "pytorch_lightning.strategies.DDPStrategy",
+    "pytorch_lightning.Trainer", "pytorch_lightning.strategies.DDPStrategy",
+    *(f"pytorch_lightning.loggers.{name}Logger" for name in ("CSV", "MLFlow", "TensorBoard", "Wandb")),
     *(f"pytorch_lightning.callbacks.{name}" for name in (
         "EarlyStopping", "LearningRateMonitor", "ModelCheckpoint", "RichProgressBar", "TQDMProgressBar", "Timer",
     )),

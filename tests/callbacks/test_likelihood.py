@@ -26,7 +26,7 @@ def module(images_seen, off=0.0):
 
 
 TRAINER = SimpleNamespace(
-    is_global_zero=True, logger=None, strategy=SimpleNamespace(broadcast=lambda value: value), callback_metrics={}
+    is_global_zero=True, loggers=[], strategy=SimpleNamespace(broadcast=lambda value: value), callback_metrics={}
 )
 
 

@@ -133,12 +133,15 @@ def test_lightnings_own_callbacks_run(train, callback):
 def test_tensorboard_shows_the_grids_at_the_steps_of_its_scalars(train):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run, _, _ = train("logger=tensorboard", "kimg=0.128", "sample_every=0.064", "log_every=0.064")
+    run, _, _ = train(*PIXELS, "logger=tensorboard", "kimg=0.128", "sample_every=0.064", "log_every=0.064")
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
-    assert {event.step for event in events.Images("real_images")} == {0}
-    steps = {event.step: event for event in events.Images("samples")}
+    assert {event.step for event in events.Images("samples/real")} == {0}
+    steps = {event.step: event for event in events.Images("samples/generated")}
     assert list(steps) == [0, 64, 128]
-    assert [event.step for event in events.Scalars("images_per_second")] == [64, 128]
+    assert [event.step for event in events.Scalars("train/images_per_second")] == [64, 128]
+    assert [event.step for event in events.Scalars("eval/fd_pixels")] == [0, 64, 128]
+    assert {name.partition("/")[0] for name in events.Tags()["scalars"]} == {"train", "eval"}
+    assert yaml.safe_load((run / "tensorboard" / "hparams.yaml").read_text())["loss._target_"].endswith(".Relativistic")
     for step, name in ((0, "000000"), (128, "000000_128")):
         shown = Image.open(io.BytesIO(steps[step].encoded_image_string)).convert("RGB")
         with Image.open(run / "samples" / f"{name}.png") as grid:

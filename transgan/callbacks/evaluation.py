@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, Trainer
 from transgan import files
 from transgan.callbacks.interval import Alarm, Interval
 from transgan.callbacks.session import Session, Trained
+from transgan.callbacks.tracking import EVAL, log_numbers
 
 log = logging.getLogger(__name__)
 
@@ -152,8 +153,7 @@ class Evaluation(Callback):
         if trainer.is_global_zero:
             seconds = self.session.clock.seconds
             append(self.path, kimg, seconds, numbers, self.protocol(module) | {"flags": flags})
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(numbers, step=module.images_seen)
+        log_numbers(trainer, EVAL, numbers, module.images_seen)
         self.session.report(trainer, numbers)
 
     def protocol(self, module: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from transgan.callbacks.evaluation import append, keep_until
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.session import Session, Trained
+from transgan.callbacks.tracking import EVAL, log_numbers
 
 
 class Likely(Trained, Protocol):
@@ -71,8 +72,7 @@ class Likelihood(Callback):
                 "likelihood": module.likelihood,
             }  # fmt: skip
             append(self.path, kimg, self.session.clock.seconds, {self.name: value}, protocol)
-        if trainer.logger is not None:
-            trainer.logger.log_metrics({self.name: value}, step=module.images_seen)
+        log_numbers(trainer, EVAL, {self.name: value}, module.images_seen)
         self.session.report(trainer, {self.name: value})
 
     def bits_per_dim(self, module: Likely) -> float:

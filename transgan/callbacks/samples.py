@@ -15,6 +15,7 @@ from torchvision.utils import make_grid
 from transgan import provenance
 from transgan.callbacks.interval import Alarm, Interval, moment
 from transgan.callbacks.session import Session, Trained
+from transgan.callbacks.tracking import log_grid
 from transgan.files import replacing
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, options); what loses nothing comes first
@@ -91,8 +92,7 @@ def oblong(count: int, columns: int) -> float:
 class Samples(Callback):
     """A grid of `count` images at the start and at every interval, and once one of real images in the same layout.
 
-    They go to samples/, and to every logger whose `experiment` takes images, as TensorBoard's does, at the step of its
-    scalars: the images shown so far.
+    They go to samples/, and to every logger that takes images, at the step of its numbers: the images shown so far.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Samples(Callback):
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
-        self.folder, self.dataset = session.folder / "samples", session.dataset
+        self.folder, self.dataset, self.failures = session.folder / "samples", session.dataset, session.failures
         self.name = (session.facts.get("config") or {}).get("name", session.folder.name)
         self.class_names = list(session.facts.get("class_names") or [])
         self.interval = Interval(self.interval.kimg, session.kimg)
@@ -120,7 +120,7 @@ class Samples(Callback):
             if self.dataset is not None:
                 grid = grid_of(self.reals(), self.columns)
                 write_grid(grid, self.folder / "reals.png")
-                show(trainer, "real_images", grid, 0)
+                log_grid(trainer, "real", grid, 0, self.failures)
             self.write(trainer, module)
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -144,7 +144,7 @@ class Samples(Callback):
             return
         grid = grid_of(images, self.columns)
         write_grid(grid, self.folder / f"{moment(module.images_seen)}.png", self.facts(module) if self.tells else None)
-        show(trainer, "samples", grid, module.images_seen)
+        log_grid(trainer, "generated", grid, module.images_seen, self.failures)
 
     def facts(self, module: Any) -> provenance.Facts:
         """What `transgan sample like=` needs to make the grid again."""
@@ -160,18 +160,6 @@ class Samples(Callback):
 
     def reals(self) -> Tensor:
         return real_images(self.dataset, self.labels, len(self.seeds))
-
-
-def show(trainer: Trainer, name: str, grid: Tensor, step: int) -> None:
-    """Gives a grid, uint8 (3, H, W), to the loggers that take images; one that fails does not end the training."""
-    for logger in trainer.loggers:
-        add_image = getattr(getattr(logger, "experiment", None), "add_image", None)
-        if not callable(add_image):
-            continue
-        try:
-            add_image(name, grid, step)
-        except Exception as error:  # of others' code, which may call something else by this name
-            log.warning("%s took no grid of %s: %s", type(logger).__name__, name, error or type(error).__name__)
 
 
 def real_images(dataset: Any, labels: Tensor | None, count: int) -> Tensor:

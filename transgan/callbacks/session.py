@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from transgan.callbacks.interval import Alarm, Counting
+from transgan.callbacks.tracking import Failures
 
 ALONE = SimpleNamespace(rank=0, world_size=1, is_main=True, gather=None, together=nullcontext)
 Kind = TypeVar("Kind", bound=Callback)
@@ -88,7 +89,7 @@ class Session(Callback):
         self.dataset, self.heldout, self.evaluator = dataset, heldout, evaluator
         self.console, self.context = console or Console(highlight=False, markup=False), context
         self.facts, self.preparing = dict(facts or {}), preparing
-        self.clock = Clock()
+        self.clock, self.failures = Clock(), Failures()
         self.last = SessionEnd(self)
         self.alarms: list[Alarm] = []  # what is also due after minutes
         self.measured = False  # whether new metrics have been reported since the last step
@@ -143,6 +144,10 @@ class Session(Callback):
             passed = trainer.strategy.broadcast(passed) if step % TOGETHER == 0 else [False] * len(passed)
         for each, due in zip(self.alarms, passed, strict=True):
             each.due = each.due or due
+
+    def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
+        for logger in trainer.loggers:
+            self.failures.shield(logger)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         for each in self.alarms:

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, Trainer
 from transgan import files
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.session import Session, Trained
+from transgan.callbacks.tracking import TRAIN, log_numbers
 
 
 class Stats(Callback):
@@ -65,16 +66,14 @@ class Stats(Callback):
         self.counted = clock.training
         if trainer.is_global_zero:
             append(self.path, row)
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(row, step=module.images_seen)
+        log_numbers(trainer, TRAIN, row, module.images_seen)
 
     def add(self, trainer: Trainer, numbers: dict[str, float]) -> None:
         """Adds numbers to the latest line, after whose step they were measured; to be called on every process."""
         self.latest = self.latest | numbers
         if trainer.is_global_zero:
             append(self.path, self.latest, again=True)
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(numbers, step=round(1000 * self.latest["kimg"]))
+        log_numbers(trainer, TRAIN, numbers, round(1000 * self.latest["kimg"]))
 
     def state_dict(self) -> dict[str, Any]:
         sums = {name: value.cpu() for name, value in self.sums.items()}

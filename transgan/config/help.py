@@ -62,6 +62,7 @@ Most used:
   metrics={metrics}
   extractor={extractor}
   trainer={trainer}  callbacks={callbacks}
+  logger={logger}
   batch_size=N  seed=N  resolution=N  channels=1|3  conditional=auto|true|false  mirror=true
   algorithm.generator_lr.start=X  algorithm.gamma.start=X  algorithm.augment=X  algorithm.n_critic=N
   precision=bf16-mixed  compile=inductor                                   init_from=RUN  start from its weights

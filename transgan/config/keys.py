@@ -176,7 +176,9 @@ KEYS: dict[str, Kind] = {
     "trainer.profiler": Either(of=(Choice(of=("simple", "advanced", "pytorch")), Part(made=True)), optional=True),
     "trainer.num_nodes": Whole(most=1024), "trainer.deterministic": Switch(literals=("warn",)),
     "trainer.strategy": Either(of=(Text(), Part(made=True))), "strategy.find_unused_parameters": SWITCH,
-    "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(),
+    "logger.name": Free(), "logger.version": Free(), "logger.save_dir": Location(), "logger.store": Location(),
+    "logger.project": Text(optional=True), "logger.offline": Switch(optional=True), "logger.default_hp_metric": SWITCH,
+    "logger.experiment_name": Text(), "logger.run_name": Free(), "logger.tracking_uri": Text(optional=True),
     # callbacks
     "every_kimg": EVERY, "Samples.count": Whole(most=10_000), "Likelihood.count": Whole(),
     "Health.count": Whole(least=2, most=10_000),

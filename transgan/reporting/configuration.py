@@ -11,7 +11,9 @@ from transgan.runs.proposals import measuring, typed
 from transgan.runs.resuming import Rules, leaves
 
 ABSENT = "–"
-PLACES = ("name", "runs", "logger.save_dir", "logger.name", "data.path")  # they differ without meaning anything
+PLACES = (  # they differ without meaning anything
+    "name", "runs", "logger.save_dir", "logger.name", "logger.run_name", "logger.store", "data.path",
+)  # fmt: skip
 
 
 def differences(materials: list[Material]) -> list[list[str]]:

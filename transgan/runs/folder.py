@@ -82,18 +82,6 @@ def prepare(folder: Path) -> None:
         raise UserError(f"{error.filename}: a part of this path is a file; give another runs=") from error
 
 
-def logger_findings(config: DictConfig) -> list[str]:
-    """Why the logger cannot write where this run is: TensorBoard's library encodes every path in UTF-8."""
-    logger = config.get("logger") or {}
-    folder = str(logger.get("save_dir", ""))
-    if files.is_utf8(folder) or not str(logger.get("_target_")).endswith("TensorBoardLogger"):
-        return []
-    return [
-        f"logger=tensorboard: TensorBoard writes only to folders whose names are UTF-8, and {folder} is not here; "
-        "give another name= or runs=, or logger=none"
-    ]
-
-
 def require_space(folder: Path, state_bytes: int) -> None:
     """Refuses to begin where two checkpoints and the one being written do not fit."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())

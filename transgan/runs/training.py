@@ -32,7 +32,6 @@ from transgan.runs.folder import (
     folder_of,
     hush,
     keep_log,
-    logger_findings,
     open_console,
     require_space,
     say_version,
@@ -40,6 +39,7 @@ from transgan.runs.folder import (
 )
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
+from transgan.runs.loggers import logger_findings, open_logger
 from transgan.runs.machine import impossible_here, require_memory
 from transgan.runs.memory import keep_freed_memory
 from transgan.runs.planned import Plan, show
@@ -197,7 +197,7 @@ class Training:
                 config.compile, [self.resolved[key] for key in ("algorithm", "precision", "resolution")]
             )
             vars(self.trainer)["callbacks"] += session.around([self.stop, compiling, *callbacks])
-            self.open_logger()
+            open_logger(config, self.trainer, session, self.console)
             data = ImageData(self.dataset, config.batch_size, config.seed, config.num_workers)
             self.say_plan()
         self.stop.limit(limit)
@@ -242,17 +242,6 @@ class Training:
         """What fails inside on one process fails on all of them, as a user's mistake."""
         with self.context.together(), setting_up(), self.console.status(text):
             yield
-
-    def open_logger(self) -> None:
-        if self.config.get("logger"):
-            self.trainer.logger = make(self.config.logger)
-        for logger in self.trainer.loggers:
-            try:
-                _ = getattr(
-                    logger, "experiment", None
-                )  # opens it: what it passes on to others is refused here, and not amid a run
-            except TypeError as error:
-                raise ValueError(f"logger: {one_line(error)}; leave that out") from error
 
     def say_plan(self) -> None:
         config = self.config
