@@ -66,18 +66,18 @@ OURS = {  # part: the parts of ours that it may import
     "api": {"checkpoint", "commands", "config", "errors", "files"},
     "planning": {"planning", "data", "metrics"},
     "runs": {
-        "runs", "planning", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "schedules", "training", "trust",
     },
     "reporting": {
-        "reporting", "runs", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
+        "reporting", "runs", "sampling", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
     },
     "exporting": {
         "exporting", "reporting", "runs", "callbacks", "provenance", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
     },
     "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "reporting", "exporting", "provenance", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "reporting", "exporting", "provenance", "sampling", "extensions", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust", "__init__",
     },
 }  # fmt: skip

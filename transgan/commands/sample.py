@@ -1,5 +1,6 @@
 """`transgan sample`: images by seed, as files, one grid, or arrays."""
 
+import time
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,22 +11,28 @@ from transgan.errors import UserError, setting_up
 from transgan.extensions import CONF
 from transgan.instantiation import literal
 from transgan.provenance import CARRYING
-from transgan.runs import redrawing
+from transgan.runs import films, redrawing
 from transgan.runs.folder import open_console
 from transgan.runs.machine import device_findings
 from transgan.runs.names import wrong_folder, wrong_suffix
 from transgan.runs.sample_files import others, write
-from transgan.runs.sampling import Drawn, draw, parse_seeds
+from transgan.runs.sampling import Drawn, draw, seeds_of
+from transgan.sampling.walk import require
+
+OWN = {"sweep": ("sheet",), "frames": ("gif", "mp4"), "fps": ("gif", "mp4"), "space": ("gif", "mp4")}
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Draws and writes. Returns the exit code."""
-    with setting_up():
+    start = time.monotonic()
+    with setting_up("out=PATH"):
         console = open_console()
         drawn, out = sample(config)
         compared = redrawing.compared(out, config.like) if config.like else ""
+    seconds, count = time.monotonic() - start, pictures(drawn, config)
     facts = f"{drawn.run.kimg:g} kimg, {drawn.said}"
-    console.print(f"{len(drawn.seeds)} images of {drawn.run.path} ({facts}) -> {out}")
+    console.print(f"{count:,} images of {drawn.run.path} ({facts}) -> {out}")
+    console.print(f"speed   {seconds:.3g} s with loading and writing, {count / seconds:,.3g} images/s")
     if compared:
         console.print(f"like    {compared}")
     if count := others(drawn, config, out):
@@ -40,11 +47,21 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     return 0
 
 
+def pictures(drawn: Drawn, config: DictConfig) -> int:
+    """How many images were made."""
+    if config.to in ("gif", "mp4"):
+        return len(drawn.seeds) * config.frames
+    if config.to == "sheet":
+        return len(drawn.seeds) * (len(config.sweep) if config.sweep else len(drawn.run.class_names))
+    return len(drawn.seeds)
+
+
 def sample(config: DictConfig) -> tuple[Drawn, Path]:
     """The images and where they were written."""
     if config.like is None:
         check(config)
         drawn = draw(config)
+        refuse_what_it_cannot(drawn, config)
         return drawn, write(config, drawn)
     facts = redrawing.asked_for(config, defaults())
     check(config)
@@ -52,6 +69,18 @@ def sample(config: DictConfig) -> tuple[Drawn, Path]:
     out = files.expanded(config.out) if config.out else redrawing.default_out(config, drawn.run)
     config.out = literal(str(out))
     return drawn, write(config, drawn)
+
+
+def refuse_what_it_cannot(drawn: Drawn, config: DictConfig) -> None:
+    """Raises UserError for sheets and films that the run has none of."""
+    if config.to == "sheet" and not config.sweep and not drawn.run.module.num_classes:
+        raise UserError("to=sheet: this run has no classes to be rows; give sweep=[0.3,0.5,0.7,1]: a row for each psi")
+    if config.to == "sheet" and not config.sweep and config["class"] is not None:
+        raise UserError(
+            f"class={config['class']}: the rows of this sheet are all classes; leave it out, or give sweep="
+        )
+    if config.to in ("gif", "mp4"):
+        require(drawn.run.module.sampler_of_images(), config.space)
 
 
 def defaults() -> DictConfig:
@@ -66,17 +95,25 @@ def check(config: DictConfig) -> None:
     found = []
     if config.run is None:
         raise UserError("a run is needed: `transgan sample runs/NAME`; `ls runs` shows the runs there are")
-    seeds = parse_seeds(config.seeds)
+    seeds = seeds_of(config)
     if config.to == "png" and len(seeds) == 1 and str(config.out).lower().endswith(".png"):
         found += wrong_suffix("out", config.out, ".png")
     elif config.to == "png" and (wrong := wrong_folder("out", config.out, *FORMATS, ".npz", ".zip", ".gif")):
         found += [f"{each}, or write one image of all with to=grid" for each in wrong]
-    elif config.to == "grid":
+    elif config.to in ("gif", "mp4"):
+        found += wrong_suffix("out", config.out, f".{config.to}")
+        found += films.missing() if config.to == "mp4" else []
+    elif config.to in ("grid", "sheet"):
         found += wrong_suffix("out", config.out, *FORMATS)
     elif config.to == "npz":
         found += wrong_suffix("out", config.out, ".npz")
     if config.columns is not None and config.to != "grid":
         found.append(f"columns={config.columns}: to={config.to} has no columns; add to=grid, or leave it out")
+    for key, kinds in OWN.items():
+        if config[key] != defaults()[key] and config.to not in kinds:
+            found.append(f"{key}={config[key]}: it is for to={' or to='.join(kinds)}; leave it out, or give that")
+    if config.complete is not None and config.to in ("sheet", "gif", "mp4"):
+        found.append(f"complete={config.complete}: to={config.to} has no images that go on; give to=png or to=grid")
     if config.rows is not None and config.complete is None:
         found.append(f"rows={config.rows}: it says how much of an image complete= keeps; add that, or leave it out")
     if config.out is not None and config.to != "png" and files.expanded(config.out).is_dir():

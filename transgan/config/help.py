@@ -115,11 +115,17 @@ Generates images by the EMA generator. Image number s is the same one whenever i
   transgan sample runs/digits                              64 PNG files in runs/digits/generated
   transgan sample runs/digits seeds=0-99 to=grid out=digits.png
   transgan sample runs/cats class=kittens psi=0.7 seeds=7,12,40-59 to=npz
+  transgan sample runs/cats seeds=0-9999                   as many as wanted; what is there is not made again
+  transgan sample runs/cats seeds=3,8,21 to=mp4
 
   seeds=7|0-63|1,5,9-12  class=NUMBER|NAME
   psi=X of a GAN, temperature=X of an image GPT, PixelRNN or VAE: below 1, images are more typical and less varied
   top_k=N  complete=IMAGES|heldout  rows=N  (image GPT: the likeliest values alone; keep the upper half of images)
   to=png|grid|npz  out=PATH  columns=N  checkpoint=best|last  device=auto|cpu|cuda
+  to=sheet                 a row for each class; sweep=[0.3,0.5,0.7,1] a row for each psi
+  to=gif|mp4               a walk through the latents of the seeds, and back: frames=24 from each to the next, fps=24,
+                           space=z along arcs, or space=w between styles; mp4: pip install 'transgan[video]'
+  like=FILE.png            exactly that picture again, by what it says of itself; provenance=false: pictures say nothing
 """,
     "export": """\
 transgan export RUN to=safetensors|onnx|torch|web|hub [key=value ...]

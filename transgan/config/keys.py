@@ -213,10 +213,13 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
-        "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*"), "class": Label(optional=True),
+        "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*", optional=True),
+        "class": Label(optional=True), "sweep": Items(of=Number(most=100), example="[0.5,1]", optional=True),
+        "frames": Whole(most=10_000), "fps": Whole(most=240), "space": Choice(of=("z", "w")),
         "psi": Number(most=100), "temperature": Number(most=100), **SAMPLER, "complete": PATH,
         "rows": Whole(most=4096, optional=True),
-        "to": Choice(of=("png", "grid", "npz")), "columns": Whole(most=10**6, optional=True), "device": DEVICE,
+        "to": Choice(of=("png", "grid", "npz", "sheet", "gif", "mp4")),
+        "columns": Whole(most=10**6, optional=True), "device": DEVICE,
     },
     "export": {
         "to": Choice(of=("safetensors", "onnx", "torch", "web", "hub")), "checkpoint": Choice(of=("best", "last")),

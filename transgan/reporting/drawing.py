@@ -1,6 +1,5 @@
 """Images that a checkpoint makes for the report: a row for each class, and ways from one latent to another."""
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from transgan.reporting.album import Album, Embedded, size_of
 from transgan.reporting.material import Gap, Material
+from transgan.sampling.walk import slerp
 
 LONG = 30.0  # seconds, after which a section ends with what it has
 CLASSES, ACROSS = 20, 10  # rows and columns of the sheet of classes
@@ -104,15 +104,6 @@ def chosen(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(i * (count - 1) / (most - 1)) for i in range(most)]
-
-
-def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
-    """From latent a (Z,) to b along the arc between them: normal latents have about one length, and keep it."""
-    cosine = torch.nn.functional.cosine_similarity(a.double(), b.double(), 0).clamp(-1, 1).item()
-    angle = math.acos(cosine)
-    if math.sin(angle) < 1e-6:
-        return a.lerp(b, share)
-    return (math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle)
 
 
 def grids(material: Material, album: Album, most: int = 5) -> Iterator[tuple[float, Embedded]]:

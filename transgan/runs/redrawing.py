@@ -17,19 +17,9 @@ from transgan.runs.run import Run
 from transgan.runs.sample_files import plain
 
 SAID = (
-    "seeds",
-    "class",
-    "psi",
-    "temperature",
-    "steps",
-    "solver",
-    "guidance",
-    "top_k",
-    "complete",
-    "rows",
-    "to",
-    "columns",
-)
+    "seeds", "class", "psi", "temperature", "steps", "solver", "guidance", "top_k", "complete", "rows", "to", "columns",
+    "sweep",
+)  # fmt: skip
 
 
 def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
@@ -57,6 +47,8 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
         for key in ("psi", "temperature", "steps", "solver", "guidance", "top_k"):
             config[key] = facts.get(key, defaults[key])
         config.to, config.columns = ("grid", int(facts["columns"])) if "columns" in facts else ("png", None)
+        if "sheet" in facts:
+            config.to, config.sweep = "sheet", facts["sheet"]["sweep"]
         config.batch_size = int(facts.get("batch_size", defaults.batch_size))
         config.run = str(found_checkpoint(config, facts, path))
     except (KeyError, TypeError, AttributeError) as error:

@@ -7,6 +7,7 @@ overwrites the images of another one, and the same command writes the same image
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,32 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from transgan import files, provenance
 from transgan.callbacks.samples import save_grid
-from transgan.runs.sampling import Drawn
+from transgan.callbacks.samples import write_grid as save_picture
+from transgan.runs import films, sheets
+from transgan.runs.sampling import DEFAULT_SEEDS, Drawn
+from transgan.sampling.walk import walk
 
 
 def write(config: DictConfig, drawn: Drawn) -> Path:
     """Writes the images as `to` says -> the file or the folder."""
     columns = f"-columns{config.columns}" if config.columns else ""
-    one = f"generated-{known(drawn)}-seeds{short(str(config.seeds))}{asked(drawn, config)}{columns}"
-    default = {"png": "generated", "grid": f"{one}.png", "npz": f"{one}.npz"}[config.to]
+    one = f"generated-{known(drawn)}-seeds{short(seeds_said(config))}{asked(drawn, config)}{columns}"
+    default = "generated" if config.to == "png" else f"{one}{SUFFIXES[config.to]}"
     out = files.expanded(config.out) if config.out else drawn.run.folder / default
-    {"png": write_files, "grid": write_grid, "npz": write_arrays}[config.to](drawn, config, out)
+    WRITERS[config.to](drawn, config, out)
     return out
 
 
-def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
-    """seed00000007-30kimg.png ..., and index.json with what each is; or the one image that `out` names.
+def seeds_said(config: DictConfig) -> str:
+    """The seeds, as they are given or as they are chosen."""
+    return str(config.seeds) if config.seeds is not None else DEFAULT_SEEDS[config.to]
 
-    The index keeps the files of earlier calls that are still there.
+
+def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
+    """seed00000007-30kimg.png ..., index.json with what each is, and seeds.csv; or the one image that `out` names.
+
+    Images that are there already, and say that they are the same, are not made again. The index keeps the files of
+    earlier calls that are still there.
     """
     own = of_each(drawn, config)
     if one_file(out):
@@ -43,10 +53,31 @@ def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
     facts |= {"temperature": config.temperature} if drawn.run.has_likelihood else {}
     facts |= drawn.run.sampler
     index = {name: each for name, each in earlier_index(out).items() if (out / name).is_file()}
-    for i, (image, name) in enumerate(zip(drawn.images, names(drawn, config), strict=True)):
-        write_png(out / name, image, own[i])
+    called = names(drawn, config)
+    for part in drawn.parts:
+        if all(same(out / name, each) for name, each in zip(called[part], own[part], strict=True)):
+            continue
+        for image, name, each in zip(drawn.batch(part), called[part], own[part], strict=True):
+            write_png(out / name, image, each)
+    for i, name in enumerate(called):
         index[name] = {"seed": drawn.seeds[i], "class": drawn.class_of(i)} | facts
     files.write_json(out / "index.json", facts | {"images": index})
+    keys = ["seed", "class", *(key for key in facts if key != "run")]
+    rows = [
+        [name, *("" if each.get(key) is None else each[key] for key in keys)] for name, each in sorted(index.items())
+    ]
+    files.write_csv(out / "seeds.csv", [["file", *keys], *rows])
+
+
+def same(path: Path, facts: provenance.Facts | None) -> bool:
+    """Whether a picture is there that says that it was made in just this way."""
+    try:
+        return facts is not None and path.is_file() and provenance.read(path) == facts
+    except (ValueError, OSError):
+        return False
+
+
+SUFFIXES = {"grid": ".png", "npz": ".npz", "sheet": ".png", "gif": ".gif", "mp4": ".mp4"}
 
 
 def one_file(out: Path) -> bool:
@@ -83,6 +114,10 @@ def asked(drawn: Drawn, config: DictConfig) -> str:
     name += "" if config.solver is None else f"-{config.solver}"
     name += "" if config.guidance is None else f"-guidance{config.guidance}"
     name += "" if config.top_k is None else f"-top{config.top_k}"
+    name += "-sheet" if config.to == "sheet" else ""
+    name += "" if config.sweep is None else f"-sweep{'_'.join(f'{value:g}' for value in config.sweep)}"
+    film = config.to in ("gif", "mp4")
+    name += f"-{config.space}{config.frames}x{config.fps}" if film else ""
     if config.complete is not None:
         source = str(config.complete)
         where = "" if source == "heldout" else f"_{digest(os.path.abspath(files.expanded(source)))}"
@@ -151,6 +186,27 @@ def write_grid(drawn: Drawn, config: DictConfig, out: Path) -> None:
     save_grid(drawn.images, out, columns, None if facts is None else facts | {"columns": columns})
 
 
+def write_sheet(drawn: Drawn, config: DictConfig, out: Path) -> None:
+    """A row for each class with the same seeds, or for each psi of sweep=."""
+    name = "temperature" if drawn.run.has_likelihood else "psi"
+    sweep = None if config.sweep is None else list(config.sweep)
+    rows = sheets.rows_of(drawn.generate, drawn.seeds, drawn.labels, drawn.run.class_names, sweep, drawn.strength, name)
+    facts, above = origin(drawn, config), [f"seed {seed}" for seed in drawn.seeds]
+    wanted = None if config["class"] is None else str(config["class"])
+    own = None if facts is None else facts | {"sheet": {"sweep": sweep, "class": wanted}}
+    save_picture(sheets.sheet(rows, above), out, own)
+
+
+def write_film(drawn: Drawn, config: DictConfig, out: Path) -> None:
+    """A walk through the latents of the seeds that ends where it began."""
+    facts = origin(drawn, config) or {}
+    frames = walk(
+        drawn.run.module.sampler_of_images(), drawn.seeds, drawn.labels, config.frames, config.space, drawn.strength,
+        config.batch_size,
+    )  # fmt: skip
+    films.write(frames, out, config.fps, provenance.described(facts) if facts else "")
+
+
 def write_arrays(drawn: Drawn, config: DictConfig, out: Path) -> None:
     """images N x H x W x C uint8, seeds, labels (-1 without classes) and class_names, as `evaluate` reads them."""
     arrays: dict[str, Any] = {
@@ -162,3 +218,9 @@ def write_arrays(drawn: Drawn, config: DictConfig, out: Path) -> None:
         arrays["class_names"] = np.array(drawn.run.class_names, dtype=np.str_)
     with files.replacing(out) as file:
         np.savez(file, **arrays)
+
+
+WRITERS: dict[str, Callable[[Drawn, DictConfig, Path], None]] = {
+    "png": write_files, "grid": write_grid, "npz": write_arrays, "sheet": write_sheet, "gif": write_film,
+    "mp4": write_film,
+}  # fmt: skip

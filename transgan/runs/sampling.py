@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,19 +16,39 @@ from transgan.runs.machine import device_named
 from transgan.runs.report import sampler_said
 from transgan.runs.run import Run
 
+DEFAULT_SEEDS = {"png": "0-63", "grid": "0-63", "npz": "0-63", "sheet": "0-7", "gif": "0-5", "mp4": "0-5"}
 MOST = 10_000_000  # images of one command
 Draw = Callable[[list[int], Tensor | None, float], Tensor]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Images N x C x H x W uint8 of a run, with the seed and the class of each. strength: psi or the temperature."""
+    """Images of a run, to be made, with the seed and the class of each.
 
-    images: Tensor
+    generate: makes some of them. strength: psi or the temperature. batch_size: images made at once; in another batch a
+    sum may be rounded in another way.
+    """
+
+    generate: Draw
     seeds: list[int]
     labels: Tensor | None
     run: Run
     strength: float
+    batch_size: int
+
+    @property
+    def parts(self) -> list[slice]:
+        """The images that are made at once."""
+        return [slice(i, i + self.batch_size) for i in range(0, len(self.seeds), self.batch_size)]
+
+    def batch(self, part: slice) -> Tensor:
+        """Images of one of the parts, uint8 (n, C, H, W)."""
+        return self.generate(self.seeds[part], None if self.labels is None else self.labels[part], self.strength).cpu()
+
+    @cached_property
+    def images(self) -> Tensor:
+        """All of them, uint8 (N, C, H, W)."""
+        return torch.cat([self.batch(part) for part in self.parts])
 
     @property
     def said(self) -> str:
@@ -44,7 +65,7 @@ def draw(config: DictConfig, given: Tensor | None = None) -> Drawn:
 
     given: the class of each, where it is another one than class= says.
     """
-    seeds = parse_seeds(config.seeds)
+    seeds = seeds_of(config)
     run = Run(config.run, config.checkpoint, device_named(config.device))
     strength, module = run.strength(config), run.module
     run.sample_by(config)
@@ -54,9 +75,12 @@ def draw(config: DictConfig, given: Tensor | None = None) -> Drawn:
     generate: Draw = module.generate
     if config.complete is not None:
         generate, labels = completion(config, seeds, labels, run)
-    parts = [slice(i, i + config.batch_size) for i in range(0, len(seeds), config.batch_size)]
-    images = [generate(seeds[part], None if labels is None else labels[part], strength).cpu() for part in parts]
-    return Drawn(torch.cat(images), seeds, labels, run, strength)
+    return Drawn(generate, seeds, labels, run, strength, config.batch_size)
+
+
+def seeds_of(config: DictConfig) -> list[int]:
+    """The seeds asked for, or as many as suit what they are for. Raises UserError."""
+    return parse_seeds(DEFAULT_SEEDS[config.to] if config.seeds is None else config.seeds)
 
 
 def parse_seeds(text: str) -> list[int]:
