@@ -8,6 +8,7 @@ import math
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,14 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(beside)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def remove_halves(folder: Path, names: Iterable[str]) -> None:
+    """Removes what a process that was killed amid `replacing` files of these names has left in a folder."""
+    wanted, now = set(names), time.time()
+    for path in folder.glob(f"*{SUFFIX}"):
+        if path.name.removesuffix(SUFFIX).rpartition(".")[0] in wanted and path.stat().st_mtime < now:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -54,6 +54,7 @@ def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
     facts |= drawn.run.sampler
     index = {name: each for name, each in earlier_index(out).items() if (out / name).is_file()}
     called = names(drawn, config)
+    files.remove_halves(out, called)
     for part in drawn.parts:
         if all(same(out / name, each) for name, each in zip(called[part], own[part], strict=True)):
             continue
