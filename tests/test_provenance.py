@@ -68,7 +68,7 @@ def test_what_says_nothing_is_a_sentence(kind, tmp_path):
 
 def test_what_is_no_picture_is_a_sentence(tmp_path):
     (tmp_path / "a.png").write_text("no")
-    with pytest.raises(ValueError, match="no picture that can be read"):
+    with pytest.raises(ValueError, match="no image that can be read"):
         provenance.read(tmp_path / "a.png")
     image = Image.new("L", (4, 4))
     for broken in ("{", "[1]", "x" * 10):

@@ -1,4 +1,4 @@
-"""Where a picture came from, written into the picture: that a model made it, which one, and from what.
+"""Where an image came from, written into the image file: that a model made it, which one, and from what.
 
 In a PNG these are text chunks: XMP with IPTC's digital source type, which other programs read, `Software`, a
 `Description` in words, and `transgan` with everything as JSON. JPEG, WebP and TIFF carry the XMP, with the JSON in it.
@@ -38,9 +38,9 @@ TIFF_XMP = 700
 
 
 def options(kind: str, facts: Facts | None, software: str = SOFTWARE) -> dict[str, Any]:
-    """Arguments of Pillow's save for a picture of a format of CARRYING; {} for others.
+    """Arguments of Pillow's save for an image file of a format of CARRYING; {} for others.
 
-    facts: None for what no model made, or what is not to be told; then the software alone is written.
+    facts: None for what no model made, or where it is not to be said; then the software alone is written.
     """
     if kind == "PNG":
         chunks = PngInfo()
@@ -64,7 +64,7 @@ def options(kind: str, facts: Facts | None, software: str = SOFTWARE) -> dict[st
 
 
 def packet(facts: Facts | None) -> str:
-    """XMP that says that a trained model made the picture, and `facts` if there are any."""
+    """XMP that says that a trained model made the image, and `facts` if there are any."""
     text = "" if facts is None else f' transgan:Facts="{html.escape(json.dumps(facts, ensure_ascii=False))}"'
     return XMP.format(source=SOURCE, version=__version__, software=SOFTWARE, facts=text)
 
@@ -96,7 +96,7 @@ def _bytes() -> Any:
 
 
 def read(path: str | Path) -> Facts:
-    """The facts that a picture carries. Raises ValueError if it carries none, OSError if there is no such file."""
+    """The facts that an image file carries. Raises ValueError if it carries none, OSError if there is no such file."""
     try:
         with Image.open(path) as image:
             text = image.info.get(CHUNK)
@@ -104,7 +104,7 @@ def read(path: str | Path) -> Facts:
             if text is None and image.format == "TIFF":
                 xmp = image.getexif().get(TIFF_XMP, xmp)
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is no picture that can be read") from error
+        raise ValueError(f"{path} is no image that can be read") from error
     if text is None:
         xmp = xmp.decode(errors="replace") if isinstance(xmp, bytes) else str(xmp)
         found = re.search(r'transgan:Facts="([^"]*)"', xmp)

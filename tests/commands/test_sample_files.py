@@ -130,13 +130,13 @@ def test_killed_and_continued_is_as_if_uninterrupted(sample, run, tmp_path):
 
 def test_without_provenance_nothing_is_said_and_that_is(sample, run, refused):
     folder, out = sample(run, "seeds=1-2", "provenance=false", "out=silent")
-    assert "provenance=false: nothing in these pictures says that a model made them" in out
+    assert "provenance=false: nothing in these images says that a model made them" in out
     for name in os.listdir("silent"):
         assert b"trainedAlgorithmicMedia" not in open(os.path.join("silent", name), "rb").read()
     found = refused("sample", run, f"like=silent/{sorted(os.listdir('silent'))[1]}")
     assert "does not say how it was made" in found
     _, out = sample(run, "seeds=0-3", "to=grid", "out=grid.bmp")
-    assert ".bmp has no place for where a picture came from; .png has" in out
+    assert ".bmp has no place for where an image came from; .png has" in out
 
 
 def test_what_cannot_be_made_again_is_a_sentence(sample, run, refused, tmp_path):

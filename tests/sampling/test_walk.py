@@ -32,7 +32,7 @@ def test_it_is_closed_and_even(space):
     apart = (path.roll(-1, 0) - path).norm(dim=1)  # from the last one to the first, too
     for i in range(4):  # even within each way
         own = apart[12 * i : 12 * (i + 1)]
-        assert own.max() / own.min() < 1.06
+        assert own.max() / own.min() < 1.2  # the lengths of the two ends differ
     assert apart.max() / apart.min() < 1.6
 
 

@@ -53,17 +53,17 @@ def save_grid(images: Tensor, path: str | Path, columns: int, facts: provenance.
 
 
 def write_grid(grid: Tensor, path: Path, facts: provenance.Facts | None = None) -> None:
-    """Writes a grid, uint8 (3, H, W), and in it how its images were generated, where that is to be told.
+    """Writes a grid, uint8 (3, H, W), and in it how its images were generated, where that is to be said.
 
     Raises ValueError for a path whose suffix is not one of FORMATS.
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
-    text = "transgan, many images in one picture"  # transgan/data refuses to train on these
+    text = "transgan, many images in one canvas"  # transgan/data refuses to train on these
     with replacing(path) as file:
-        picture = Image.fromarray(grid.permute(1, 2, 0).numpy())
-        picture.save(file, format=kind, **options | provenance.options(kind, facts, text))
+        canvas = Image.fromarray(grid.permute(1, 2, 0).numpy())
+        canvas.save(file, format=kind, **options | provenance.options(kind, facts, text))
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:
@@ -143,11 +143,13 @@ class Samples(Callback):
             log.warning("no grid of samples at %g kimg: %s", module.images_seen / 1000, error)
             return
         grid = grid_of(images, self.columns)
-        write_grid(grid, self.folder / f"{moment(module.images_seen)}.png", self.facts(module) if self.tells else None)
+        write_grid(grid, self.folder / f"{moment(module.images_seen)}.png", self.facts(module))
         log_grid(trainer, "generated", grid, module.images_seen, self.failures)
 
-    def facts(self, module: Any) -> provenance.Facts:
-        """What `transgan sample like=` needs to make the grid again."""
+    def facts(self, module: Any) -> provenance.Facts | None:
+        """What `transgan sample like=` needs to make the grid again; None where it is not to be said, or not known."""
+        if not self.tells or not hasattr(module, "ema"):
+            return None
         labels = module.labels_of(self.seeds) if self.labels is None else self.labels
         own = [None] * len(self.seeds) if labels is None else [int(label) for label in labels]
         names = self.class_names or [str(i) for i in range(module.num_classes)]

@@ -9,7 +9,7 @@ from transgan import files
 from transgan.data.dataset import readable
 from transgan.errors import UserError, setting_up
 from transgan.exporting import hub, onnx, program, weights
-from transgan.exporting.subject import Subject
+from transgan.exporting.source import Source
 from transgan.runs.folder import open_console
 from transgan.runs.names import wrong_folder, wrong_suffix
 from transgan.runs.run import Run
@@ -35,14 +35,14 @@ def export(config: DictConfig) -> Path:
     with setting_up("out=PATH"):
         console = open_console()
         check(config)
-        subject = Subject(Run(config.run, config.checkpoint, ema=config.weights == "ema"), config.run, config.license)
-        if config.to in AT_ONCE and not subject.at_once:
+        source = Source(Run(config.run, config.checkpoint, ema=config.weights == "ema"), config.run, config.license)
+        if config.to in AT_ONCE and not source.at_once:
             raise UserError(
-                f"to={config.to}: {subject.run.path} makes an image in many steps ({type(subject.sampler).__name__}), "
+                f"to={config.to}: {source.run.path} makes an image in many steps ({type(source.sampler).__name__}), "
                 "and a graph of this kind has one; to=safetensors exports what it is, and transgan.load samples from it"
             )
-        out = files.expanded(config.out) if config.out else default_out(subject, config)
-        said = FORMATS[config.to](subject, out, config)
+        out = files.expanded(config.out) if config.out else default_out(source, config)
+        said = FORMATS[config.to](source, out, config)
         console.print(f"wrote   {out} ({readable(size(out))})")
         for line in said:
             name, colon, rest = line.partition(": ")
@@ -95,46 +95,46 @@ def not_ours(out: Any) -> list[str]:
     return [f"out={out}: there are other files in this folder; name one that is empty or does not exist"]
 
 
-def default_out(subject: Subject, config: DictConfig) -> Path:
+def default_out(source: Source, config: DictConfig) -> Path:
     """RUN/exports/NAME-30kimg.onnx, with what was asked for besides."""
-    name = f"{plain(Path(subject.run.name).name)}-{subject.run.kimg:g}kimg"
+    name = f"{plain(Path(source.run.name).name)}-{source.run.kimg:g}kimg"
     name += "-raw" if config.weights == "raw" else ""
     name += "-float" if config.output == "float" else ""
     name += "-fp16" if config.precision == "fp16" else ""
     suffix = ".html" if config.to == "web" and config.single else SUFFIXES[config.to]
-    return subject.run.folder / "exports" / f"{name}{suffix}"
+    return source.run.folder / "exports" / f"{name}{suffix}"
 
 
-def to_safetensors(subject: Subject, out: Path, config: DictConfig) -> list[str]:
-    return [weights.write(subject, out), f"takes: transgan.load({str(out)!r}).generate([0, 1, 2])"]
+def to_safetensors(source: Source, out: Path, config: DictConfig) -> list[str]:
+    return [weights.write(source, out), f"takes: transgan.load({str(out)!r}).generate([0, 1, 2])"]
 
 
-def to_onnx(subject: Subject, out: Path, config: DictConfig) -> list[str]:
-    found = onnx.write(subject, out, config.output, config.precision, config.opset)
-    return [f"against PyTorch by onnxruntime, {ON}: {found.said}", f"takes: {subject.signature(config.output)}"]
+def to_onnx(source: Source, out: Path, config: DictConfig) -> list[str]:
+    found = onnx.write(source, out, config.output, config.precision, config.opset)
+    return [f"against PyTorch by onnxruntime, {ON}: {found.said}", f"takes: {source.signature(config.output)}"]
 
 
-def to_torch(subject: Subject, out: Path, config: DictConfig) -> list[str]:
-    found = program.write(subject, out, config.output)
-    return [f"against PyTorch, {ON}: {found.said}", f"takes: {subject.signature(config.output)}"]
+def to_torch(source: Source, out: Path, config: DictConfig) -> list[str]:
+    found = program.write(source, out, config.output)
+    return [f"against PyTorch, {ON}: {found.said}", f"takes: {source.signature(config.output)}"]
 
 
-def to_hub(subject: Subject, out: Path, config: DictConfig) -> list[str]:
+def to_hub(source: Source, out: Path, config: DictConfig) -> list[str]:
     card = hub.Card(config.license, config.data_license, config.dataset, config.push)
-    said = hub.write(subject, out, card)
+    said = hub.write(source, out, card)
     if config.push is None:
         return [*said, f"note: look at {out / 'README.md'}, then upload it by the same command with push=USER/NAME"]
     return [*said, f"pushed: {hub.push(out, config.push, config.private)}"]
 
 
-def to_web(subject: Subject, out: Path, config: DictConfig) -> list[str]:
+def to_web(source: Source, out: Path, config: DictConfig) -> list[str]:
     from transgan.exporting.web import page
     from transgan.exporting.web.runtime import Runtime
 
     runtime = Runtime.find(config.runtime)
-    data, found = onnx.converted(subject, str(out), "uint8", config.precision, config.opset)
-    facts = {key: value for key, value in subject.facts.items() if key not in ("sampler", "format")}
-    page.write(out, data, facts | {"name": subject.run.name, "has_psi": subject.has_psi}, runtime, config.single)
+    data, found = onnx.converted(source, str(out), "uint8", config.precision, config.opset)
+    facts = {key: value for key, value in source.facts.items() if key not in ("sampler", "format")}
+    page.write(out, data, facts | {"name": source.run.name, "has_psi": source.has_psi}, runtime, config.single)
     first = out if config.single else out / "index.html"
     return [f"against PyTorch by onnxruntime, {ON}: {found.said}", f"note: open {first} in a browser"]
 

@@ -29,7 +29,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         console = open_console()
         drawn, out = sample(config)
         compared = redrawing.compared(out, config.like) if config.like else ""
-    seconds, count = time.monotonic() - start, pictures(drawn, config)
+    seconds, count = time.monotonic() - start, how_many(drawn, config)
     facts = f"{drawn.run.kimg:g} kimg, {drawn.said}"
     console.print(f"{count:,} images of {drawn.run.path} ({facts}) -> {out}")
     console.print(f"speed   {seconds:.3g} s with loading and writing, {count / seconds:,.3g} images/s")
@@ -41,13 +41,13 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             "out=FOLDER keeps these apart"
         )
     if not config.provenance and config.to != "npz":
-        console.print("note    provenance=false: nothing in these pictures says that a model made them")
+        console.print("note    provenance=false: nothing in these images says that a model made them")
     elif config.to == "grid" and FORMATS[out.suffix.lower()][0] not in CARRYING:
-        console.print(f"note    {out.suffix} has no place for where a picture came from; .png has")
+        console.print(f"note    {out.suffix} has no place for where an image came from; .png has")
     return 0
 
 
-def pictures(drawn: Drawn, config: DictConfig) -> int:
+def how_many(drawn: Drawn, config: DictConfig) -> int:
     """How many images were made."""
     if config.to in ("gif", "mp4"):
         return len(drawn.seeds) * config.frames

@@ -125,7 +125,7 @@ Generates images by the EMA generator. Image number s is the same one whenever i
   to=sheet                 a row for each class; sweep=[0.3,0.5,0.7,1] a row for each psi
   to=gif|mp4               a walk through the latents of the seeds, and back: frames=24 from each to the next, fps=24,
                            space=z along arcs, or space=w between styles; mp4: pip install 'transgan[video]'
-  like=FILE.png            exactly that picture again, by what it says of itself; provenance=false: pictures say nothing
+  like=FILE.png            exactly that image again, by what it says of itself; provenance=false: images say nothing
 """,
     "export": """\
 transgan export RUN to=safetensors|onnx|torch|web|hub [key=value ...]

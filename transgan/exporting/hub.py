@@ -17,7 +17,7 @@ from transgan.callbacks.samples import layout, save_grid
 from transgan.config.command_line import quoted
 from transgan.errors import UserError
 from transgan.exporting import weights
-from transgan.exporting.subject import Subject
+from transgan.exporting.source import Source
 from transgan.reporting.material import Material
 from transgan.reporting.measured import Measured
 from transgan.reporting.result import made, quality
@@ -41,12 +41,12 @@ class Card:
     repo: str | None = None
 
 
-def write(subject: Subject, out: Path, card: Card) -> list[str]:
-    """Writes the folder, as a whole or not at all -> what there is to say, in sentences."""
+def write(source: Source, out: Path, card: Card) -> list[str]:
+    """Writes the folder, complete or absent -> what there is to say, in sentences."""
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f"{out.name}.", suffix=files.SUFFIX, dir=out.parent))
     try:
-        said = fill(subject, beside, card)
+        said = fill(source, beside, card)
         if out.exists():
             shutil.rmtree(out)
         beside.chmod(0o755)
@@ -56,33 +56,33 @@ def write(subject: Subject, out: Path, card: Card) -> list[str]:
     return said
 
 
-def fill(subject: Subject, folder: Path, card: Card) -> list[str]:
-    said = [weights.write(subject, folder / exported.MODEL)]
+def fill(source: Source, folder: Path, card: Card) -> list[str]:
+    said = [weights.write(source, folder / exported.MODEL)]
     (folder / "model.json").rename(folder / "config.json")
-    sampler = subject.sampler
+    sampler = source.sampler
     columns, labels = layout(COUNT, sampler.num_classes)
     images = sampler.generate(range(COUNT), labels)
-    save_grid(images, folder / "samples.png", columns, grid_facts(subject, labels, columns))
-    files.write_text(folder / "training.yaml", OmegaConf.to_yaml(OmegaConf.create(without_paths(subject.run.config))))
-    files.write_text(folder / "README.md", card_of(subject, card))
-    dataset = hub_dataset(subject, card)
-    if subject.measured is None:
+    save_grid(images, folder / "samples.png", columns, grid_facts(source, labels, columns))
+    files.write_text(folder / "training.yaml", OmegaConf.to_yaml(OmegaConf.create(without_paths(source.run.config))))
+    files.write_text(folder / "README.md", card_of(source, card))
+    dataset = hub_dataset(source, card)
+    if source.measured is None:
         said.append("note: nothing was measured, so the card has no numbers; transgan evaluate RUN gives some")
     elif dataset is None:
         said.append("note: no .eval_results, which name a data set of the Hub; dataset=USER/NAME says which it is")
     else:
-        results(subject.measured, dataset, folder / ".eval_results" / "transgan.yaml")
+        results(source.measured, dataset, folder / ".eval_results" / "transgan.yaml")
     return said
 
 
-def grid_facts(subject: Subject, labels: Any, columns: int) -> provenance.Facts:
+def grid_facts(source: Source, labels: Any, columns: int) -> provenance.Facts:
     """What the grid says of itself."""
-    facts, names = subject.facts, subject.facts["class_names"]
-    own = subject.sampler.labels_of(list(range(COUNT))) if labels is None else labels
+    facts, names = source.facts, source.facts["class_names"]
+    own = source.sampler.labels_of(list(range(COUNT))) if labels is None else labels
     numbers = [None] * COUNT if own is None else [int(label) for label in own]
     return {
         "software": provenance.SOFTWARE, **{key: facts[key] for key in ("run", "kimg", "checkpoint_sha256", "weights")},
-        "weights_sha256": provenance.weights_hash(subject.sampler.network.state_dict()), "seeds": list(range(COUNT)),
+        "weights_sha256": provenance.weights_hash(source.sampler.network.state_dict()), "seeds": list(range(COUNT)),
         "labels": numbers, "classes": [None if number is None else names[number] for number in numbers],
         "batch_size": COUNT, "columns": columns,
     }  # fmt: skip
@@ -108,11 +108,11 @@ def results(measured: Measured, dataset: str, path: Path) -> None:
     files.write_text(path, yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True))
 
 
-def hub_dataset(subject: Subject, card: Card) -> str | None:
+def hub_dataset(source: Source, card: Card) -> str | None:
     """USER/NAME of the data set on the Hub, as given or as published ones have it."""
     if card.dataset is not None:
         return card.dataset if is_hub_name(card.dataset) else None
-    return HUBS.get(str(subject.run.config["data"].get("_target_", "")).rpartition(".")[2])
+    return HUBS.get(str(source.run.config["data"].get("_target_", "")).rpartition(".")[2])
 
 
 def is_hub_name(text: str) -> bool:
@@ -120,11 +120,11 @@ def is_hub_name(text: str) -> bool:
     return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", text, re.ASCII) is not None
 
 
-def card_of(subject: Subject, card: Card) -> str:
+def card_of(source: Source, card: Card) -> str:
     """README.md, with the Hub's metadata at its head."""
-    facts, measured = subject.facts, subject.measured
-    material = Material(subject.given)
-    dataset = hub_dataset(subject, card)
+    facts, measured = source.facts, source.measured
+    material = Material(source.given)
+    dataset = hub_dataset(source, card)
     header: dict[str, Any] = {
         "license": card.license,
         "library_name": "transgan",
@@ -141,18 +141,18 @@ def card_of(subject: Subject, card: Card) -> str:
         made=made(material),
         grid_count=COUNT,
         classes=", ".join(facts["class_names"]),
-        table=table(subject),
-        data=data_said(subject, card),
+        table=table(source),
+        data=data_said(source, card),
         data_license=card.data_license,
         quality=" ".join(quality(measured)) or "Nothing was measured.",
         numbers=[] if measured is None else measured.rows,
         memorisation=memorisation(measured),
-        command=command(subject),
+        command=command(source),
     )
 
 
-def table(subject: Subject) -> list[tuple[str, str]]:
-    facts, sampler = subject.facts, subject.sampler
+def table(source: Source) -> list[tuple[str, str]]:
+    facts, sampler = source.facts, source.sampler
     colour = "grey" if facts["channels"] == 1 else "colour"
     found = [
         ("generator", type(sampler.network).__name__),
@@ -167,16 +167,16 @@ def table(subject: Subject) -> list[tuple[str, str]]:
     return found
 
 
-def data_said(subject: Subject, card: Card) -> str:
+def data_said(source: Source, card: Card) -> str:
     """What the images were, how many, and of which classes."""
-    config = subject.run.config
-    source = config["data"].get("path") or str(config["data"].get("_target_", "")).rpartition(".")[2]
-    name = card.dataset or hub_dataset(subject, card) or Path(str(source)).name
+    config = source.run.config
+    where = config["data"].get("path") or str(config["data"].get("_target_", "")).rpartition(".")[2]
+    name = card.dataset or hub_dataset(source, card) or Path(str(where)).name
     linked = f"[{name}](https://huggingface.co/datasets/{name})" if is_hub_name(name) else name
-    reference = {} if subject.measured is None else subject.measured.protocol.get("reference") or {}
-    same = reference.get("dataset") == subject.run.facts["data"] and isinstance(reference.get("num_real"), int)
+    reference = {} if source.measured is None else source.measured.protocol.get("reference") or {}
+    same = reference.get("dataset") == source.run.facts["data"] and isinstance(reference.get("num_real"), int)
     counted = f", {reference['num_real']:,} images" if same else ""
-    names = subject.run.class_names
+    names = source.run.class_names
     more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
     classes = f" Its classes: {', '.join(names[:30])}{more}." if names else ""
     return f"{linked}{counted}, brought to {config['resolution']} px.{classes}"
@@ -190,8 +190,8 @@ def memorisation(measured: Measured | None) -> str:
     return " ".join(f"{row['name']} is {row['value']}: {row['meaning']}." for row in found)
 
 
-def command(subject: Subject) -> str:
-    name = subject.run.name
+def command(source: Source) -> str:
+    name = source.run.name
     return f"transgan train config=training.yaml name={quoted(name) if not name.isidentifier() else name}"
 
 

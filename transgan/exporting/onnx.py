@@ -18,7 +18,7 @@ from transgan.errors import UserError
 from transgan.exporting.checks import Difference, checked
 from transgan.exporting.network import ImagesFromLatents, Inputs
 from transgan.exporting.program import traced
-from transgan.exporting.subject import Subject
+from transgan.exporting.source import Source
 from transgan.sampling import LatentSampler
 
 OPSET = 20  # of the standard operators, ONNX 1.15, of November 2023
@@ -37,31 +37,31 @@ def missing(to: str) -> list[str]:
 
 
 def write(
-    subject: Subject, out: Path, output: str = "uint8", precision: str = "fp32", opset: int | None = None
+    source: Source, out: Path, output: str = "uint8", precision: str = "fp32", opset: int | None = None
 ) -> Difference:
     """Writes an ONNX file: inputs latent (N, Z) float32, label (N,) int64 and psi () float32, as far as there are,
     output images (N, C, H, W) as uint8, or as float32 in [-1, 1].
 
     Raises UserError where it makes other images than PyTorch; then nothing is written.
     """
-    data, found = converted(subject, str(out), output, precision, opset)
+    data, found = converted(source, str(out), output, precision, opset)
     with files.replacing(out) as file:
         file.write(data)
     return found
 
 
 def converted(
-    subject: Subject, name: str, output: str = "uint8", precision: str = "fp32", opset: int | None = None
+    source: Source, name: str, output: str = "uint8", precision: str = "fp32", opset: int | None = None
 ) -> tuple[bytes, Difference]:
     """The bytes of an ONNX file, and how its images differ from PyTorch's."""
     import onnx
 
-    sampler = cast(LatentSampler, subject.sampler)
+    sampler = cast(LatentSampler, source.sampler)
     network = ImagesFromLatents(sampler.network, sampler.num_classes).eval()
     model = exported(network, opset or OPSET)
     model = in_half(model) if precision == "fp16" else model
     lean(model)
-    for key, value in facts_of(subject, network, precision).items():
+    for key, value in facts_of(source, network, precision).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     both = model.SerializeToString()
@@ -147,9 +147,9 @@ def rename(model: Any, old: str, new: str) -> None:
         value.name = new if value.name == old else value.name
 
 
-def facts_of(subject: Subject, network: ImagesFromLatents, precision: str) -> dict[str, str]:
+def facts_of(source: Source, network: ImagesFromLatents, precision: str) -> dict[str, str]:
     """metadata_props: texts by key."""
-    facts = {key: value for key, value in subject.facts.items() if key not in ("sampler", "format")}
+    facts = {key: value for key, value in source.facts.items() if key not in ("sampler", "format")}
     facts |= {"precision": precision, "inputs": network.inputs, "generated_by": "transgan"}
     return {
         key: value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)

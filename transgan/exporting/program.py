@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transgan import files
 from transgan.exporting.checks import Difference, checked
 from transgan.exporting.network import ImagesFromLatents, Inputs
-from transgan.exporting.subject import Subject
+from transgan.exporting.source import Source
 from transgan.sampling import LatentSampler
 from transgan.sampling.pixels import rounded
 
@@ -36,16 +36,16 @@ def traced(network: nn.Module, example: Inputs) -> torch.export.ExportedProgram:
         return torch.export.export(network, (), example, dynamic_shapes=shapes, strict=False)
 
 
-def write(subject: Subject, out: Path, output: str = "uint8") -> Difference:
+def write(source: Source, out: Path, output: str = "uint8") -> Difference:
     """Writes a .pt2 file whose program takes latent, label and psi by name, as far as there are, and returns images.
 
     In it, as an extra file, is transgan.json. Raises UserError where it makes other images than PyTorch.
     """
-    sampler = cast(LatentSampler, subject.sampler)
+    sampler = cast(LatentSampler, source.sampler)
     network = ImagesFromLatents(sampler.network, sampler.num_classes).eval()
     program = traced(One(network, ("uint8", "float").index(output)), network.example())
     both: Any = traced(network, network.example()).module()  # values before they are rounded
-    extra = {"transgan.json": json.dumps(files.plain(subject.facts))}
+    extra = {"transgan.json": json.dumps(files.plain(source.facts))}
     with files.replacing(out) as file:
         torch.export.save(program, file, extra_files=extra)
         file.flush()

@@ -31,15 +31,15 @@ def enlarged(images: Tensor) -> Tensor:
 
 def write(frames: Iterator[Tensor], path: Path, fps: int, title: str) -> int:
     """Writes batches of uint8 images (N, C, H, W) as a film that can be played in a loop -> how many frames."""
-    pictures = chain.from_iterable(enlarged(batch).permute(0, 2, 3, 1).numpy() for batch in frames)
+    shown = chain.from_iterable(enlarged(batch).permute(0, 2, 3, 1).numpy() for batch in frames)
     writer = {".gif": gif, ".mp4": mp4}[path.suffix.lower()]
     with files.replacing(path) as file:
-        return writer(pictures, file, fps, title)
+        return writer(shown, file, fps, title)
 
 
-def gif(pictures: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) -> int:
+def gif(shown: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) -> int:
     """A GIF with a palette of its own for each frame; its clock counts hundredths of a second."""
-    images = [Image.fromarray(each).quantize(256, dither=Image.Dither.NONE) for each in pictures]
+    images = [Image.fromarray(each).quantize(256, dither=Image.Dither.NONE) for each in shown]
     images[0].save(
         file, "GIF", save_all=True, append_images=images[1:], duration=max(20, round(100 / fps) * 10), loop=0,
         optimize=False, disposal=1, comment=title,
@@ -47,7 +47,7 @@ def gif(pictures: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) ->
     return len(images)
 
 
-def mp4(pictures: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) -> int:
+def mp4(shown: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) -> int:
     """H.264 in MP4, as browsers play it."""
     import av
 
@@ -55,7 +55,7 @@ def mp4(pictures: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) ->
     with av.open(file.name, "w", format="mp4", options={"movflags": "faststart"}) as container:  # reads it again
         container.metadata["comment"] = title
         stream: Any = None
-        for each in pictures:
+        for each in shown:
             if stream is None:
                 stream = container.add_stream("libx264", rate=fps, options={"crf": CRF, "preset": "medium"})
                 stream.height, stream.width = each.shape[:2]

@@ -1,4 +1,4 @@
-"""A picture that transgan has made, made again from what it says of itself: `transgan sample like=FILE`."""
+"""An image that transgan has made, made again from what it says of itself: `transgan sample like=FILE`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ SAID = (
 def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
     """What config.like says of itself; `config` becomes the command that makes it again.
 
-    Raises UserError for a picture that does not say, and for keys that it does say.
+    Raises UserError for an image that does not say, and for keys that it does say.
     """
     found = [
         f"{key}={config[key]}: like={config.like} says it; leave it out" for key in SAID if config[key] != defaults[key]
@@ -57,7 +57,7 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
 
 
 def found_checkpoint(config: DictConfig, facts: provenance.Facts, path: Path) -> Path:
-    """The checkpoint with the very weights that a picture was made by. Raises UserError where none is found."""
+    """The checkpoint with the very weights that an image was made by. Raises UserError where none is found."""
     looked, others = [], []
     for folder in {place.resolve(): place for place in places(config, facts, path)}.values():
         looked.append(str(folder))
@@ -81,7 +81,7 @@ def found_checkpoint(config: DictConfig, facts: provenance.Facts, path: Path) ->
 
 
 def places(config: DictConfig, facts: provenance.Facts, path: Path) -> Iterator[Path]:
-    """Where the run may be: where the command says, around the picture, or where runs are kept."""
+    """Where the run may be: where the command says, around the image, or where runs are kept."""
     if config.run is not None:
         yield files.expanded(config.run)
         return
@@ -106,7 +106,7 @@ def default_out(config: DictConfig, run: Run) -> Path:
 
 
 def compared(out: Path, like: str | Path) -> str:
-    """Whether two pictures have the same pixels, in words."""
+    """Whether two images have the same pixels, in words."""
     ours, theirs = (np.asarray(_loaded(path)).astype(int) for path in (out, files.expanded(like)))
     if ours.shape != theirs.shape:
         sizes = [f"{pixels.shape[1]} x {pixels.shape[0]} px" for pixels in (ours, theirs)]

@@ -18,7 +18,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from transgan import files, provenance
 from transgan.callbacks.samples import save_grid
-from transgan.callbacks.samples import write_grid as save_picture
+from transgan.callbacks.samples import write_grid as save_canvas
 from transgan.runs import films, sheets
 from transgan.runs.sampling import DEFAULT_SEEDS, Drawn
 from transgan.sampling.walk import walk
@@ -71,7 +71,7 @@ def write_files(drawn: Drawn, config: DictConfig, out: Path) -> None:
 
 
 def same(path: Path, facts: provenance.Facts | None) -> bool:
-    """Whether a picture is there that says that it was made in just this way."""
+    """Whether an image is there that says that it was made in just this way."""
     try:
         return facts is not None and path.is_file() and provenance.read(path) == facts
     except (ValueError, OSError):
@@ -153,7 +153,7 @@ def earlier_index(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def origin(drawn: Drawn, config: DictConfig) -> provenance.Facts | None:
-    """What `like=` needs to make the images again; None where it is not to be told."""
+    """What `like=` needs to make the images again; None where it is not to be said."""
     if not config.provenance:
         return None
     run = drawn.run
@@ -195,7 +195,7 @@ def write_sheet(drawn: Drawn, config: DictConfig, out: Path) -> None:
     facts, above = origin(drawn, config), [f"seed {seed}" for seed in drawn.seeds]
     wanted = None if config["class"] is None else str(config["class"])
     own = None if facts is None else facts | {"sheet": {"sweep": sweep, "class": wanted}}
-    save_picture(sheets.sheet(rows, above), out, own)
+    save_canvas(sheets.sheet(rows, above), out, own)
 
 
 def write_film(drawn: Drawn, config: DictConfig, out: Path) -> None:

@@ -19,8 +19,8 @@ def sheet(rows: list[tuple[str, Tensor]], above: list[str]) -> Tensor:
     left = max(measured(text, font)[0] for text, _ in rows) + 12
     top = max(measured(text, font)[1] for text in above) + 8
     step = side + GAP
-    picture = Image.new("RGB", (left + step * len(above) + GAP, top + step * len(rows) + GAP), "white")
-    pen = ImageDraw.Draw(picture)
+    canvas = Image.new("RGB", (left + step * len(above) + GAP, top + step * len(rows) + GAP), "white")
+    pen = ImageDraw.Draw(canvas)
     for i, text in enumerate(above):
         pen.text((left + i * step + side / 2, top - 4), shortened(text, side, font), "black", font, "mb")
     for k, (text, images) in enumerate(rows):
@@ -28,10 +28,8 @@ def sheet(rows: list[tuple[str, Tensor]], above: list[str]) -> Tensor:
         pen.text((left - 6, middle), text, "black", font, "rm")
         for i, image in enumerate(images.expand(-1, 3, -1, -1)):
             pixels = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-            picture.paste(pixels.resize((side, side), Image.Resampling.NEAREST), (left + i * step, top + k * step))
-    return (
-        torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(*picture.size[::-1], 3).permute(2, 0, 1)
-    )
+            canvas.paste(pixels.resize((side, side), Image.Resampling.NEAREST), (left + i * step, top + k * step))
+    return torch.frombuffer(bytearray(canvas.tobytes()), dtype=torch.uint8).view(*canvas.size[::-1], 3).permute(2, 0, 1)
 
 
 def measured(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:

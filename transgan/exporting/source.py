@@ -13,7 +13,7 @@ from transgan.runs.run import Run
 from transgan.sampling import LatentSampler, Sampler
 
 
-class Subject:
+class Source:
     """A checkpoint of a run, to be exported.
 
     Args:
