@@ -10,7 +10,7 @@ from transgan.errors import UserError, setting_up
 from transgan.extensions import CONF
 from transgan.instantiation import literal
 from transgan.provenance import CARRYING
-from transgan.runs import redrawing
+from transgan.runs import projected, redrawing
 from transgan.runs.folder import open_console
 from transgan.runs.machine import device_findings
 from transgan.runs.names import wrong_folder, wrong_suffix
@@ -25,7 +25,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         drawn, out = sample(config)
         compared = redrawing.compared(out, config.like) if config.like else ""
     facts = f"{drawn.run.kimg:g} kimg, {drawn.said}"
-    console.print(f"{len(drawn.seeds)} images of {drawn.run.path} ({facts}) -> {out}")
+    console.print(f"{len(drawn.images)} images of {drawn.run.path} ({facts}) -> {out}")
     if compared:
         console.print(f"like    {compared}")
     if count := others(drawn, config, out):
@@ -42,6 +42,9 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 
 def sample(config: DictConfig) -> tuple[Drawn, Path]:
     """The images and where they were written."""
+    if config.latent is not None:
+        drawn = of_latent(config)
+        return drawn, projected.write(config, drawn)
     if config.like is None:
         check(config)
         drawn = draw(config)
@@ -52,6 +55,13 @@ def sample(config: DictConfig) -> tuple[Drawn, Path]:
     out = files.expanded(config.out) if config.out else redrawing.default_out(config, drawn.run)
     config.out = literal(str(out))
     return drawn, write(config, drawn)
+
+
+def of_latent(config: DictConfig) -> projected.FromLatent:
+    """The image of the file that latent= names."""
+    projected.asked_for(config, defaults())
+    check(config)
+    return projected.draw(config)
 
 
 def defaults() -> DictConfig:
