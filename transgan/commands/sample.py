@@ -43,8 +43,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 def sample(config: DictConfig) -> tuple[Drawn, Path]:
     """The images and where they were written."""
     if config.latent is not None:
-        drawn = of_latent(config)
-        return drawn, projected.write(config, drawn)
+        found = of_latent(config)
+        return found, projected.write(config, found)
     if config.like is None:
         check(config)
         drawn = draw(config)

@@ -44,14 +44,16 @@ class Latent:
     rmse: float
 
     def write(self, path: Path) -> None:
+        arrays: dict[str, Any] = {
+            ARRAYS[self.space]: self.vector.numpy(), "space": np.str_(self.space),
+            "label": np.int64(-1 if self.label is None else self.label), "class_name": np.str_(self.class_name),
+            "run": np.str_(self.run), "kimg": np.float64(self.kimg),
+            "checkpoint_sha256": np.str_(self.checkpoint_sha256), "weights_sha256": np.str_(self.weights_sha256),
+            "photo": np.str_(self.photo), "photo_sha256": np.str_(self.photo_sha256), "rmse": np.float64(self.rmse),
+            "version": np.str_(__version__),
+        }  # fmt: skip
         with files.replacing(path) as file:
-            np.savez(
-                file, **{ARRAYS[self.space]: self.vector.numpy()}, space=np.str_(self.space),
-                label=np.int64(-1 if self.label is None else self.label), class_name=np.str_(self.class_name),
-                run=np.str_(self.run), kimg=np.float64(self.kimg), checkpoint_sha256=np.str_(self.checkpoint_sha256),
-                weights_sha256=np.str_(self.weights_sha256), photo=np.str_(self.photo),
-                photo_sha256=np.str_(self.photo_sha256), rmse=np.float64(self.rmse), version=np.str_(__version__),
-            )  # fmt: skip
+            np.savez(file, **arrays)
 
     @classmethod
     def read(cls, path: str | Path) -> "Latent":
