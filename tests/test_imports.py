@@ -41,6 +41,7 @@ OURS = {  # part: the parts of ours that it may import
     **{name: {"protocols", "gathering"} for name in FUNCTIONS},
     "loadable": {"checkpoint", "describing"},
     "loading": {"checkpoint", "exported"},
+    "projection": {"sampling"},
     "provenance": {"__init__"},
     "exported": {"describing", "files", "sampling", "trust"},
     "sampling": {"sampling", "ode"},
@@ -67,7 +68,7 @@ OURS = {  # part: the parts of ours that it may import
     "planning": {"planning", "data", "metrics"},
     "runs": {
         "runs", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
-        "instantiation", "metrics", "schedules", "training", "trust",
+        "instantiation", "metrics", "projection", "schedules", "training", "trust", "__init__",
     },
     "reporting": {
         "reporting", "runs", "sampling", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",

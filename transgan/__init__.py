@@ -23,6 +23,7 @@ PUBLIC = {
     "evaluate": "transgan.api",
     "export": "transgan.api",
     "load": "transgan.loading",
+    "project": "transgan.api",
     "report": "transgan.api",
     "sample": "transgan.api",
     "train": "transgan.api",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from transgan.api import TrainedRun as TrainedRun
     from transgan.api import evaluate as evaluate
     from transgan.api import export as export
+    from transgan.api import project as project
     from transgan.api import report as report
     from transgan.api import sample as sample
     from transgan.api import train as train

@@ -7,6 +7,7 @@
     transgan.evaluate(run, metrics="paper")            # the same as a dict, with .protocol
     images = transgan.sample(run, seeds=range(8))      # uint8, N x C x H x W
     transgan.sample(run, to="grid", out="grid.png")    # the path
+    transgan.project(run, "cat.jpg")                   # the nearest image to a photo; the folder
     transgan.report(run)                               # one HTML file; the path
     transgan.export(run, to="onnx")                    # the generator for other programs; the path
 
@@ -120,15 +121,29 @@ def sample(run: "str | os.PathLike[str]", /, **keys: Any) -> "torch.Tensor | Pat
     torch.Size([8, 1, 8, 8])
     """
     with composed("sample", overrides({"run": os.fspath(run)} | keys)) as (config, _):
-        from transgan.commands.sample import check, draw
+        from transgan.commands.sample import check, draw, of_latent
         from transgan.commands.sample import sample as write
         from transgan.errors import setting_up
 
         with setting_up():
             if config.out is not None or config.like is not None:
                 return write(config)[1]
+            if config.latent is not None:
+                return of_latent(config).images
             check(config)
             return draw(config).images
+
+
+def project(run: "str | os.PathLike[str]", photo: "str | os.PathLike[str]", /, **keys: Any) -> Path:
+    """Finds the nearest image to a photo and its latent, as `transgan project` does -> the folder of what was written.
+
+    >>> project("runs/first", "three.png")                              # doctest: +SKIP
+    PosixPath('runs/first/projections/three-1.024kimg')
+    """
+    with composed("project", overrides({"run": os.fspath(run), "photo": os.fspath(photo)} | keys)) as (config, _):
+        from transgan.commands.project import project as write
+
+        return write(config)
 
 
 def report(*runs: "str | os.PathLike[str]", **keys: Any) -> Path:

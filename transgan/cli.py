@@ -14,7 +14,7 @@ from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
 COMMANDS = (
-    "train", "evaluate", "sample", "export", "compare", "report", "summary", "data check", "data prepare",
+    "train", "evaluate", "sample", "project", "export", "compare", "report", "summary", "data check", "data prepare",
     "import-transgan",
 )  # fmt: skip
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "debug=true" in rest or not is_out_of_memory(error):
             raise
         less = "batch_size=" if command in ("train", "sample") else "num_samples="
-        less = "workers=" if command.startswith("data") else less
+        less = "workers=" if command.startswith("data") else "starts=" if command == "project" else less
         print(
             f"transgan: out of memory ({' '.join(str(error).split())[:120]}); it needs less with a smaller {less}",
             file=sys.stderr,

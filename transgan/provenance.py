@@ -73,6 +73,7 @@ def described(facts: Facts) -> str:
     """The facts in a sentence."""
     seeds, names = facts.get("seeds", []), [name for name in facts.get("classes") or [] if name is not None]
     which = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds from {seeds[0]} on" if seeds else "images"
+    which = f"nearest to {facts.get('photo', 'a photo')}" if "projected_from" in facts else which
     of = f", class {names[0]}" if len(names) == 1 and len(seeds) == 1 else ""
     strength = next((f", {key} {facts[key]:g}" for key in ("psi", "temperature") if facts.get(key, 1) != 1), "")
     at = f" at {facts['kimg']:g} kimg" if "kimg" in facts else ""

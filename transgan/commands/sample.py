@@ -11,7 +11,7 @@ from transgan.errors import UserError, setting_up
 from transgan.extensions import CONF
 from transgan.instantiation import literal
 from transgan.provenance import CARRYING
-from transgan.runs import films, redrawing
+from transgan.runs import films, projected, redrawing
 from transgan.runs.folder import open_console
 from transgan.runs.machine import device_findings
 from transgan.runs.names import wrong_folder, wrong_suffix
@@ -49,6 +49,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 
 def how_many(drawn: Drawn, config: DictConfig) -> int:
     """How many images were made."""
+    if config.latent is not None:
+        return len(drawn.images)
     if config.to in ("gif", "mp4"):
         return len(drawn.seeds) * config.frames
     if config.to == "sheet":
@@ -58,6 +60,9 @@ def how_many(drawn: Drawn, config: DictConfig) -> int:
 
 def sample(config: DictConfig) -> tuple[Drawn, Path]:
     """The images and where they were written."""
+    if config.latent is not None:
+        found = of_latent(config)
+        return found, projected.write(config, found)
     if config.like is None:
         check(config)
         drawn = draw(config)
@@ -81,6 +86,13 @@ def refuse_what_it_cannot(drawn: Drawn, config: DictConfig) -> None:
         )
     if config.to in ("gif", "mp4"):
         require(drawn.run.module.sampler_of_images(), config.space)
+
+
+def of_latent(config: DictConfig) -> projected.FromLatent:
+    """The image of the file that latent= names."""
+    projected.asked_for(config, defaults())
+    check(config)
+    return projected.draw(config)
 
 
 def defaults() -> DictConfig:

@@ -22,6 +22,8 @@ def positional(command: str, word: str, values: list[tuple[str, str]], findings:
         if not there(word):
             findings.append(f"{word} is neither an option (key=value) nor a folder or zip of images")
         values.append(("data.path", word))
+    elif command == "project" and "run" in dict(values):
+        values.append(("photo", word))
     elif command != "train":
         values.append(("path" if command == "import-transgan" else "run", word))
     elif not there(word):
@@ -59,6 +61,9 @@ def refuse_several(command: str, values: list[tuple[str, str]], findings: list[s
     key = {"import-transgan": "path"}.get(command, "data.path" if command in IMAGES else "run")
     places = [value for name, value in values if name == key]
     outs = [value for name, value in values if name == "out"] if command == "data prepare" else []
+    photos = [value for name, value in values if name == "photo"]
+    if len(photos) > 1:
+        findings.append(f"{', '.join(photos)}: project takes one run and one photo; give RUN PHOTO")
     if len(outs) > 1:
         findings.append(
             f"{', '.join(outs)}: data prepare takes one folder or zip and writes one zip; give PATH OUT.zip"

@@ -11,6 +11,7 @@ transgan {version}: Transformers that generate images, trained against Transform
   transgan train [IMAGES] [key=value ...]       train, or continue the same command
   transgan evaluate RUN [key=value ...]         measure a run, or any program's images: FID and more
   transgan sample RUN [key=value ...]           generate images
+  transgan project RUN PHOTO [key=value ...]    the nearest image to a photo, and its latent
   transgan export RUN to=FORMAT [key=value ...] safetensors, ONNX, torch.export, a web page, a model for the Hub
   transgan compare RUN RUN ... [key=value ...]  several runs, or suite=digits: tables, figures, results
   transgan report RUN [RUN ...] [key=value ...] one HTML file: result, curves, images, configuration
@@ -126,6 +127,26 @@ Generates images by the EMA generator. Image number s is the same one whenever i
   to=gif|mp4               a walk through the latents of the seeds, and back: frames=24 from each to the next, fps=24,
                            space=z along arcs, or space=w between styles; mp4: pip install 'transgan[video]'
   like=FILE.png            exactly that image again, by what it says of itself; provenance=false: images say nothing
+  latent=latent.npz        the image that transgan project has found, in the place of seeds
+""",
+    "project": """\
+transgan project RUN PHOTO [key=value ...]
+
+Finds the image that a generator makes which is nearest to a photo, and the numbers that it makes it of. It begins where
+random images are nearest, optimises several by Adam, and ends with Gauss-Newton steps. The photo is brought to the size
+and channels of the run as in training. For generators that make an image at once, as GANs do.
+
+  transgan project runs/digits three.png                   runs/digits/projections/three-30.016kimg
+  transgan project runs/cats cat.jpg class=kittens space=z
+  transgan sample runs/cats latent=runs/cats/projections/cat-100kimg/latent.npz psi=0.7
+
+  space=w|z             styles, which reach more images (where there are any), or latents as in training
+  class=NUMBER|NAME     default: every class is tried
+  candidates=N          random images, of which the nearest starts=N are optimised
+  steps=N  lr=X         of Adam, in units of the spread of random ones   newton=N  Gauss-Newton steps; 0: none
+  seed=N  out=FOLDER  checkpoint=best|last  device=auto|cpu|cuda
+
+Leaves in the folder: before-after.png (photo, nearest random image, projected image), projected.png, latent.npz.
 """,
     "export": """\
 transgan export RUN to=safetensors|onnx|torch|web|hub [key=value ...]

@@ -220,6 +220,13 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "rows": Whole(most=4096, optional=True),
         "to": Choice(of=("png", "grid", "npz", "sheet", "gif", "mp4")),
         "columns": Whole(most=10**6, optional=True), "device": DEVICE,
+        "latent": PATH,
+    },
+    "project": {
+        "photo": PATH, "checkpoint": Choice(of=("best", "last")), "space": Choice(of=("z", "w"), optional=True),
+        "class": Label(optional=True), "candidates": Whole(least=2, most=10**6), "starts": Whole(most=4096),
+        "steps": Whole(least=0, most=10**6), "lr": Number(most=100, above=0), "newton": Whole(least=0, most=10_000),
+        "device": DEVICE,
     },
     "export": {
         "to": Choice(of=("safetensors", "onnx", "torch", "web", "hub")), "checkpoint": Choice(of=("best", "last")),

@@ -12,7 +12,7 @@ from transgan.config import search
 # Keys of paths and names, in which somebody else may have written anything.
 LITERAL = {
     "path", "run", "runs", "init_from", "checkpoint", "weights", "out", "against", "heldout", "export", "complete",
-    "html", "sheet", "like",
+    "html", "sheet", "like", "photo", "latent",
     "name", "seeds", "class",
 }  # fmt: skip
 

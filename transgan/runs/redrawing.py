@@ -42,6 +42,11 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
             f"like={config.like}: it continues images of {facts['completes']}, which are not in it; give "
             f"complete={facts['completes']} and seeds= in the place of like="
         )
+    if "projected_from" in facts:
+        raise UserError(
+            f"like={config.like}: it is not of a seed, but of the projection of {facts.get('photo', 'a photo')}; give "
+            f"latent={facts['projected_from']} in the place of like="
+        )
     try:
         config.seeds = ",".join(str(int(seed)) for seed in facts["seeds"])
         for key in ("psi", "temperature", "steps", "solver", "guidance", "top_k"):
