@@ -68,7 +68,7 @@ OURS = {  # part: the parts of ours that it may import
     "planning": {"planning", "data", "metrics"},
     "runs": {
         "runs", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
-        "instantiation", "metrics", "projection", "schedules", "training", "trust", "__init__",
+        "instantiation", "metrics", "projection", "exported", "ode", "schedules", "training", "trust", "__init__",
     },
     "reporting": {
         "reporting", "runs", "sampling", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -19,6 +20,7 @@ from transgan.exporting.network import ImagesFromLatents
 from transgan.runs.run import Run
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+SLOW = ("torch", "onnx", "web")
 LICENCES = ["license=cc0-1.0", "data_license=bsd-3-clause"]
 
 
@@ -149,12 +151,23 @@ def test_what_goes_wrong_is_a_sentence(refused, run, tmp_path, monkeypatch):
     assert "to=onnx: onnxscript is not installed; pip install 'transgan[onnx]'" in refused("export", run, "to=onnx")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no device that is full")
-@pytest.mark.slow
-def test_a_full_disk_leaves_nothing(run, tmp_path):
-    command = f"ulimit -f 20; exec {sys.executable} -m transgan export {run} to=safetensors out=a.safetensors"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "out=PATH" in done.stderr, done.stderr
+@pytest.fixture
+def full():
+    """Inside, no file takes more than 10 kB, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="this system has no limits of this kind")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("to", ["safetensors", "hub", *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW)])
+def test_a_full_disk_leaves_nothing(to, refused, run, tmp_path, full):
+    if to == "web" and not os.environ.get("TRANSGAN_ORT_WEB"):
+        pytest.skip("TRANSGAN_ORT_WEB does not say where onnxruntime-web is")
+    suffix = {"torch": ".pt2", "safetensors": ".safetensors", "onnx": ".onnx"}.get(to, "")
+    found = refused("export", run, f"to={to}", f"out=a{suffix}", *(LICENCES if to == "hub" else []))
+    assert found.count("\n") == 1 and "out=PATH" in found and "File too large" in found
     assert not list(tmp_path.iterdir())
 
 
@@ -167,6 +180,45 @@ def test_a_likelihood_model_is_exported_as_what_it_is(inside, refused, tmp_path)
     code, out, err = inside("export", "runs/digits_gpt", "to=safetensors", "out=gpt.safetensors")
     assert code == 0, out + err
     assert torch.equal(transgan.load("gpt.safetensors").generate([1]), transgan.load("runs/digits_gpt").generate([1]))
+
+
+def test_images_are_sampled_from_an_export(inside, export, refused, module, run, tmp_path):
+    path, _ = export("to=safetensors", "out=a.safetensors")
+    code, out, err = inside("sample", path, "seeds=5-7", "psi=0.7", "to=npz", "out=a.npz")
+    assert code == 0 and "3 images of a.safetensors (" in out, err
+    made = torch.from_numpy(np.load("a.npz")["images"]).permute(0, 3, 1, 2)
+    assert torch.equal(made, module.generate([5, 6, 7], truncation=0.7))
+    for words in (["to=grid", "class=3"], ["to=sheet"], ["to=gif", "frames=2"], ["seeds=1"]):
+        code, out, err = inside("sample", path, *words)
+        assert code == 0, out + err
+    code, out, err = inside(
+        "project", path, next((tmp_path / "generated").glob("*.png")), "newton=2", "steps=4", "starts=2"
+    )
+    assert code == 0, out + err
+    assert "temperature=0.5" in refused("sample", path, "temperature=0.5")
+    assert "makes an image at once" in refused("sample", path, "steps=3")
+    assert "there is no file b.safetensors" in refused("sample", "b.safetensors")
+    assert "write hf://USER/NAME" in refused("sample", "hf://me")
+
+
+def test_a_checkpoint_of_ones_own_trainer_says_enough(inside, adversarial, tmp_path):
+    from pytorch_lightning import Trainer
+    from torch.utils.data import DataLoader, TensorDataset
+
+    module, images = adversarial(), torch.randint(0, 256, (8, 1, 8, 8)).to(torch.uint8)
+    trainer = Trainer(
+        accelerator="cpu", devices=1, max_epochs=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=tmp_path, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(module, DataLoader(TensorDataset(images, torch.arange(8) % 3), batch_size=4))
+    trainer.save_checkpoint(tmp_path / "own.ckpt")
+    for words in (["to=safetensors", "out=a.safetensors"], ["to=hub", *LICENCES, "out=hub"]):
+        code, out, err = inside("export", "own.ckpt", *words)
+        assert code == 0, out + err
+    found = transgan.load("hub")
+    assert torch.equal(found.generate([3, 4]), module.generate([3, 4]))
+    assert found.facts["resolution"] == 8 and found.facts["class_names"] == ["0", "1", "2"]
+    assert "None" not in Path("hub/README.md").read_text()
 
 
 @pytest.fixture

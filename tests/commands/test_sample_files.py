@@ -128,6 +128,22 @@ def test_killed_and_continued_is_as_if_uninterrupted(sample, run, tmp_path):
     assert not list((tmp_path / "killed").glob("*.tmp"))
 
 
+@pytest.mark.parametrize("kind", ["mp4", "gif", "sheet", "grid"])
+def test_a_full_disk_leaves_nothing(kind, refused, run, tmp_path):
+    resource = pytest.importorskip("resource", reason="this system has no limits of this kind")
+    if kind == "mp4":
+        pytest.importorskip("av", reason="the extra video is not installed")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900, before[1]))
+    try:
+        suffix = kind if kind in ("mp4", "gif") else "png"
+        found = refused("sample", run, f"to={kind}", "seeds=0-2", f"out=a.{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found.count("\n") == 1 and "out=PATH" in found
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_provenance_nothing_is_said_and_that_is(sample, run, refused):
     folder, out = sample(run, "seeds=1-2", "provenance=false", "out=silent")
     assert "provenance=false: nothing in these images says that a model made them" in out

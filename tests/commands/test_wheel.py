@@ -31,6 +31,10 @@ def test_contents(wheel):
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
         assert f"transgan/conf/{path.relative_to(CHECKOUT / 'conf').as_posix()}" in names
     assert "transgan/__main__.py" in names
+    assert {f"transgan/exporting/web/{name}" for name in ("page.html", "page.css", "page.js", "engine.js")} <= set(
+        names
+    )
+    assert "transgan/exporting/templates/card.md.j2" in names
     assert {f"transgan/reporting/templates/report.{suffix}" for suffix in ("html", "css")} <= set(names)
     assert not any(name.split("/")[0] in ("tests", "conf", "runs", "notebooks") for name in names)
 
@@ -68,6 +72,19 @@ def test_trains_away_from_the_checkout(installed, python, tiny, tmp_path):
     assert (tmp_path / "runs/digits/checkpoints/last.ckpt").exists()
     python("-m", "transgan", "sample", "runs/digits", "to=grid", "seeds=0-3")
     assert len(list((tmp_path / "runs/digits").glob("generated-0.3*kimg-seeds0-3.png"))) == 1
+
+
+def test_an_export_is_read_by_the_wheel_alone(python, tiny, tmp_path):
+    """Without Hydra, Lightning and matplotlib, and in less than 2 s after torch; here, where others work too, in 10."""
+    python("-m", "transgan", "train", *tiny, "kimg=0.032")
+    python("-m", "transgan", "export", "runs/digits", "to=safetensors", "out=a.safetensors")
+    code = (
+        "import sys, time, torch; start = time.monotonic();"
+        "sys.modules.update(dict.fromkeys(('hydra', 'omegaconf', 'pytorch_lightning', 'matplotlib')));"
+        "import transgan; print(tuple(transgan.load('a.safetensors').generate(range(64)).shape), time.monotonic() - start)"
+    )
+    shape, _, seconds = python("-c", code).rpartition(" ")
+    assert shape == "(64, 1, 8, 8)" and float(seconds) < 10
 
 
 def test_ones_own_parts_need_no_change_of_the_package(installed, python, tmp_path):

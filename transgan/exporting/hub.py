@@ -112,7 +112,7 @@ def hub_dataset(source: Source, card: Card) -> str | None:
     """USER/NAME of the data set on the Hub, as given or as published ones have it."""
     if card.dataset is not None:
         return card.dataset if is_hub_name(card.dataset) else None
-    return HUBS.get(str(source.run.config["data"].get("_target_", "")).rpartition(".")[2])
+    return HUBS.get(str((source.run.config.get("data") or {}).get("_target_", "")).rpartition(".")[2])
 
 
 def is_hub_name(text: str) -> bool:
@@ -169,8 +169,8 @@ def table(source: Source) -> list[tuple[str, str]]:
 
 def data_said(source: Source, card: Card) -> str:
     """What the images were, how many, and of which classes."""
-    config = source.run.config
-    where = config["data"].get("path") or str(config["data"].get("_target_", "")).rpartition(".")[2]
+    data = source.run.config.get("data") or {}
+    where = data.get("path") or str(data.get("_target_") or "images of its own").rpartition(".")[2]
     name = card.dataset or hub_dataset(source, card) or Path(str(where)).name
     linked = f"[{name}](https://huggingface.co/datasets/{name})" if is_hub_name(name) else name
     reference = {} if source.measured is None else source.measured.protocol.get("reference") or {}
@@ -179,7 +179,7 @@ def data_said(source: Source, card: Card) -> str:
     names = source.run.class_names
     more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
     classes = f" Its classes: {', '.join(names[:30])}{more}." if names else ""
-    return f"{linked}{counted}, brought to {config['resolution']} px.{classes}"
+    return f"{linked}{counted}, brought to {source.facts['resolution']} px.{classes}"
 
 
 def memorisation(measured: Measured | None) -> str:

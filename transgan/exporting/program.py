@@ -1,5 +1,6 @@
 """to=torch: a program of torch.export, which runs without this package."""
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -46,17 +47,18 @@ def write(source: Source, out: Path, output: str = "uint8") -> Difference:
     program = traced(One(network, ("uint8", "float").index(output)), network.example())
     both: Any = traced(network, network.example()).module()  # values before they are rounded
     extra = {"transgan.json": json.dumps(files.plain(source.facts))}
+    memory = io.BytesIO()  # torch's writer has errors of its own for a disk that is full
+    torch.export.save(program, memory, extra_files=extra)
+    loaded: Any = torch.export.load(io.BytesIO(memory.getvalue())).module()
+
+    def run(inputs: Inputs) -> tuple[Tensor, Tensor]:
+        images = loaded(**inputs)
+        if output == "uint8":
+            return images, both(**inputs)[1]
+        return rounded(images), images
+
+    with torch.no_grad():
+        found = checked(run, network, sampler, str(out))
     with files.replacing(out) as file:
-        torch.export.save(program, file, extra_files=extra)
-        file.flush()
-        with open(file.name, "rb") as again:
-            loaded: Any = torch.export.load(again).module()
-
-        def run(inputs: Inputs) -> tuple[Tensor, Tensor]:
-            images = loaded(**inputs)
-            if output == "uint8":
-                return images, both(**inputs)[1]
-            return rounded(images), images
-
-        with torch.no_grad():
-            return checked(run, network, sampler, str(out))
+        file.write(memory.getvalue())
+    return found

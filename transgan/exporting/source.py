@@ -72,6 +72,21 @@ class Source:
         return {"_target_": target(type(sampler)), "network": network, **options}
 
     @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Channels and side of the images, which a checkpoint of one's own Trainer does not say."""
+        config = self.run.config
+        if "resolution" in config and "channels" in config:
+            return config["channels"], config["resolution"]
+        image = self.sampler.generate([0])
+        return image.shape[1], image.shape[2]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, or their numbers; none without classes."""
+        names, count = self.run.class_names, self.sampler.num_classes
+        return [names[i] if i < len(names) else str(i) for i in range(count)]
+
+    @cached_property
     def measured(self) -> Measured | None:
         """The evaluation that stands for this checkpoint; None where nothing was measured."""
         found = all_measured(Material(self.given, "best" if self.run.path.stem == "best" else "last"))
@@ -80,7 +95,7 @@ class Source:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What an exported file says of itself, as plain values."""
-        config, measured = self.run.config, self.measured
+        measured, (channels, side) = self.measured, self.shape
         return {
             "format": exported.FORMAT,
             "version": __version__,
@@ -90,11 +105,11 @@ class Source:
             "checkpoint": self.run.path.name,
             "checkpoint_sha256": self.run.sha256,
             "weights": "ema" if self.run.ema else "raw",
-            "resolution": config["resolution"],
-            "channels": config["channels"],
+            "resolution": side,
+            "channels": channels,
             "latent_dim": getattr(self.sampler.network, "latent_dim", None),
             "num_classes": self.sampler.num_classes,
-            "class_names": self.run.class_names if self.sampler.num_classes else [],
+            "class_names": self.class_names,
             "parameters": sum(each.numel() for each in self.sampler.network.parameters()),
             "metric": measured.primary if measured else None,
             "value": measured.value if measured else None,

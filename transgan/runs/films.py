@@ -1,5 +1,7 @@
 """to=gif and to=mp4: a walk through latents as a film."""
 
+import errno
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import chain
@@ -63,4 +65,7 @@ def mp4(shown: Iterator[np.ndarray], file: BinaryIO, fps: int, title: str) -> in
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(each), format="rgb24")))
             count += 1
         container.mux(stream.encode())
+    with av.open(file.name) as container:  # a disk that is full may have gone unnoticed
+        if sum(packet.size > 0 for packet in container.demux(video=0)) != count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return count

@@ -14,6 +14,7 @@ from transgan import __version__, files, provenance
 from transgan.callbacks.samples import save_grid
 from transgan.errors import UserError
 from transgan.projection import images_of, space_of
+from transgan.runs.exported_run import run_at
 from transgan.runs.machine import device_named
 from transgan.runs.run import Run
 from transgan.runs.sample_files import asked, known, one_file, plain, write_png
@@ -126,7 +127,7 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> None:
 def draw(config: DictConfig) -> FromLatent:
     """The image of config.latent, truncated by psi. Raises UserError for a latent of another run."""
     file = files.expanded(config.latent)
-    latent, run = Latent.read(file), Run(config.run, config.checkpoint, device_named(config.device))
+    latent, run = Latent.read(file), run_at(config.run, config.checkpoint, device_named(config.device))
     sampler = sampler_of(run)
     space, label = space_of(sampler.network, latent.space), latent.label
     label = label if label is None or label < sampler.num_classes else 0

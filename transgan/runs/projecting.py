@@ -15,6 +15,7 @@ from transgan.data.checking import quiet, why
 from transgan.data.decode import decode, form
 from transgan.errors import UserError
 from transgan.projection import Projected, project, space_of
+from transgan.runs.exported_run import run_at
 from transgan.runs.machine import device_named
 from transgan.runs.projected import Latent, sampler_of
 from transgan.runs.run import Run
@@ -70,7 +71,7 @@ class Found:
 
 def find(config: DictConfig, say: Callable[[str], None]) -> Found:
     """Projects the photo and writes the files. Raises UserError and other errors of the user's."""
-    begun, run = time.monotonic(), Run(config.run, config.checkpoint, device_named(config.device))
+    begun, run = time.monotonic(), run_at(config.run, config.checkpoint, device_named(config.device))
     sampler = sampler_of(run)
     space = space_of(sampler.network, config.space)
     photo = Photo.read(config.photo, run.config["resolution"], run.config["channels"])

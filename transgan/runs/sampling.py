@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from transgan.errors import UserError
+from transgan.runs.exported_run import run_at
 from transgan.runs.images import images_at, training_data
 from transgan.runs.machine import device_named
 from transgan.runs.report import sampler_said
@@ -57,7 +58,11 @@ class Drawn:
         return f"{'temperature' if self.run.has_likelihood else 'psi'} {self.strength:g}{steps}"
 
     def class_of(self, index: int) -> str | None:
-        return None if self.labels is None else self.run.class_names[int(self.labels[index])]
+        """The name of an image's class, or its number where the run has no names; None without classes."""
+        if self.labels is None:
+            return None
+        names, label = self.run.class_names, int(self.labels[index])
+        return names[label] if label < len(names) else str(label)
 
 
 def draw(config: DictConfig, given: Tensor | None = None) -> Drawn:
@@ -66,7 +71,7 @@ def draw(config: DictConfig, given: Tensor | None = None) -> Drawn:
     given: the class of each, where it is another one than class= says.
     """
     seeds = seeds_of(config)
-    run = Run(config.run, config.checkpoint, device_named(config.device))
+    run = run_at(config.run, config.checkpoint, device_named(config.device))
     strength, module = run.strength(config), run.module
     run.sample_by(config)
     if config.top_k is not None:
