@@ -24,6 +24,7 @@ Facts = dict[str, Any]
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"  # IPTC NewsCodes, of trained models
 SOFTWARE = f"transgan {__version__}"
+GRID = "transgan, many images in one picture"  # transgan/data refuses to train on these
 CHUNK = "transgan"
 CARRYING = ("PNG", "JPEG", "WEBP", "TIFF")  # by Pillow's names
 XMP = (

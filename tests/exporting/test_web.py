@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import transgan.exporting.web
 from page_check import faults
-from transgan import files
+from transgan import files, provenance
+from transgan.callbacks.samples import save_grid
 from transgan.errors import UserError
 from transgan.exporting.web import page
 from transgan.exporting.web import runtime as of_runtime
@@ -425,6 +427,16 @@ def choose(browser: Any, control: str, value: str, event: str) -> None:
     )
 
 
+def downloaded(browser: Any, button: str) -> bytes:
+    """The file that a button saves."""
+    browser.evaluate(
+        "window.blobs = []; URL.createObjectURL = (blob) => { window.blobs.push(blob); return 'data:,'; };"
+        f"document.getElementById({button!r}).click()"
+    )
+    browser.wait("window.blobs.length > 0")
+    return bytes(browser.evaluate("window.blobs[0].arrayBuffer().then((bytes) => Array.from(new Uint8Array(bytes)))"))
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Any:
     chromium = pytest.importorskip("chromium", reason="pipes of this kind are of POSIX systems")
@@ -436,7 +448,7 @@ def browser(tmp_path: Path) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("single", [False, True])
-def test_a_browser_shows_the_images_of_torch(model, pages, browser, single):
+def test_a_browser_shows_the_images_of_torch(model, pages, browser, single, tmp_path):
     browser.open(f"{pages[single].as_uri()}#seed=3&psi=0.7")
     seeds = list(range(3, 67))
     shown = grid(browser)
@@ -454,6 +466,21 @@ def test_a_browser_shows_the_images_of_torch(model, pages, browser, single):
     choose(browser, "psi", "0.2", "input")
     assert (grid(browser) - images(model[0], seeds, label=2, psi=0.2).int()).abs().max() <= 1
     browser.wait('location.hash === "#seed=3&count=64&class=2&psi=0.2"')
+
+    saved, path = downloaded(browser, "download"), tmp_path / "grid.png"
+    path.write_bytes(saved)
+    save_grid(grid(browser).to(torch.uint8), tmp_path / "ours.png", 8)
+    with Image.open(path) as own, Image.open(tmp_path / "ours.png") as ours:
+        assert own.convert("RGB").tobytes() == ours.tobytes()
+        assert own.text["Software"] == provenance.GRID and "trainedAlgorithmicMedia" in own.text["XML:com.adobe.xmp"]
+        assert own.text["Description"].endswith("64 seeds from 3 on of the run tiny")
+    facts = provenance.read(path)
+    assert facts["seeds"] == seeds and facts["labels"] == [2] * 64 and facts["classes"] == ["<b>owl</b>"] * 64
+    assert facts["psi"] == 0.2 and facts["columns"] == 8 and facts["checkpoint_sha256"] == FACTS["checkpoint_sha256"]
+    browser.evaluate('document.querySelector("#images button").click()')
+    path.write_bytes(downloaded(browser, "enlarged-download"))
+    facts = provenance.read(path)
+    assert facts["seeds"] == [3] and "columns" not in facts and Image.open(path).size == (SIDE, SIDE)
 
     assert browser.errors == []
     beside = {path.as_uri() for path in pages[single].parent.iterdir()}

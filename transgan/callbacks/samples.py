@@ -60,10 +60,9 @@ def write_grid(grid: Tensor, path: Path, facts: provenance.Facts | None = None) 
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: a grid of images has a name that ends in {', '.join(FORMATS)}")
     kind, options = FORMATS[path.suffix.lower()]
-    text = "transgan, many images in one picture"  # transgan/data refuses to train on these
     with replacing(path) as file:
         canvas = Image.fromarray(grid.permute(1, 2, 0).numpy())
-        canvas.save(file, format=kind, **options | provenance.options(kind, facts, text))
+        canvas.save(file, format=kind, **options | provenance.options(kind, facts, provenance.GRID))
 
 
 def layout(count: int, num_classes: int) -> tuple[int, Tensor | None]:

@@ -19,7 +19,7 @@ except ImportError:
 
 
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
-GRID = "transgan, many images in one picture"  # written by transgan/callbacks/samples.py
+GRID = "transgan, many images in one picture"  # written by transgan/provenance.py
 
 
 class Seen(NamedTuple):

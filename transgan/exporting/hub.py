@@ -80,9 +80,9 @@ def grid_facts(source: Source, labels: Any, columns: int) -> provenance.Facts:
     facts, names = source.facts, source.facts["class_names"]
     own = source.sampler.labels_of(list(range(COUNT))) if labels is None else labels
     numbers = [None] * COUNT if own is None else [int(label) for label in own]
+    known = ("run", "kimg", "checkpoint_sha256", "weights", "weights_sha256")
     return {
-        "software": provenance.SOFTWARE, **{key: facts[key] for key in ("run", "kimg", "checkpoint_sha256", "weights")},
-        "weights_sha256": provenance.weights_hash(source.sampler.network.state_dict()), "seeds": list(range(COUNT)),
+        "software": provenance.SOFTWARE, **{key: facts[key] for key in known}, "seeds": list(range(COUNT)),
         "labels": numbers, "classes": [None if number is None else names[number] for number in numbers],
         "batch_size": COUNT, "columns": columns,
     }  # fmt: skip

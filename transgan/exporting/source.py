@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any
 
-from transgan import __version__, exported
+from transgan import __version__, exported, provenance
 from transgan.describing import Indescribable, describe, signature, target
 from transgan.errors import UserError
 from transgan.exporting.network import ImagesFromLatents
@@ -105,6 +105,7 @@ class Source:
             "checkpoint": self.run.path.name,
             "checkpoint_sha256": self.run.sha256,
             "weights": "ema" if self.run.ema else "raw",
+            "weights_sha256": provenance.weights_hash(self.sampler.network.state_dict()),
             "resolution": side,
             "channels": channels,
             "latent_dim": getattr(self.sampler.network, "latent_dim", None),

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from transgan import files
+from transgan import files, provenance
 from transgan.errors import UserError
 from transgan.exporting.web.runtime import Runtime, packed
 
@@ -36,6 +36,7 @@ def write(out: Path, onnx: bytes, facts: dict[str, Any], runtime: Runtime, singl
         "class_names": names(facts),
         "runtime": {"name": "onnxruntime-web", "version": runtime.version, "sha256": runtime.sha256},
         "model": {"bytes": len(onnx), "sha256": files.hash_of(onnx)},
+        "origin": origin(facts),
     }
     text = render(of_page, scripts, single)
     if single:
@@ -51,6 +52,15 @@ def write(out: Path, onnx: bytes, facts: dict[str, Any], runtime: Runtime, singl
     return out / INDEX
 
 
+def origin(facts: dict[str, Any]) -> dict[str, Any]:
+    """What files that are saved from the page say of themselves, beside their seeds."""
+    known = ("run", "kimg", "checkpoint", "checkpoint_sha256", "weights", "weights_sha256")
+    own = {"software": provenance.SOFTWARE} | {key: facts[key] for key in known if facts.get(key) is not None}
+    return {
+        "software": provenance.SOFTWARE, "grid": provenance.GRID, "xmp": provenance.packet(None), "facts": own,
+    }  # fmt: skip
+
+
 def held(**contents: bytes) -> str:
     """A classic script that holds bytes under their names: a page opened as a file may read no other file."""
     text = json.dumps({name: packed(content) for name, content in contents.items()})
@@ -59,7 +69,7 @@ def held(**contents: bytes) -> str:
 
 def render(facts: dict[str, Any], scripts: dict[str, str], single: bool) -> str:
     """index.html. `scripts` by their names, which are written into it only if it is to stand alone."""
-    own = "".join(files.read_text(HERE / name) for name in ("random.js", "engine.js", "page.js"))
+    own = "".join(files.read_text(HERE / name) for name in ("random.js", "engine.js", "png.js", "page.js"))
     style = files.read_text(HERE / "page.css")
     written = [*(scripts.items() if single else ((name, None) for name in scripts)), (None, own)]
     assert not any("</script" in (content or "").lower() for _, content in written)
