@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from pytorch_lightning import Callback
 from rich.console import Console
+from torch import nn
 
+from transgan import provenance
 from transgan.callbacks import Evaluation, ProgressLine, Samples, SaveCheckpoints, Session, Stats, evaluation, stats
 from transgan.callbacks import session as session_file
 from transgan.callbacks.evaluation import append
@@ -445,3 +447,24 @@ def test_loggers_that_take_images_get_the_grids(tmp_path, caplog):
     ]  # fmt: skip
     assert {path.name for path in (tmp_path / "samples").iterdir()} == {"reals.png", "000000.png", "000001.png"}
     assert caplog.text.count("Taking failed: another add_image; training goes on") == 1
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_grid_says_what_made_it_unless_it_is_not_to(tells, tmp_path, capsys):
+    network = module(
+        500, num_classes=3, ema=nn.Linear(1, 1), labels_of=lambda seeds: torch.zeros(len(seeds)).long(),
+        generate=lambda seeds, labels: torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8),
+    )  # fmt: skip
+    known = {"config": {"name": "many/cats"}, "class_names": ["a", "b", "c"]}
+    callback = ready(Samples(1.0, 9, provenance=tells), tmp_path, network=network, facts=known)
+    callback.write(trainer(), network)
+    path = tmp_path / "samples" / "000000_500.png"
+    assert ("provenance=false: nothing in the grids" in capsys.readouterr().out) != tells
+    if not tells:
+        with pytest.raises(ValueError, match="does not say how it was made"):
+            provenance.read(path)
+        return
+    facts = provenance.read(path)
+    assert facts["run"] == "many/cats" and facts["kimg"] == 0.5 and facts["seeds"] == list(range(9))
+    assert facts["labels"] == [0, 1, 2] * 3 and facts["classes"] == ["a", "b", "c"] * 3 and facts["columns"] == 3
+    assert facts["weights_sha256"] == provenance.weights_hash(network.ema.state_dict())

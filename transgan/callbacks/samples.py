@@ -113,6 +113,8 @@ class Samples(Callback):
         if trainer.is_global_zero and waits and self.dataset is not None and not path.exists():
             write_grid(grid_of(self.reals(), self.columns), path)
             session.console.print(f"look    {path}: real images as the networks see them")
+        if trainer.is_global_zero and not self.tells:
+            session.console.print("note    provenance=false: nothing in the grids says that a model made them")
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if trainer.is_global_zero and module.images_seen == 0:
