@@ -269,7 +269,7 @@ def test_bad_choices_of_sample(refused, run):
     for word in ("class=11", "class=cats"):
         err = refused("sample", run, word)
         assert f"{word}: there is no such class; give 0 to 9, or one of 0, 1, 2" in err
-    assert "to=gif: it takes png, grid or npz" in refused("sample", run, "to=gif")
+    assert "to=tiff: it takes png, grid, npz, sheet, gif or mp4" in refused("sample", run, "to=tiff")
     assert "checkpoint=first: it takes best or last" in refused("sample", run, "checkpoint=first")
 
 

@@ -213,7 +213,7 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
-        "checkpoint": Choice(of=("best", "last")), "seeds": Text(pattern="(?s).*", optional=True),
+        "checkpoint": Choice(of=("best", "last")), "seeds": Label(pattern="(?s).*", optional=True),
         "class": Label(optional=True), "sweep": Items(of=Number(most=100), example="[0.5,1]", optional=True),
         "frames": Whole(most=10_000), "fps": Whole(most=240), "space": Choice(of=("z", "w")),
         "psi": Number(most=100), "temperature": Number(most=100), **SAMPLER, "complete": PATH,
