@@ -66,6 +66,12 @@ def test_what_says_nothing_is_a_sentence(kind, tmp_path):
         provenance.read(path)
 
 
+@pytest.mark.parametrize("kind", provenance.CARRYING)
+def test_names_that_are_no_text_are_kept(kind, tmp_path):
+    facts = FACTS | {"run": "B\udcfccher"}  # a byte of a file name in another encoding
+    assert provenance.read(saved(tmp_path / "a", kind, facts))["run"] == "B\udcfccher"
+
+
 def test_what_is_no_picture_is_a_sentence(tmp_path):
     (tmp_path / "a.png").write_text("no")
     with pytest.raises(ValueError, match="no image that can be read"):

@@ -203,11 +203,11 @@ def test_sample_files(transgan_process, digits_run):
     run, _ = digits_run
     done = transgan_process("sample", "runs/digits", "seeds=0-4,7", cwd=run.parents[1])
     assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout and done.stdout.count("\n") == 1
+    assert "\x1b" not in done.stdout and done.stdout.count("\n") == 2 and "images/s" in done.stdout
     assert "6 images of runs/digits/checkpoints/best.ckpt" in done.stdout and "-> runs/digits/generated" in done.stdout
     kimg = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["images_seen"] / 1000
     assert sorted(path.name for path in (run / "generated").iterdir()) == [
-        "index.json", *(f"seed{seed:08d}-{kimg:g}kimg.png" for seed in (0, 1, 2, 3, 4, 7))
+        "index.json", *(f"seed{seed:08d}-{kimg:g}kimg.png" for seed in (0, 1, 2, 3, 4, 7)), "seeds.csv"
     ]  # fmt: skip
     index = json.loads((run / "generated" / "index.json").read_text())
     for name, entry in index["images"].items():

@@ -151,10 +151,11 @@ def facts_of(source: Source, network: ImagesFromLatents, precision: str) -> dict
     """metadata_props: texts by key."""
     facts = {key: value for key, value in source.facts.items() if key not in ("sampler", "format")}
     facts |= {"precision": precision, "inputs": network.inputs, "generated_by": "transgan"}
-    return {
+    texts = {
         key: value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
         for key, value in facts.items()
     }
+    return {key: text.encode("utf-8", "backslashreplace").decode() for key, text in texts.items()}
 
 
 def session(data: bytes) -> Any:

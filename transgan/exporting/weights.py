@@ -17,7 +17,7 @@ def write(source: Source, out: Path) -> str:
 
     Raises UserError where what is read does not make the same images; then nothing is left.
     """
-    text = json.dumps(files.plain(source.facts), ensure_ascii=False)
+    text = json.dumps(files.plain(source.facts))
     state = source.sampler.network.state_dict()
     weights = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     data = save(weights, metadata={"format": "pt", "transgan": text})

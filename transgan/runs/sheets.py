@@ -13,6 +13,7 @@ GREY = (128, 128, 128)
 
 def sheet(rows: list[tuple[str, Tensor]], above: list[str]) -> Tensor:
     """Rows of images, uint8 (columns, C, H, W), their labels at the left and those of the columns above: (3, H, W)."""
+    rows = [(text.encode("utf-8", "replace").decode(), images) for text, images in rows]  # names of files are bytes
     factor = max(1, -(-SIDE // rows[0][1].shape[-1]))
     side = rows[0][1].shape[-1] * factor
     font = ImageFont.load_default(max(11, min(20, side // 5)))
