@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from command_line import assert_same_image
+
 TINY = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.64", "grid=4", "log_every=0.064"]
 STACK = ["algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]
 SHORT = ["algorithm.teacher_steps=2"]
@@ -66,7 +68,7 @@ def test_a_run_goes_on_bit_by_bit(inside, runs, kind):
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, parts["state_dict"][name]), name
     for path in ("samples/000000_640.png", "samples/reals.png"):
-        assert (runs / "whole" / path).read_bytes() == (runs / "parts" / path).read_bytes()
+        assert_same_image(runs / "whole" / path, runs / "parts" / path)
     for words in (
         ["sample", "runs/whole", "seeds=0-3"],
         ["evaluate", "runs/whole", "metrics=fast", "extractor=pixels"],

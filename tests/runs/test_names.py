@@ -135,7 +135,7 @@ def test_what_a_name_says_of_a_source_of_halves():
         seeds=[3],
     )  # fmt: skip
     config = {"class": None, "top_k": 5, "rows": 2, "complete": "a/their photos"}
-    config |= {"steps": None, "solver": None, "guidance": None}
+    config |= {"steps": None, "solver": None, "guidance": None, "to": "png", "sweep": None}
     one, other = (names(drawn, OmegaConf.create(config | {"complete": place})) for place in ("a/p h", "b/p h"))
     assert one != other and one[0].startswith("seed00000003-20.016kimg-step_3-temperature0.9-top5-of_p_h_")
     assert one[0].endswith("-rows2.png")
@@ -172,7 +172,7 @@ def test_suffixes_are_honoured(sampled, tmp_path):
         ),
         (["to=png", "out=x.jpg", "seeds=7"], "leave .jpg out, or write one image of all with to=grid"),
         (["to=png", "out=runs/digits/config.yaml"], "it is a file, and this is for a folder"),
-        (["to=jpg"], "to=jpg: it takes png, grid or npz"),
+        (["to=jpg"], "to=jpg: it takes png, grid, npz, sheet, gif or mp4"),
     ],
 )
 def test_suffixes_are_refused(refused, run, words, sentence):
