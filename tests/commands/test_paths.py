@@ -82,7 +82,7 @@ def test_run(inside, pictures, tiny_folder, tmp_path, name):
     assert (tmp_path / run / "metrics.jsonl").read_text().count("\n") == 1
     code, out, err = inside("sample", f"run={run}", "to=grid", f"out={name} out/{name}.png", "seeds=0-3", "device=cpu")
     assert code == 0, err
-    assert f"{run}/checkpoints/last.ckpt (" in out and f"-> {name} out/{name}.png\nspeed   " in out
+    assert f"{run}/checkpoints/last.ckpt (" in out and f"{name} out/{name}.png\nspeed   " in out
     assert (tmp_path / f"{name} out" / f"{name}.png").exists()
 
 
