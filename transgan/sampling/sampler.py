@@ -32,7 +32,8 @@ class Sampler(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(chain(self.network.parameters(), self.network.buffers())).device
+        held = next(chain(self.network.parameters(), self.network.buffers()), None)
+        return torch.device("cpu") if held is None else held.device
 
     @torch.no_grad()
     def generate(self, seeds: Sequence[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
