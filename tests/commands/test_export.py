@@ -147,6 +147,10 @@ def test_what_goes_wrong_is_a_sentence(refused, run, tmp_path, monkeypatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     assert "there are other files in this folder" in refused("export", run, "to=hub", *LICENCES, "out=full")
+    transgan.export(run, to="hub", out=tmp_path / "mine", license="mit", data_license="mit")
+    (tmp_path / "mine" / "paper.pdf").write_text("")
+    assert "mine also holds paper.pdf; move that away" in refused("export", run, "to=hub", *LICENCES, "out=mine")
+    assert (tmp_path / "mine" / "paper.pdf").exists()
     monkeypatch.setattr(of_onnx, "find_spec", lambda name: None if name == "onnxscript" else True)
     assert "to=onnx: onnxscript is not installed; pip install 'transgan[onnx]'" in refused("export", run, "to=onnx")
 

@@ -121,8 +121,9 @@ def check(config: DictConfig) -> None:
         found += wrong_suffix("out", config.out, ".npz")
     if config.columns is not None and config.to != "grid":
         found.append(f"columns={config.columns}: to={config.to} has no columns; add to=grid, or leave it out")
+    otherwise = defaults()
     for key, kinds in OWN.items():
-        if config[key] != defaults()[key] and config.to not in kinds:
+        if config[key] != otherwise[key] and config.to not in kinds:
             found.append(f"{key}={config[key]}: it is for to={' or to='.join(kinds)}; leave it out, or give that")
     if config.complete is not None and config.to in ("sheet", "gif", "mp4"):
         found.append(f"complete={config.complete}: to={config.to} has no images that go on; give to=png or to=grid")

@@ -24,6 +24,7 @@ from transgan.reporting.result import made, quality
 
 COUNT = 64  # images of the grid
 HUBS = {"Cifar10": "uoft-cs/cifar10", "FashionMNIST": "zalando-datasets/fashion_mnist", "MNIST": "ylecun/mnist"}
+NAMES = {exported.MODEL, "config.json", "samples.png", "training.yaml", "README.md", ".eval_results"}
 MEMORISATION = ("copy_rate", "copy_rate_p", "auth_pct")
 NO_MEMORISATION = (
     "It was not measured. `transgan evaluate RUN metrics=paper` measures it, where images were held out of training."
@@ -42,7 +43,12 @@ class Card:
 
 
 def write(source: Source, out: Path, card: Card) -> list[str]:
-    """Writes the folder, complete or absent -> what there is to say, in sentences."""
+    """Writes the folder, complete or absent -> what there is to say, in sentences.
+
+    Raises UserError where `out` holds anything that is not of such a folder, for it would be gone.
+    """
+    if out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - NAMES)):
+        raise UserError(f"{out} also holds {', '.join(others[:3])}; move that away, or give another out=")
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f"{out.name}.", suffix=files.SUFFIX, dir=out.parent))
     try:
