@@ -51,6 +51,9 @@ def test_runs_beside_each_other_each_number_with_its_place(inside, two, tmp_path
     for picture in ("figures/samples.png", "figures/parameters.png", "samples/deep.png", "samples/real.png"):
         assert (tmp_path / "comparisons" / "runs" / picture).exists()
     assert f"]({'figures/samples.png'})" in text
+    for words_of_run in ((), ("runs/deep",)):  # the grid says what made it, and is made again
+        code, out, err = inside("sample", *words_of_run, "like=comparisons/runs/samples/deep.png", "out=again.png")
+        assert code == 0 and "every pixel is that of" in out, out + err
 
     lines = (tmp_path / "runs" / "deep" / "metrics.jsonl").read_text()
     code, out, err = inside("compare", *words, "num_samples=100", "speed_images=4")  # what is measured stays measured

@@ -274,6 +274,24 @@ def test_a_card_has_no_empty_field(export, run):
     assert not re.search(r"^[^#]*: /", (folder / "training.yaml").read_text(), re.MULTILINE)
 
 
+def test_an_edited_card_is_what_is_uploaded(inside_hub, export, run, tmp_path):
+    words = ("to=hub", *LICENCES, "out=folder")
+    folder, out = export(*words)
+    assert "edit it; the same command with push=USER/NAME uploads it" in out
+    card = folder / "README.md"
+    assert "was edited" not in export(*words)[1]  # the same again
+    ours = card.read_text()
+    card.write_text(ours.replace("## Intended use", "Drawn by hand in 1998.\n\n## Intended use"))
+    _, out = export(*words, "push=me/it")
+    assert "README.md was edited and stays as it is" in out
+    uploaded = inside_hub.repos["me/it"]["README.md"].decode()
+    assert uploaded == card.read_text() and "Drawn by hand" in uploaded
+    assert 'transgan.load("hf://me/it")' in uploaded and "USER/NAME" not in uploaded
+    assert "was edited" in export(*words)[1] and "Drawn by hand" in card.read_text()  # as often as one likes
+    card.unlink()
+    assert "was edited" not in export(*words)[1] and card.read_text() == ours
+
+
 def test_published_data_has_a_name_on_the_hub(run, monkeypatch, tmp_path):
     facts = Run(run).facts
     data = facts["config"]["data"] | {"_target_": "transgan.data.Cifar10"}

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import transgan
@@ -25,6 +26,20 @@ def run(digits_run):
 def pixels(path):
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB")).astype(int)
+
+
+def test_classes_without_names_and_names_without_letters_are_rows(sample, run, tmp_path):
+    saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    torch.save(saved | {"class_names": []}, tmp_path / "nameless.ckpt")
+    path, out = sample("nameless.ckpt", "to=sheet", "seeds=0-2", "out=nameless.png")
+    named, _ = sample(run, "checkpoint=last", "to=sheet", "seeds=0-2", "out=named.png")
+    assert "30 images of" in out and (pixels(path) == pixels(named)).all()  # digits are called by their numbers
+    others = ["chat noir", "Ätna", *"3456789"]
+    torch.save(saved | {"class_names": ["猫", *others]}, tmp_path / "foreign.ckpt")
+    foreign, _ = sample("foreign.ckpt", "to=sheet", "seeds=0-2", "out=foreign.png")
+    torch.save(saved | {"class_names": ["class 0", *others]}, tmp_path / "plain.ckpt")
+    plain, _ = sample("plain.ckpt", "to=sheet", "seeds=0-2", "out=plain.png")
+    assert (pixels(foreign) == pixels(plain)).all()  # and not a box, as for a character that a font lacks
 
 
 @pytest.fixture

@@ -151,18 +151,33 @@ class Samples(Callback):
         """What `transgan sample like=` needs to make the grid again; None where it is not to be said, or not known."""
         if not self.tells or not hasattr(module, "ema"):
             return None
-        labels = module.labels_of(self.seeds) if self.labels is None else self.labels
-        own = [None] * len(self.seeds) if labels is None else [int(label) for label in labels]
-        names = self.class_names or [str(i) for i in range(module.num_classes)]
-        return {
-            "software": provenance.SOFTWARE, "run": self.name, "kimg": module.images_seen / 1000, "weights": "ema",
-            "weights_sha256": provenance.weights_hash(module.ema.state_dict()), "seeds": self.seeds, "labels": own,
-            "classes": [None if label is None else names[label] for label in own], "psi": 1.0,
-            **getattr(module, "sampler", {}), "batch_size": BATCH, "columns": self.columns,
+        made_by = {
+            "run": self.name, "kimg": module.images_seen / 1000, "weights": "ema",
+            "weights_sha256": provenance.weights_hash(module.ema.state_dict()), **getattr(module, "sampler", {}),
         }  # fmt: skip
+        return grid_facts(made_by, module, self.seeds, self.labels, self.class_names, self.columns, BATCH)
 
     def reals(self) -> Tensor:
         return real_images(self.dataset, self.labels, len(self.seeds))
+
+
+def grid_facts(
+    made_by: provenance.Facts, generator: Any, seeds: list[int], labels: Tensor | None, class_names: list[str],
+    columns: int, batch_size: int,
+) -> provenance.Facts:  # fmt: skip
+    """What `transgan sample like=` needs to make a grid again.
+
+    made_by: run, kimg, weights, weights_sha256 and more. generator: a module or a sampler. labels: the class of each,
+    None for the seeds' own. class_names: may be empty. batch_size: images made at once.
+    """
+    labels = generator.labels_of(seeds) if labels is None else labels
+    own = [None] * len(seeds) if labels is None else [int(label) for label in labels]
+    names = class_names or [str(i) for i in range(generator.num_classes)]
+    return {
+        "software": provenance.SOFTWARE, "psi": 1.0, **made_by, "seeds": seeds, "labels": own,
+        "classes": [None if label is None else names[label] for label in own], "batch_size": batch_size,
+        "columns": columns,
+    }  # fmt: skip
 
 
 def real_images(dataset: Any, labels: Tensor | None, count: int) -> Tensor:

@@ -123,7 +123,7 @@ def to_hub(source: Source, out: Path, config: DictConfig) -> list[str]:
     card = hub.Card(config.license, config.data_license, config.dataset, config.push)
     said = hub.write(source, out, card)
     if config.push is None:
-        return [*said, f"note: look at {out / 'README.md'}, then upload it by the same command with push=USER/NAME"]
+        return [*said, f"note: look at {out / hub.CARD}, edit it; the same command with push=USER/NAME uploads it"]
     return [*said, f"pushed: {hub.push(out, config.push, config.private)}"]
 
 

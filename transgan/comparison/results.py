@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from transgan import files
-from transgan.callbacks.samples import layout, real_images, save_grid
+from transgan.callbacks.samples import grid_facts, layout, real_images, save_grid
 from transgan.comparison import figures, tables
 from transgan.comparison.claims import check_claims
 from transgan.comparison.record import Record
 from transgan.metrics.meanings import meaning
-from transgan.provenance import SOFTWARE
+from transgan.provenance import weights_hash
 
 BITS = "bits_per_dim_heldout"
 
@@ -108,13 +108,23 @@ class Results:
                 module.generate(list(range(i, i + 50)), None if labels is None else labels[i : i + 50]).cpu()
                 for i in (0, 50)
             ])  # fmt: skip
+            facts = None if module is None else self.grid_facts(name, module, labels, columns)
             path = self.out / "samples" / f"{file_name(name, taken)}.png"
-            save_grid(images, path, columns, None if module is None else {"run": name, "software": SOFTWARE})
+            save_grid(images, path, columns, facts)
             with Image.open(path) as file:
                 title = "real images" if module is None else self.title(name)
                 grids[title if title not in grids else f"{title} ({name})"] = file.convert("RGB").copy()
         figures.side_by_side(self.out / "figures" / "samples.png", grids)
         self.shown.append(("figures/samples.png", "samples, the same classes in the same columns"))
+
+    def grid_facts(self, name: str, module: Any, labels: Any, columns: int) -> dict[str, Any]:
+        """Where a system's grid comes from: its first run."""
+        run = next(record.run for record in self.records if record.system == name)
+        made_by = {
+            "run": run.name, "kimg": run.kimg, "checkpoint": run.path.name, "checkpoint_sha256": run.sha256,
+            "weights": "ema", "weights_sha256": weights_hash(module.ema.state_dict()), **getattr(module, "sampler", {}),
+        }  # fmt: skip
+        return grid_facts(made_by, module, list(range(100)), labels, run.class_names, columns, 50)
 
     def write(self) -> None:
         """comparison.csv and comparison.md."""

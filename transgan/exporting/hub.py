@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -12,8 +13,8 @@ import jinja2
 import yaml
 from omegaconf import OmegaConf
 
-from transgan import exported, files, provenance
-from transgan.callbacks.samples import layout, save_grid
+from transgan import exported, files
+from transgan.callbacks.samples import grid_facts, layout, save_grid
 from transgan.config.command_line import quoted
 from transgan.errors import UserError
 from transgan.exporting import weights
@@ -24,7 +25,9 @@ from transgan.reporting.result import made, quality
 
 COUNT = 64  # images of the grid
 HUBS = {"Cifar10": "uoft-cs/cifar10", "FashionMNIST": "zalando-datasets/fashion_mnist", "MNIST": "ylecun/mnist"}
-NAMES = {exported.MODEL, "config.json", "samples.png", "training.yaml", "README.md", ".eval_results"}
+CONFIG, CARD, ADDRESS = "config.json", "README.md", "USER/NAME"  # ADDRESS: in a card that is not uploaded yet
+WRITTEN = "card_sha256"  # in config.json: of the card as it was written, which tells whether it was edited
+NAMES = {exported.MODEL, CONFIG, "samples.png", "training.yaml", CARD, ".eval_results"}
 MEMORISATION = ("copy_rate", "copy_rate_p", "auth_pct")
 NO_MEMORISATION = (
     "It was not measured. `transgan evaluate RUN metrics=paper` measures it, where images were held out of training."
@@ -45,14 +48,15 @@ class Card:
 def write(source: Source, out: Path, card: Card) -> list[str]:
     """Writes the folder, complete or absent -> what there is to say, in sentences.
 
-    Raises UserError where `out` holds anything that is not of such a folder, for it would be gone.
+    A card that was edited since it was written stays. Raises UserError where `out` holds anything that is not of such a
+    folder, for it would be gone.
     """
     if out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - NAMES)):
         raise UserError(f"{out} also holds {', '.join(others[:3])}; move that away, or give another out=")
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f"{out.name}.", suffix=files.SUFFIX, dir=out.parent))
     try:
-        said = fill(source, beside, card)
+        said = fill(source, beside, card) + keep_edited(out, beside, card)
         if out.exists():
             shutil.rmtree(out)
         beside.chmod(0o755)
@@ -64,13 +68,18 @@ def write(source: Source, out: Path, card: Card) -> list[str]:
 
 def fill(source: Source, folder: Path, card: Card) -> list[str]:
     said = [weights.write(source, folder / exported.MODEL)]
-    (folder / "model.json").rename(folder / "config.json")
+    (folder / "model.json").rename(folder / CONFIG)
     sampler = source.sampler
     columns, labels = layout(COUNT, sampler.num_classes)
     images = sampler.generate(range(COUNT), labels)
-    save_grid(images, folder / "samples.png", columns, grid_facts(source, labels, columns))
+    known = ("run", "kimg", "checkpoint", "checkpoint_sha256", "weights", "weights_sha256")
+    made_by = {key: source.facts[key] for key in known} | source.run.sampler
+    facts = grid_facts(made_by, sampler, list(range(COUNT)), labels, source.class_names, columns, COUNT)
+    save_grid(images, folder / "samples.png", columns, facts)
     files.write_text(folder / "training.yaml", OmegaConf.to_yaml(OmegaConf.create(without_paths(source.run.config))))
-    files.write_text(folder / "README.md", card_of(source, card))
+    files.write_text(folder / CARD, card_of(source, card))
+    config = files.read_json(folder / CONFIG)
+    files.write_json(folder / CONFIG, config | {WRITTEN: files.sha256(folder / CARD)})
     dataset = hub_dataset(source, card)
     if source.measured is None:
         said.append("note: nothing was measured, so the card has no numbers; transgan evaluate RUN gives some")
@@ -81,17 +90,20 @@ def fill(source: Source, folder: Path, card: Card) -> list[str]:
     return said
 
 
-def grid_facts(source: Source, labels: Any, columns: int) -> provenance.Facts:
-    """What the grid says of itself."""
-    facts, names = source.facts, source.facts["class_names"]
-    own = source.sampler.labels_of(list(range(COUNT))) if labels is None else labels
-    numbers = [None] * COUNT if own is None else [int(label) for label in own]
-    known = ("run", "kimg", "checkpoint_sha256", "weights", "weights_sha256")
-    return {
-        "software": provenance.SOFTWARE, **{key: facts[key] for key in known}, "seeds": list(range(COUNT)),
-        "labels": numbers, "classes": [None if number is None else names[number] for number in numbers],
-        "batch_size": COUNT, "columns": columns,
-    }  # fmt: skip
+def keep_edited(out: Path, beside: Path, card: Card) -> list[str]:
+    """Brings an edited card of `out` to `beside`, with the address that it lacked -> a sentence that says so."""
+    if not (out / CARD).is_file():
+        return []
+    edited, written = (out / CARD).read_bytes(), None
+    with suppress(OSError, ValueError, AttributeError):
+        written = files.read_json(out / CONFIG).get(WRITTEN)
+    if files.hash_of(edited) == written or edited == (beside / CARD).read_bytes():
+        return []
+    if card.repo is not None:
+        edited = edited.replace(f"hf://{ADDRESS}".encode(), f"hf://{card.repo}".encode())
+    with files.replacing(beside / CARD) as file:
+        file.write(edited)
+    return [f"note: {CARD} was edited and stays as it is; delete it, and the same command writes it anew"]
 
 
 def without_paths(node: Any) -> Any:
@@ -143,7 +155,7 @@ def card_of(source: Source, card: Card) -> str:
     return template.render(
         header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True),
         facts=facts,
-        repo=card.repo or "USER/NAME",
+        repo=card.repo or ADDRESS,
         made=made(material),
         grid_count=COUNT,
         classes=", ".join(facts["class_names"]),

@@ -67,7 +67,11 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        return list(self.facts["class_names"] or [])
+        """The names of the classes; their numbers where the checkpoint knows no names, [] without classes."""
+        if names := list(self.facts["class_names"] or []):
+            return names
+        count = self.config["num_classes"] if "num_classes" in self.config else getattr(self.module, "num_classes", 0)
+        return [str(i) for i in range(count or 0)]
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 SIDE = 64  # pixels that an image has at least
 GAP = 2
+MISSING = "\U0010fffe"  # no character: no font has it
 GREY = (128, 128, 128)
 
 
@@ -17,6 +18,7 @@ def sheet(rows: list[tuple[str, Tensor]], above: list[str]) -> Tensor:
     factor = max(1, -(-SIDE // rows[0][1].shape[-1]))
     side = rows[0][1].shape[-1] * factor
     font = ImageFont.load_default(max(11, min(20, side // 5)))
+    rows = [(text if drawable(text, font) else f"class {k}", images) for k, (text, images) in enumerate(rows)]
     left = max(measured(text, font)[0] for text, _ in rows) + 12
     top = max(measured(text, font)[1] for text in above) + 8
     step = side + GAP
@@ -37,6 +39,12 @@ def measured(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> t
     """Width and height of a text in pixels."""
     left, top, right, bottom = font.getbbox(text or " ")
     return round(right - left), round(bottom - top)
+
+
+def drawable(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> bool:
+    """Whether the font has every character, which Pillow's own, the same on every machine, has of Latin scripts."""
+    missing = bytes(font.getmask(MISSING))
+    return all(bytes(font.getmask(each)) != missing for each in text if not each.isspace())
 
 
 def shortened(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
