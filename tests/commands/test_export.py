@@ -38,7 +38,7 @@ def module(run):
 def export(inside, run):
     """export(*words) -> (the file or folder, what was printed)."""
 
-    def call(*words):
+    def call(*words, run=run):
         code, out, err = inside("export", run, *words)
         assert code == 0, out + err
         return Path(re.search(r"^wrote   (.+) \(", out, re.MULTILINE)[1]), out
@@ -272,6 +272,21 @@ def test_a_card_has_no_empty_field(export, run):
     assert f"SHA-256 {Run(run).sha256}" in body and "Licence of the images: bsd-3-clause" in body
     assert "It was not measured. `transgan evaluate RUN metrics=paper`" in body
     assert not re.search(r"^[^#]*: /", (folder / "training.yaml").read_text(), re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_what_is_given_away_names_no_path_of_this_machine(inside, tiny_folder, pictures, export, tmp_path):
+    images = pictures(tmp_path / "someones-home" / "cats")
+    words = (*tiny_folder, "kimg=0.064", "name=cats", "metrics=fast", "extractor=pixels", "metrics.num_samples=16")
+    code, out, err = inside("train", images, *words)
+    assert code == 0, out + err
+    for words in (["to=safetensors"], ["to=onnx"], ["to=torch"], ["to=hub", *LICENCES]):
+        path, _ = export(*words, run=tmp_path / "runs" / "cats")
+        for file in [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file()):
+            found = file.read_bytes()
+            assert b"someones-home" not in found and os.fsencode(tmp_path) not in found, file
+            assert os.fsencode(Path(transgan.__file__).parents[1]) not in found, file
+    assert "trained on cats;" in (path / "README.md").read_text()
 
 
 def test_an_edited_card_is_what_is_uploaded(inside_hub, export, run, tmp_path):

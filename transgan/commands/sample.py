@@ -31,7 +31,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         compared = redrawing.compared(out, config.like) if config.like else ""
     seconds, count = time.monotonic() - start, how_many(drawn, config)
     facts = f"{drawn.run.kimg:g} kimg, {drawn.said}"
-    console.print(f"{count:,} images of {drawn.run.path} ({facts}) -> {out}")
+    console.print(f"{count:,} image{'s' * (count != 1)} of {drawn.run.path} ({facts}) -> {out}")
     console.print(f"speed   {seconds:.3g} s with loading and writing, {count / seconds:,.3g} images/s")
     if compared:
         console.print(f"like    {compared}")

@@ -37,6 +37,13 @@ def traced(network: nn.Module, example: Inputs) -> torch.export.ExportedProgram:
         return torch.export.export(network, (), example, dynamic_shapes=shapes, strict=False)
 
 
+def without_traces(program: torch.export.ExportedProgram) -> None:
+    """Takes out where in our code each operation was made, with the paths of this machine."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+
+
 def write(source: Source, out: Path, output: str = "uint8") -> Difference:
     """Writes a .pt2 file whose program takes latent, label and psi by name, as far as there are, and returns images.
 
@@ -47,6 +54,7 @@ def write(source: Source, out: Path, output: str = "uint8") -> Difference:
     program = traced(One(network, ("uint8", "float").index(output)), network.example())
     both: Any = traced(network, network.example()).module()  # values before they are rounded
     extra = {"transgan.json": json.dumps(files.plain(source.facts))}
+    without_traces(program)
     memory = io.BytesIO()  # torch's writer has errors of its own for a disk that is full
     torch.export.save(program, memory, extra_files=extra)
     loaded: Any = torch.export.load(io.BytesIO(memory.getvalue())).module()

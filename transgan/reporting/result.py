@@ -1,5 +1,7 @@
 """The result in plain sentences: what was made, how far it came, how good it is, and what to mind."""
 
+from pathlib import Path
+
 from transgan.callbacks.interval import moment
 from transgan.reporting.chart import brief
 from transgan.reporting.material import Material
@@ -41,7 +43,7 @@ def made(material: Material) -> str:
     text = KINDS.get(kind, f"{kind}: {' and '.join(names)}" if names else kind)
     said = text.format(*names) if text.count("{") <= len(names) else kind
     data = config.get("data") or {}
-    source = data.get("path") or last(data.get("_target_", "images"))
+    source = Path(data["path"]).name if data.get("path") else last(data.get("_target_", "images"))  # it is given away
     parts = [f"{said}, trained on {source}"] if data else [said]
     if "resolution" in config:
         colour = "grey" if config.get("channels") == 1 else "in colour"

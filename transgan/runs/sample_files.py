@@ -165,7 +165,7 @@ def origin(drawn: Drawn, config: DictConfig) -> provenance.Facts | None:
         "temperature" if run.has_likelihood else "psi": drawn.strength, **run.sampler, "batch_size": config.batch_size,
     }  # fmt: skip
     found |= {} if config.top_k is None else {"top_k": config.top_k}
-    return found | ({} if config.complete is None else {"completes": str(config.complete)})
+    return found | ({} if config.complete is None else {"completes": Path(str(config.complete)).name})
 
 
 def of_each(drawn: Drawn, config: DictConfig) -> list[provenance.Facts | None]:
