@@ -50,7 +50,7 @@ def test_an_image_of_the_run_comes_back_and_is_sampled_again(inside, run, tmp_pa
         assert found["rmse"] == pytest.approx(rmse, abs=0.01) and found["run"] == "digits"
     assert ((pixels("found/projected.png") - pixels("seven.png")) ** 2).mean() ** 0.5 == pytest.approx(rmse, abs=0.01)
     code, out, err = inside("sample", run, "latent=found/latent.npz")
-    assert code == 0 and out.startswith("1 images of"), err
+    assert code == 0 and out.startswith("1 image of"), err
     again = out.split("-> ")[1].splitlines()[0]
     assert (pixels(again) == pixels("found/projected.png")).all()
     facts = provenance.read(again)

@@ -49,7 +49,7 @@ def sample(inside):
     def call(*words):
         code, out, err = inside("sample", *words)
         assert code == 0, out + err
-        return re.search(r"images of .* -> (.+)$", out, re.MULTILINE)[1], out
+        return re.search(r"images? of .* -> (.+)$", out, re.MULTILINE)[1], out
 
     return call
 
