@@ -10,7 +10,8 @@ import yaml
 from omegaconf.errors import ConfigKeyError
 from torch import nn
 
-from benchmarks.recipes import follow
+from benchmarks import recipes
+from benchmarks.recipes import curves, follow, table
 from benchmarks.recipes.__main__ import trials_of
 from benchmarks.recipes.clock import Clock
 from benchmarks.recipes.foreign import Foreign
@@ -187,3 +188,33 @@ def test_every_baseline_is_tuned_by_as_many_trials(path):
     names = {trial.idea for trial in trials_of(path)}
     assert len(names) == 24 or "denoising" in path.stem or path.stem == "baseline_16"
     assert len({trial.id for trial in trials_of(path)}) == len(trials_of(path))
+
+
+def row_of(trial, distance):
+    """What a trial leaves, with a distance that halves from point to point."""
+    points = [
+        {"seconds": s, "kimg": s / 10, "fd_classifier": distance * 8 / 2**i} for i, s in enumerate((60, 180, 360))
+    ]
+    numbers = {"fd_classifier": distance, "recall_prdc_k5_classifier": 0.5, "mesh": 1.1, "spread": 0.9}
+    return {"id": trial.id, "seconds": 600.0, "images": 60000, "steps": 900, "images_per_second": 100.0, "curve": points,
+            "numbers": numbers}  # fmt: skip
+
+
+def test_rows_become_a_table_and_curves(tmp_path, monkeypatch):
+    path = Path(recipes.__file__).parent / "lists" / "finals.yaml"
+    trials = [trial for trial in trials_of(path) if trial.idea in ("ours", "dcgan")]
+    rows = [row_of(trial, 1.0 + trial.seed) for trial in trials]
+    assert {len(ideas["ours"]) for ideas in curves.measured(rows, path, None).values()} == {3}
+    assert curves.measured(rows, path, 1800.0) == {}
+    said = table.tables(rows, [path])
+    assert "| ours | 3 | 600 | 60.0 | 900 | 2 (1 to 3) | 16, 8, 4 | 0.50 | 1.10 | 0.90 | 100 |" in said
+    assert "fd_mobilenet_v2" not in said
+    rows[0]["numbers"]["fd_mobilenet_v2"] = 150.0
+    assert "| 0.90 | 100 | 150 |" in table.tables(rows[:1], [path])
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr("sys.argv", ["curves", str(tmp_path / "rows.jsonl"), str(path), str(tmp_path / "out.png")])
+    lines = []
+    monkeypatch.setattr(curves, "save", lambda figure, out: lines.extend(figure.axes[0].lines))
+    curves.main()
+    assert [line.get_label() for line in lines] == ["ours", "dcgan"]
+    assert lines[0].get_xydata().tolist() == [[60, 16], [180, 8], [360, 4], [600, 2]]

@@ -16,6 +16,7 @@ COLUMNS = (
     "change", "seeds", "CPU-s", "kimg", "steps", "distance", "at 10, 30, 60 % of the time", "recall", "mesh", "spread",
     "images/s",
 )  # fmt: skip
+ALSO = "fd_mobilenet_v2"  # a last column, where a list was measured by it too
 
 
 def number(rows: list[dict[str, Any]], name: str) -> float:
@@ -24,8 +25,8 @@ def number(rows: list[dict[str, Any]], name: str) -> float:
     return statistics.median(found) if found else float("nan")
 
 
-def line(idea: str, rows: list[dict[str, Any]]) -> str:
-    """A row of the table."""
+def line(idea: str, rows: list[dict[str, Any]], also: bool = False) -> str:
+    """A row of the table. also: with the column ALSO."""
     distances = sorted(row["numbers"]["fd_classifier"] for row in rows)
     spread = f" ({distances[0]:.3g} to {distances[-1]:.3g})" if len(distances) > 1 else ""
     points = zip(*([point["fd_classifier"] for point in row["curve"]] for row in rows), strict=False)
@@ -36,6 +37,7 @@ def line(idea: str, rows: list[dict[str, Any]]) -> str:
         f"| {', '.join(f'{statistics.median(values):.3g}' for values in points)} | {number(rows, 'recall'):.2f} "
         f"| {number(rows, 'mesh'):.2f} | {number(rows, 'spread'):.2f} "
         f"| {statistics.median(row['images_per_second'] for row in rows):.0f} |"
+        + (f" {number(rows, ALSO):.3g} |" if also else "")
     )
 
 
@@ -49,8 +51,10 @@ def tables(rows: list[dict[str, Any]], lists: list[Path]) -> str:
             if trial.id in known:
                 found.setdefault((trial.task, trial.seconds), {}).setdefault(trial.idea, []).append(known[trial.id])
         for (task, seconds), ideas in found.items():
-            out += [f"**{task}, {seconds:g} CPU-seconds** ({path.name})", "", f"| {' | '.join(COLUMNS)} |"]
-            out += ["|---" * len(COLUMNS) + "|", *(line(idea, each) for idea, each in ideas.items()), ""]
+            also = any(ALSO in row["numbers"] for each in ideas.values() for row in each)
+            columns = (*COLUMNS, *([ALSO] if also else []))
+            out += [f"**{task}, {seconds:g} CPU-seconds** ({path.name})", "", f"| {' | '.join(columns)} |"]
+            out += ["|---" * len(columns) + "|", *(line(idea, each, also) for idea, each in ideas.items()), ""]
     return "\n".join(out)
 
 
