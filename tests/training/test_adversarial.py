@@ -12,6 +12,7 @@ from transgan.consistency import BalancedConsistency
 from transgan.losses import NonSaturating, RelativisticAverage
 from transgan.penalties import R1R2, WGANGP, Lazy, NoPenalty, R1R2FiniteDifference, Subsampled
 from transgan.schedules import Linear
+from transgan.training.adversarial import Adversarial
 from transgan.training.finite import NonFiniteTraining
 
 SHIFT = DiffAugment(brightness=0.0, saturation=0.0, contrast=0.0, translation=0.125, cutout=0.25)
@@ -95,6 +96,46 @@ def test_gamma_and_strength_reach_the_objective(adversarial):
     first = weights(train(adversarial(augmentation=SHIFT), 1))
     assert not same(first, weights(train(adversarial(augmentation=SHIFT, gamma=0.5), 1)))
     assert not same(first, weights(train(adversarial(augmentation=SHIFT, augment=0.0), 1)))
+
+
+def near(a, b) -> bool:
+    """Equal but for rounding: gradients come in another layout."""
+    return all(torch.allclose(a[name], b[name], atol=1e-5) for name in a)
+
+
+class Counted(DiffAugment):
+    """Counts its calls."""
+
+    calls = 0
+
+    def __call__(self, images, random, strength):
+        Counted.calls += 1
+        return super().__call__(images, random, strength)
+
+
+def test_an_augmentation_of_strength_zero_costs_nothing_and_changes_nothing(adversarial, monkeypatch):
+    def trained(**changes):
+        Counted.calls = 0
+        return weights(train(adversarial(augmentation=Counted(), penalty=R1R2(), **changes), 2)), Counted.calls
+
+    every = trained(augment=1.0)[1]  # calls of two steps
+    assert every > 0 and trained(augment=0.0, consistency=BalancedConsistency())[1] > 0
+    falling, calls = trained(augment=Linear(0.5, 0.0, kimg=0.004))  # 0 from the second step on
+    assert calls == every / 2
+    none, calls = trained(augment=0.0)
+    assert calls == 0
+    monkeypatch.setattr(Adversarial, "augmenting", lambda self, now: self.augmentation)
+    plain, calls = trained(augment=0.0)
+    assert calls > 0 and near(none, plain)
+    plain, calls = trained(augment=Linear(0.5, 0.0, kimg=0.004))
+    assert calls == every and near(falling, plain)
+
+
+def test_a_compiled_step_keeps_its_augmentation(adversarial):
+    module = adversarial(augmentation=SHIFT, augment=0.0)
+    assert module.augmenting({"augment": 0.0}) is not SHIFT
+    module.compile_objectives("eager")
+    assert module.augmenting({"augment": 0.0}) is SHIFT
 
 
 def test_clip_holds(adversarial):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from transgan.augmentation.conversions import at_least_float32
 from transgan.protocols import Augmentation
 
 
@@ -24,6 +25,15 @@ class Compose:
             images = step(images, random[:, : step.num_random], strength)
             random = random[:, step.num_random :]
         return images
+
+
+class Untouched:
+    """What every augmentation is at strength 0, without the work: images as they are, in float32 or wider."""
+
+    num_random = 0
+
+    def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
+        return at_least_float32(images)
 
 
 class NoAugmentation:

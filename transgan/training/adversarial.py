@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from transgan.augmentation import DiffAugment
+from transgan.augmentation.compose import Untouched
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
 from transgan.penalties import R1R2
@@ -201,7 +202,7 @@ class Adversarial(TwoNetworks):
             real = supervision.real_input(real, noise)
         num_augmentations = 2 if self.consistency is None else 2 + self.consistency.num_augmentations
         random = self.augmentation_random(rng, num_augmentations)
-        penalty = self.penalty.at_step(self.step)
+        penalty, augmentation = self.penalty.at_step(self.step), self.augmenting(now)
         inputs = DiscriminatorInputs(
             real=real,
             fake=fake,
@@ -224,7 +225,7 @@ class Adversarial(TwoNetworks):
                 some = inputs.part(part, count)
                 own = penalty.of_part(slice(each * part.start, each * part.stop), len(real))
             value, log, both = self.discriminator_objective(
-                self.discriminator, self.loss, own, self.consistency, self.augmentation, some
+                self.discriminator, self.loss, own, self.consistency, augmentation, some
             )
             logs.append({name: share * number for name, number in log.items()} if share < 1 else log)
             logits.append(both)
@@ -264,7 +265,7 @@ class Adversarial(TwoNetworks):
             reference=reference,
             transport=self.scalar(now["transport"]) if "transport" in now else None,
         )
-        parts = (self.discriminator, self.loss, self.supervision, self.augmentation)
+        parts = (self.discriminator, self.loss, self.supervision, self.augmenting(now))
         count, known = len(latent), fakes
         values: list[Tensor] = []
         added: list[Tensor] = []  # by matching, which compares all images of a step
@@ -307,6 +308,14 @@ class Adversarial(TwoNetworks):
         if self.adaptive is not None:
             now["augment"] = self.adaptive.current(now["augment"])
         return now
+
+    def augmenting(self, now: dict[str, float]) -> Augmentation:
+        """The augmentation of a step: none at strength 0, where an adaptive one begins and often stays.
+
+        A compiled graph has it at every strength, for it would be built anew with the first that is not 0.
+        """
+        unchanged = now["augment"] == 0 and self.consistency is None and not self.is_compiled
+        return Untouched() if unchanged else self.augmentation
 
     def augmentation_random(self, rng: RandomNumbers, count: int) -> Tensor:
         """(count, n, num_random) uniform numbers: for the real images, for the fakes, and again."""

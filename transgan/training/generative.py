@@ -48,6 +48,7 @@ class Generative(Loadable):
     remedy = ""  # settings to try where gradients are not finite
     main_values: tuple[str, ...] = ()  # names of log_values for a progress bar
     objectives: tuple[str, ...] = ()  # attributes: functions that can be compiled
+    is_compiled = False  # whether these were
     in_turn = False  # whether each backward pass is about one of several networks alone
 
     def __init__(
@@ -85,6 +86,7 @@ class Generative(Loadable):
 
             for name in self.objectives:
                 setattr(self, name, compiled(getattr(self, name), backend))
+            self.is_compiled = True
 
     def take_parts(self) -> None:
         """At the end of a subclass's __init__, if its step goes by `parts`. Raises ValueError where `obstacle` does."""
