@@ -36,7 +36,10 @@ class Augmentation(Protocol):
     def num_random(self) -> int: ...
 
     def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
-        """images (N, C, H, W), random (N, num_random) in [0, 1), strength in [0, 1] -> (N, C, H, W)."""
+        """images (N, C, H, W), random (N, num_random) in [0, 1), strength in [0, 1] -> (N, C, H, W).
+
+        At strength 0 images are as they were, and a step may leave the call out.
+        """
         ...
 
 

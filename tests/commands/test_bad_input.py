@@ -120,6 +120,7 @@ def test_resolution_that_the_patches_do_not_fill(refused, tiny):
         (["train", "mirror=7"], "mirror=7: it takes true or false"),
         (["train", "generator.dim=16"], "generator.dim=16: it takes a list"),
         (["train", "generator.dim=wide"], "generator.dim=wide: it takes a list"),
+        (["train", "pretraining=[experiment=digits_flow]"], "such as \"['experiment=digits_flow']\""),
         (["train", "--quick"], "--quick is not an option"),
         (
             ["train", "precision=16-mixed"],

@@ -59,7 +59,7 @@ KEYS: dict[str, Kind] = {
                                                            "does not fit two networks"),
     "compile": Text(what="auto, or a backend of torch.compile, such as inductor", pattern=r"\w+", optional=True),
     "checkpoint": PATH, "init_from": PATH,
-    "pretraining": Items(of=Text(), least=0, example="[experiment=digits_flow]"),
+    "pretraining": Items(of=Text(), least=0, example="""\"['experiment=digits_flow']\""""),  # for shell and Hydra
     "log_every": EVERY, "sample_every": EVERY, "evaluate_every": EVERY, "checkpoint_every": EVERY,
     "sample_minutes": TIME, "evaluate_minutes": TIME, "checkpoint_minutes": TIME, "every_minutes": TIME,
     "evaluate_at_start": SWITCH, "evaluate_share": PART, "grid": Whole(most=10_000),
