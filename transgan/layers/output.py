@@ -18,11 +18,14 @@ from transgan.layers.norm import RMSNorm, StyleNorm
 from transgan.layers.patch import to_map, unpatchify
 
 
-def maps_of(dim: int, patch_size: int, widths: Sequence[int] | None, last: int | None = None) -> list[int]:
+def maps_of(
+    dim: int, patch_size: int, widths: Sequence[int] | None, last: int | None = None, hidden_dim: int | None = None
+) -> list[int]:
     """Channels of the maps from the tokens to the pixels: dim, `widths`, and `last` if that is given.
 
-    Without `widths` each doubling halves the channels, down to 16. Raises ValueError unless the patch size is a power
-    of two and there are as many widths as doublings.
+    Without `widths` the first doubling leaves `hidden_dim` channels (None: half of dim), and each further one half as
+    many, down to 16, or to half of a hidden_dim that is smaller. Raises ValueError unless the patch size is a power of
+    two and there are as many widths as doublings.
     """
     doublings = patch_size.bit_length() - 1
     if patch_size != 2**doublings:
@@ -30,7 +33,10 @@ def maps_of(dim: int, patch_size: int, widths: Sequence[int] | None, last: int |
             f"this generator.output doubles the token grid, and patch_size {patch_size} is no power of two"
         )
     count = doublings if last is None else max(0, doublings - 1)
-    widths = [max(16, dim // 2 ** (i + 1)) for i in range(count)] if widths is None else list(widths)
+    if widths is None:
+        first, least = (max(16, dim // 2), 16) if hidden_dim is None else (hidden_dim, min(16, max(1, hidden_dim // 2)))
+        widths = [max(least, first // 2**i) for i in range(count)]
+    widths = list(widths)
     if len(widths) != count:
         before = "" if last is None else ", but the last"
         raise ValueError(
@@ -102,18 +108,18 @@ class TransposedOutput(nn.Module):
 class ResidualOutput(nn.Module):
     """Residual blocks that double the map, as in the generators of WGAN-GP and SNGAN (2018); then norm, ReLU, 3x3.
 
-    Their norms are modulated by the style. widths: channels after each doubling; None: half as many each, down to 16.
-    late: upsample after the first convolution of each block, which costs half of the time. tanh: the last layer, as in
-    DCGAN: then black and white areas come out even.
+    Their norms are modulated by the style. widths: channels after each doubling; None: hidden_dim (None: half of dim)
+    after the first, and half as many after each further one. late: upsample after the first convolution of each block,
+    which costs half of the time. tanh: the last layer, as in DCGAN: then black and white areas come out even.
     """
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        widths: Sequence[int] | None = None, late: bool = False, tanh: bool = False,
+        widths: Sequence[int] | None = None, hidden_dim: int | None = None, late: bool = False, tanh: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.grid_size, self.tanh = (grid_size[0], grid_size[1]), tanh
-        maps = maps_of(dim, patch_size, widths)
+        maps = maps_of(dim, patch_size, widths, hidden_dim=hidden_dim)
         self.blocks = nn.ModuleList(
             ResidualUp(a, b, style_dim, late) for a, b in zip(maps[:-1], maps[1:], strict=True)
         )  # fmt: skip
