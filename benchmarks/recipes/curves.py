@@ -34,7 +34,7 @@ def measured(rows: list[Row], path: Path, budget: float | None) -> dict[str, dic
 
 
 def draw(tasks: dict[str, dict[str, list[Row]]], out: Path) -> None:
-    figure, axes = plt.subplots(len(tasks), 2, figsize=(10, 3.8 * len(tasks)), squeeze=False)
+    figure, axes = plt.subplots(len(tasks), 2, figsize=(11.5, 3.8 * len(tasks)), squeeze=False)
     names = list(dict.fromkeys(name for ideas in tasks.values() for name in ideas))
     for line, (task, ideas) in zip(axes, tasks.items(), strict=True):
         for axis, (key, label) in zip(line, AGAINST.items(), strict=True):
@@ -51,8 +51,10 @@ def draw(tasks: dict[str, dict[str, list[Row]]], out: Path) -> None:
             logarithmic(axis.xaxis)
             logarithmic(axis.yaxis)
             axis.grid(alpha=0.3)
-    axes[0][0].legend()
-    figure.tight_layout()
+    drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
+    named = {name: line for lines, labels in drawn for line, name in zip(lines, labels, strict=True)}
+    figure.tight_layout(rect=(0, 0, 0.85, 1))
+    figure.legend(named.values(), named.keys(), loc="center left", bbox_to_anchor=(0.86, 0.5))
     save(figure, out)
 
 
