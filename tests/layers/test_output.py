@@ -6,7 +6,7 @@ from torch import nn
 
 from transgan.layers.convolution import StridedStem
 from transgan.layers.norm import RMSNorm
-from transgan.layers.output import OverlappingOutput, ResidualOutput, ShuffledOutput, TransposedOutput
+from transgan.layers.output import OverlappingOutput, ResidualOutput, ShuffledOutput, TransposedOutput, maps_of
 from transgan.layers.patch import unpatchify
 
 KINDS = {
@@ -114,3 +114,10 @@ def test_a_last_tanh_keeps_every_pixel_in_range():
     x, style = 50 * torch.randn(2, 16, 32), 50 * torch.randn(2, 8)
     torch.testing.assert_close(bounded(x, style), plain(x, style).tanh())
     assert bounded(x, style).abs().max() <= 1 < plain(x, style).abs().max()
+
+
+def test_each_doubling_halves_the_channels():
+    assert maps_of(64, 8, None) == [64, 32, 16, 16]
+    assert maps_of(64, 8, None, hidden_dim=16) == [64, 16, 8, 8]
+    assert maps_of(256, 16, None, hidden_dim=128) == [256, 128, 64, 32, 16]
+    assert maps_of(64, 4, [24, 12], hidden_dim=16) == [64, 24, 12]  # what is given wins
