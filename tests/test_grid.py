@@ -201,7 +201,9 @@ def test_generators_and_supervision(fits, step, generator):
     for supervision in GROUPS["supervision"]:
         choice = dict(generator=generator, supervision=supervision, discriminator="resnet", penalty="none")
         said = refusal(lambda choice=choice: step(resolution=max(size, 8), **choice))
-        if supervision == "none" or generator.startswith(("style_transformer", "vitgan", "hybrid", "from_gpt")):
+        if generator == "hybrid" and supervision != "none":  # of one block, and so of one image
+            assert "generator.depth=[1] has 1" in said
+        elif supervision == "none" or generator.startswith(("style_transformer", "vitgan", "hybrid_", "from_gpt")):
             assert said is None, (choice, said)
         else:
             assert "generator=style_transformer" in said
