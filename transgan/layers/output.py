@@ -115,7 +115,7 @@ class ResidualOutput(nn.Module):
 
     def __init__(
         self, dim: int, style_dim: int, grid_size: tuple[int, int], patch_size: int, in_chans: int,
-        widths: Sequence[int] | None = None, hidden_dim: int | None = None, late: bool = False, tanh: bool = False,
+        widths: Sequence[int] | None = None, late: bool = False, tanh: bool = False, hidden_dim: int | None = None,
     ):  # fmt: skip
         super().__init__()
         self.grid_size, self.tanh = (grid_size[0], grid_size[1]), tanh
