@@ -1,6 +1,7 @@
 """Our callbacks with a Trainer of the user's own, beside Lightning's."""
 
 import csv
+from types import SimpleNamespace
 
 import torch
 from pytorch_lightning import Trainer
@@ -37,3 +38,11 @@ def test_a_session_around_callbacks_is_all_they_need(tmp_path, capsys):
     assert "0.2/0.192" in capsys.readouterr().out
     states = torch.load(tmp_path / "kept.ckpt", weights_only=True)["callbacks"]
     assert states["Stats"]["steps"] == 0 and 0 < states["Session"]["seconds"] < 60
+
+
+def test_the_line_leaves_out_what_is_not_known_yet():
+    line, module = ProgressLine(), SimpleNamespace(nonfinite={})
+    assert line.numbers(module, {}) == ""
+    line.health = SimpleNamespace(finding=SimpleNamespace(word="warming up"))
+    assert line.numbers(module, {}) == "warming up"
+    assert line.numbers(module, {"loss": 0.5}) == "loss 0.500 | warming up"

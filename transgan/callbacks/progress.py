@@ -143,7 +143,7 @@ class ProgressLine(Callback):
             parts.append(self.health.finding.word)
         if skipped := sum(module.nonfinite.values()):
             parts.append(f"skipped {skipped} non-finite steps")
-        return " | ".join(parts)
+        return " | ".join(part for part in parts if part)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         self.close()
