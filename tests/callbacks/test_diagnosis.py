@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from transgan.callbacks.diagnosis import ALARMS, GAP, NEAR, STILL, VARIETY, WON, WORDS, diagnosis, urgent
+from transgan.callbacks.diagnosis import ALARMS, GAP, HEAVIER, NEAR, STILL, VARIETY, WON, WORDS, diagnosis, urgent
 
 GOOD = {
     "skipped": 0.0, "steps": 60.0, "discriminator_accuracy": 0.6, "grad_norm_g": 2.0, "grad_norm_d": 1.0, "grad_norm_g_peak": 4.0,
     "grad_norm_d_peak": 2.0, "spread_features": 0.9, "real_spread": 1.6, "labels": 100.0, "grid_spread": 0.9,
     "grid_change": 0.5, "grid_nearest": 1.0, "discriminator_gap": 0.52,
+    "growth_g": 1.02, "growth_d": 1.02,
 }  # fmt: skip
 
 
@@ -42,6 +43,8 @@ def test_improving_is_robust_to_noise():
         ({"broken": 1.0}, "diverging"),
         ({"skipped": 9.0}, "diverging"),
         ({"grad_norm_g_peak": 1e4}, "diverging"),
+        ({"growth_g": 2 * HEAVIER, "grid_spread": 0.1}, "diverging"),
+        ({"growth_d": 2 * HEAVIER}, "diverging"),
         ({"grid_spread": VARIETY / 2}, "low variety"),
         ({"spread_features": VARIETY / 2}, "low variety"),
         ({"real_spread": 0.0}, "low variety"),

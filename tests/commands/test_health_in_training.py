@@ -87,6 +87,12 @@ def test_a_frozen_generator_is_named_in_the_line_and_in_the_log(train):
     assert "discriminator wins at 0.128 kimg" in (run / "log.txt").read_text()
 
 
+def test_weights_that_run_away_are_named_though_the_images_collapse(train):
+    rates = ["algorithm.generator_lr=1", "algorithm.discriminator_lr=1"]
+    _, out = train("heavy", *PIXELS, *rates)
+    assert "diverging at 0.128 kimg: the weights of the generator have become" in out
+
+
 def test_images_that_are_all_equal_are_named(train, tmp_path):
     from PIL import Image
 

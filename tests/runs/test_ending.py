@@ -212,6 +212,8 @@ def test_a_fault_of_ours_is_reported_as_one(inside, words, monkeypatch, tmp_path
                                             "images than these from each other"),
     (84, {"floor": 112, "ceiling": 96.4, "floor_num": 8}, "; real images against each other 112 (8 of them), untrained "
                                                           "96.4: too few real images to say how near"),
+    (256, {"floor": 259, "ceiling": 330, "floor_num": 15}, "; real images against each other 259 (15 of them), untrained "
+                                                           "330: too few real images to say how near"),
     (6, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: no nearer to real images "
                                          "than untrained"),
     (6, {"floor": 0.02}, "; real images against each other 0.02"), (6, {}, ""),

@@ -17,6 +17,7 @@ WORDS = ("warming up", "improving", "flat", *ALARMS)
 SKIPPED, SEVERAL = 0.05, 3  # share of the steps since the last moment, and how many at least
 GROWN = 100.0  # times the median gradient norm of the run so far
 STEEP = 100.0  # gradient norm below which none counts as grown
+HEAVIER = 4.0  # times the weights of the moment before; healthy runs have 1.0 to 1.1
 RISEN = 2.0  # times the best distance, twice in a row
 VARIETY = 0.3  # of that of real images
 WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
@@ -55,7 +56,7 @@ def diagnosis(history: Sequence[Moment]) -> Finding:
         return found
     if len(history) < 2:
         return Finding("warming up", "there is one evaluation, and nothing to compare it with")
-    for rule in (no_real_variety, frozen, low_variety, rising, discriminator_wins, overfitting, meaningless_labels):
+    for rule in (no_real_variety, frozen, heavier, low_variety, rising, discriminator_wins, overfitting, meaningless_labels):
         if found := rule(history):
             return found
     return progress(history)
@@ -117,6 +118,19 @@ def exploding(history: Sequence[Moment]) -> Finding | None:
                 "diverging",
                 f"the gradient norm of the {name} has been {max(peaks):.3g}, and is {usual:.3g} otherwise",
                 f"lower algorithm.{name}_lr.start, or set algorithm.clip=1",
+            )
+    return None
+
+
+def heavier(history: Sequence[Moment]) -> Finding | None:
+    """Weights that have run away, before the images say so, or where these have collapsed."""
+    for name in ("generator", "discriminator"):
+        growth = max(each.get(f"growth_{name[0]}", 0.0) for each in history[-RECENT:])
+        if growth > HEAVIER:
+            return Finding(
+                "diverging",
+                f"the weights of the {name} have become {growth:.3g} times as large between two evaluations",
+                f"lower algorithm.{name}_lr.start, and begin anew",
             )
     return None
 
@@ -216,6 +230,6 @@ def progress(history: Sequence[Moment]) -> Finding:
         return Finding("improving", f"{name} is {best:.3g} at {kimg:g} kimg, and was {earlier:.3g}")
     return Finding(
         "flat",
-        f"{name} has not become better than {best:.3g}, at {kimg:g} kimg",
+        f"{name} has hardly become better within {RECENT} evaluations; its best is {best:.3g}, at {kimg:g} kimg",
         "the run may be done: patience=5 would end it; or give a larger kimg=",
     )

@@ -52,6 +52,7 @@ class Health(Callback):
         self.lines: list[dict[str, float]] = []  # of Stats, since the last moment
         self.skipped = self.steps = 0  # until the last moment; since then
         self.before: Tensor | None = None  # the grid of the last moment, averaged down
+        self.weights: dict[str, float] = {}  # root mean square of a network's, at the last moment
         self.speeds: list[float] = []  # of this session
         self.slow = False
         self.counted = 0  # evaluations that were looked at
@@ -91,6 +92,7 @@ class Health(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         self.counted = self.evaluations()
+        self.weights = self.weights or weights(module)
 
     def evaluations(self) -> int:
         """Those of this session, which may also be due by the clock."""
@@ -147,7 +149,7 @@ class Health(Callback):
                 images = self.grid(module)
                 if images is None:
                     return {"broken": 1.0}
-                found = self.of_grid(low(images)) | self.of_discriminator(module)
+                found = self.of_grid(low(images)) | self.of_discriminator(module) | self.of_weights(module)
         except Exception as error:  # too little memory, ...
             log.warning("health was not measured at %g kimg: %s", module.images_seen / 1000, error)
             return {}
@@ -184,6 +186,11 @@ class Health(Callback):
             sides.append(module.discriminate(images, labels).float().cpu())
         return {"discriminator_gap": share_above(*sides)}
 
+    def of_weights(self, module: Any) -> Moment:
+        """How many times as large each network's weights are as at the last moment."""
+        before, self.weights = self.weights, weights(module)
+        return {f"growth_{name[0]}": now / before[name] for name, now in self.weights.items() if before.get(name)}
+
     def watch_speed(self, trainer: Trainer) -> None:
         """Says once that steps have become slower and stay so."""
         self.speeds = [*self.speeds[:10], *self.speeds[10:][-9:], self.row["images_per_second"]]
@@ -210,15 +217,31 @@ class Health(Callback):
         finding = self.finding
         return {
             "history": self.history, "lines": self.lines, "skipped": self.skipped, "steps": self.steps,
-            "before": self.before, "finding": [finding.word, finding.reason, finding.remedy],
+            "before": self.before, "weights": self.weights, "finding": [finding.word, finding.reason, finding.remedy],
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.history, self.lines, self.before = list(state["history"]), list(state["lines"]), state["before"]
+        self.weights = dict(state.get("weights", {}))
         self.skipped, self.steps, self.finding = state["skipped"], state["steps"], Finding(*state["finding"])
 
 
 COLUMNS = ("grid_spread", "grid_nearest", "grid_change", "discriminator_gap")
+
+
+def weights(module: Any) -> dict[str, float]:
+    """Root mean square of the trained matrices and kernels of each network of a GAN, of at least 0.01: what begins with
+    zeros grows without harm."""
+    found = {}
+    for name in ("generator", "discriminator"):
+        network = getattr(module, name, None)
+        if not isinstance(network, torch.nn.Module):
+            continue
+        chosen = [each for each in network.parameters() if each.requires_grad and each.ndim in (2, 4)]
+        if count := sum(each.numel() for each in chosen):
+            total = torch.stack([each.detach().float().square().sum() for each in chosen]).sum().item()
+            found[name] = max((total / count) ** 0.5, 0.01)
+    return found
 
 
 def indices(count: int, most: int) -> list[int]:

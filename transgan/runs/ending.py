@@ -77,7 +77,7 @@ def place(value: float, bounds: dict[str, Any]) -> str:
     known += [f"untrained {ceiling:.3g}"] if ceiling is not None else []
     known += [f"as it began {bounds['begun']:.3g}"] if "begun" in bounds else []
     said = f"; {', '.join(known)}" if known else ""
-    if floor is not None and ceiling is not None and floor >= ceiling:
+    if floor is not None and (ceiling is not None and floor >= ceiling or count < FEW and value <= floor):
         return f"{said}: too few real images to say how near"
     if ceiling is not None and value >= ceiling:
         return f"{said}: no nearer to real images than untrained"
