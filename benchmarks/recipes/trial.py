@@ -18,7 +18,16 @@ from benchmarks.recipes.task import Task
 from transgan import files
 
 CALIBRATION = 0.04  # of the budget, but 2 to 10 s: what the speed is measured by before the trial itself
-NUMBERS = ("fd", "recall", "precision", "density", "coverage", "class", "mesh", "spread")  # how those begin that a row holds
+NUMBERS = (
+    "fd",
+    "recall",
+    "precision",
+    "density",
+    "coverage",
+    "class",
+    "mesh",
+    "spread",
+)  # how a row begins
 SHARES = (0.1, 0.3, 0.6)  # of the budget, where the distance is measured along the way
 
 

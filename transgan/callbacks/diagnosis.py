@@ -56,7 +56,16 @@ def diagnosis(history: Sequence[Moment]) -> Finding:
         return found
     if len(history) < 2:
         return Finding("warming up", "there is one evaluation, and nothing to compare it with")
-    for rule in (no_real_variety, frozen, heavier, low_variety, rising, discriminator_wins, overfitting, meaningless_labels):
+    for rule in (
+        no_real_variety,
+        frozen,
+        heavier,
+        low_variety,
+        rising,
+        discriminator_wins,
+        overfitting,
+        meaningless_labels,
+    ):
         if found := rule(history):
             return found
     return progress(history)

@@ -22,6 +22,7 @@ from transgan.errors import UserError
 from transgan.launched import alone
 
 IMAGES, SECONDS = "images", "seconds"
+EVALUATION = ("metrics", "extractor")  # how the arguments of evaluations begin
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,17 @@ class Suite:
         """kimg or seconds of a budget, at the suite's scale."""
         return self.config[key] * self.config.get("scale", 1)
 
-    def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float) -> Job:
-        points = self.config["points"]
+    def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float, measured: bool = True) -> Job:
+        """measured: whether it is evaluated along the way; what others begin with is not, for that may take longer than
+        the training."""
+        points, common = self.config["points"] if measured else 1, list(self.config["common"])
+        if not measured:
+            common = [each for each in common if not each.startswith(EVALUATION)] + ["metrics=none"]
+            train = [each for each in train if not each.startswith(EVALUATION)]
         run = f"{name}-{budget}-{seed}"
         images = [] if self.config.get("path") is None else [f"data.path={self.config['path']}"]
         arguments = [
-            *self.config["common"], *images, *train, f"runs={self.runs}", f"name={run}", f"seed={seed}",
+            *common, *images, *train, f"runs={self.runs}", f"name={run}", f"seed={seed}",
             f"kimg={kimg:g}", f"log_every={kimg / 40:g}", f"evaluate_every={kimg / points:g}", f"sample_every={kimg:g}",
             f"checkpoint_every={kimg / points:g}", "evaluate_share=1", "evaluate_at_start=false",
         ]  # fmt: skip
@@ -179,7 +185,7 @@ class Suite:
                 start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
                 share = 1 - self.share(first) if names is None else system["share"]
                 kimg = self.length(name, share, budget)
-                found.append(self.job(name, system["train"] + start, budget, seed, kimg))
+                found.append(self.job(name, system["train"] + start, budget, seed, kimg, measured=names is None))
         return found
 
     def missing(self, jobs: list[Job]) -> list[Job]:
