@@ -240,3 +240,30 @@ def test_the_nearest_are_found_where_float32_cannot_tell_them():
     rough = SquaredDistances(y, y)[slice(0, 80)][0].fill_diagonal_(torch.inf).topk(7, largest=False).indices
     naive = exact.gather(1, rough).sort(1).values[:, :3]
     assert (naive != squares).any()
+
+
+def test_real_images_are_measured_once_for_all_that_are_compared_with_them(monkeypatch):
+    from transgan.metrics import manifold
+
+    measured = []
+
+    def radii(features, k):
+        measured.append(len(features))
+        return distances.radii(features, k)
+
+    monkeypatch.setattr(manifold, "radii", radii)
+    metric = PRDC(max_samples=None, reset_real_features=False)
+    metric.update(rows(60), real=True)
+    for seed in (1, 2):
+        metric.update(rows(40, seed=seed), real=False)
+        assert metric.numbers() == by_definition_of(rows(40, seed=seed), rows(60))
+        metric.reset()
+    assert measured == [60, 40, 40]
+    metric.update(rows(10, seed=3), real=True)  # other real images
+    metric.update(rows(40, seed=2), real=False)
+    assert metric.numbers() == by_definition_of(rows(40, seed=2), torch.cat([rows(60), rows(10, seed=3)]))
+    assert measured == [60, 40, 40, 70, 40]
+
+
+def by_definition_of(fake, real):
+    return pytest.approx(by_definition(fake, real, 5))

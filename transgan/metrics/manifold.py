@@ -5,11 +5,13 @@ package prdc 5 and `<`. In results of earlier versions precision, recall, densit
 equally many images.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from transgan import files
 from transgan.metrics import distances as neighbours
 from transgan.metrics.distances import Closer, SquaredDistances, radii
 from transgan.metrics.extractors.extractor import FeatureExtractor
@@ -44,10 +46,13 @@ def prdc(fake: Tensor, real: Tensor, k: int = 5) -> dict[str, float]:
     return neighbourhoods(fake, real, k, Tensor.lt)[0]
 
 
-def neighbourhoods(fake: Tensor, real: Tensor, k: int, closer: Closer) -> tuple[dict[str, float], tuple[int, int]]:
+def neighbourhoods(
+    fake: Tensor, real: Tensor, k: int, closer: Closer, radii_of_real: Callable[[Tensor, int], Tensor] = radii
+) -> tuple[dict[str, float], tuple[int, int]]:
     """-> (the four numbers, how many generated and real images have k equal ones or more)
 
-    `closer(d, r)` says which squared distances d are within squared radii r.
+    `closer(d, r)` says which squared distances d are within squared radii r. radii_of_real: as `radii`, if they may be
+    known already.
     """
     fake, real = of_equal_width(fake, real)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < min(len(fake), len(real)):
@@ -55,7 +60,7 @@ def neighbourhoods(fake: Tensor, real: Tensor, k: int, closer: Closer) -> tuple[
             f"{k} nearest neighbours need k of 1 or more and more than k images on either side: there are "
             f"{len(fake)} generated and {len(real)} real ones"
         )
-    near_real, near_fake = radii(real, k), radii(fake, k)
+    near_real, near_fake = radii_of_real(real, k), radii(fake, k)
     in_real, covered, recalled = 0, 0, 0  # real images around each generated one; reached; recalled
     precise = torch.zeros(len(fake), dtype=torch.bool, device=real.device)
     distances = SquaredDistances(real, fake)
@@ -101,6 +106,16 @@ class NeighbourMetric(FeatureMetric):
         super().__init__("fake", "real", extractor=extractor, reset_real_features=reset_real_features, **kwargs)
         self.k, self.max_samples, self.seed = k, max_samples, seed
         self.num_samples = self.num_twins = (0, 0)
+        self.known: tuple[str, Tensor] | None = None  # of real images: a hash of their features, and their radii
+
+    def radii_of_real(self, real: Tensor, k: int) -> Tensor:
+        """Measured once for all that is compared with the same real images, as in several evaluations of a comparison:
+        they take as long as all else where these are 50,000."""
+        facts = f"{k} {real.device} {real.dtype} {tuple(real.shape)}"
+        key = files.hash_of(facts.encode() + real.cpu().contiguous().numpy().tobytes())
+        if self.known is None or self.known[0] != key:
+            self.known = key, radii(real, k)
+        return self.known[1]
 
     @property
     def names(self) -> dict[str, str]:
@@ -117,7 +132,8 @@ class NeighbourMetric(FeatureMetric):
         if self.max_samples is not None:
             fake, real = (each[subsampled(each, self.max_samples, self.seed)] for each in (fake, real))
         self.num_samples = len(fake), len(real)
-        numbers, self.num_twins = neighbourhoods(fake, real, self.k, Tensor.le if self.closer == "<=" else Tensor.lt)
+        closer = Tensor.le if self.closer == "<=" else Tensor.lt
+        numbers, self.num_twins = neighbourhoods(fake, real, self.k, closer, self.radii_of_real)
         return {name: numbers[name] for name in self.reported}
 
     def compute(self) -> dict[str, Tensor]:
