@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from transgan import migration
+from transgan.config.elsewhere import called_here
 from transgan.config.keys import declared
 from transgan.config.no_effect import instead
 from transgan.config.texts import Location, Text
@@ -154,6 +155,8 @@ def unknown(key: str, keys: dict, groups: Iterable[str]) -> str:
         if f"{key}.".startswith(f"{old}."):
             return f"{key} is not an option any more; it is called {new}{key.removeprefix(old)}"
     every = [*keys, *groups]
+    if here := called_here(key, every):
+        return f"{key} is not an option; here it is {here}"
     last = key.split(".")[-1]
     same = [k for k in every if k.split(".")[-1] == last]
     near = difflib.get_close_matches(key, same, 1, 0.0) or difflib.get_close_matches(key, every, 1, 0.75)
