@@ -165,7 +165,7 @@ def append_csv(path: str | os.PathLike, rows: Iterable[Sequence[Any]]) -> None:
     append_text(path, csv_text(rows))
 
 
-def hash_of(content: str | bytes) -> str:
+def hash_of(content: str | bytes | memoryview) -> str:
     """SHA-256 of bytes, or of a text in UTF-8, in hexadecimal."""
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     return hashlib.sha256(data).hexdigest()

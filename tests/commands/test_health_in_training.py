@@ -93,6 +93,18 @@ def test_weights_that_run_away_are_named_though_the_images_collapse(train):
     assert "diverging at 0.128 kimg: the weights of the generator have become" in out
 
 
+def test_weights_that_thaw_do_not_run_away():
+    from transgan.callbacks.health import weights
+
+    module = torch.nn.Module()
+    module.generator = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 1))
+    torch.nn.init.zeros_(module.generator[1].weight)
+    module.generator[0].requires_grad_(False)
+    frozen = weights(module)
+    module.generator[0].requires_grad_(True)
+    assert weights(module) == frozen and set(frozen) == {"generator"} and frozen["generator"] > 0.01
+
+
 def test_images_that_are_all_equal_are_named(train, tmp_path):
     from PIL import Image
 

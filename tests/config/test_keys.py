@@ -48,6 +48,8 @@ def test_taken(words, key, value):
         (["train", "dataset=x"], "here it is data.path, with data=folder or zip; or give the folder or zip alone: `transgan train"),
         (["sample", "x", "num_images=9"], "here it is seeds (an image each)"), (["sample", "x", "trunc=1"], "here it is psi"),
         (["evaluate", "x", "dataset=y"], "here it is against"), (["evaluate", "x", "lr=1"], "lr is not an option; "),
+        (["train", "early_stopping=5"], "here it is patience"), (["sample", "x", "n=9"], "n is not an option; here it is seeds"),
+        (["train", "e=5"], "e is not an option; --cfg shows all keys"),
         (["train", "+=3"], " is not an option"), (["train", "+data.path.x=3"], "is not an option"),
         (["train", "kimg=${kimg}"], "kimg=${kimg}: it refers to nothing here, or to itself"),
         (["train", "grid=${oc.env:HOME}"], "grid=${oc.env:HOME}: it takes a whole number"),

@@ -230,14 +230,14 @@ COLUMNS = ("grid_spread", "grid_nearest", "grid_change", "discriminator_gap")
 
 
 def weights(module: Any) -> dict[str, float]:
-    """Root mean square of the trained matrices and kernels of each network of a GAN, of at least 0.01: what begins with
-    zeros grows without harm."""
+    """Root mean square of the matrices and kernels of each network of a GAN, of at least 0.01: what begins with zeros
+    grows without harm. Frozen ones count, for a run may thaw them."""
     found = {}
     for name in ("generator", "discriminator"):
         network = getattr(module, name, None)
         if not isinstance(network, torch.nn.Module):
             continue
-        chosen = [each for each in network.parameters() if each.requires_grad and each.ndim in (2, 4)]
+        chosen = [each for each in network.parameters() if each.ndim in (2, 4)]
         if count := sum(each.numel() for each in chosen):
             total = torch.stack([each.detach().float().square().sum() for each in chosen]).sum().item()
             found[name] = max((total / count) ** 0.5, 0.01)

@@ -4,47 +4,45 @@ from collections.abc import Collection
 
 RATES = ("algorithm.generator_lr", "algorithm.discriminator_lr", "algorithm.lr")
 
-# Word, without signs and in lower case -> keys it may mean; those that the command has are named, the first ones first.
-WORDS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("epochs", "maxepochs", "numepochs", "iterations", "iters", "niter", "maxsteps", "totalkimg"),
-                    ("kimg",)),
-    **dict.fromkeys(("time", "duration", "maxtime"), ("minutes", "trainer.max_time")),
-    **dict.fromkeys(("lr", "learningrate", "baselr"), RATES),
-    **dict.fromkeys(("glr", "lrg", "generatorlr"), ("algorithm.generator_lr",)),
-    **dict.fromkeys(("dlr", "lrd", "discriminatorlr"), ("algorithm.discriminator_lr",)),
-    **dict.fromkeys(("imagesize", "imgsize", "size", "res", "imageresolution"), ("resolution",)),
-    **dict.fromkeys(("gpus", "numgpus", "ngpus", "gpu", "devices", "nproc"), ("trainer.devices", "device")),
-    **dict.fromkeys(("accelerator",), ("trainer.accelerator", "device")),
-    **dict.fromkeys(("workers", "numworkers", "nworkers"), ("num_workers",)),
-    **dict.fromkeys(("batch", "bs", "batchsize", "trainbatchsize", "mbs"), ("batch_size",)),
-    **dict.fromkeys(("dataset", "datadir", "dataroot", "datapath", "traindatadir", "images", "input"),
-                    ("data.path", "against")),
-    **dict.fromkeys(("outdir", "outputdir", "output", "logdir", "savedir", "dest"), ("out", "runs")),
-    **dict.fromkeys(("network", "model", "arch"), ("generator", "run")),
-    **dict.fromkeys(("networkpkl", "ckpt", "weights", "load"), ("run", "checkpoint")),
-    **dict.fromkeys(("resume", "resumefrom", "resumefromcheckpoint", "pretrained"), ("init_from",)),
-    **dict.fromkeys(("zdim", "nz", "latentsize", "latentdim", "latents"), ("generator.latent_dim", "latent")),
-    **dict.fromkeys(("snap", "snapshot", "saveevery", "savesteps", "checkpointingsteps"), ("checkpoint_every",)),
-    **dict.fromkeys(("fp16", "fp32", "bf16", "amp", "dtype", "mixedprecision"), ("precision",)),
-    **dict.fromkeys(("cond", "classconditional"), ("conditional",)),
-    **dict.fromkeys(("flip", "hflip", "xflip", "horizontalflip"), ("mirror",)),
-    **dict.fromkeys(("aug", "augment"), ("augmentation", "algorithm.augment")),
-    **dict.fromkeys(("gamma", "r1gamma", "lambdagp", "gpweight"), ("algorithm.gamma",)),
-    **dict.fromkeys(("ncritic", "ndis", "dsteps"), ("algorithm.n_critic",)),
-    **dict.fromkeys(("gradientclipval", "maxgradnorm", "clip"), ("algorithm.clip",)),
-    **dict.fromkeys(("valsplit", "testsize", "valfraction", "validationsplit"), ("holdout",)),
-    **dict.fromkeys(("trunc", "truncation", "truncationpsi"), ("psi",)),
-    **dict.fromkeys(("num", "n", "count", "numimages", "nsamples", "numsamples"),
-                    ("seeds", "num_samples", "metrics.num_samples")),
-    **dict.fromkeys(("label", "labels", "classidx", "y"), ("class",)),
-    **dict.fromkeys(("cfg", "cfgscale", "guidancescale"), ("guidance",)),
-    **dict.fromkeys(("temp",), ("temperature",)),
-    **dict.fromkeys(("numsteps", "numinferencesteps", "samplingsteps"), ("steps", "algorithm.steps")),
-    **dict.fromkeys(("sampler", "scheduler"), ("solver", "algorithm.solver")),
-    **dict.fromkeys(("format", "type"), ("to",)),
-    **dict.fromkeys(("earlystopping"), ("patience",)),
-    **dict.fromkeys(("experimentname", "runname", "desc"), ("name",)),
-}  # fmt: skip
+# Keys, of which the first that a command has is named, and of RATES all -> words for them, without signs or capitals.
+WORDS = {
+    ("kimg",): "epochs maxepochs numepochs iterations iters niter maxsteps totalkimg",
+    ("minutes", "trainer.max_time"): "time duration maxtime",
+    RATES: "lr learningrate baselr",
+    ("algorithm.generator_lr",): "glr lrg generatorlr",
+    ("algorithm.discriminator_lr",): "dlr lrd discriminatorlr",
+    ("resolution",): "imagesize imgsize size res imageresolution",
+    ("trainer.devices", "device"): "gpus numgpus ngpus gpu devices nproc",
+    ("trainer.accelerator", "device"): "accelerator",
+    ("num_workers",): "workers numworkers nworkers",
+    ("batch_size",): "batch bs batchsize trainbatchsize mbs",
+    ("data.path", "against"): "dataset datadir dataroot datapath traindatadir images input",
+    ("out", "runs"): "outdir outputdir output logdir savedir dest",
+    ("generator", "run"): "network model arch",
+    ("run", "checkpoint"): "networkpkl ckpt weights load",
+    ("init_from",): "resume resumefrom resumefromcheckpoint pretrained",
+    ("generator.latent_dim", "latent"): "zdim nz latentsize latentdim latents",
+    ("checkpoint_every",): "snap snapshot saveevery savesteps checkpointingsteps",
+    ("precision",): "fp16 fp32 bf16 amp dtype mixedprecision",
+    ("conditional",): "cond classconditional",
+    ("mirror",): "flip hflip xflip horizontalflip",
+    ("augmentation", "algorithm.augment"): "aug augment",
+    ("algorithm.gamma",): "gamma r1gamma lambdagp gpweight",
+    ("algorithm.n_critic",): "ncritic ndis dsteps",
+    ("algorithm.clip",): "gradientclipval maxgradnorm clip",
+    ("holdout",): "valsplit testsize valfraction validationsplit",
+    ("psi",): "trunc truncation truncationpsi",
+    ("seeds", "num_samples", "metrics.num_samples"): "num n count numimages nsamples numsamples",
+    ("class",): "label labels classidx y",
+    ("guidance",): "cfg cfgscale guidancescale",
+    ("temperature",): "temp",
+    ("steps", "algorithm.steps"): "numsteps numinferencesteps samplingsteps",
+    ("solver", "algorithm.solver"): "sampler scheduler",
+    ("to",): "format type",
+    ("patience",): "earlystopping",
+    ("name",): "experimentname runname desc",
+}
+KEYS = {word: keys for keys, words in WORDS.items() for word in words.split()}
 
 MEANINGS = {"kimg": "thousands of images shown in training", "seeds": "an image each", "runs": "the folder of all runs"}
 
@@ -55,7 +53,7 @@ def called_here(key: str, known: Collection[str]) -> str | None:
     known: the keys and groups of the command.
     """
     word = key.lstrip("-").replace("_", "").replace("-", "").lower()
-    names, found = WORDS.get(word, ()), list[str]()
+    names, found = KEYS.get(word, ()), list[str]()
     if names[:1] == ("data.path",) and {"data", "kimg"} <= set(known):  # `train`, some of whose data have a path
         return "data.path, with data=folder or zip; or give the folder or zip alone: `transgan train PATH`"
     for name in names:
@@ -63,7 +61,7 @@ def called_here(key: str, known: Collection[str]) -> str | None:
         found += inner or [name] * (name in known)
     if not found:
         return None
-    if word in ("lr", "learningrate", "baselr"):
+    if names is RATES:
         return " and ".join(found)
     meaning = f" ({MEANINGS[found[0]]})" if found[0] in MEANINGS else ""
     return found[0] + meaning

@@ -111,8 +111,8 @@ class NeighbourMetric(FeatureMetric):
     def radii_of_real(self, real: Tensor, k: int) -> Tensor:
         """Measured once for all that is compared with the same real images, as in several evaluations of a comparison:
         they take as long as all else where these are 50,000."""
-        facts = f"{k} {real.device} {real.dtype} {tuple(real.shape)}"
-        key = files.hash_of(facts.encode() + real.cpu().contiguous().numpy().tobytes())
+        key = f"{k} {real.device} {real.dtype} {tuple(real.shape)} "
+        key += files.hash_of(real.cpu().contiguous().numpy().data)
         if self.known is None or self.known[0] != key:
             self.known = key, radii(real, k)
         return self.known[1]
