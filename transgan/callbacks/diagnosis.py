@@ -2,15 +2,18 @@
 
 A moment is what is known at an evaluation, name -> number; what a run cannot measure is absent. The first rule that
 applies has the word. Rules with an alarm apply from the second moment on, when training has left its first mark;
-`diverging` by steps or images that are not finite applies at once.
+`diverging` by steps or images that are not finite applies at once. What to change is said in the keys of the run.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transgan.callbacks.remedies import USUAL, Remedies, either
+
 Moment = dict[str, float]
 
+NETWORKS = ("generator", "discriminator", "network")  # as modules name theirs
 ALARMS = ("low variety", "discriminator wins", "overfitting", "diverging")
 WORDS = ("warming up", "improving", "flat", *ALARMS)
 
@@ -48,11 +51,11 @@ class Finding:
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
 
-def diagnosis(history: Sequence[Moment]) -> Finding:
-    """What the moments of a run say, oldest first."""
+def diagnosis(history: Sequence[Moment], remedies: Remedies = USUAL) -> Finding:
+    """What the moments of a run say, oldest first, and what of its settings could be changed."""
     if not history:
         return Finding("warming up", "nothing has been measured yet")
-    if found := urgent(history):
+    if found := urgent(history, remedies):
         return found
     if len(history) < 2:
         return Finding("warming up", "there is one evaluation, and nothing to compare it with")
@@ -66,21 +69,27 @@ def diagnosis(history: Sequence[Moment]) -> Finding:
         overfitting,
         meaningless_labels,
     ):
-        if found := rule(history):
+        if found := rule(history, remedies):
             return found
-    return progress(history)
+    return progress(history, remedies)
 
 
-def urgent(history: Sequence[Moment]) -> Finding | None:
+def urgent(history: Sequence[Moment], remedies: Remedies = USUAL) -> Finding | None:
     """What is said at once, also between two evaluations, when the last moment is of the steps since the latest."""
-    return not_finite(history) or exploding(history)
+    return not_finite(history, remedies) or exploding(history, remedies)
 
 
-def not_finite(history: Sequence[Moment]) -> Finding | None:
+def measured(history: Sequence[Moment]) -> bool:
+    """Whether a distance is measured, which also keeps best.ckpt."""
+    return any("distance" in each for each in history)
+
+
+def not_finite(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     now = history[-1]
-    lower = "lower algorithm.generator_lr.start and algorithm.discriminator_lr.start, or set algorithm.clip=1"
+    lower = either(remedies.rate("lower", *NETWORKS), remedies.smaller_gradients())
     if now.get("broken"):
-        return Finding("diverging", "generated images are not finite", f"continue from best.ckpt: {lower}")
+        kept = "continue from best.ckpt: " if measured(history) else ""
+        return Finding("diverging", "generated images are not finite", kept + lower)
     skipped, steps = now.get("skipped", 0.0), now.get("steps", math.inf)
     if skipped >= SEVERAL and skipped > SKIPPED * steps:
         return Finding(
@@ -89,7 +98,7 @@ def not_finite(history: Sequence[Moment]) -> Finding | None:
     return None
 
 
-def no_real_variety(history: Sequence[Moment]) -> Finding | None:
+def no_real_variety(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     if history[-1].get("real_spread", 1.0) > 1e-6:
         return None
     return Finding(
@@ -97,14 +106,15 @@ def no_real_variety(history: Sequence[Moment]) -> Finding | None:
     )
 
 
-def frozen(history: Sequence[Moment]) -> Finding | None:
+def frozen(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     now = history[-1]
     if now.get("grid_change", math.inf) > STILL:
         return None
-    return Finding("discriminator wins", "the generated images no longer change", "raise algorithm.generator_lr.start")
+    word = "discriminator wins" if remedies.discriminates else "flat"
+    return Finding(word, "the generated images no longer change", remedies.rate("raise", "generator"))
 
 
-def low_variety(history: Sequence[Moment]) -> Finding | None:
+def low_variety(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     now = history[-1]
     pixels, features = now.get("grid_spread", math.inf), now.get("spread_features", math.inf)
     if min(pixels, features) >= VARIETY:
@@ -113,12 +123,12 @@ def low_variety(history: Sequence[Moment]) -> Finding | None:
     return Finding(
         "low variety",
         f"the {what} of generated images vary {min(pixels, features):.2f} times as much as those of real ones",
-        "raise algorithm.gamma.start, or lower algorithm.generator_lr.start",
+        either(remedies.more_penalty(), remedies.rate("lower", "generator")),
     )
 
 
-def exploding(history: Sequence[Moment]) -> Finding | None:
-    for name in ("generator", "discriminator"):
+def exploding(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
+    for name in NETWORKS:
         key = f"grad_norm_{name[0]}"
         values = sorted(each[key] for each in history if key in each)
         peaks = [each[f"{key}_peak"] for each in history[-RECENT:] if f"{key}_peak" in each]
@@ -126,32 +136,32 @@ def exploding(history: Sequence[Moment]) -> Finding | None:
             return Finding(
                 "diverging",
                 f"the gradient norm of the {name} has been {max(peaks):.3g}, and is {usual:.3g} otherwise",
-                f"lower algorithm.{name}_lr.start, or set algorithm.clip=1",
+                either(remedies.rate("lower", name), remedies.smaller_gradients()),
             )
     return None
 
 
-def heavier(history: Sequence[Moment]) -> Finding | None:
+def heavier(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     """Weights that have run away, before the images say so, or where these have collapsed."""
-    for name in ("generator", "discriminator"):
+    for name in NETWORKS:
         growth = max(each.get(f"growth_{name[0]}", 0.0) for each in history[-RECENT:])
         if growth > HEAVIER:
             return Finding(
                 "diverging",
                 f"the weights of the {name} have become {growth:.3g} times as large between two evaluations",
-                f"lower algorithm.{name}_lr.start, and begin anew",
+                either(remedies.rate("lower", name), then="begin anew"),
             )
     return None
 
 
-def rising(history: Sequence[Moment]) -> Finding | None:
+def rising(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     values = [each["distance"] for each in history if "distance" in each]
     if len(values) < 3 or min(values[-2:]) <= RISEN * min(values):
         return None
     return Finding(
         "diverging",
         f"the distance has risen to {values[-1] / min(values):.1f} times its best",
-        "lower algorithm.generator_lr.start, or raise algorithm.gamma.start; best.ckpt is kept",
+        either(remedies.rate("lower", "generator"), remedies.more_penalty(), then="best.ckpt is kept"),
     )
 
 
@@ -165,22 +175,22 @@ def pulls_away(history: Sequence[Moment]) -> bool:
     return now > SURE and now - before > PULLS and known[-1]["distance"] > (1 - BETTER) * best
 
 
-def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
+def discriminator_wins(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     gradients = [each["r1"] for each in history if "r1" in each]
     if len(gradients) > 1 and gradients[-1] > max(PENALTY, STEEPER * min(gradients)):
         return Finding(
             "discriminator wins",
             f"its squared input gradient, r1, has grown from {min(gradients):.2g} to {gradients[-1]:.2g}",
-            "raise algorithm.gamma.start and algorithm.gamma.end",
+            remedies.more_penalty(),
         )
-    weaker = "raise algorithm.gamma.start, lower algorithm.discriminator_lr.start, or choose a smaller discriminator="
+    weaker = either(remedies.more_penalty(), remedies.rate("lower", "discriminator"), remedies.smaller_discriminator())
     if pulls_away(history):
         before, now = (100 * each["discriminator_accuracy"] for each in history[-2:])
         said = f"it tells {now:.1f} % of real and generated images apart, after {before:.1f} %, and the distance rests"
         return Finding("discriminator wins", said, weaker)
-    wanted = 2 if any("distance" in each for each in history) else 3  # at first it is always right
+    wanted = 2 if measured(history) else 3  # at first it is always right
     values = [each["discriminator_accuracy"] for each in history[-wanted:] if "discriminator_accuracy" in each]
-    if len(values) < wanted or min(values) <= WON or progress(history).word == "improving":
+    if len(values) < wanted or min(values) <= WON or progress(history, remedies).word == "improving":
         return None
     return Finding(
         "discriminator wins",
@@ -189,9 +199,9 @@ def discriminator_wins(history: Sequence[Moment]) -> Finding | None:
     )
 
 
-def overfitting(history: Sequence[Moment]) -> Finding | None:
+def overfitting(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     before, now = history[-2:]
-    more = "use more images, or augmentation=diffaugment with algorithm.augment=1"
+    more = remedies.more_images()
     if (gap := min(each.get("discriminator_gap", 0.0) for each in (before, now))) > GAP:
         return Finding(
             "overfitting",
@@ -209,12 +219,12 @@ def overfitting(history: Sequence[Moment]) -> Finding | None:
         return Finding(
             "overfitting",
             f"bits per dimension of held-out images have risen from {min(values):.3g} to {values[-1]:.3g}",
-            "stop here: best.ckpt is kept; or use more images",
+            either("stop here", "use more images", then="best.ckpt is kept" if measured(history) else ""),
         )
     return None
 
 
-def meaningless_labels(history: Sequence[Moment]) -> Finding | None:
+def meaningless_labels(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     if history[-1].get("labels", math.inf) > GUESSING:
         return None
     return Finding(
@@ -224,9 +234,9 @@ def meaningless_labels(history: Sequence[Moment]) -> Finding | None:
     )
 
 
-def progress(history: Sequence[Moment]) -> Finding:
+def progress(history: Sequence[Moment], remedies: Remedies) -> Finding:
     """By the distance, or by bits per dimension of held-out images where no distance is measured."""
-    key = "distance" if any("distance" in each for each in history) else "bits"
+    key = "distance" if measured(history) else "bits"
     name = {"distance": "the distance", "bits": "bits per dimension of held-out images"}[key]
     values = [(each["kimg"], each[key]) for each in history if key in each]
     if not values:
@@ -240,5 +250,5 @@ def progress(history: Sequence[Moment]) -> Finding:
     return Finding(
         "flat",
         f"{name} has hardly become better within {RECENT} evaluations; its best is {best:.3g}, at {kimg:g} kimg",
-        "the run may be done: patience=5 would end it; or give a larger kimg=",
+        f"the run may be done: {'patience=5 would end it; or ' if measured(history) else ''}give a larger kimg=",
     )

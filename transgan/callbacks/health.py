@@ -9,10 +9,11 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from transgan.callbacks.diagnosis import Finding, Moment, diagnosis, urgent
+from transgan.callbacks.diagnosis import NETWORKS, Finding, Moment, diagnosis, urgent
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.likelihood import Likelihood
+from transgan.callbacks.remedies import Remedies
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 from transgan.callbacks.variety import beyond_chance, low, nearest, share_above, spread
@@ -22,7 +23,7 @@ said = logging.getLogger("health")  # to log.txt; it stands on the screen alread
 said.setLevel(logging.INFO)
 
 CLASSES = 10  # in the grid, at most
-LOGGED = ("discriminator_accuracy", "grad_norm_g", "grad_norm_d", "r1", "r2")  # by training steps
+LOGGED = ("discriminator_accuracy", *(f"grad_norm_{each[0]}" for each in NETWORKS), "r1", "r2")  # by training steps
 FEWEST = 200  # images on whose labels something can be said, and MEMBERS of each class
 MEMBERS = 20
 KEPT = 100  # moments, beside the first
@@ -87,7 +88,7 @@ class Health(Callback):
         if self.interval.due_after(module) or self.evaluations() != self.counted:
             self.counted = self.evaluations()
             self.measure(trainer, module)
-        elif new and (found := urgent([*self.history, self.moment(module)])):
+        elif new and (found := urgent([*self.history, self.moment(module)], Remedies.of(module))):
             self.conclude(trainer, module, found)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -120,7 +121,7 @@ class Health(Callback):
         moment = self.moment(module) | self.evaluated(module) | numbers
         self.history = [*self.history[:1], *self.history[1:][-KEPT:], moment]
         self.lines, self.steps, self.skipped = [], 0, sum(module.nonfinite.values())
-        self.conclude(trainer, module, diagnosis(self.history))
+        self.conclude(trainer, module, diagnosis(self.history, Remedies.of(module)))
 
     def moment(self, module: Trained) -> Moment:
         """What the training steps since the last moment have said."""
@@ -230,10 +231,10 @@ COLUMNS = ("grid_spread", "grid_nearest", "grid_change", "discriminator_gap")
 
 
 def weights(module: Any) -> dict[str, float]:
-    """Root mean square of the matrices and kernels of each network of a GAN, of at least 0.01: what begins with zeros
-    grows without harm. Frozen ones count, for a run may thaw them."""
+    """Root mean square of the matrices and kernels of each network that is trained, of at least 0.01: what begins with
+    zeros grows without harm. Frozen ones count, for a run may thaw them."""
     found = {}
-    for name in ("generator", "discriminator"):
+    for name in NETWORKS:
         network = getattr(module, name, None)
         if not isinstance(network, torch.nn.Module):
             continue
