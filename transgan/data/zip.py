@@ -43,18 +43,13 @@ class Zip(Files):
             member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
             for member in members.values()
         )
+        folders: dict[str, tuple[str, bool]] = {}
         for filename, member in zip(names, members.values(), strict=True):  # of a name stored twice, the last one
-            parts = [part for part in parts_of(filename) if part != ".."]
-            name = "/".join(parts)
-            self.system |= {part for part in parts[:-1] if is_system(part) and part != "__MACOSX"}
-            self.hidden |= {part for part in parts[:-1] if part.startswith(".")}
-            if is_hidden(name):
+            folder, _, last = filename.rpartition("/")
+            before, hidden = folders.get(folder) or folders.setdefault(folder, self._folder(folder))
+            if hidden or last in ("", ".", "..") or is_hidden(last):
                 continue
-            folders = parts if filename.endswith("/") else parts[:-1]
-            self.folders += ["/".join(folders[: i + 1]) for i in range(len(folders))]
-            if filename.endswith("/"):
-                continue
-            result.append(File(name, member.filename, (member.file_size, member.CRC)))
+            result.append(File(before + last, member.filename, (member.file_size, member.CRC)))
             if member.flag_bits & 1:
                 locked.append(member.filename)
         self.folders = sorted(set(self.folders))
@@ -64,6 +59,16 @@ class Zip(Files):
                 "unpack it and use data=folder, or pack it again without a password."
             )
         return result
+
+    def _folder(self, folder: str) -> tuple[str, bool]:
+        """Notes a folder of the archive. -> (what the names in it begin with, whether it is hidden)"""
+        parts = [part for part in parts_of(folder) if part != ".."]
+        self.system |= {part for part in parts if is_system(part) and part != "__MACOSX"}
+        self.hidden |= {part for part in parts if part.startswith(".")}
+        if any(part.startswith(".") or is_system(part) for part in parts):
+            return "", True
+        self.folders += ["/".join(parts[: i + 1]) for i in range(len(parts))]
+        return "".join(f"{part}/" for part in parts), False
 
     def version(self) -> object | None:
         return stamp(self.path)  # a damaged copy lists the same names and checksums as the archive it came from

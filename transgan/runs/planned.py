@@ -153,7 +153,9 @@ def measured(
     torch.set_num_threads(best)
     looking = EXTRACTING.get(str(extractor_name(config)), CHEAP)
     looking = looking / 50 if device.type != "cpu" else looking / max(best, 1)
-    waiting = time.monotonic() - plan.began + looking * len(dataset) + (TRAINING_IT if looking <= CHEAP else 0)
+    waiting = time.monotonic() - plan.began
+    if config.get("metrics"):  # the features of all real images
+        waiting += looking * len(dataset) + (TRAINING_IT if looking <= CHEAP else 0)
     found = Measured(
         images_per_second=config.batch_size / speed.seconds[best],
         threads=best if len(threads) > 1 else None,
