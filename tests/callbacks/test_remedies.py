@@ -7,8 +7,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from transgan.callbacks.diagnosis import NETWORKS, diagnosis
-from transgan.callbacks.remedies import Remedies, either
+from transgan.callbacks.diagnosis import diagnosis
+from transgan.callbacks.remedies import NETWORKS, Remedies, either
 from transgan.config.compose import compose
 from transgan.penalties import R1R2, NoPenalty
 from transgan.schedules import Cosine, schedule

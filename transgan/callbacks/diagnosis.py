@@ -9,11 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transgan.callbacks.remedies import USUAL, Remedies, either
+from transgan.callbacks.remedies import NETWORKS, USUAL, Remedies, either
 
 Moment = dict[str, float]
 
-NETWORKS = ("generator", "discriminator", "network")  # as modules name theirs
 ALARMS = ("low variety", "discriminator wins", "overfitting", "diverging")
 WORDS = ("warming up", "improving", "flat", *ALARMS)
 
@@ -86,7 +85,7 @@ def measured(history: Sequence[Moment]) -> bool:
 
 def not_finite(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     now = history[-1]
-    lower = either(remedies.rate("lower", *NETWORKS), remedies.smaller_gradients())
+    lower = remedies.finite()
     if now.get("broken"):
         kept = "continue from best.ckpt: " if measured(history) else ""
         return Finding("diverging", "generated images are not finite", kept + lower)

@@ -9,11 +9,11 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from transgan.callbacks.diagnosis import NETWORKS, Finding, Moment, diagnosis, urgent
+from transgan.callbacks.diagnosis import Finding, Moment, diagnosis, urgent
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.likelihood import Likelihood
-from transgan.callbacks.remedies import Remedies
+from transgan.callbacks.remedies import NETWORKS, Remedies
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
 from transgan.callbacks.variety import beyond_chance, low, nearest, share_above, spread

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NETWORKS = ("generator", "discriminator", "network")  # as modules name theirs
 RATE, NETWORK_RATE = "lr", "{}_lr"  # schedules: of the one network, of one of two
 
 
@@ -49,6 +50,10 @@ class Remedies:
         names = [RATE] if RATE in self.keys else [NETWORK_RATE.format(each) for each in networks]
         found = [self.keys[each][0] for each in names if each in self.keys]
         return f"{change} {' and '.join(found)}" if found else ""
+
+    def finite(self) -> str:
+        """Where gradients or images are not finite."""
+        return either(self.rate("lower", *NETWORKS), self.smaller_gradients())
 
     def more_penalty(self) -> str:
         if "gamma" not in self.keys:

@@ -16,6 +16,7 @@ from pytorch_lightning import Trainer
 from transgan import checkpoint, warm_start
 from transgan.callbacks import Compiling, Patience, Session, Stop, find
 from transgan.callbacks.patience import TRAIN_ON, sentence
+from transgan.callbacks.remedies import Remedies
 from transgan.callbacks.stopping import Stopped
 from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
@@ -204,7 +205,8 @@ class Training:
         try:
             self.trainer.fit(module, data, ckpt_path=str(self.last) if self.previous else None)
         except NonFiniteTraining as error:
-            reason = f"training stopped: {error}; {kept(self.folder)}. {module.remedy.capitalize()} usually helps"
+            way = Remedies.of(module).finite()
+            reason = f"training stopped: {error}; {kept(self.folder)}. {way[:1].upper()}{way[1:]}"
             end = UserError(reason)
             end.everywhere, end.said = True, not self.context.is_main  # every process has the same gradient
             raise end from error

@@ -75,7 +75,6 @@ class Adversarial(TwoNetworks):
     Raises ValueError for parts that do not go together.
     """
 
-    remedy = "a lower algorithm.generator_lr.start or a larger algorithm.gamma.start"
     main_values = ("loss_g", "loss_d")
     objectives = ("make_outputs", "discriminator_objective", "generator_objective", "outputs_objective")
 

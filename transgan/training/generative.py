@@ -45,7 +45,6 @@ class Generative(Loadable):
     """
 
     networks: tuple[str, ...] = ()
-    remedy = ""  # settings to try where gradients are not finite
     main_values: tuple[str, ...] = ()  # names of log_values for a progress bar
     objectives: tuple[str, ...] = ()  # attributes: functions that can be compiled
     is_compiled = False  # whether these were

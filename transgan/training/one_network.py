@@ -31,7 +31,6 @@ class OneNetwork(Generative):
     """
 
     networks = ("network",)
-    remedy = "a lower algorithm.lr.start"
     objectives = ("objective",)
 
     def __init__(
