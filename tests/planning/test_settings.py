@@ -16,7 +16,7 @@ def chosen(facts, given=()):
 
 
 @pytest.mark.parametrize("minutes, device, recipe", [
-    (5, "cpu", "minutes"), (None, "cpu", "minutes"), (60, "cpu", "hour"), (720, "cpu", "day"), (60, "cuda", "gpu"),
+    (5, "cpu", "minutes"), (None, "cpu", "hour"), (60, "cpu", "hour"), (720, "cpu", "day"), (60, "cuda", "gpu"),
     (None, "cuda", "gpu"), (10, "cuda", "day"), (5, "mps", "minutes"),
 ])  # fmt: skip
 def test_recipe_by_time_and_device(minutes, device, recipe):

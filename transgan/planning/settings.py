@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterator
 from transgan.planning.choice import FIRST, Choice
 from transgan.planning.facts import Facts
 
-# Minutes up to which each recipe is the one; those of another device than a CPU are guesses, none was measured.
+# Minutes up to which each recipe is the one. On one core with AVX-512 the recipe of an hour is ahead after ten, without
+# after about 25 (docs/results/recipes.md); the others are guesses, none was measured.
 RECIPES = {
-    "cpu": ((45.0, "minutes"), (480.0, "hour"), (float("inf"), "day")),
+    "cpu": ((15.0, "minutes"), (480.0, "hour"), (float("inf"), "day")),
     "cuda": ((3.0, "hour"), (30.0, "day"), (float("inf"), "gpu")),
     "mps": ((10.0, "minutes"), (120.0, "hour"), (float("inf"), "day")),
 }
