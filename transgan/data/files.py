@@ -7,16 +7,17 @@ from typing import Any, Literal
 import torch
 from torch.utils.data import get_worker_info
 
-from transgan.data import own
+from transgan.data import own, remarks
 from transgan.data.checking import Remembered, check_all, quiet, remember, why
 from transgan.data.dataset import ImageDataset
-from transgan.data.decode import Seen, decode, form
-from transgan.data.file import File, NothingThere, UnreadableFile, UnreadableImages
+from transgan.data.decode import decode, form
+from transgan.data.file import File, UnreadableFile
 from transgan.data.free_memory import fits
-from transgan.data.labels import Classes, after_prefix, classes, read_table, shared, training_part, without_images
+from transgan.data.labels import Classes, classes, read_table, shared, without_images
 from transgan.data.levels import Levels
 from transgan.data.listing import image_suffixes, is_image, kinds
 from transgan.data.prepared import RECORD, Kept, hash_of_files, plain_pixels, read_record
+from transgan.data.splits import forget, part_to_test_on, take_classes, training_files
 from transgan.files import expanded
 
 MANY = 5_000  # images that were prepared are not all read before training begins, if they are so many
@@ -47,23 +48,10 @@ class Files(ImageDataset):
         labels: str | None = None,
     ) -> None:
         self.path = expanded(path)
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error={on_error} is not possible: give raise or skip.")
-        if in_memory not in ("auto", True, False):
-            raise ValueError(f"in_memory={in_memory} is not possible: give auto, true or false.")
-        if labels not in (None, "folders", "none"):
-            raise ValueError(f"data.labels={labels} is not possible: give folders or none, or null for what they say.")
-        number = isinstance(white, (int, float)) and not isinstance(white, bool)
-        if not (white is None or isinstance(white, Levels) or number and 0 < white < float("inf")):
-            raise ValueError(f"data.white={white} is not possible: give the number that is white, or null.")
+        if sentence := remarks.impossible(on_error, in_memory, labels, white):
+            raise ValueError(sentence)
         if not str(path).strip() or not self.path.exists():
-            what = f"There is nothing at '{path}': "
-            ways = {
-                "data.path": f"give the {self.kind} with your images, data.path=<path>",
-                "against": "put the images back, or compare with others, against=PATH",
-                "complete": "give complete=PATH",
-            }
-            raise NothingThere(what, ways)
+            raise remarks.nothing_at(path, self.kind)
         if refusal := own.refusal(self.path):
             raise ValueError(refusal)
         self.on_error, self.labelling, self.white = on_error, labels, white
@@ -75,14 +63,13 @@ class Files(ImageDataset):
         self.record: dict[str, Any] | None = None  # of images that `transgan data prepare` has written
         self.kept: Kept | None = None
         self.left: dict[str, list[File]] = {}  # by part, such as test
-        notes: list[str] = []
-        files = self._without_own(sorted(self.find(), key=lambda file: file[0]), notes)
+        every = sorted(self.find(), key=lambda file: file[0])
+        files, within = own.without_own(self.path, every, self.read, self.images_among)
+        self.folders = own.outside(self.folders, within)
+        notes = [remarks.own_outputs(within)] if within else []
         self.files = self.images_among(files)
         if not self.files:
-            others = kinds(name for name, _, _ in files)
-            others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
-            others = f" ({'; '.join(notes)}){others if files else ''}" if notes else others
-            raise ValueError(f"No image in {self.path}{others}; give a {self.kind} with png, jpg, webp... files.")
+            raise remarks.no_image(self.path, self.kind, files, notes)
         as_they_are = resolution is None
         if resolution is None or channels is None:
             width, grey = self._first()
@@ -101,8 +88,9 @@ class Files(ImageDataset):
             self.kept = Kept(len(self), self.channels, self.resolution) if fits(size) else None
         else:
             self._load(keep=fits(size) if in_memory == "auto" else in_memory)
-        if as_they_are:
-            self._require_one_size()
+        if as_they_are and (other := (self.sizes != self.resolution).any(1).nonzero().flatten().tolist()):
+            first, (width, height) = self.files[other[0]].name, self.sizes[other[0]].tolist()
+            raise remarks.other_sizes(self.path, self.resolution, len(other), len(self), f"{first}, {width}x{height}")
 
     def find(self) -> list[File]:
         """All files that are not hidden. May fill `folders`, `system`, `hidden` and `again`."""
@@ -115,29 +103,6 @@ class Files(ImageDataset):
     def images_among(self, files: list[File]) -> list[File]:
         suffixes = image_suffixes()
         return [file for file in files if is_image(file[0], suffixes)]
-
-    def _without_own(self, files: list[File], notes: list[str]) -> list[File]:
-        """The files without transgan's own outputs among them."""
-        places = {name: place for name, place, _ in files}
-        found = own.own_folders(places, lambda name: self.read(places[name]))
-        if found.get("") in ("run", "comparison"):
-            raise ValueError(f"{self.path} is a {found['']} written by transgan, not images: give other images.")
-        within = [folder for folder in found if folder]
-        drawn = [folder for folder in within if found[folder] == "samples"]
-
-        def outside(folders: list[str]) -> list[File]:
-            return [file for file in files if not file[0].startswith(tuple(f"{folder}/" for folder in folders))]
-
-        if drawn and not self.images_among(outside(within)):  # generated images and nothing else: intended
-            within = [folder for folder in within if folder not in drawn]
-        if within:
-            rest = f" and {len(within) - 3:,} more" if len(within) > 3 else ""
-            notes.append(f"Left out {', '.join(within[:3])}{rest}: written by transgan.")
-        self.folders = [
-            folder for folder in self.folders
-            if not any(folder == each or own.contains(folder, each) or own.contains(each, folder) for each in within)
-        ]  # fmt: skip
-        return outside(within) if within else files
 
     def _leave_out_others(self, files: list[File]) -> None:
         """Notes which files are not images and which folders have none; reads the labels of a dataset.json."""
@@ -157,13 +122,12 @@ class Files(ImageDataset):
                 others = [other for other in others if other != name or self.table is None]
         self.ignored, self.others = len(others), kinds(others)
         if self.system:
-            self.notes.append(f"Left out {', '.join(sorted(self.system))}: folders of the operating or storage system.")
+            self.notes.append(remarks.system_folders(self.system))
         if self.again:
-            self.notes.append(f"Left out {', '.join(sorted(self.again)[:5])}: links to folders that are already read.")
+            self.notes.append(remarks.repeated_folders(self.again))
         folders = [folder for folder in self.folders if folder not in self.again]
         if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
-            more = f" and {len(empty) - 5:,} more" if len(empty) > 5 else ""
-            self.notes.append(f"No image in {', '.join(empty[:5])}{more}.")
+            self.notes.append(remarks.empty_folders(empty))
 
     def _read_record(self, files: list[File]) -> None:
         """Reads what `transgan data prepare` has written, where it has."""
@@ -179,20 +143,14 @@ class Files(ImageDataset):
         """Of folders named train, test and so on, takes those to train on."""
         if self.table is not None:
             return
-        chosen, left = training_part([name for name, _, _ in self.files])
-        self.left = {folder: [self.files[i] for i in indices] for folder, indices in left.items()}
-        if left:
-            named = ", ".join(f"{folder} {len(indices):,}" for folder, indices in left.items())
-            self.notes.append(f"Left out {named}: not parts to train on.")
+        self.files, self.left = training_files(self.files)
+        if self.left:
+            self.notes.append(remarks.other_parts(self.left))
             self.hints.append(f"data.path={self.path}/... takes another part, data.labels=folders all of them.")
-        self.files = [self.files[i] for i in chosen]
 
     def _test_part(self) -> str | None:
-        """The folder of the part to measure against: test, or else val or another; None if there is none."""
-        named = [folder for folder in self.left if folder != "outside of them"]
-        short = {folder: name.lower() for folder, name in after_prefix(named).items()}
-        order = {folder: [not name.startswith(kind) for kind in ("test", "val")] for folder, name in short.items()}
-        return min(named, key=lambda name: (order[name], name), default=None)
+        """The folder of the part to measure against; None if there is none."""
+        return part_to_test_on(self.left)
 
     def _classes_of(self, files: list[File]) -> Classes:
         found = classes([name for name, _, _ in files], self.labelling, self.table)
@@ -209,16 +167,6 @@ class Files(ImageDataset):
                 return form(self.read(place))
         except Exception as error:  # noqa: BLE001 - of many kinds, as in checking.py
             raise ValueError(f"{name} in {self.path} cannot be read: {why(error)}; repair or remove it.") from error
-
-    def _require_one_size(self) -> None:
-        other = (self.sizes != self.resolution).any(1).nonzero().flatten().tolist()
-        if other:
-            width, height = self.sizes[other[0]].tolist()
-            raise ValueError(
-                f"{len(other):,} of {len(self):,} images in {self.path} are not {self.resolution}x{self.resolution} "
-                f"(the first is {self.files[other[0]][0]}, {width}x{height}): images are measured as they are, squares "
-                "of one size; save them all at the size they were generated at."
-            )
 
     def _load(self, keep: bool) -> None:
         if not keep and self._as_prepared():
@@ -240,7 +188,7 @@ class Files(ImageDataset):
         reasons, seen = checked.reasons, checked.seen
         self.skipped = [(names[i], reasons[i]) for i in sorted(reasons)]
         if len(reasons) == len(names) or (reasons and self.on_error == "raise"):
-            raise self._complaint(everything=len(reasons) == len(names))
+            raise remarks.unreadable(self.path, self.skipped, len(names))
         self.levels, images = checked.levels, checked.images
         if self.levels is None and given is not None and not isinstance(self.white, Levels):
             raise ValueError(f"data.white={self.white:g} has no effect: every file says what is white; leave it out.")
@@ -250,7 +198,8 @@ class Files(ImageDataset):
             self.files, seen = [self.files[i] for i in good], [seen[i] for i in good]
             images = None if images is None else images[good]
         found_in = [each for each in seen if each is not None]
-        self._note_pages(found_in)
+        pages = [(each.frames, file.name) for each, file in zip(found_in, self.files, strict=True)]
+        self.notes += remarks.several_pages(pages)
         found = self._classes_of(self.files)
         self.notes += [found.note] if found.note else []
         if self.labelling is None:
@@ -276,25 +225,6 @@ class Files(ImageDataset):
     @property
     def streaming(self) -> str:
         return "streamed from disk" if self.kept is None else "kept in memory once read"
-
-    def _note_pages(self, seen: list[Seen]) -> None:
-        several = [(each.frames, name) for each, (name, _, _) in zip(seen, self.files, strict=True) if each.frames > 1]
-        if several:
-            most, name = max(several)
-            left = sum(count for count, _ in several) - len(several)
-            files = f"{len(several):,} file{'s' if len(several) > 1 else ''}"
-            self.notes.append(
-                f"{files} of several pages or frames ({name} {most:,}): the first of each is used, {left:,} are not."
-            )
-
-    def _complaint(self, everything: bool) -> UnreadableImages:
-        listed = "\n".join(f"  {name}: {reason}" for name, reason in self.skipped[:20])
-        more = f"\n  and {len(self.skipped) - 20:,} more" if len(self.skipped) > 20 else ""
-        what = f"{len(self.skipped):,} of {len(self.files):,} images in {self.path} cannot be read:\n{listed}{more}\n"
-        ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
-        if everything:
-            ways = {"": "there is nothing to train on."}
-        return UnreadableImages(what, ways)
 
     def identity(self) -> object | None:
         return [(name, stamp) for name, _, stamp in self.files]
@@ -330,18 +260,4 @@ class Files(ImageDataset):
         part.skipped, part.ignored, part.notes, part.hints, part.kept = [], 0, [], [], None
         part.white = self.levels or part.white
         part._load(keep=self.in_memory)
-        if self.class_names and not part.class_names:  # one class alone, or others that are not named alike
-            part.class_names = list(shared([name for name, _, _ in part.files])[-1:])
-        if not set(part.class_names) <= set(self.class_names) or self.class_names and not part.class_names:
-            return None
-        if part.class_names != self.class_names:
-            part.labels = torch.tensor([self.class_names.index(name) for name in part.class_names])[part.labels]
-            part.class_names = self.class_names
-            forget(part)
-        return part
-
-
-def forget(dataset: ImageDataset) -> None:
-    """Drops the fingerprints, after labels or files have changed."""
-    for key in ("fingerprint", "earlier_fingerprint"):
-        dataset.__dict__.pop(key, None)
+        return part if take_classes(part, part.files, self.class_names) else None

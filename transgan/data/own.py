@@ -4,6 +4,9 @@ import json
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+from transgan.data.file import File
 
 BESIDE = ("checkpoints", "samples", "env.json", "metrics.jsonl", "stats.csv", "log.txt", "evaluations", "tensorboard")
 
@@ -22,6 +25,37 @@ def own_folders(names: Iterable[str], read: Callable[[str], bytes]) -> dict[str,
                 beside.setdefault("/".join(parts[:depth]), set()).add(part)
     found = {folder: kind for folder, inside in beside.items() if (kind := kind_of(folder, inside, read))}
     return {folder: kind for folder, kind in found.items() if not any(contains(other, folder) for other in found)}
+
+
+def without_own(
+    path: Path, files: list[File], read: Callable[[Any], bytes], images_among: Callable[[list[File]], list[File]]
+) -> tuple[list[File], list[str]]:
+    """The files below `path` without transgan's own outputs among them, and the folders of these.
+
+    read: the content of a file by its place; images_among: those of some files that are images. Raises ValueError if
+    `path` itself is one.
+    """
+    places = {name: place for name, place, _ in files}
+    found = own_folders(places, lambda name: read(places[name]))
+    if found.get("") in ("run", "comparison"):
+        raise ValueError(f"{path} is a {found['']} written by transgan, not images: give other images.")
+    within = [folder for folder in found if folder]
+    drawn = [folder for folder in within if found[folder] == "samples"]
+
+    def others(folders: list[str]) -> list[File]:
+        return [file for file in files if not file[0].startswith(tuple(f"{folder}/" for folder in folders))]
+
+    if drawn and not images_among(others(within)):  # generated images and nothing else: intended
+        within = [folder for folder in within if folder not in drawn]
+    return (others(within) if within else files), within
+
+
+def outside(folders: list[str], within: list[str]) -> list[str]:
+    """The folders that neither are, nor lie in, nor hold one of those `within`."""
+    return [
+        folder for folder in folders
+        if not any(folder == each or contains(folder, each) or contains(each, folder) for each in within)
+    ]  # fmt: skip
 
 
 def typed(path: Path) -> str:

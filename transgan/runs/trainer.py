@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -105,3 +106,11 @@ def counted(devices: Any) -> int | None:
     if isinstance(devices, (list, tuple)):
         return len(devices)
     return None if devices in ("auto", -1, "-1") else int(devices)
+
+
+def seconds_of(limit: str | None) -> float | None:
+    """Of `trainer.max_time`: DD:HH:MM:SS."""
+    if limit is None:
+        return None
+    days, hours, minutes, seconds = map(int, limit.split(":"))
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()

@@ -3,10 +3,8 @@
 The Trainer comes first: it knows rank and device. Rank 0 alone touches the run folder, and holds its lock.
 """
 
-import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
 from typing import Any, cast
 
 import torch
@@ -18,17 +16,17 @@ from transgan.callbacks import Compiling, Patience, Session, Stop, find
 from transgan.callbacks.patience import TRAIN_ON, sentence
 from transgan.callbacks.remedies import Remedies
 from transgan.callbacks.stopping import Stopped
-from transgan.config.classes import unknown_arguments
 from transgan.data import ImageData
-from transgan.data.inspection.short import short
 from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
+from transgan.runs.beginning import count, nothing_left, say_data, say_plan, sizes
 from transgan.runs.callbacks import callbacks_of
 from transgan.runs.choosing import choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
+from transgan.runs.findings import check
 from transgan.runs.folder import (
     folder_of,
     hush,
@@ -40,13 +38,13 @@ from transgan.runs.folder import (
 )
 from transgan.runs.images import training_data
 from transgan.runs.lock import CANNOT, Lock
-from transgan.runs.loggers import logger_findings, open_logger
-from transgan.runs.machine import impossible_here, require_memory
+from transgan.runs.loggers import open_logger
+from transgan.runs.machine import require_memory
 from transgan.runs.memory import keep_freed_memory
 from transgan.runs.planned import Plan, show
 from transgan.runs.resuming import jumps, keep_order, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
-from transgan.runs.trainer import trainer_of
+from transgan.runs.trainer import seconds_of, trainer_of
 from transgan.training.finite import NonFiniteTraining
 from transgan.training.generative import Generative
 
@@ -117,30 +115,15 @@ class Training:
             keep_order(config, previous)
         show(console, self.plan.choices)
         self.dataset, self.heldout = training_data(config)
-        console.print(f"data    {self.dataset.describe()}")
-        if self.heldout is not None:
-            console.print(f"heldout {len(self.heldout):,} images, to measure against")
-        if previous is None and str(config.data._target_).endswith((".Folder", ".Zip")):
-            command = f"transgan data check {shlex.quote(str(config.data.path))} resolution={config.resolution}"
-            if skipped := getattr(self.dataset, "skipped", None):
-                files = f"{len(skipped):,} file{'s' * (len(skipped) != 1)}"
-                console.print(f"note    {files} cannot be read, and training goes on without; `{command}` names them")
-            for each in short(self.dataset, self.heldout):
-                console.print(f"note    {each}; `{command}` names them")
+        say_data(console, config, self.dataset, self.heldout, is_new=previous is None)
         settle(config, self.dataset)
         source = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
             require_same(config, self.arguments, previous, self.dataset, self.folder)
             if self.kept:
                 console.print(f"plan    {said(self.kept)}")
-            if previous["images_seen"] >= 1000 * config.kimg:
-                self.say_finished(previous)
-                return False
-            if why := sentence(previous.get("callbacks", {}).get("Patience"), evaluations_of(config)):
-                console.print(
-                    f"{self.folder} has stopped at {previous['images_seen'] / 1000:g} kimg: {why}. {TRAIN_ON}; "
-                    "to train another, name=NAME"
-                )
+            if done := nothing_left(config, self.folder, previous):
+                console.print(done)
                 return False
         # the weights and their EMA; on a CPU also the gradients and Adam's two moments
         on_cpu = self.context.device.type == "cpu"
@@ -200,7 +183,7 @@ class Training:
             vars(self.trainer)["callbacks"] += session.around([self.stop, compiling, *callbacks])
             open_logger(config, self.trainer, session, self.console)
             data = ImageData(self.dataset, config.batch_size, config.seed, config.num_workers)
-            self.say_plan()
+            say_plan(self.console, config, module, len(self.dataset), self.previous)
         self.stop.limit(limit)
         try:
             self.trainer.fit(module, data, ckpt_path=str(self.last) if self.previous else None)
@@ -245,25 +228,6 @@ class Training:
         with self.context.together(), setting_up(), self.console.status(text):
             yield
 
-    def say_plan(self) -> None:
-        config = self.config
-        networks = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes(self.module).items())
-        kind = "conditional" if config.num_classes else "unconditional"
-        self.console.print(f"model   {networks} parameters; {kind}; {config.precision}")
-        done = f", from {self.previous['images_seen'] / 1000:g}" if self.previous else ""
-        epochs = 1000 * config.kimg / len(self.dataset)
-        self.console.print(
-            f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}"
-        )
-
-    def say_finished(self, previous: dict[str, Any]) -> None:
-        shown = previous["images_seen"] / 1000
-        self.console.print(
-            f"{self.folder} is finished: {shown:g} of {self.config.kimg:g} kimg. "
-            f"To extend it, the same command with kimg={2 * self.config.kimg:g}; "
-            "to train another, with name=NAME"
-        )
-
     def end(self, session: Session) -> int:
         """What is reported when training has ended without an error. Returns the exit code."""
         finished, shown = session.finished(self.module), self.module.images_seen / 1000
@@ -284,38 +248,3 @@ class Training:
             self.stop.over = False  # a run that is done: a signal ends what follows at once
             report(self.module, self.trainer, session, self.context.device, self.config.explain)
         return 0
-
-
-def seconds_of(limit: str | None) -> float | None:
-    """Of `trainer.max_time`: DD:HH:MM:SS."""
-    if limit is None:
-        return None
-    days, hours, minutes, seconds = map(int, limit.split(":"))
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-
-
-def check(config: DictConfig) -> None:
-    """What can be said to be wrong before anything heavy begins; all of it at once."""
-    found = list(unknown_arguments(container(config)))
-    found += impossible_here(config) + logger_findings(config)
-    evaluation = (config.get("callbacks") or {}).get("evaluation")
-    if evaluations_of(config) and not (evaluation and (config.get("metrics") or evaluation.get("evaluator"))):
-        found.append("patience= counts evaluations, and there are none: give metrics=fast, or patience=null")
-    if found:
-        raise UserError(*found)
-
-
-def evaluations_of(config: DictConfig) -> int | None:
-    """After how many without a better one the run stops, if it does."""
-    node = (config.get("callbacks") or {}).get("patience")
-    found: int | None = node.get("evaluations") if node else None
-    return found
-
-
-def sizes(module: Generative) -> dict[str, int]:
-    """Parameters of each network."""
-    return {name: count(getattr(module, name)) for name in module.networks}
-
-
-def count(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())

@@ -63,7 +63,7 @@ class Sweep:
 
     def require(self, overrides: tuple[str, ...]) -> None:
         """What `transgan train` looks at before all else. Imports torch."""
-        from transgan.runs.training import check
+        from transgan.runs.findings import check
 
         check(self.loader.job(overrides))
 

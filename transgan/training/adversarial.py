@@ -5,7 +5,6 @@ One batch is one discriminator step; every `n_critic` batches the generator take
 """
 
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,19 +28,18 @@ from transgan.protocols import (
 from transgan.sampling.pixels import to_float
 from transgan.schedules import Schedule
 from transgan.supervision import FinalImage
+from transgan.training.discriminator_step import DiscriminatorStep
+from transgan.training.fakes import Fakes, fakes_of
 from transgan.training.generative import Batch
+from transgan.training.generator_step import GeneratorStep
 from transgan.training.heldout import heldout_logits, logits_between_steps, required
-from transgan.training.microbatches import pairwise, part_of, total
+from transgan.training.microbatches import needs_all
 from transgan.training.objectives import (
-    DiscriminatorInputs,
-    Fakes,
-    GeneratorInputs,
     Reference,
     discriminator_objective,
     generator_objective,
     make_outputs,
     outputs_objective,
-    pull_of,
 )
 from transgan.training.reference import reference_of
 from transgan.training.two_networks import TwoNetworks, frozen
@@ -139,13 +137,7 @@ class Adversarial(TwoNetworks):
             )
 
     def obstacle(self) -> str | None:
-        if not pairwise(self.loss):
-            name = type(self.loss).__name__
-            return (
-                f"{name} compares with the mean over a batch, which a part of it does not know; use loss=relativistic, "
-                "or a smaller batch_size and no micro_batch"
-            )
-        return super().obstacle()
+        return needs_all(self.loss) or super().obstacle()
 
     # Training.
 
@@ -156,7 +148,7 @@ class Adversarial(TwoNetworks):
 
         real = self.mirrored(to_float(images), rng)
         for_generator = (self.step + 1) % self.n_critic == 0  # this batch is followed by a step of it
-        fakes = self.fakes(rng.normal(self.latent_dim), labels, self.share_fakes and for_generator)
+        fakes = fakes_of(self, rng.normal(self.latent_dim), labels, self.share_fakes and for_generator)
         logits = self.discriminator_step(real, fakes, labels, rng, now)
         self.log_values["discriminator_accuracy"] = 0.5 + 0.5 * (logits[0] - logits[1]).sign().mean()  # of the pairs
         if self.adaptive is not None:
@@ -174,71 +166,21 @@ class Adversarial(TwoNetworks):
         self.log_values |= now
         self.end_step()
 
-    def fakes(self, latent: Tensor, labels: Tensor | None, with_graph: bool) -> Fakes:
-        """The fakes of latents (n, Z); with their graph only where all are made at once."""
-        count = len(latent)
-
-        def make() -> list[Tensor]:
-            with torch.set_grad_enabled(with_graph and not self.parts.divides(count)):
-                found = []
-                for part in self.parts.of(count):
-                    some = None if labels is None else part_of(labels, part, count)
-                    found.append(
-                        self.make_outputs(self.generator, self.supervision, part_of(latent, part, count), some)
-                    )
-                return found[0] if len(found) == 1 else [torch.cat(each) for each in zip(*found, strict=True)]
-
-        return Fakes(latent, self.parts.fitting(count, make))
-
     def discriminator_step(
         self, real: Tensor, fakes: Fakes, labels: Tensor | None, rng: RandomNumbers, now: dict[str, float]
     ) -> tuple[Tensor, Tensor]:
         """One step of the discriminator on real images (n, C, H, W) and as many fakes -> the logits (n,) of both."""
-        supervision, count = self.supervision, len(real)
-        with torch.no_grad():
-            noise = supervision.sample_noise(rng, real.shape[1:])
-            fake = supervision.fake_input(fakes.outputs, noise).float()
-            real = supervision.real_input(real, noise)
-        num_augmentations = 2 if self.consistency is None else 2 + self.consistency.num_augmentations
-        random = self.augmentation_random(rng, num_augmentations)
-        penalty, augmentation = self.penalty.at_step(self.step), self.augmenting(now)
-        inputs = DiscriminatorInputs(
-            real=real,
-            fake=fake,
-            labels=None if labels is None else supervision.repeat(labels),
-            random=supervision.repeat(random, 1),
-            noise=supervision.repeat(penalty.sample_noise(rng, real.shape[1:])),
-            strength=self.scalar(now["augment"]),
-            gamma=self.scalar(now["gamma"]),
-        )
-        logs: list[dict[str, Tensor]] = []
-        logits: list[tuple[Tensor, Tensor]] = []
-
-        def objective(part: slice) -> Tensor:
-            if part.start == 0:
-                logs.clear()
-                logits.clear()
-            some, own, share = inputs, penalty, (part.stop - part.start) / count
-            if share < 1:
-                each = len(real) // count  # inputs of an image
-                some = inputs.part(part, count)
-                own = penalty.of_part(slice(each * part.start, each * part.stop), len(real))
-            value, log, both = self.discriminator_objective(
-                self.discriminator, self.loss, own, self.consistency, augmentation, some
-            )
-            logs.append({name: share * number for name, number in log.items()} if share < 1 else log)
-            logits.append(both)
-            return value
-
+        step = DiscriminatorStep(self, real, fakes, labels, rng, now)
         # The raw optimizer: Lightning counts only its own steps, so that global_step is generator updates.
         optimizer = self.optimizers()[1].optimizer  # type: ignore[index]
         trained = [parameter for parameter in self.discriminator.parameters() if parameter.requires_grad]
         rates, beta2 = self.rates("discriminator", now), now.get("beta2")
         self.log_values = {}
-        self.step_optimizer("discriminator", optimizer, objective, count, rates, beta2, trained, fakes.forget_graph)
-        self.log_values |= {name: total([log[name] for log in logs]) for name in logs[0]}
-        logits_real, logits_fake = (torch.cat(each) if len(each) > 1 else each[0] for each in zip(*logits, strict=True))
-        return supervision.final_logits(logits_real), supervision.final_logits(logits_fake)
+        self.step_optimizer(
+            "discriminator", optimizer, step.objective, step.count, rates, beta2, trained, fakes.forget_graph
+        )  # fmt: skip
+        self.log_values |= step.log()
+        return step.logits()
 
     def generator_step(
         self,
@@ -253,52 +195,14 @@ class Adversarial(TwoNetworks):
 
         fakes: those that it is about; None for new ones. reference: the images of `matching`.
         """
-        latent = rng.normal(self.latent_dim) if fakes is None else fakes.latent
-        inputs = GeneratorInputs(
-            real=real,
-            latent=latent,
-            labels=labels,
-            noise=self.supervision.sample_noise(rng, real.shape[1:]),
-            random=self.augmentation_random(rng, 2),
-            strength=self.scalar(now["augment"]),
-            reference=reference,
-            transport=self.scalar(now["transport"]) if "transport" in now else None,
-        )
-        parts = (self.discriminator, self.loss, self.supervision, self.augmenting(now))
-        count, known = len(latent), fakes
-        values: list[Tensor] = []
-        added: list[Tensor] = []  # by matching, which compares all images of a step
-
-        def objective(part: slice) -> Tensor:
-            nonlocal known, inputs
-            if part.start == 0:
-                values.clear()
-            whole = part.stop - part.start == count
-            if whole and known is not None and known.outputs[-1].requires_grad:
-                value = self.outputs_objective(known.outputs, *parts, inputs, self.matching)
-            elif whole:
-                value = self.generator_objective(self.generator, *parts, inputs, self.matching)
-            else:
-                if self.matching is not None and reference is not None and inputs.pull is None:
-                    known = self.fakes(latent, labels, False) if known is None else known
-                    value, pull = pull_of(self.matching, reference, known.outputs[-1], labels)
-                    added.append(value)
-                    inputs = replace(inputs, pull=pull)
-                value = self.generator_objective(self.generator, *parts, inputs.part(part, count))
-            values.append(value.detach() if whole else value.detach() * ((part.stop - part.start) / count))
-            return value
-
-        def forget() -> None:
-            if known is not None:
-                known.forget_graph()
-
+        step = GeneratorStep(self, real, fakes, labels, rng, now, reference)
         with self.holding_discriminator():
             optimizer, rates = self.optimizers()[0], self.rates("generator", now)  # type: ignore[index]
             taken = self.step_optimizer(
-                "generator", optimizer, objective, count, rates, now.get("beta2"), before_again=forget,
-                collective=self.matching is not None,
+                "generator", optimizer, step.objective, step.count, rates, now.get("beta2"),
+                before_again=step.forget_graph, collective=self.matching is not None,
             )  # fmt: skip
-        self.log_values["loss_g"] = total(values + added[:1])
+        self.log_values["loss_g"] = step.value()
         return taken
 
     def scheduled(self) -> dict[str, float]:

@@ -82,6 +82,16 @@ def pairwise(loss: Loss) -> bool:
     return True
 
 
+def needs_all(loss: Loss) -> str | None:
+    """Why a loss has no value of a part of a batch, in a sentence; None if it has."""
+    if pairwise(loss):
+        return None
+    return (
+        f"{type(loss).__name__} compares with the mean over a batch, which a part of it does not know; use "
+        "loss=relativistic, or a smaller batch_size and no micro_batch"
+    )
+
+
 def total(numbers: list[Tensor]) -> Tensor:
     """The sum of scalars."""
     return numbers[0] if len(numbers) == 1 else torch.stack(numbers).sum()

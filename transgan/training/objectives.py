@@ -34,17 +34,6 @@ class DiscriminatorInputs:
         return replace(self, labels=labels, random=part_of(self.random, part, n, 1), **one)
 
 
-@dataclass
-class Fakes:
-    """Outputs of the generator, coarse to fine, and the latents (N, Z) that they are of."""
-
-    latent: Tensor
-    outputs: list[Tensor]
-
-    def forget_graph(self) -> None:
-        self.outputs = [each.detach() for each in self.outputs]
-
-
 @dataclass(frozen=True)
 class Reference:
     """The real images that the generated ones are matched with."""

@@ -12,7 +12,8 @@ from transgan.gathering import gathered
 from transgan.losses import Wasserstein
 from transgan.protocols import RandomNumbers
 from transgan.training.adversarial import Adversarial
-from transgan.training.objectives import Fakes, Reference
+from transgan.training.fakes import Fakes
+from transgan.training.objectives import Reference
 
 
 class TransGANOfficial(Adversarial):

@@ -1,0 +1,93 @@
+"""What is said of a source of files: of options that are not possible, of what is left out, of what cannot be used."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from transgan.data.file import File, NothingThere, UnreadableImages
+from transgan.data.levels import Levels
+from transgan.data.listing import kinds
+
+
+def impossible(on_error: object, in_memory: object, labels: str | None, white: float | Levels | None) -> str | None:
+    """What is wrong with the options of a source of files, or None."""
+    if on_error not in ("raise", "skip"):
+        return f"on_error={on_error} is not possible: give raise or skip."
+    if in_memory not in ("auto", True, False):
+        return f"in_memory={in_memory} is not possible: give auto, true or false."
+    if labels not in (None, "folders", "none"):
+        return f"data.labels={labels} is not possible: give folders or none, or null for what they say."
+    number = isinstance(white, (int, float)) and not isinstance(white, bool)
+    if not (white is None or isinstance(white, Levels) or number and 0 < white < float("inf")):
+        return f"data.white={white} is not possible: give the number that is white, or null."
+    return None
+
+
+def nothing_at(path: str | Path, kind: str) -> NothingThere:
+    what = f"There is nothing at '{path}': "
+    ways = {
+        "data.path": f"give the {kind} with your images, data.path=<path>",
+        "against": "put the images back, or compare with others, against=PATH",
+        "complete": "give complete=PATH",
+    }
+    return NothingThere(what, ways)
+
+
+def no_image(path: Path, kind: str, files: list[File], notes: list[str]) -> ValueError:
+    """files: those that are there; notes: what was said of others."""
+    others = kinds(name for name, _, _ in files)
+    others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
+    others = f" ({'; '.join(notes)}){others if files else ''}" if notes else others
+    return ValueError(f"No image in {path}{others}; give a {kind} with png, jpg, webp... files.")
+
+
+def own_outputs(folders: Sequence[str]) -> str:
+    rest = f" and {len(folders) - 3:,} more" if len(folders) > 3 else ""
+    return f"Left out {', '.join(folders[:3])}{rest}: written by transgan."
+
+
+def system_folders(names: set[str]) -> str:
+    return f"Left out {', '.join(sorted(names))}: folders of the operating or storage system."
+
+
+def repeated_folders(names: list[str]) -> str:
+    return f"Left out {', '.join(sorted(names)[:5])}: links to folders that are already read."
+
+
+def empty_folders(names: list[str]) -> str:
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return f"No image in {', '.join(names[:5])}{more}."
+
+
+def other_parts(left: Mapping[str, Sequence[File]]) -> str:
+    named = ", ".join(f"{folder} {len(files):,}" for folder, files in left.items())
+    return f"Left out {named}: not parts to train on."
+
+
+def several_pages(frames: list[tuple[int, str]]) -> list[str]:
+    """At most one sentence. frames: of each file how many it has, and its name."""
+    several = [each for each in frames if each[0] > 1]
+    if not several:
+        return []
+    most, name = max(several)
+    left = sum(count for count, _ in several) - len(several)
+    files = f"{len(several):,} file{'s' if len(several) > 1 else ''}"
+    return [f"{files} of several pages or frames ({name} {most:,}): the first of each is used, {left:,} are not."]
+
+
+def other_sizes(path: Path, resolution: int, wrong: int, count: int, first: str) -> ValueError:
+    """wrong: how many of `count` images have another size; first: the name and size of one."""
+    return ValueError(
+        f"{wrong:,} of {count:,} images in {path} are not {resolution}x{resolution} (the first is {first}): images "
+        "are measured as they are, squares of one size; save them all at the size they were generated at."
+    )
+
+
+def unreadable(path: Path, skipped: list[tuple[str, str]], count: int) -> UnreadableImages:
+    """skipped: names and reasons of those that cannot be read, of `count` images."""
+    listed = "\n".join(f"  {name}: {reason}" for name, reason in skipped[:20])
+    more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
+    what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listed}{more}\n"
+    ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
+    if len(skipped) == count:
+        ways = {"": "there is nothing to train on."}
+    return UnreadableImages(what, ways)
