@@ -174,7 +174,9 @@ def test_a_gan_has_no_top_k(inside, refused, tiny):
 
 def test_pictures_that_are_not_finite_end_the_training(inside):
     code, out, err = inside("train", *TINY, "algorithm.lr=1.0e+30", "algorithm.max_nonfinite=3")
-    assert code == 2 and ". Lower algorithm.lr, or lower algorithm.clip, which is 1" in err and err.count("\n") == 1, err
+    assert code == 2 and ". Lower algorithm.lr, or lower algorithm.clip, which is 1" in err and err.count("\n") == 1, (
+        err
+    )
 
 
 def test_grey_values_between_the_levels_are_rounded_when_asked(inside, tmp_path):
