@@ -14,7 +14,7 @@ from transgan.comparison.record import Record
 from transgan.errors import UserError
 
 IMAGES, SECONDS = "images", "seconds"
-EVALUATION = ("metrics", "extractor")  # how the arguments of evaluations begin
+EVALUATION = ("metrics", "extractor", "patience")  # how the arguments of evaluations begin
 
 
 class Suite:
