@@ -29,9 +29,8 @@ CHOICES = {  # beside the folder and the minutes
     "dcgan": [*DCGAN, "adaptive=none", "augmentation=none"],  # that of the list finals of benchmarks/recipes
     "resnet": ["generator=resnet", "generator.dim=[128,64,32,16]", "generator.latent_dim=32", *DCGAN[3:],
                "adaptive=none", "augmentation=none"],
-    "larger": ["generator.depth=[2]", "generator.output.hidden_dim=32", "discriminator.stem_dim=64",
-               "discriminator.dim=[128]"],
     "hour": ["recipe=hour"],
+    "penalty_of_all": ["penalty=r1_r2"],
     "batch_32": ["batch_size=32"],
     "rates_half": ["algorithm.generator_lr={start:5e-4,end:5e-5}",
                    "algorithm.discriminator_lr={start:1.5e-3,end:5e-4}"],
