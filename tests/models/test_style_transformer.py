@@ -56,6 +56,17 @@ def test_latent_and_label_change_the_image_and_nothing_else_does(generator, clas
         assert torch.equal(other[0], first[0]) and not torch.allclose(other[1], first[1])
 
 
+@pytest.mark.parametrize("classes", [0, 3])
+def test_without_a_mapping_network_the_style_is_latent_and_class(generator, classes):
+    network = generator(num_classes=classes, mapping_depth=0, style_dim=50)
+    latent, labels = torch.randn(2, 6), torch.tensor([0, 1]) if classes else None
+    style = network.mapping(latent, labels)
+    assert style.shape == (2, 12 if classes else 6)
+    torch.testing.assert_close(style[:, :6], network.latent_norm(latent))
+    images = network(latent, labels)
+    assert images.shape == (2, 1, 8, 8) and not torch.allclose(images[0], images[1])
+
+
 def test_the_style_is_the_way_in(generator):
     network, latent, labels = generator(), torch.randn(2, 6), torch.tensor([0, 1])
     style = network.mapping(latent, labels)

@@ -79,7 +79,8 @@ class StyleTransformer(Described, nn.Module):
         dim, depth, num_heads: one number per stage, coarse to fine; each stage doubles the token grid.
         window_size: per stage, attention within square windows, or None for global attention; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim.
-        latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network.
+        latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network; with 0 the style is the normalised
+            latent, and the class beside it, and style_dim says nothing: S is Z, or 2 Z with classes.
         embed_style: whether the style enters the initial tokens; otherwise they are their positions alone, and it
             enters through the norms.
         norm: makes the norm of every branch from (dim, style_dim=S): StyleNorm or SelfModulatedNorm.
@@ -122,6 +123,7 @@ class StyleTransformer(Described, nn.Module):
         first = self.grid_size[0] // 2 ** (stages - 1)
 
         widths = [latent_dim * (2 if num_classes else 1)] + [style_dim] * mapping_depth
+        style_dim = widths[-1]
         self.latent_norm = PixelNorm()
         self.label_embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
         self.map = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
