@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 from transgan.planning.choice import FIRST, Choice
 from transgan.planning.facts import Facts
 
-# Minutes up to which each recipe is the one. On one core with AVX-512 the recipe of an hour passes that of minutes between
-# nine and eighteen (docs/results/recipes.md, one seed); the others are guesses, none was measured.
+# Minutes up to which each recipe is the one. On one core with AVX-512 the recipe of an hour passes that of minutes
+# between nine and eighteen (docs/results/recipes.md, one seed); the others are guesses, none was measured.
 RECIPES = {
     "cpu": ((15.0, "minutes"), (480.0, "hour"), (float("inf"), "day")),
     "cuda": ((3.0, "hour"), (30.0, "day"), (float("inf"), "gpu")),
