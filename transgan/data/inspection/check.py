@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from transgan.data.checking import why
 from transgan.data.dataset import readable
 from transgan.data.file import File
 from transgan.data.inspection import rules
@@ -62,7 +63,7 @@ class Reading:
         try:
             data = self.source.read(self.places[index])
         except Exception as error:  # noqa: BLE001 - of zip archives many kinds
-            return 0, Broken("unreadable", " ".join(str(error).split()) or type(error).__name__)
+            return 0, Broken("unreadable", why(error))
         return len(data), inspect(data, self.resolution)
 
 
