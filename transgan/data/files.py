@@ -59,6 +59,7 @@ class Files(ImageDataset):
         self.system: set[str] = set()  # names of those left out because a storage system keeps them
         self.hidden: set[str] = set()  # names of folders that are hidden
         self.again: list[str] = []  # links to folders that are already read
+        self.repeated: list[str] = []  # names that an archive holds several times
         self.table: dict[str, int | str] | None = None
         self.record: dict[str, Any] | None = None  # of images that `transgan data prepare` has written
         self.kept: Kept | None = None
@@ -93,7 +94,7 @@ class Files(ImageDataset):
             raise remarks.other_sizes(self.path, self.resolution, len(other), len(self), f"{first}, {width}x{height}")
 
     def find(self) -> list[File]:
-        """All files that are not hidden. May fill `folders`, `system`, `hidden` and `again`."""
+        """All files that are not hidden. May fill `folders`, `system`, `hidden`, `again` and `repeated`."""
         raise NotImplementedError(f"{type(self).__name__} defines no find()")
 
     def read(self, place: Any) -> bytes:
@@ -125,6 +126,8 @@ class Files(ImageDataset):
             self.notes.append(remarks.system_folders(self.system))
         if self.again:
             self.notes.append(remarks.repeated_folders(self.again))
+        if self.repeated:
+            self.notes.append(remarks.repeated_names(self.repeated))
         folders = [folder for folder in self.folders if folder not in self.again]
         if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
             self.notes.append(remarks.empty_folders(empty))

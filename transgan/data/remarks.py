@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from transgan.data.dataset import printable
 from transgan.data.file import File, NothingThere, UnreadableImages
 from transgan.data.levels import Levels
 from transgan.data.listing import kinds
@@ -51,6 +52,13 @@ def system_folders(names: set[str]) -> str:
 
 def repeated_folders(names: list[str]) -> str:
     return f"Left out {', '.join(sorted(names)[:5])}: links to folders that are already read."
+
+
+def repeated_names(names: list[str]) -> str:
+    """names: of each file that another one of its name replaces."""
+    count, first = len(names), printable(min(names))
+    files = f"{count:,} file{'s' if count > 1 else ''}"
+    return f"Left out {files} stored under a name that comes again, such as {first}: the last of each is used."
 
 
 def empty_folders(names: list[str]) -> str:
