@@ -19,7 +19,7 @@ from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
 from transgan.data.labels import Classes
-from transgan.data.levels import decide, decided
+from transgan.data.levels import decide_with, decided
 from transgan.data.listed import Listed, listed, suffixes
 from transgan.data.listing import WAYS
 from transgan.data.part import held_out
@@ -108,7 +108,7 @@ def check(
             held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
         known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
         images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
-        unknown, assumed = of_white(images, source)
+        unknown, assumed = of_white(images, source, len(own))
         findings += unknown
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
@@ -168,11 +168,14 @@ def of_left_out(source: Listed) -> list[Finding]:
     return said
 
 
-def of_white(images: rules.Set, source: Listed) -> tuple[list[Finding], list[str]]:
+def of_white(images: rules.Set, source: Listed, count: int) -> tuple[list[Finding], list[str]]:
     """Files that leave open what is white in them, where all of them together do not say it either; and sentences on
-    what training assumes where they do."""
-    facts = [each.facts for each in images.traits if each.facts and not decided(each.facts, None)]
-    _, assumed, asked = decide(facts) if facts and source.white is None else (None, [], [])
+    what training assumes where they do. count: of images to train on, the first ones."""
+    own, others = (
+        [each.facts for each in part if each.facts and not decided(each.facts, None)]
+        for part in (images.traits[:count], images.traits[count:])
+    )
+    _, assumed, asked = decide_with(own, others) if source.white is None else (None, [], [])
     deep = images.named(images.those(lambda each: each.facts is not None))
     return [finding("white", deep, reason=sentence) for sentence in asked[:1]], assumed
 
