@@ -187,3 +187,46 @@ def test_labels_that_training_refuses_are_a_finding(tmp_path):
     assert "names no label for 2 of 3 images" in found.way
     with pytest.raises(ValueError, match="names no label"):
         Folder(tmp_path, 32, 3)
+
+
+def floats(root):
+    for i in range(4):
+        values = np.random.default_rng(i).random((16, 16), dtype=np.float32) * 20
+        Image.fromarray(values).save(root / f"{i}.tif")
+
+
+def partly_labelled(root):
+    for i in range(4):
+        good(i).save(root / f"{i}.png")
+    (root / "dataset.json").write_text('{"labels": [["0.png", 1], ["1.png", 0]]}')
+
+
+def half_read(root):
+    partly_labelled(root)
+    (root / "3.png").write_text("no image")
+
+
+@pytest.mark.parametrize(("fill", "options", "keys"), [
+    (floats, {}, {"data.white": "NUMBER"}), (floats, {"white": 20.0}, {"data.white": "20"}),
+    (partly_labelled, {}, {"data.labels": "none"}), (partly_labelled, {"labels": "none", "white": 1.0}, {"data.labels": "none"}),
+    (half_read, {"labels": "none"}, {"data.labels": "none", "data.on_error": "skip"}),
+])  # fmt: skip
+def test_what_is_advised_has_the_keys_that_training_needs(tmp_path, fill, options, keys):
+    fill(tmp_path)
+    command = check(tmp_path, resolution=16, **options).advice[-1]
+    found = dict(word.split("=") for word in command.split() if word.startswith("data."))
+    assert command.startswith("Then: transgan train") and found == keys
+    found = {key.removeprefix("data."): value for key, value in found.items() if value != "NUMBER"}
+    if len(found) == len(keys):
+        white = float(found.pop("white")) if "white" in found else None
+        assert len(Folder(tmp_path, 16, 3, white=white, **found)) == 4 - (fill is half_read)
+
+
+def test_preparing_is_advised_with_the_same_keys(tmp_path):
+    for i in range(501):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(
+            tmp_path / f"{i}.bmp"
+        )
+    (tmp_path / "0.bmp").write_bytes(b"")
+    said = " ".join(check(tmp_path, resolution=4, labels="none", workers=1).advice)
+    assert "images.zip resolution=4 data.labels=none data.on_error=skip; training" in said

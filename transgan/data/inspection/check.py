@@ -112,6 +112,10 @@ def check(
         findings += unknown
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
+    keys = {"data.labels": labels}
+    if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect
+        keys["data.white"] = str(white).removesuffix(".0")
+    said = advice(str(path), images, resolution, channels, findings, keys) if images else ["There is nothing to learn."]
     order = list(LEVELS)
     findings.sort(key=lambda each: order.index(each.level))
     return Report(
@@ -122,7 +126,7 @@ def check(
         count=len(files), readable=len(good), bytes=weight,
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
         held=int(images.held.sum()) if images else 0, findings=findings,
-        advice=advice(str(path), images, resolution, channels, findings) if images else ["There is nothing to learn."],
+        advice=said,
         notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
         good=images.names if images else [],
