@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from transgan.data import Folder, Zip, decode
+from transgan.data.inspection.check import check
 from transgan.data.labels import classes, training_part
 from transgan.data.listing import kinds, separated
+from transgan.data.preparation.prepare import Settings, prepare
 
 
 def tree(root, names):
@@ -434,3 +436,17 @@ def test_class_names_stay_in_one_line(tmp_path, name):
         tree(tmp_path, [f"{folder}/1.png"])
     data = Folder(tmp_path, 8, 3)
     assert name in data.class_names and data.describe().isprintable()
+
+
+@pytest.mark.parametrize(("bad", "left", "said"), [
+    (["b/1.png", "b/2.png"], ["a", "c"], "No image of b can be read: training goes on without this class."),
+    (["b/1.png", "b/2.png", "c/1.png"], [], "No image of b, c can be read: training goes on without these classes."),
+    (["a/1.png", "b/2.png"], ["a", "b", "c"], None),
+])  # fmt: skip
+def test_a_class_without_a_readable_image_is_named(tmp_path, bad, left, said):
+    tree(tmp_path / "p", ["a/1.png", "a/2.png", "b/1.png", "b/2.png", "c/1.png"])
+    for name in bad:
+        (tmp_path / "p" / name).write_text("no image")
+    data = Folder(tmp_path / "p", 8, 3, on_error="skip")
+    assert data.class_names == left and data.notes == check(tmp_path / "p", resolution=8).notes == [said] * bool(said)
+    assert prepare(tmp_path / "p", tmp_path / "p.zip", Settings(8), on_error="skip").notes == data.notes

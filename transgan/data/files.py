@@ -13,7 +13,7 @@ from transgan.data.dataset import ImageDataset
 from transgan.data.decode import decode, form
 from transgan.data.file import File, UnreadableFile
 from transgan.data.free_memory import fits
-from transgan.data.labels import Classes, classes, read_table, shared, without_images
+from transgan.data.labels import Classes, classes, lost, read_table, shared, without_images
 from transgan.data.levels import Levels
 from transgan.data.listing import image_suffixes, is_image, kinds
 from transgan.data.prepared import RECORD, Kept, hash_of_files, plain_pixels, read_record
@@ -197,6 +197,9 @@ class Files(ImageDataset):
             raise ValueError(f"data.white={self.white:g} has no effect: every file says what is white; leave it out.")
         self.hints += checked.assumed
         if reasons:
+            everything = self._classes_of(self.files)
+            if names_lost := lost(everything, [i not in reasons for i in range(len(names))]):
+                self.notes.append(remarks.unreadable_classes(names_lost))
             good = [i for i in range(len(names)) if i not in reasons]
             self.files, seen = [self.files[i] for i in good], [seen[i] for i in good]
             images = None if images is None else images[good]

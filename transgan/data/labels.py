@@ -154,6 +154,12 @@ def posix(name: object) -> str:
     return "/".join(part for part in str(name).replace("\\", "/").split("/") if part not in ("", "."))
 
 
+def lost(found: Classes, readable: Sequence[bool]) -> list[str]:
+    """The classes of which no image can be read. found: of all images."""
+    left = {label for label, good in zip(found.labels, readable, strict=True) if good}
+    return [name for number, name in enumerate(found.names) if number not in left]
+
+
 def without_images(names: Sequence[str], folders: Iterable[str]) -> list[str]:
     """The folders without an image that would otherwise be classes, or are siblings of the common leading folders."""
     common = shared(names)

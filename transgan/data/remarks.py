@@ -66,6 +66,13 @@ def empty_folders(names: list[str]) -> str:
     return f"No image in {', '.join(names[:5])}{more}."
 
 
+def unreadable_classes(names: list[str]) -> str:
+    """names: of the classes of which no image can be read."""
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    which = "this class" if len(names) == 1 else "these classes"
+    return f"No image of {', '.join(map(printable, names[:5]))}{more} can be read: training goes on without {which}."
+
+
 def other_parts(left: Mapping[str, Sequence[File]]) -> str:
     named = ", ".join(f"{folder} {len(files):,}" for folder, files in left.items())
     return f"Left out {named}: not parts to train on."

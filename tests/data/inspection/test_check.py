@@ -230,3 +230,16 @@ def test_preparing_is_advised_with_the_same_keys(tmp_path):
     (tmp_path / "0.bmp").write_bytes(b"")
     said = " ".join(check(tmp_path, resolution=4, labels="none", workers=1).advice)
     assert "images.zip resolution=4 data.labels=none data.on_error=skip; training" in said
+
+
+@pytest.mark.parametrize(("names", "alike"), [
+    (["caf\u00e9", "cafe\u0301", "cafe"], {"caf\u00e9", "cafe\u0301"}),  # one by Linux, one by an old Mac
+    (["hot dog", "Hot_Dog", "hot-dogs"], {"hot dog", "Hot_Dog"}),
+    (["\u0915\u093f", "\u0915\u093e", "c++", "c#", "c"], set()),  # vowels are marks there
+    (["1.0", "10", "1", "1_1", "11", "1-x", "1 x"], {"1-x", "1 x"}),
+])  # fmt: skip
+def test_class_names_that_are_alike(tmp_path, names, alike):
+    for i, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        good(i).save(tmp_path / name / "1.png")
+    assert kinds(check(tmp_path, resolution=16)).get("similar_classes", set()) == alike

@@ -18,11 +18,12 @@ from transgan.data.inspection.finding import LEVELS, Finding
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
-from transgan.data.labels import Classes
+from transgan.data.labels import Classes, lost
 from transgan.data.levels import decide_with, decided
 from transgan.data.listed import Listed, listed, suffixes
 from transgan.data.listing import WAYS
 from transgan.data.part import held_out
+from transgan.data.remarks import unreadable_classes
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -103,12 +104,16 @@ def check(
         traits = [each for each in found if isinstance(each, Traits)]
         own = [files[i] for i in good if i < len(source.files)]
         classes = source.classes_of(own) if own else Classes([], [])
+        readable_own = [isinstance(each, Traits) for each in found[: len(source.files)]]
+        if names_lost := lost(source.classes_of(source.files), readable_own):
+            assumed.append(unreadable_classes(names_lost))
         held = np.array([i >= len(source.files) for i in good])
         if holdout and own:
             held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
         known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
         images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
-        unknown, assumed = of_white(images, source, len(own))
+        unknown, sentences = of_white(images, source, len(own))
+        assumed += sentences
         findings += unknown
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)

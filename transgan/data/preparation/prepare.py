@@ -18,11 +18,13 @@ from transgan.data.decode import flatten, upright
 from transgan.data.file import File, UnreadableImages
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import GREY
+from transgan.data.labels import lost
 from transgan.data.levels import Facts, Levels, decide_with
 from transgan.data.listed import Listed, listed
 from transgan.data.preparation.crops import fit
 from transgan.data.preparation.growing import Growing
 from transgan.data.prepared import FORMAT, RECORD, hash_of_files, plain_pixels
+from transgan.data.remarks import unreadable_classes
 from transgan.files import expanded, hash_of
 
 LABELS = "dataset.json"
@@ -163,6 +165,8 @@ def prepare(
         skipped = sorted(reasons.items())
         if len(skipped) == len(files) or skipped and on_error == "raise":
             raise complaint(path, skipped, len(files))
+        if names_lost := lost(source.classes_of(source.files), [file.name not in reasons for file in source.files]):
+            notes.append(unreadable_classes(names_lost))
         record, classes = recorded(source, names, reasons, settings, head, program, notes)
         archive.add(LABELS, labels_json(source, names, reasons, classes))
         sign(archive, record, settings, workers, watch)
