@@ -121,6 +121,8 @@ class Files(ImageDataset):
                     continue
                 self.table = read_table(sorted(taken), self.read(place), folder)
                 others = [other for other in others if other != name or self.table is None]
+                if absent := set(self.table or ()) - {file.name for file in files}:
+                    self.notes.append(remarks.absent_images(sorted(absent)))
         self.ignored, self.others = len(others), kinds(others)
         if self.system:
             self.notes.append(remarks.system_folders(self.system))
@@ -158,8 +160,8 @@ class Files(ImageDataset):
     def _classes_of(self, files: list[File]) -> Classes:
         found = classes([name for name, _, _ in files], self.labelling, self.table)
         if self.record is not None and self.table and self.labelling is None:
-            names = self.record["class_names"]
-            found = found._replace(names=[names[int(number)] for number in found.names])
+            known = {str(number): name for number, name in enumerate(self.record["class_names"])}
+            found = found._replace(names=[known.get(number, number) for number in found.names])
         return found
 
     def _first(self) -> tuple[int, bool]:

@@ -61,9 +61,15 @@ def repeated_names(names: list[str]) -> str:
     return f"Left out {files} stored under a name that comes again, such as {first}: the last of each is used."
 
 
+def absent_images(names: list[str]) -> str:
+    """names: in dataset.json, without a file."""
+    images = f"{len(names):,} image{'s that are' if len(names) > 1 else ' that is'}"
+    return f"dataset.json names {images} not here, such as {printable(min(names))}."
+
+
 def empty_folders(names: list[str]) -> str:
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return f"No image in {', '.join(names[:5])}{more}."
+    return f"No image in {', '.join(map(printable, names[:5]))}{more}."
 
 
 def unreadable_classes(names: list[str]) -> str:
@@ -99,7 +105,7 @@ def other_sizes(path: Path, resolution: int, wrong: int, count: int, first: str)
 
 def unreadable(path: Path, skipped: list[tuple[str, str]], count: int) -> UnreadableImages:
     """skipped: names and reasons of those that cannot be read, of `count` images."""
-    listed = "\n".join(f"  {name}: {reason}" for name, reason in skipped[:20])
+    listed = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
     what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listed}{more}\n"
     ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
