@@ -383,3 +383,17 @@ def test_another_resolution_or_a_limit_reads_the_images(many, tmp_path, lazily):
     a, b = (kind(place, 8, 3) for kind, place in ((Folder, many), (Zip, tmp_path / "out.zip")))
     assert same(a, b)
     assert same(Folder(many, 16, 3, limit=20), Zip(tmp_path / "out.zip", 16, 3, limit=20))
+
+
+@pytest.mark.parametrize(("change", "names"), [
+    ({"labels": None}, ["0", "1"]), ({"fingerprints": []}, ["0", "1"]), ({"class_names": ["cats"]}, ["cats", "1"]),
+])  # fmt: skip
+def test_a_record_that_was_changed_stops_nothing(tmp_path, change, names):
+    root = tree(tmp_path / "set", [f"{i}.png" for i in range(4)])
+    (root / "dataset.json").write_text(json.dumps({"labels": [[f"{i}.png", i % 2] for i in range(4)]}))
+    prepare(root, tmp_path / "out.zip", Settings(8))
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive, zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        for name in archive.namelist():
+            data = archive.read(name)
+            other.writestr(name, json.dumps(json.loads(data) | change) if name == "transgan.json" else data)
+    assert Zip(tmp_path / "other.zip", 8, 3).class_names == names
