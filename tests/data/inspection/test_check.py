@@ -243,3 +243,15 @@ def test_class_names_that_are_alike(tmp_path, names, alike):
         (tmp_path / name).mkdir()
         good(i).save(tmp_path / name / "1.png")
     assert kinds(check(tmp_path, resolution=16)).get("similar_classes", set()) == alike
+
+
+@pytest.mark.parametrize(("name", "said"), [("a\nb.png", "a\\nb.png"), ("\x1b[31m.png", "\\x1b[31m.png"),
+                                            ("\u202egnp.png", "\\u202egnp.png")])  # fmt: skip
+def test_names_are_shown_on_one_line_without_what_a_terminal_obeys(tmp_path, name, said):
+    good(0).save(tmp_path / "a.png")
+    (tmp_path / name).write_text("no image")
+    (found,) = check(tmp_path, resolution=16).findings
+    assert found.files == [name] and found.named() == [f"{said} (not an image that Pillow can read)"]
+    with pytest.raises(ValueError, match="cannot be read") as raised:
+        Folder(tmp_path, 16, 3)
+    assert f"  {said}: not an image" in str(raised.value)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from transgan.data.checking import why
-from transgan.data.dataset import readable
+from transgan.data.dataset import printable, readable
 from transgan.data.file import File
 from transgan.data.inspection import rules
 from transgan.data.inspection.advice import advice
@@ -211,7 +211,7 @@ def summary(report: Report) -> list[str]:
         lines[0] += f", {median}" + ("" if least == most else f" in the median, {least} to {most}")
     if report.classes:
         most_first = sorted(report.classes.items(), key=lambda item: -item[1])
-        named = ", ".join(f"{name} {count:,}" for name, count in most_first[:8])
+        named = ", ".join(f"{printable(name)} {count:,}" for name, count in most_first[:8])
         more = f" and {len(most_first) - 8:,} more" if len(most_first) > 8 else ""
         lines.append(f"{len(most_first):,} class{'es' if len(most_first) != 1 else ''}: {named}{more}")
     else:

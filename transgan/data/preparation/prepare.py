@@ -249,7 +249,7 @@ def labels_json(source: Listed, names: dict[str, str], reasons: dict[str, str], 
 
 
 def complaint(path: str | Path, skipped: list[tuple[str, str]], count: int) -> UnreadableImages:
-    listing = "\n".join(f"  {name}: {reason}" for name, reason in skipped[:20])
+    listing = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
     what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listing}{more}\n"
     if len(skipped) == count:
