@@ -12,9 +12,11 @@ from defects import SIDE, good, spoiled
 from transgan.data import Folder, hold_out
 from transgan.data.inspection import duplicates
 from transgan.data.inspection.check import check, summary
+from transgan.data.inspection.sheet import seen
 from transgan.data.inspection.short import short
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect, light_of
+from transgan.data.listed import listed
 
 
 def kinds(report) -> dict[str, set[str]]:
@@ -255,3 +257,24 @@ def test_names_are_shown_on_one_line_without_what_a_terminal_obeys(tmp_path, nam
     with pytest.raises(ValueError, match="cannot be read") as raised:
         Folder(tmp_path, 16, 3)
     assert f"  {said}: not an image" in str(raised.value)
+
+
+@pytest.mark.parametrize(("most", "last"), [(60_000, 6_000), (3_000, 400), (3_000, 3_000)])
+def test_deep_images_are_judged_by_the_white_of_all(tmp_path, most, last):
+    for i in range(8):
+        values = np.asarray(good(i).convert("L")).astype(np.float64) / 255
+        Image.fromarray((values * (last if i == 7 else most)).astype(np.uint16)).save(tmp_path / f"{i}.png")
+    report = check(tmp_path, resolution=16)
+    assert kinds(report).get("dark", set()) == ({"7.png"} if last < most else set())
+    images = seen(listed(tmp_path, 16, 1, white=report.levels), report.good)
+    expected = Folder(tmp_path, 16, 1).images.permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(np.stack(images), expected)
+
+
+def test_images_to_measure_against_that_are_beyond_the_white_are_named(tmp_path):
+    for part, most in {"train": 900, "test": 4_000}.items():
+        (tmp_path / part).mkdir()
+        for i in range(2):
+            values = np.random.default_rng(i).integers(0, most, (16, 16)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / part / f"{i}.png")
+    assert kinds(check(tmp_path, resolution=16))["unreadable"] == {"test/0.png", "test/1.png"}

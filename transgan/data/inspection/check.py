@@ -19,7 +19,7 @@ from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
 from transgan.data.labels import Classes, lost
-from transgan.data.levels import decide_with, decided
+from transgan.data.levels import Levels, decide_with, decided
 from transgan.data.listed import Listed, listed, suffixes
 from transgan.data.listing import WAYS
 from transgan.data.part import held_out
@@ -47,25 +47,26 @@ class Report:
     limits: dict[str, float]
     seconds: float
     good: list[str] = field(default_factory=list)  # names of readable files, for the sheet
+    levels: Levels | None = None  # of files that do not say what is white, for the sheet
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the names of files without a finding."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("findings", "good")}
+        plain = {key: value for key, value in vars(self).items() if key not in ("findings", "good", "levels")}
         return plain | {"findings": [each.as_json() for each in self.findings]}
 
 
 class Reading:
     """Reads one file of a list, by its index; picklable, for processes."""
 
-    def __init__(self, source: Listed, places: list[Any], resolution: int) -> None:
-        self.source, self.places, self.resolution = source, places, resolution
+    def __init__(self, source: Listed, places: list[Any], resolution: int, levels: Levels | None = None) -> None:
+        self.source, self.places, self.resolution, self.levels = source, places, resolution, levels
 
     def __call__(self, index: int) -> tuple[int, Traits | Broken]:
         try:
             data = self.source.read(self.places[index])
         except Exception as error:  # noqa: BLE001 - of zip archives many kinds
             return 0, Broken("unreadable", why(error))
-        return len(data), inspect(data, self.resolution)
+        return len(data), inspect(data, self.resolution, self.levels)
 
 
 def check(
@@ -93,12 +94,17 @@ def check(
     for length, each in watch(in_processes(reading, range(len(files)), workers), len(files)):
         weight += length
         found.append(each)
+    open_ones = [i for i, each in enumerate(found) if isinstance(each, Traits) and not decided(each.facts, None)]
+    levels, assumed, asked = whites_of(found, open_ones, len(source.files), white)
+    if open_ones and not asked:  # once more, now that all of them have decided what is white
+        again = Reading(source, reading.places, resolution, levels)
+        for i, (_, each) in zip(open_ones, watch(in_processes(again, open_ones, workers), len(open_ones)), strict=True):
+            found[i] = each
     good = [i for i, each in enumerate(found) if isinstance(each, Traits)]
     findings = of_reading(files, found) + of_left_out(source)
     if source.refused:
         findings.append(finding("labels", ["dataset.json"], reason=source.refused))
     classes: Classes | None = None
-    assumed: list[str] = []
     images: rules.Set | None = None
     if good:
         traits = [each for each in found if isinstance(each, Traits)]
@@ -112,9 +118,9 @@ def check(
             held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
         known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
         images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
-        unknown, sentences = of_white(images, source, len(own))
-        assumed += sentences
-        findings += unknown
+        if asked:
+            deep = images.named(images.those(lambda each: each.facts is not None))
+            findings.append(finding("white", deep, reason=asked[0]))
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
     keys = {"data.labels": labels}
@@ -134,7 +140,7 @@ def check(
         advice=said,
         notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
-        good=images.names if images else [],
+        good=images.names if images else [], levels=None if asked else levels,
     )  # fmt: skip
 
 
@@ -177,16 +183,20 @@ def of_left_out(source: Listed) -> list[Finding]:
     return said
 
 
-def of_white(images: rules.Set, source: Listed, count: int) -> tuple[list[Finding], list[str]]:
-    """Files that leave open what is white in them, where all of them together do not say it either; and sentences on
-    what training assumes where they do. count: of images to train on, the first ones."""
+def whites_of(
+    found: list[Traits | Broken], those: list[int], count: int, white: float | None
+) -> tuple[Levels, list[str], list[str]]:
+    """What training takes for white in files that do not say it, sentences on what it assumes, and on what it asks.
+
+    those: indices of such files; count: of files to train on, the first ones; white: as the user said.
+    """
+    if white is not None:
+        return Levels(*[white] * 3), [], []
     own, others = (
-        [each.facts for each in part if each.facts and not decided(each.facts, None)]
-        for part in (images.traits[:count], images.traits[count:])
+        [each.facts for i in those if (i < count) is wanted and isinstance(each := found[i], Traits) and each.facts]
+        for wanted in (True, False)
     )
-    _, assumed, asked = decide_with(own, others) if source.white is None else (None, [], [])
-    deep = images.named(images.those(lambda each: each.facts is not None))
-    return [finding("white", deep, reason=sentence) for sentence in asked[:1]], assumed
+    return decide_with(own, others)
 
 
 def sizes_of(images: rules.Set) -> dict[str, tuple[int, int]]:

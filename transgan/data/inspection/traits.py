@@ -14,7 +14,7 @@ from PIL import Image
 
 from transgan.data.checking import why
 from transgan.data.decode import flatten, has_alpha, upright
-from transgan.data.levels import Facts, decide
+from transgan.data.levels import Facts, Levels, decide
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
@@ -49,21 +49,24 @@ class Broken(NamedTuple):
     reason: str
 
 
-def inspect(data: bytes, resolution: int) -> Traits | Broken:
-    """What is in a file, as networks of this resolution would see it: 1 to 4096 pixels. Raises nothing."""
+def inspect(data: bytes, resolution: int, levels: Levels | None = None) -> Traits | Broken:
+    """What is in a file, as networks of this resolution would see it: 1 to 4096 pixels. Raises nothing.
+
+    levels: what is white where the file does not say it; None: this file alone decides.
+    """
     if not data:
         return Broken("empty", "0 bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return traits(data, resolution)
+            return traits(data, resolution, levels)
     except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises many kinds
         return Broken("truncated" if is_cut(data, error) else "unreadable", why(error))
 
 
-def traits(data: bytes, resolution: int) -> Traits:
+def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits:
     """Raises as `look` does for a file that cannot be read."""
-    found = upright(data, least=resolution)
+    found = upright(data, levels, least=resolution)
     if found.image is None:
         assert found.facts is not None
         seen = upright(data, decide([found.facts])[0], least=resolution).image
