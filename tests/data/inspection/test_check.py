@@ -110,10 +110,13 @@ def test_sharpness_of_known_images():
     assert light_of(ramp)[2] == 0 and light_of(ramp)[1] == pytest.approx(np.sqrt((32**2 - 1) / 12))
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "TIFF tiff_lzw"])
 def test_a_file_that_is_cut_is_truncated(form):
-    file = io.BytesIO()
-    good(0).save(file, form)
+    file, (form, *compression) = io.BytesIO(), form.split()
+    Image.init()
+    if form not in Image.SAVE:
+        pytest.skip("this Pillow does not write it")
+    good(0).save(file, form, **({"compression": compression[0]} if compression else {}))
     data = file.getvalue()
     assert isinstance(inspect(data, 32), Traits)
     found = inspect(data[: len(data) // 2], 32)

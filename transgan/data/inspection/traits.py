@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from transgan.data import tiff
 from transgan.data.checking import why
 from transgan.data.decode import flatten, has_alpha, upright
 from transgan.data.levels import Facts, Levels, decide
@@ -138,4 +139,22 @@ def is_cut(data: bytes, error: Exception) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return data[-1:] != b";"
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return tiff.is_cut(data)
+    if data[4:8] == b"jP  " or data[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000, in boxes or alone
+        return b"\xff\xd9" not in data[-16:]
+    if data[4:8] == b"ftyp":  # AVIF and HEIC
+        return boxes_end(data) > len(data)
     return "truncated" in str(error).lower()
+
+
+def boxes_end(data: bytes) -> int:
+    """Where the last of the boxes ends that an AVIF or HEIC file consists of, by what they say."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        if size < 8:  # the last one, to the end of the file
+            return len(data)
+        at += size
+    return at if at > len(data) else at + 8 * (at < len(data))
