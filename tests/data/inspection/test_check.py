@@ -263,7 +263,7 @@ def test_names_are_shown_on_one_line_without_what_a_terminal_obeys(tmp_path, nam
 
 
 @pytest.mark.parametrize(("most", "last"), [(60_000, 6_000), (3_000, 400), (3_000, 3_000)])
-def test_deep_images_are_judged_by_the_white_of_all(tmp_path, most, last):
+def test_deep_images_are_measured_by_the_white_of_all(tmp_path, most, last):
     for i in range(8):
         values = np.asarray(good(i).convert("L")).astype(np.float64) / 255
         Image.fromarray((values * (last if i == 7 else most)).astype(np.uint16)).save(tmp_path / f"{i}.png")
