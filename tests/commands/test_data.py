@@ -81,6 +81,10 @@ def test_killed_it_goes_on(transgan_process, tmp_path):
         (["data", "check", "set", "html=report.txt"], "html=report.txt: its name must end in .html"),
         (["data", "check", "set", "resolution=0"], "resolution=0: it takes a whole number, 1 to 4,096"),
         (["data", "check", "set/a.txt"], "set/a.txt is neither a folder nor a zip of images"),
+        (
+            ["data", "check", "set/a.zip"],
+            "set/a.zip is neither a folder nor a zip of images, or it is cut short; ",
+        ),
         (["data", "check", "set"], "No image in set, only 1 other files (.txt 1)"),
         (["data", "prepare", "set"], "a zip to write is needed: `transgan data prepare PATH OUT.zip`"),
         (["data", "prepare", "nowhere", "out.zip"], "nowhere is neither an option"),
@@ -94,6 +98,8 @@ def test_killed_it_goes_on(transgan_process, tmp_path):
 def test_mistakes(refused, tmp_path, words, sentence):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.txt").write_text("no image")
+    if "set/a.zip" in words:
+        (tmp_path / "set" / "a.zip").write_bytes(b"PK\x03\x04")
     err = refused(*words)
     assert sentence in err and err.count("\n") == 1
 

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from transgan.data import Folder, Zip, decode
+from transgan.data.inspection.check import check
 from transgan.data.labels import classes, training_part
 from transgan.data.listing import kinds, separated
+from transgan.data.preparation.prepare import Settings, prepare
 
 
 def tree(root, names):
@@ -434,3 +436,43 @@ def test_class_names_stay_in_one_line(tmp_path, name):
         tree(tmp_path, [f"{folder}/1.png"])
     data = Folder(tmp_path, 8, 3)
     assert name in data.class_names and data.describe().isprintable()
+
+
+@pytest.mark.parametrize(("bad", "left", "said"), [
+    (["b/1.png", "b/2.png"], ["a", "c"], "No image of b can be read: training goes on without this class."),
+    (["b/1.png", "b/2.png", "c/1.png"], [], "No image of b, c can be read: training goes on without these classes."),
+    (["a/1.png", "b/2.png"], ["a", "b", "c"], None),
+])  # fmt: skip
+def test_a_class_without_a_readable_image_is_named(tmp_path, bad, left, said):
+    tree(tmp_path / "p", ["a/1.png", "a/2.png", "b/1.png", "b/2.png", "c/1.png"])
+    for name in bad:
+        (tmp_path / "p" / name).write_text("no image")
+    data = Folder(tmp_path / "p", 8, 3, on_error="skip")
+    assert data.class_names == left and data.notes == check(tmp_path / "p", resolution=8).notes == [said] * bool(said)
+    assert prepare(tmp_path / "p", tmp_path / "p.zip", Settings(8), on_error="skip").notes == data.notes
+
+
+@pytest.mark.parametrize("text", [
+    '{"labels": [["a/1.png", 0], ["b/1.', '{"labels": [["a/1.png", 0], ["b/1.png", 1],]}', '"labels": [["a/1.png", 0]]',
+])  # fmt: skip
+def test_a_damaged_dataset_json_is_not_passed_over(tmp_path, text):
+    tree(tmp_path, ["a/1.png", "b/1.png"])
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"dataset.json is damaged \(.*\): repair it, or take no labels: data.labels=n"
+    ):
+        Folder(tmp_path, 8, 3)
+    assert [each.kind for each in check(tmp_path, resolution=8).findings if each.level == "stops"] == ["labels"]
+    assert Folder(tmp_path, 8, 3, labels="none").class_names == []
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    ([], []), (["c.png"], ["dataset.json names 1 image that is not here, such as c.png."]),
+    (["x/d.png", "c.png"], ["dataset.json names 2 images that are not here, such as c.png."]),
+])  # fmt: skip
+def test_images_that_dataset_json_names_and_that_are_not_here(tmp_path, more, said):
+    tree(tmp_path, ["a.png", "b.png"])
+    labels = [[name, i] for i, name in enumerate(["a.png", "b.png", *more])]
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    data = both(tmp_path)
+    assert data.notes == check(tmp_path, resolution=8).notes == said and data.class_names == ["0", "1"]

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFilter, PngImagePlugin
 
 from transgan.data.decode import decode
 
@@ -170,6 +170,26 @@ def test_bad_pixels_are_refused(name):
     with pytest.raises(Exception, match=".") as caught:
         decode(BAD[name], 8, 3)
     assert not isinstance(caught.value, AssertionError)
+
+
+@pytest.mark.parametrize("start", [0.5, 0.9])
+@pytest.mark.parametrize("mode", ["1", "P", "RGB"])
+def test_a_png_whose_end_never_reached_the_disk_is_refused(mode, start):
+    """Zeros there unpack to something: only the checksums tell."""
+    picture = Image.fromarray(LARGER).resize((120, 120)).filter(ImageFilter.GaussianBlur(1)).convert(mode)
+    data = saved("PNG", np.asarray(picture))
+    whole = data[: int(start * len(data))]
+    with pytest.raises((ValueError, OSError), match="damaged|broken|truncated"):
+        decode(whole + bytes(len(data) - len(whole)), 8, 3)
+
+
+@pytest.mark.parametrize("cut", [0, 4, 12, 20])
+def test_a_png_with_all_of_its_pixels_is_read_whatever_its_checksums(cut):
+    at = PNG.index(b"IDAT") + 4
+    length = int.from_bytes(PNG[at - 8 : at - 4], "big")
+    data = flipped(PNG, at + length)  # of the chunk, where that of the pixels is right
+    pixels = decode(data[: len(data) - cut], 64, 3)[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(pixels, LARGER)
 
 
 def test_a_transparent_part_of_a_turned_picture_turns_with_it():

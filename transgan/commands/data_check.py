@@ -35,7 +35,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             watch=lambda results, total: shown(results, total),
         )  # fmt: skip
         say(console, report)
-        source = listed(data.path, *size, labels=data.labels, white=data.white)
+        source = listed(data.path, *size, labels=data.labels, white=report.levels)
         chosen = spread_over(report.good, config.images)
         written = []
         if config.html is not None:

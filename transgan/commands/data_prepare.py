@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from transgan import __version__, files
-from transgan.data.dataset import readable
+from transgan.data.dataset import printable, readable
 from transgan.data.preparation.prepare import Prepared, Settings, prepare
 from transgan.errors import UserError, setting_up
 from transgan.runs.folder import open_console
@@ -52,7 +52,7 @@ def say(console: Console, config: DictConfig, done: Prepared) -> None:
     for note in done.notes:
         console.print(f"note    {note}")
     for name, reason in done.skipped[:20]:
-        console.print(f"skipped {name}: {reason}")
+        console.print(f"skipped {printable(name)}: {reason}")
     if len(done.skipped) > 20:
         console.print(f"skipped {len(done.skipped) - 20:,} more, which transgan.json in the zip lists")
     grey = " channels=1" if config.channels == 1 else ""

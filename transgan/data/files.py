@@ -13,7 +13,7 @@ from transgan.data.dataset import ImageDataset
 from transgan.data.decode import decode, form
 from transgan.data.file import File, UnreadableFile
 from transgan.data.free_memory import fits
-from transgan.data.labels import Classes, classes, read_table, shared, without_images
+from transgan.data.labels import Classes, classes, lost, read_table, shared, without_images
 from transgan.data.levels import Levels
 from transgan.data.listing import image_suffixes, is_image, kinds
 from transgan.data.prepared import RECORD, Kept, hash_of_files, plain_pixels, read_record
@@ -59,6 +59,7 @@ class Files(ImageDataset):
         self.system: set[str] = set()  # names of those left out because a storage system keeps them
         self.hidden: set[str] = set()  # names of folders that are hidden
         self.again: list[str] = []  # links to folders that are already read
+        self.repeated: list[str] = []  # names that an archive holds several times
         self.table: dict[str, int | str] | None = None
         self.record: dict[str, Any] | None = None  # of images that `transgan data prepare` has written
         self.kept: Kept | None = None
@@ -93,7 +94,7 @@ class Files(ImageDataset):
             raise remarks.other_sizes(self.path, self.resolution, len(other), len(self), f"{first}, {width}x{height}")
 
     def find(self) -> list[File]:
-        """All files that are not hidden. May fill `folders`, `system`, `hidden` and `again`."""
+        """All files that are not hidden. May fill `folders`, `system`, `hidden`, `again` and `repeated`."""
         raise NotImplementedError(f"{type(self).__name__} defines no find()")
 
     def read(self, place: Any) -> bytes:
@@ -120,11 +121,15 @@ class Files(ImageDataset):
                     continue
                 self.table = read_table(sorted(taken), self.read(place), folder)
                 others = [other for other in others if other != name or self.table is None]
+                if absent := set(self.table or ()) - {file.name for file in files}:
+                    self.notes.append(remarks.absent_images(sorted(absent)))
         self.ignored, self.others = len(others), kinds(others)
         if self.system:
             self.notes.append(remarks.system_folders(self.system))
         if self.again:
             self.notes.append(remarks.repeated_folders(self.again))
+        if self.repeated:
+            self.notes.append(remarks.repeated_names(self.repeated))
         folders = [folder for folder in self.folders if folder not in self.again]
         if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
             self.notes.append(remarks.empty_folders(empty))
@@ -155,8 +160,8 @@ class Files(ImageDataset):
     def _classes_of(self, files: list[File]) -> Classes:
         found = classes([name for name, _, _ in files], self.labelling, self.table)
         if self.record is not None and self.table and self.labelling is None:
-            names = self.record["class_names"]
-            found = found._replace(names=[names[int(number)] for number in found.names])
+            known = {str(number): name for number, name in enumerate(self.record["class_names"])}
+            found = found._replace(names=[known.get(number, number) for number in found.names])
         return found
 
     def _first(self) -> tuple[int, bool]:
@@ -194,6 +199,9 @@ class Files(ImageDataset):
             raise ValueError(f"data.white={self.white:g} has no effect: every file says what is white; leave it out.")
         self.hints += checked.assumed
         if reasons:
+            everything = self._classes_of(self.files)
+            if names_lost := lost(everything, [i not in reasons for i in range(len(names))]):
+                self.notes.append(remarks.unreadable_classes(names_lost))
             good = [i for i in range(len(names)) if i not in reasons]
             self.files, seen = [self.files[i] for i in good], [seen[i] for i in good]
             images = None if images is None else images[good]

@@ -1,6 +1,7 @@
 """Every image below a folder."""
 
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class Folder(Files):
         return [file._replace(name=name) for name, file in zip(names, result, strict=True)]
 
     def read(self, place: str) -> bytes:
+        if not stat.S_ISREG(os.stat(place).st_mode):  # reading a pipe waits for a writer, and a device may never end
+            raise ValueError("a pipe, socket or device and not a file")
         return Path(place).read_bytes()
 
 

@@ -127,13 +127,21 @@ def read_table(names: Sequence[str], data: bytes, folder: str) -> dict[str, int 
     """Reads a dataset.json in StyleGAN's format: {name: label}, a number or a name for each image; {} if its labels are
     not classes, None if it is another file. names: of all images; folder: that of the file, "" or "a/b".
 
-    Raises ValueError if it has labels but none for one of the images.
+    Raises ValueError if it has labels but none for one of the images, or is damaged.
     """
     try:
-        labels = json.loads(data)["labels"]
+        content = json.loads(data)
+    except ValueError as error:  # also where it is not UTF-8
+        if b'"labels"' in data:
+            raise ValueError(
+                f"dataset.json is damaged ({error}): repair it, or take no labels: data.labels=none"
+            ) from error
+        return None
+    try:
+        labels = content["labels"]
         labels = labels.items() if isinstance(labels, dict) else labels
         pairs = None if labels is None else {posix(name): label for name, label in labels}
-    except (ValueError, TypeError, KeyError):  # invalid UTF-8 is a ValueError, too
+    except (ValueError, TypeError, KeyError):
         return None
     if not pairs:
         return {}
@@ -152,6 +160,12 @@ def read_table(names: Sequence[str], data: bytes, folder: str) -> dict[str, int 
 
 def posix(name: object) -> str:
     return "/".join(part for part in str(name).replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def lost(found: Classes, readable: Sequence[bool]) -> list[str]:
+    """The classes of which no image can be read. found: of all images."""
+    left = {label for label, good in zip(found.labels, readable, strict=True) if good}
+    return [name for number, name in enumerate(found.names) if number not in left]
 
 
 def without_images(names: Sequence[str], folders: Iterable[str]) -> list[str]:

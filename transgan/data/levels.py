@@ -113,6 +113,17 @@ def decide(every: Iterable[Facts]) -> tuple[Levels, list[str], list[str]]:
     return levels, assumed, asked
 
 
+def decide_with(own: list[Facts], others: list[Facts]) -> tuple[Levels, list[str], list[str]]:
+    """As `decide`, of files to train on and others to measure against: those to train on decide for both, and the
+    others only where there is nothing of their kind."""
+    if not own:
+        return decide(others)
+    levels, assumed, asked = decide(own)
+    more, also, further = decide(each for each in others if getattr(levels, each.kind) is None)
+    known = {kind: white for kind in ("integer", "real") if (white := getattr(more, kind)) is not None}
+    return levels._replace(**known), [*assumed, *also], [*asked, *further]
+
+
 def scaled(found: Samples, levels: Levels) -> Image.Image:
     """An image of mode L, LA, RGB or RGBA with eight bits per sample, rounded to nearest and never clipped."""
     values, bands = found.values, found.bands

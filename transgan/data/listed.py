@@ -70,7 +70,8 @@ def listed(
     place = expanded(path)
     archive = place.is_file() or not place.exists() and place.suffix.lower() == ".zip"
     if place.is_file() and not zipfile.is_zipfile(place):
-        raise ValueError(f"{path} is neither a folder nor a zip of images; give one of them.")
+        cut = ", or it is cut short" if place.suffix.lower() == ".zip" else ""
+        raise ValueError(f"{path} is neither a folder nor a zip of images{cut}; give one of them.")
     kind: type[Listed] = ListedZip if archive else ListedFolder
     options: dict[str, Any] = {"labels": labels, "white": white, "on_error": "skip", "in_memory": False}
     return kind(path, resolution, channels, **options)

@@ -44,7 +44,39 @@ def loaded(data: bytes, least: int | None = None) -> Image.Image:
         assert least is not None
         image.draft(None, (-(-least * image.width // min(image.size)), -(-least * image.height // min(image.size))))
     image.load()  # raises if the file is truncated; Pillow rotates TIFF while loading
+    if image.format == "PNG":
+        intact_png(data)
     return image
+
+
+def intact_png(data: bytes) -> None:
+    """Raises ValueError where the pixels of a PNG that Pillow could read are not those that were saved: it leaves the
+    checksums alone, and takes what a damaged stream happens to unpack to."""
+    parts, good, whole, at = [], True, True, len(PNG)
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">L4s", data, at)
+        if name == b"IDAT":
+            part = data[at + 8 : at + 8 + length]
+            parts.append(part)
+            good = (
+                good
+                and zlib.crc32(part, zlib.crc32(name)).to_bytes(4, "big") == data[at + 8 + length : at + 12 + length]
+            )
+            whole = whole and len(part) == length
+        elif parts:  # of an animation, what follows are further frames
+            break
+        at += 12 + length
+    if good:
+        return
+    stream = zlib.decompressobj()  # a chunk's checksum may be wrong by itself; the stream has one of the pixels
+    try:
+        for part in parts:
+            stream.decompress(part)
+        damaged = whole and not stream.eof
+    except zlib.error:
+        damaged = True
+    if damaged:
+        raise ValueError("damaged: its pixels are not those that were saved")
 
 
 def reducible(data: bytes, least: int | None) -> bool:

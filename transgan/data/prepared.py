@@ -13,17 +13,18 @@ from transgan.files import hash_of
 
 RECORD = "transgan.json"
 FORMAT = "transgan prepared images"
+NEEDED = {"labels": str, "resolution": int, "class_names": list, "fingerprints": dict}  # of what training reads
 
 
 def read_record(data: bytes) -> dict[str, Any] | None:
-    """The record of a prepared zip; None if it is another file, or of a later version."""
+    """The record of a prepared zip; None if it is another file, incomplete, or of a later version."""
     try:
         record = json.loads(data)
     except ValueError:
         return None
-    return (
-        record if isinstance(record, dict) and record.get("format") == FORMAT and record.get("version") == 1 else None
-    )
+    if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("version") != 1:
+        return None
+    return record if all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()) else None
 
 
 def hash_of_files(files: list[tuple[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from transgan.data.dataset import printable
 from transgan.data.file import File, NothingThere, UnreadableImages
 from transgan.data.levels import Levels
 from transgan.data.listing import kinds
@@ -53,9 +54,29 @@ def repeated_folders(names: list[str]) -> str:
     return f"Left out {', '.join(sorted(names)[:5])}: links to folders that are already read."
 
 
+def repeated_names(names: list[str]) -> str:
+    """names: of each file that another one of its name replaces."""
+    count, first = len(names), printable(min(names))
+    files = f"{count:,} file{'s' if count > 1 else ''}"
+    return f"Left out {files} stored under a name that comes again, such as {first}: the last of each is used."
+
+
+def absent_images(names: list[str]) -> str:
+    """names: in dataset.json, without a file."""
+    images = f"{len(names):,} image{'s that are' if len(names) > 1 else ' that is'}"
+    return f"dataset.json names {images} not here, such as {printable(min(names))}."
+
+
 def empty_folders(names: list[str]) -> str:
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return f"No image in {', '.join(names[:5])}{more}."
+    return f"No image in {', '.join(map(printable, names[:5]))}{more}."
+
+
+def unreadable_classes(names: list[str]) -> str:
+    """names: of the classes of which no image can be read."""
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    which = "this class" if len(names) == 1 else "these classes"
+    return f"No image of {', '.join(map(printable, names[:5]))}{more} can be read: training goes on without {which}."
 
 
 def other_parts(left: Mapping[str, Sequence[File]]) -> str:
@@ -84,7 +105,7 @@ def other_sizes(path: Path, resolution: int, wrong: int, count: int, first: str)
 
 def unreadable(path: Path, skipped: list[tuple[str, str]], count: int) -> UnreadableImages:
     """skipped: names and reasons of those that cannot be read, of `count` images."""
-    listed = "\n".join(f"  {name}: {reason}" for name, reason in skipped[:20])
+    listed = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
     what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listed}{more}\n"
     ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}

@@ -103,6 +103,19 @@ class Directory:
         return body.ljust(start, b"\0") + head + table + b"\0" * inside + far
 
 
+def is_cut(data: bytes) -> bool:
+    """Whether the first directory of a file, or pixels that it names, lie beyond the end."""
+    try:
+        directory = Directory(data)
+    except ValueError:
+        return True
+    for starts, lengths in ((273, 279), (324, 325)):  # of strips and tiles
+        places = zip(directory.values(starts), directory.values(lengths), strict=False)
+        if any(start + length > len(data) for start, length in places):
+            return True
+    return False
+
+
 def pages(data: bytes) -> int:
     """The number of directories, as far as they can be followed."""
     seen: set[int] = set()

@@ -29,10 +29,10 @@ class Zip(Files):
             raise ValueError(
                 f"{self.path} is not a zip archive, or it is cut short: give one, or a folder: data=folder."
             )
-        result: list[File] = []
+        result: dict[str, File] = {}  # of a name stored several times the last, as where the archive is unpacked
         locked: list[str] = []
         try:
-            members = self._open().NameToInfo
+            members = self._open().infolist()
         except (
             zipfile.BadZipFile,
             ValueError,
@@ -41,15 +41,17 @@ class Zip(Files):
             raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
         names = separated(  # a program of Windows or DOS allows no backslash in a name
             member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
-            for member in members.values()
+            for member in members
         )
         folders: dict[str, tuple[str, bool]] = {}
-        for filename, member in zip(names, members.values(), strict=True):  # of a name stored twice, the last one
+        for filename, member in zip(names, members, strict=True):
             folder, _, last = filename.rpartition("/")
             before, hidden = folders.get(folder) or folders.setdefault(folder, self._folder(folder))
             if hidden or last in ("", ".", "..") or is_hidden(last):
                 continue
-            result.append(File(before + last, member.filename, (member.file_size, member.CRC)))
+            if before + last in result:
+                self.repeated.append(before + last)
+            result[before + last] = File(before + last, member.filename, (member.file_size, member.CRC))
             if member.flag_bits & 1:
                 locked.append(member.filename)
         self.folders = sorted(set(self.folders))
@@ -58,7 +60,7 @@ class Zip(Files):
                 f"{self.path} holds {len(locked):,} files locked with a password (the first is {locked[0]}): "
                 "unpack it and use data=folder, or pack it again without a password."
             )
-        return result
+        return list(result.values())
 
     def _folder(self, folder: str) -> tuple[str, bool]:
         """Notes a folder of the archive. -> (what the names in it begin with, whether it is hidden)"""

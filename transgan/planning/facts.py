@@ -11,7 +11,7 @@ class Facts:
     """count: of images; side: pixels of the short side, in the median; grey: whether all that were looked at are;
     classes: images of each class, or none; device: cpu, cuda or mps; cores: of the CPU, that may be used;
     inception: whether the standard network's file is here; installed: whether that of extractor=efficientnet_lite0 is;
-    minutes: of the run, None where nobody said."""
+    minutes: of the run, None where nobody said; coloured: images whose colours were looked at, 0 for all of them."""
 
     count: int
     side: int
@@ -22,6 +22,7 @@ class Facts:
     inception: bool
     installed: bool
     minutes: float | None = None
+    coloured: int = 0
 
     @property
     def budget(self) -> float:

@@ -39,6 +39,7 @@ def facts_of(
         count=max(1, round(kept * count)), side=sides[len(sides) // 2] if sides else 0,
         grey=bool(colours) and all(colours), classes=tuple(round(kept * each) for each in counts), device=device,
         cores=cores(), inception=on_this_machine(), installed=installed() is not None, minutes=minutes,
+        coloured=len(colours) if len(colours) < len(source.files) else 0,
     )  # fmt: skip
 
 

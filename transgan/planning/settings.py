@@ -32,7 +32,7 @@ def choices(facts: Facts) -> Iterator[Choice]:
     said = in_words(minutes)
     yield Choice("recipe", recipe, f"{said} on {'a CPU' if kind == 'cpu' else kind}")
     yield resolution(facts)
-    yield Choice("channels", 1, "all images are grey") if facts.grey else Choice("channels", 3, "in colour")
+    yield channels(facts)
     if (classes := conditional(facts)) is not None:
         yield classes
     yield extractor(facts)
@@ -54,6 +54,14 @@ def resolution(facts: Facts) -> Choice:
     if side == 64 and facts.device == "cpu" and facts.budget < LARGE_ON_CPU:
         return Choice("resolution", 32, f"{why}; 64 takes four times as long")
     return Choice("resolution", side, why)
+
+
+def channels(facts: Facts) -> Choice:
+    """Grey where no image that was looked at has colours, with how many these were where they were not all."""
+    if not facts.grey:
+        return Choice("channels", 3, "in colour")
+    some = f"the {facts.coloured:,} images looked at are grey; channels=3 if others are not"
+    return Choice("channels", 1, some if facts.coloured else "all images are grey")
 
 
 def conditional(facts: Facts) -> Choice | None:

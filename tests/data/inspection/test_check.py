@@ -12,9 +12,11 @@ from defects import SIDE, good, spoiled
 from transgan.data import Folder, hold_out
 from transgan.data.inspection import duplicates
 from transgan.data.inspection.check import check, summary
+from transgan.data.inspection.sheet import seen
 from transgan.data.inspection.short import short
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect, light_of
+from transgan.data.listed import listed
 
 
 def kinds(report) -> dict[str, set[str]]:
@@ -108,10 +110,13 @@ def test_sharpness_of_known_images():
     assert light_of(ramp)[2] == 0 and light_of(ramp)[1] == pytest.approx(np.sqrt((32**2 - 1) / 12))
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "TIFF tiff_lzw"])
 def test_a_file_that_is_cut_is_truncated(form):
-    file = io.BytesIO()
-    good(0).save(file, form)
+    file, (form, *compression) = io.BytesIO(), form.split()
+    Image.init()
+    if form not in Image.SAVE:
+        pytest.skip("this Pillow does not write it")
+    good(0).save(file, form, **({"compression": compression[0]} if compression else {}))
     data = file.getvalue()
     assert isinstance(inspect(data, 32), Traits)
     found = inspect(data[: len(data) // 2], 32)
@@ -187,3 +192,92 @@ def test_labels_that_training_refuses_are_a_finding(tmp_path):
     assert "names no label for 2 of 3 images" in found.way
     with pytest.raises(ValueError, match="names no label"):
         Folder(tmp_path, 32, 3)
+
+
+def floats(root):
+    for i in range(4):
+        values = np.random.default_rng(i).random((16, 16), dtype=np.float32) * 20
+        Image.fromarray(values).save(root / f"{i}.tif")
+
+
+def partly_labelled(root):
+    for i in range(4):
+        good(i).save(root / f"{i}.png")
+    (root / "dataset.json").write_text('{"labels": [["0.png", 1], ["1.png", 0]]}')
+
+
+def half_read(root):
+    partly_labelled(root)
+    (root / "3.png").write_text("no image")
+
+
+@pytest.mark.parametrize(("fill", "options", "keys"), [
+    (floats, {}, {"data.white": "NUMBER"}), (floats, {"white": 20.0}, {"data.white": "20"}),
+    (partly_labelled, {}, {"data.labels": "none"}), (partly_labelled, {"labels": "none", "white": 1.0}, {"data.labels": "none"}),
+    (half_read, {"labels": "none"}, {"data.labels": "none", "data.on_error": "skip"}),
+])  # fmt: skip
+def test_what_is_advised_has_the_keys_that_training_needs(tmp_path, fill, options, keys):
+    fill(tmp_path)
+    command = check(tmp_path, resolution=16, **options).advice[-1]
+    found = dict(word.split("=") for word in command.split() if word.startswith("data."))
+    assert command.startswith("Then: transgan train") and found == keys
+    found = {key.removeprefix("data."): value for key, value in found.items() if value != "NUMBER"}
+    if len(found) == len(keys):
+        white = float(found.pop("white")) if "white" in found else None
+        assert len(Folder(tmp_path, 16, 3, white=white, **found)) == 4 - (fill is half_read)
+
+
+def test_preparing_is_advised_with_the_same_keys(tmp_path):
+    for i in range(501):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(
+            tmp_path / f"{i}.bmp"
+        )
+    (tmp_path / "0.bmp").write_bytes(b"")
+    said = " ".join(check(tmp_path, resolution=4, labels="none", workers=1).advice)
+    assert "images.zip resolution=4 data.labels=none data.on_error=skip; training" in said
+
+
+@pytest.mark.parametrize(("names", "alike"), [
+    (["caf\u00e9", "cafe\u0301", "cafe"], {"caf\u00e9", "cafe\u0301"}),  # one by Linux, one by an old Mac
+    (["hot dog", "Hot_Dog", "hot-dogs"], {"hot dog", "Hot_Dog"}),
+    (["\u0915\u093f", "\u0915\u093e", "c++", "c#", "c"], set()),  # vowels are marks there
+    (["1.0", "10", "1", "1_1", "11", "1-x", "1 x"], {"1-x", "1 x"}),
+])  # fmt: skip
+def test_class_names_that_are_alike(tmp_path, names, alike):
+    for i, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        good(i).save(tmp_path / name / "1.png")
+    assert kinds(check(tmp_path, resolution=16)).get("similar_classes", set()) == alike
+
+
+@pytest.mark.parametrize(("name", "said"), [("a\nb.png", "a\\nb.png"), ("\x1b[31m.png", "\\x1b[31m.png"),
+                                            ("\u202egnp.png", "\\u202egnp.png")])  # fmt: skip
+def test_names_are_shown_on_one_line_without_what_a_terminal_obeys(tmp_path, name, said):
+    good(0).save(tmp_path / "a.png")
+    (tmp_path / name).write_text("no image")
+    (found,) = check(tmp_path, resolution=16).findings
+    assert found.files == [name] and found.named() == [f"{said} (not an image that Pillow can read)"]
+    with pytest.raises(ValueError, match="cannot be read") as raised:
+        Folder(tmp_path, 16, 3)
+    assert f"  {said}: not an image" in str(raised.value)
+
+
+@pytest.mark.parametrize(("most", "last"), [(60_000, 6_000), (3_000, 400), (3_000, 3_000)])
+def test_deep_images_are_measured_by_the_white_of_all(tmp_path, most, last):
+    for i in range(8):
+        values = np.asarray(good(i).convert("L")).astype(np.float64) / 255
+        Image.fromarray((values * (last if i == 7 else most)).astype(np.uint16)).save(tmp_path / f"{i}.png")
+    report = check(tmp_path, resolution=16)
+    assert kinds(report).get("dark", set()) == ({"7.png"} if last < most else set())
+    images = seen(listed(tmp_path, 16, 1, white=report.levels), report.good)
+    expected = Folder(tmp_path, 16, 1).images.permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(np.stack(images), expected)
+
+
+def test_images_to_measure_against_that_are_beyond_the_white_are_named(tmp_path):
+    for part, most in {"train": 900, "test": 4_000}.items():
+        (tmp_path / part).mkdir()
+        for i in range(2):
+            values = np.random.default_rng(i).integers(0, most, (16, 16)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / part / f"{i}.png")
+    assert kinds(check(tmp_path, resolution=16))["unreadable"] == {"test/0.png", "test/1.png"}

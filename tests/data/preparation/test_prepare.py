@@ -1,5 +1,6 @@
 """Prepared zips hold what training would make of the originals, and are the same however often they were interrupted."""
 
+import errno
 import io
 import json
 import os
@@ -121,6 +122,77 @@ def test_deep_files_share_their_white(tmp_path):
         Image.fromarray(values).save(tmp_path / "set" / f"{i}.png")
     prepare(tmp_path / "set", tmp_path / "out.zip", Settings(8))
     assert same(Folder(tmp_path / "set", 8, 3), Zip(tmp_path / "out.zip", 8, 3))
+
+
+def deep(path, most, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, most + 1, (16, 16)).astype(np.uint16)
+    values[0, 0] = most
+    Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_stopped_amid_deep_files_it_keeps_their_white(tmp_path, after):
+    """The first ones, which are done, have the highest values."""
+    for i, most in enumerate((60_000, 4_000, 900, 200)):
+        deep(tmp_path / "set" / f"{i}.png", most, i)
+
+    def watch(results, total, what):
+        for i, result in enumerate(results):
+            if what == "deep images" and i == after:
+                raise KeyboardInterrupt
+            yield result
+
+    whole = prepare(tmp_path / "set", tmp_path / "whole.zip", Settings(16))
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "set", tmp_path / "out.zip", Settings(16), watch=watch)
+    done = prepare(tmp_path / "set", tmp_path / "out.zip", Settings(16))
+    assert done.again == after and done.notes == whole.notes
+    assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "whole.zip").read_bytes()
+    assert same(Folder(tmp_path / "set", 16, 1), Zip(tmp_path / "out.zip", 16, 1))
+
+
+@pytest.mark.parametrize(("train", "test"), [((4_000, 900), (200, 900)), ((900, 900), (900, 4_000)), ((), (900, 200))])
+def test_files_to_train_on_decide_what_is_white_in_all(tmp_path, train, test):
+    good(0).save(tmp_path / "a.png")
+    for part, every in {"train": train, "test": test}.items():
+        (tmp_path / "set" / part).mkdir(parents=True)
+        good(1).save(tmp_path / "set" / part / "plain.png")
+        for i, most in enumerate(every):
+            deep(tmp_path / "set" / part / f"{i}.png", most, i)
+    done = prepare(tmp_path / "set", tmp_path / "out.zip", Settings(16), on_error="skip")
+    ours, others = (ImageDataset(path, 16, 3, on_error="skip") for path in (tmp_path / "set", tmp_path / "out.zip"))
+    assert same(ours, others) and same(ours.heldout(), others.heldout())
+    assert done.skipped == ours.heldout().skipped == ([] if max(train, default=9e9) >= max(test) else [WHITER])
+
+
+WHITER = ("test/1.png", "values 23 to 4000, expected 0 to 1023, which is white")
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b"caf\xe9/a.png", b"b\x80\x81.png"])
+def test_names_that_no_zip_can_hold_are_refused_before_anything_is_written(tmp_path, name):
+    path = os.fsencode(tmp_path / "set") + b"/" + name
+    try:
+        os.makedirs(os.path.dirname(path))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    good(0).save(tmp_path / "a.png")
+    os.rename(tmp_path / "a.png", path)
+    with pytest.raises(ValueError, match=r"1 names of images in .* are not in UTF-8 \(the first is .*\\udc"):
+        prepare(tmp_path / "set", tmp_path / "out.zip", Settings(16))
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_an_error_of_the_disk_names_the_place(tmp_path, monkeypatch):
+    good(0).save(tmp_path / "a.png")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Growing, "finish", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        prepare(tmp_path, tmp_path / "out.zip", Settings(16))
+    assert raised.value.filename == str(tmp_path / "out.zip.partial")
 
 
 def test_names_keep_their_order_and_are_never_alike():
@@ -311,3 +383,17 @@ def test_another_resolution_or_a_limit_reads_the_images(many, tmp_path, lazily):
     a, b = (kind(place, 8, 3) for kind, place in ((Folder, many), (Zip, tmp_path / "out.zip")))
     assert same(a, b)
     assert same(Folder(many, 16, 3, limit=20), Zip(tmp_path / "out.zip", 16, 3, limit=20))
+
+
+@pytest.mark.parametrize(("change", "names"), [
+    ({"labels": None}, ["0", "1"]), ({"fingerprints": []}, ["0", "1"]), ({"class_names": ["cats"]}, ["cats", "1"]),
+])  # fmt: skip
+def test_a_record_that_was_changed_stops_nothing(tmp_path, change, names):
+    root = tree(tmp_path / "set", [f"{i}.png" for i in range(4)])
+    (root / "dataset.json").write_text(json.dumps({"labels": [[f"{i}.png", i % 2] for i in range(4)]}))
+    prepare(root, tmp_path / "out.zip", Settings(8))
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive, zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+        for name in archive.namelist():
+            data = archive.read(name)
+            other.writestr(name, json.dumps(json.loads(data) | change) if name == "transgan.json" else data)
+    assert Zip(tmp_path / "other.zip", 8, 3).class_names == names

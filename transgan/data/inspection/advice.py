@@ -9,8 +9,11 @@ FEW, SOME, ENOUGH = 200, 2_000, 20_000
 LARGE = 4  # times the resolution: reading such images takes longer than training on them
 
 
-def advice(path: str, images: Set, resolution: int, channels: int, findings: list[Finding]) -> list[str]:
-    """By the number of images to train on, their sizes, and what was found."""
+def advice(
+    path: str, images: Set, resolution: int, channels: int, findings: list[Finding], keys: dict[str, str | None]
+) -> list[str]:
+    """By the number of images to train on, their sizes, and what was found. keys: those of the data that the command
+    was given, which the next one needs too."""
     count, side = int((~images.held).sum()), limits(images)["side"]
     said = []
     if count < FEW:
@@ -31,12 +34,19 @@ def advice(path: str, images: Set, resolution: int, channels: int, findings: lis
         said.append("Remove duplicates before holding images out: both sides would have them.")
     size = resolution if side >= resolution else fitting(side)
     grey = " channels=1" if channels == 1 or "all_grey" in kinds else ""
-    skip = " data.on_error=skip" if kinds & {"empty", "truncated", "unreadable"} else ""
+    needed = {key: value for key, value in keys.items() if value is not None}
+    if "labels" in kinds:
+        needed["data.labels"] = "none"
+    if "white" in kinds:
+        needed["data.white"] = "NUMBER"
+    if kinds & {"empty", "truncated", "unreadable"}:
+        needed["data.on_error"] = "skip"
+    more = "".join(f" {key}={value}" for key, value in needed.items())
     place = shlex.quote(path)
     if side >= LARGE * resolution and count >= 500 or count >= 50_000:
         said.append(
-            f"Bring them to their size once: transgan data prepare {place} images.zip resolution={size}; "
+            f"Bring them to their size once: transgan data prepare {place} images.zip resolution={size}{more}; "
             "training reads that in place of the originals."
         )
-    said.append(f"Then: transgan train {place} resolution={size}{grey}{skip}")
+    said.append(f"Then: transgan train {place} resolution={size}{grey}{more}")
     return said

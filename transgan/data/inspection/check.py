@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from transgan.data.dataset import readable
+from transgan.data.checking import why
+from transgan.data.dataset import printable, readable
 from transgan.data.file import File
 from transgan.data.inspection import rules
 from transgan.data.inspection.advice import advice
@@ -17,11 +18,12 @@ from transgan.data.inspection.finding import LEVELS, Finding
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
-from transgan.data.labels import Classes
-from transgan.data.levels import decide, decided
+from transgan.data.labels import Classes, lost
+from transgan.data.levels import Levels, decide_with, decided
 from transgan.data.listed import Listed, listed, suffixes
 from transgan.data.listing import WAYS
 from transgan.data.part import held_out
+from transgan.data.remarks import unreadable_classes
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -45,25 +47,26 @@ class Report:
     limits: dict[str, float]
     seconds: float
     good: list[str] = field(default_factory=list)  # names of readable files, for the sheet
+    levels: Levels | None = None  # of files that do not say what is white, for the sheet
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the names of files without a finding."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("findings", "good")}
+        plain = {key: value for key, value in vars(self).items() if key not in ("findings", "good", "levels")}
         return plain | {"findings": [each.as_json() for each in self.findings]}
 
 
 class Reading:
     """Reads one file of a list, by its index; picklable, for processes."""
 
-    def __init__(self, source: Listed, places: list[Any], resolution: int) -> None:
-        self.source, self.places, self.resolution = source, places, resolution
+    def __init__(self, source: Listed, places: list[Any], resolution: int, levels: Levels | None = None) -> None:
+        self.source, self.places, self.resolution, self.levels = source, places, resolution, levels
 
     def __call__(self, index: int) -> tuple[int, Traits | Broken]:
         try:
             data = self.source.read(self.places[index])
         except Exception as error:  # noqa: BLE001 - of zip archives many kinds
-            return 0, Broken("unreadable", " ".join(str(error).split()) or type(error).__name__)
-        return len(data), inspect(data, self.resolution)
+            return 0, Broken("unreadable", why(error))
+        return len(data), inspect(data, self.resolution, self.levels)
 
 
 def check(
@@ -91,26 +94,39 @@ def check(
     for length, each in watch(in_processes(reading, range(len(files)), workers), len(files)):
         weight += length
         found.append(each)
+    open_ones = [i for i, each in enumerate(found) if isinstance(each, Traits) and not decided(each.facts, None)]
+    levels, assumed, asked = whites_of(found, open_ones, len(source.files), white)
+    if open_ones and not asked:  # once more, now that all of them have decided what is white
+        again = Reading(source, reading.places, resolution, levels)
+        for i, (_, each) in zip(open_ones, watch(in_processes(again, open_ones, workers), len(open_ones)), strict=True):
+            found[i] = each
     good = [i for i, each in enumerate(found) if isinstance(each, Traits)]
     findings = of_reading(files, found) + of_left_out(source)
     if source.refused:
         findings.append(finding("labels", ["dataset.json"], reason=source.refused))
     classes: Classes | None = None
-    assumed: list[str] = []
     images: rules.Set | None = None
     if good:
         traits = [each for each in found if isinstance(each, Traits)]
         own = [files[i] for i in good if i < len(source.files)]
         classes = source.classes_of(own) if own else Classes([], [])
+        readable_own = [isinstance(each, Traits) for each in found[: len(source.files)]]
+        if names_lost := lost(source.classes_of(source.files), readable_own):
+            assumed.append(unreadable_classes(names_lost))
         held = np.array([i >= len(source.files) for i in good])
         if holdout and own:
             held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
         known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
         images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
-        unknown, assumed = of_white(images, source)
-        findings += unknown
+        if asked:
+            deep = images.named(images.those(lambda each: each.facts is not None))
+            findings.append(finding("white", deep, reason=asked[0]))
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
+    keys = {"data.labels": labels}
+    if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect
+        keys["data.white"] = str(white).removesuffix(".0")
+    said = advice(str(path), images, resolution, channels, findings, keys) if images else ["There is nothing to learn."]
     order = list(LEVELS)
     findings.sort(key=lambda each: order.index(each.level))
     return Report(
@@ -121,10 +137,10 @@ def check(
         count=len(files), readable=len(good), bytes=weight,
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
         held=int(images.held.sum()) if images else 0, findings=findings,
-        advice=advice(str(path), images, resolution, channels, findings) if images else ["There is nothing to learn."],
+        advice=said,
         notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
-        good=images.names if images else [],
+        good=images.names if images else [], levels=None if asked else levels,
     )  # fmt: skip
 
 
@@ -167,13 +183,20 @@ def of_left_out(source: Listed) -> list[Finding]:
     return said
 
 
-def of_white(images: rules.Set, source: Listed) -> tuple[list[Finding], list[str]]:
-    """Files that leave open what is white in them, where all of them together do not say it either; and sentences on
-    what training assumes where they do."""
-    facts = [each.facts for each in images.traits if each.facts and not decided(each.facts, None)]
-    _, assumed, asked = decide(facts) if facts and source.white is None else (None, [], [])
-    deep = images.named(images.those(lambda each: each.facts is not None))
-    return [finding("white", deep, reason=sentence) for sentence in asked[:1]], assumed
+def whites_of(
+    found: list[Traits | Broken], those: list[int], count: int, white: float | None
+) -> tuple[Levels, list[str], list[str]]:
+    """What training takes for white in files that do not say it, sentences on what it assumes, and on what it asks.
+
+    those: indices of such files; count: of files to train on, the first ones; white: as the user said.
+    """
+    if white is not None:
+        return Levels(*[white] * 3), [], []
+    own, others = (
+        [each.facts for i in those if (i < count) is wanted and isinstance(each := found[i], Traits) and each.facts]
+        for wanted in (True, False)
+    )
+    return decide_with(own, others)
 
 
 def sizes_of(images: rules.Set) -> dict[str, tuple[int, int]]:
@@ -198,7 +221,7 @@ def summary(report: Report) -> list[str]:
         lines[0] += f", {median}" + ("" if least == most else f" in the median, {least} to {most}")
     if report.classes:
         most_first = sorted(report.classes.items(), key=lambda item: -item[1])
-        named = ", ".join(f"{name} {count:,}" for name, count in most_first[:8])
+        named = ", ".join(f"{printable(name)} {count:,}" for name, count in most_first[:8])
         more = f" and {len(most_first) - 8:,} more" if len(most_first) > 8 else ""
         lines.append(f"{len(most_first):,} class{'es' if len(most_first) != 1 else ''}: {named}{more}")
     else:

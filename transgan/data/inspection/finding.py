@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from transgan.data.dataset import printable
+
 STOPS, SPOILS, CHANGES, SAYS = "stops", "spoils", "changes", "notes"
 LEVELS = {  # what a finding means for training, in the order in which they are shown
     STOPS: "training refuses these, or goes on without them",
@@ -34,9 +36,11 @@ class Finding:
     def named(self, most: int = 4) -> list[str]:
         """The first files or groups as a user reads them, and how many more there are."""
         if self.groups:
-            said = [" = ".join(group[:3]) + (" = ..." if len(group) > 3 else "") for group in self.groups]
+            said = [
+                " = ".join(map(printable, group[:3])) + (" = ..." if len(group) > 3 else "") for group in self.groups
+            ]
         else:
-            said = [f"{name} ({self.why[name]})" if name in self.why else name for name in self.files]
+            said = [printable(name) + (f" ({self.why[name]})" if name in self.why else "") for name in self.files]
         return [*said[:most], *([f"and {len(said) - most:,} more"] if len(said) > most else [])]
 
     def as_json(self) -> dict[str, Any]:

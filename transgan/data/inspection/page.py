@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+from transgan.data.dataset import printable
 from transgan.data.inspection.check import Report, summary
 from transgan.data.inspection.finding import LEVELS, Finding
 from transgan.data.inspection.sheet import png, seen, sheet
@@ -51,7 +52,7 @@ def section(finding: Finding, source: Listed) -> str:
     """One finding, with the images it is about."""
     groups = finding.groups or [[name] for name in finding.files]
     items = [
-        " = ".join(group) + (f" ({finding.why[group[0]]})" if group[0] in finding.why else "")
+        " = ".join(map(printable, group)) + (f" ({finding.why[group[0]]})" if group[0] in finding.why else "")
         for group in groups[:LISTED]
     ]
     more = f"<li>and {len(groups) - LISTED:,} more, in the JSON</li>" if len(groups) > LISTED else ""

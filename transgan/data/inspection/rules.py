@@ -1,6 +1,7 @@
 """What is a finding, and what is not. Limits follow the set: what all images are like is no defect of one of them."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -144,6 +145,13 @@ def of_copies(images: Set) -> list[Finding]:
     return found
 
 
+def folded_name(name: str) -> str:
+    """What names that differ only in case, separators or the encoding of accents have in common. Separators between
+    numbers tell them apart: 1.0 is not 10."""
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
+    return re.sub(r"(?<!\d)[\s_.\-]+|[\s_.\-]+(?!\d)", "", plain) or name
+
+
 def of_classes(images: Set) -> list[Finding]:
     """Classes of very different sizes, and names that are rather folders' than classes'."""
     names, found = images.class_names, []
@@ -151,7 +159,7 @@ def of_classes(images: Set) -> list[Finding]:
         found.append(finding("class_names", odd))
     folded: dict[str, list[str]] = {}
     for name in names:
-        folded.setdefault(re.sub(r"[\W_]+", "", name).casefold() or name, []).append(name)
+        folded.setdefault(folded_name(name), []).append(name)
     if alike := [group for group in folded.values() if len(group) > 1]:
         found.append(finding("similar_classes", [name for group in alike for name in group], alike))
     labels = images.labels[~images.held]

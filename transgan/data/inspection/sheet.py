@@ -8,7 +8,7 @@ from PIL import Image
 
 from transgan.data.checking import quiet
 from transgan.data.decode import flatten, square, upright
-from transgan.data.levels import decide
+from transgan.data.levels import Levels, decide
 from transgan.data.listed import Listed
 
 GAP, LEAST = 2, 48  # pixels between images; smaller images are enlarged by whole factors to this
@@ -18,12 +18,15 @@ def seen(source: Listed, names: Sequence[str]) -> list[np.ndarray]:
     """Files by their names, as training sees them: uint8 (H, W, C) each; those that cannot be read are left out."""
     parts = [source.files, *source.left.values()]
     places = {file.name: file.place for part in parts for file in part}
+    levels = source.white if isinstance(source.white, Levels) else None
     found = []
     for name in names:
         try:
             with quiet():
                 data = source.read(places[name])
-                whole = upright(data, least=2 * source.resolution)  # of a large JPEG not all, which nobody would see
+                whole = upright(
+                    data, levels, least=2 * source.resolution
+                )  # of a large JPEG not all, which nobody would see
                 if whole.image is None and whole.facts is not None:
                     whole = upright(data, decide([whole.facts])[0])
                 assert whole.image is not None

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from transgan.data import tiff
 from transgan.data.checking import why
 from transgan.data.decode import flatten, has_alpha, upright
-from transgan.data.levels import Facts, decide
+from transgan.data.levels import Facts, Levels, decide
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
@@ -49,21 +50,24 @@ class Broken(NamedTuple):
     reason: str
 
 
-def inspect(data: bytes, resolution: int) -> Traits | Broken:
-    """What is in a file, as networks of this resolution would see it: 1 to 4096 pixels. Raises nothing."""
+def inspect(data: bytes, resolution: int, levels: Levels | None = None) -> Traits | Broken:
+    """What is in a file, as networks of this resolution would see it: 1 to 4096 pixels. Raises nothing.
+
+    levels: what is white where the file does not say it; None: this file alone decides.
+    """
     if not data:
         return Broken("empty", "0 bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return traits(data, resolution)
+            return traits(data, resolution, levels)
     except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises many kinds
         return Broken("truncated" if is_cut(data, error) else "unreadable", why(error))
 
 
-def traits(data: bytes, resolution: int) -> Traits:
+def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits:
     """Raises as `look` does for a file that cannot be read."""
-    found = upright(data, least=resolution)
+    found = upright(data, levels, least=resolution)
     if found.image is None:
         assert found.facts is not None
         seen = upright(data, decide([found.facts])[0], least=resolution).image
@@ -135,4 +139,22 @@ def is_cut(data: bytes, error: Exception) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return data[-1:] != b";"
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return tiff.is_cut(data)
+    if data[4:8] == b"jP  " or data[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000, in boxes or alone
+        return b"\xff\xd9" not in data[-16:]
+    if data[4:8] == b"ftyp":  # AVIF and HEIC
+        return boxes_end(data) > len(data)
     return "truncated" in str(error).lower()
+
+
+def boxes_end(data: bytes) -> int:
+    """Where the last of the boxes ends that an AVIF or HEIC file consists of, by what they say."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        if size < 8:  # the last one, to the end of the file
+            return len(data)
+        at += size
+    return at if at > len(data) else at + 8 * (at < len(data))

@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
@@ -21,6 +22,7 @@ UTF8, STORED, NEEDED = 0x800, 0, 45  # flag, method, version of readers: that of
 DATE = (2020 - 1980) << 9 | 1 << 5 | 1  # the same images give the same bytes
 MOST = 2**32 - 1
 BUFFER = 1 << 16
+NOTE = ".note"  # added to the name of the head
 
 try:
     import fcntl
@@ -41,7 +43,8 @@ class Growing:
     """An archive under construction at `path`, which `finish` gives its final name.
 
     head: bytes that say what it is made of; they are its first file, named `about`, and not in its list of contents. An
-    archive of another head is begun anew. entries: what is in it, without the head. Raises OSError.
+    archive of another head is begun anew. entries: what is in it, without the head. noted: what `note` was given, also
+    by a command that was stopped; None if nothing. Raises OSError, which names the archive.
     """
 
     def __init__(self, path: Path, about: str, head: bytes) -> None:
@@ -55,10 +58,14 @@ class Growing:
                 raise ValueError(f"another process is writing {path}: wait for it, or give another name.") from error
         self.entries: list[Entry] = []
         self.end = 0
+        self.noted: bytes | None = None
         for i, (entry, data) in enumerate(recovered(self.file)):
             if i == 0 and (entry.name, data) != (about, head):
                 break
-            self.entries += [entry] if i else []
+            if entry.name == about + NOTE:
+                self.noted = data
+            elif i:
+                self.entries.append(entry)
             self.end = after(entry)
         self._cut(self.end)
         if self.end == 0:
@@ -67,6 +74,11 @@ class Growing:
     def add(self, name: str, data: bytes) -> None:
         """Appends a file. Raises ValueError if it has 4 GiB or more."""
         self.entries.append(self._append(name, data))
+
+    def note(self, data: bytes) -> None:
+        """Appends what a command that goes on must know, beside the list of contents."""
+        self._append(self.about + NOTE, data)
+        self.noted = data
 
     def drop(self, names: set[str]) -> None:
         """Takes the last files away, as long as they have one of these names."""
@@ -113,7 +125,10 @@ class Growing:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        self.file.close()
+        with suppress(OSError):  # what is still in the buffer of a full disk
+            self.file.close()
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
 
 def after(entry: Entry) -> int:

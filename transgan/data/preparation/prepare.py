@@ -13,15 +13,18 @@ import numpy as np
 
 from transgan.data import quick_png
 from transgan.data.checking import quiet, why
+from transgan.data.dataset import printable
 from transgan.data.decode import flatten, upright
 from transgan.data.file import File, UnreadableImages
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import GREY
-from transgan.data.levels import Facts, Levels, decide
+from transgan.data.labels import lost
+from transgan.data.levels import Facts, Levels, decide_with
 from transgan.data.listed import Listed, listed
 from transgan.data.preparation.crops import fit
 from transgan.data.preparation.growing import Growing
 from transgan.data.prepared import FORMAT, RECORD, hash_of_files, plain_pixels
+from transgan.data.remarks import unreadable_classes
 from transgan.files import expanded, hash_of
 
 LABELS = "dataset.json"
@@ -121,7 +124,12 @@ def prepare(
         raise ValueError(f"{out} is there already: remove it, or give another name.")
     every = [source.files, *source.left.values()]
     files = sorted((file for part in every for file in part), key=lambda file: file.name)
-    originals = [file.name for file in files]
+    originals, own = [file.name for file in files], {file.name for file in source.files}
+    if odd := [name for name in originals if any("\ud800" <= sign <= "\udfff" for sign in name)]:
+        raise ValueError(
+            f"{len(odd):,} names of images in {path} are not in UTF-8 (the first is {printable(odd[0])}), and a zip "
+            "holds no others: rename them."
+        )
     names = dict(zip(originals, stored_names(originals, settings.format), strict=True))
     given = None if white is None else Levels(*[white] * 3)
     head = {
@@ -135,12 +143,14 @@ def prepare(
         facts: dict[int, Facts] = {}
         waiting = [i for i, file in enumerate(files) if names[file.name] not in again]
         notes: list[str] = []
+        if archive.noted is not None:
+            whites, notes = json.loads(archive.noted)
+            given = Levels(*whites)
         for what, levels in (("preparing images", given), ("deep images", None)):
             if levels is None and facts:
-                decision, assumed, asked = decide(facts.values())
-                if asked:
-                    raise ValueError("; ".join(asked))
-                levels, waiting, facts, notes = decision, sorted(facts), {}, assumed
+                levels, notes = whites_of(facts, {i for i, file in enumerate(files) if file.name in own})
+                archive.note(json.dumps([levels, notes]).encode())
+                waiting, facts = sorted(facts), {}
             elif what == "deep images":
                 break
             work = Preparing(source, [file.place for file in files], settings, levels)
@@ -155,6 +165,8 @@ def prepare(
         skipped = sorted(reasons.items())
         if len(skipped) == len(files) or skipped and on_error == "raise":
             raise complaint(path, skipped, len(files))
+        if names_lost := lost(source.classes_of(source.files), [file.name not in reasons for file in source.files]):
+            notes.append(unreadable_classes(names_lost))
         record, classes = recorded(source, names, reasons, settings, head, program, notes)
         archive.add(LABELS, labels_json(source, names, reasons, classes))
         sign(archive, record, settings, workers, watch)
@@ -163,6 +175,16 @@ def prepare(
         target, len(archive.entries) - 2, len(again), skipped, classes, target.stat().st_size,
         time.monotonic() - began, [*source.notes, *notes],
     )  # fmt: skip
+
+
+def whites_of(facts: dict[int, Facts], own: set[int]) -> tuple[Levels, list[str]]:
+    """What is white in files that do not say it, as training decides, and what is assumed. own: of files to train on.
+    Raises ValueError where they leave it open."""
+    parts = [[each for i, each in facts.items() if (i in own) is wanted] for wanted in (True, False)]
+    levels, assumed, asked = decide_with(*parts)
+    if asked:
+        raise ValueError("; ".join(asked))
+    return levels, assumed
 
 
 def sign(archive: Growing, record: dict[str, Any], settings: Settings, workers: int | None, watch: Watch) -> None:
@@ -227,7 +249,7 @@ def labels_json(source: Listed, names: dict[str, str], reasons: dict[str, str], 
 
 
 def complaint(path: str | Path, skipped: list[tuple[str, str]], count: int) -> UnreadableImages:
-    listing = "\n".join(f"  {name}: {reason}" for name, reason in skipped[:20])
+    listing = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
     what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listing}{more}\n"
     if len(skipped) == count:
