@@ -58,13 +58,22 @@ def test_latent_and_label_change_the_image_and_nothing_else_does(generator, clas
 
 @pytest.mark.parametrize("classes", [0, 3])
 def test_without_a_mapping_network_the_style_is_latent_and_class(generator, classes):
-    network = generator(num_classes=classes, mapping_depth=0, style_dim=50)
+    network = generator(num_classes=classes, mapping_depth=0, style_dim=None)
     latent, labels = torch.randn(2, 6), torch.tensor([0, 1]) if classes else None
     style = network.mapping(latent, labels)
     assert style.shape == (2, 12 if classes else 6)
     torch.testing.assert_close(style[:, :6], network.latent_norm(latent))
     images = network(latent, labels)
     assert images.shape == (2, 1, 8, 8) and not torch.allclose(images[0], images[1])
+
+
+@pytest.mark.parametrize(("classes", "width", "ok"), [(0, 6, True), (3, 12, True), (0, 12, False), (3, 50, False)])
+def test_a_width_that_has_no_effect_without_a_mapping_network_is_refused(generator, classes, width, ok):
+    if ok:
+        assert generator(num_classes=classes, mapping_depth=0, style_dim=width).embed.in_features == width
+        return
+    with pytest.raises(ValueError, match=f"generator.style_dim={width} .*style_dim=null"):
+        generator(num_classes=classes, mapping_depth=0, style_dim=width)
 
 
 def test_the_style_is_the_way_in(generator):

@@ -80,7 +80,7 @@ class StyleTransformer(Described, nn.Module):
         window_size: per stage, attention within square windows, or None for global attention; None for all stages.
         mlp_ratio: hidden width of the feed-forward layers over dim.
         latent_dim, style_dim: Z and S. mapping_depth: layers of the mapping network; with 0 the style is the normalised
-            latent, and the class beside it, and style_dim says nothing: S is Z, or 2 Z with classes.
+            latent, and the class beside it. style_dim None: S is the width of these, Z, or 2 Z with classes.
         embed_style: whether the style enters the initial tokens; otherwise they are their positions alone, and it
             enters through the norms.
         norm: makes the norm of every branch from (dim, style_dim=S): StyleNorm or SelfModulatedNorm.
@@ -91,7 +91,7 @@ class StyleTransformer(Described, nn.Module):
             at the resolution of its stage; image K adds the output of the last stage. 1: that alone.
 
     `image_sizes` are the sides of the K images. Raises ValueError when the patch does not divide the image, the stages
-    do not fit each other, or there are more images than blocks.
+    do not fit each other, there are more images than blocks, or a style without a mapping network has another width.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class StyleTransformer(Described, nn.Module):
         window_size: Sequence[int | None] | None = None,
         mlp_ratio: float = 4.0,
         latent_dim: int = 64,
-        style_dim: int = 256,
+        style_dim: int | None = 256,
         mapping_depth: int = 2,
         embed_style: bool = True,
         norm: Callable[..., nn.Module] = StyleNorm,
@@ -122,8 +122,14 @@ class StyleTransformer(Described, nn.Module):
         self.head_blocks = head_blocks(depth, image_heads)
         first = self.grid_size[0] // 2 ** (stages - 1)
 
-        widths = [latent_dim * (2 if num_classes else 1)] + [style_dim] * mapping_depth
-        style_dim = widths[-1]
+        before = latent_dim * (2 if num_classes else 1)
+        if mapping_depth == 0 and style_dim not in (None, before):
+            raise ValueError(
+                f"generator.style_dim={style_dim} has no effect without a mapping network: the style is as wide as "
+                f"the latent{' and the class' if num_classes else ''}; give style_dim=null, or mapping_depth=1"
+            )
+        style_dim = before if style_dim is None else style_dim
+        widths = [before] + [style_dim] * mapping_depth
         self.latent_norm = PixelNorm()
         self.label_embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
         self.map = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
