@@ -22,7 +22,7 @@ from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
 from transgan.runs.beginning import count, nothing_left, say_data, say_plan, sizes
 from transgan.runs.callbacks import callbacks_of
-from transgan.runs.choosing import choose_length, say_cost
+from transgan.runs.choosing import choose_again, choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
@@ -116,6 +116,11 @@ class Training:
         show(console, self.plan.choices)
         self.dataset, self.heldout = training_data(config)
         say_data(console, config, self.dataset, self.heldout, is_new=previous is None)
+        if previous is None:
+            again = choose_again(self.plan, config, self.arguments, self.dataset, self.context)
+            config, self.arguments, changed = again
+            self.config = config
+            show(console, changed, first="instead")
         settle(config, self.dataset)
         source = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
