@@ -114,6 +114,23 @@ def test_the_part_to_test_on_is_held_out(tmp_path, in_memory):
     assert Folder(tmp_path / "p" / "train", 8, 1).heldout() is None
 
 
+@pytest.mark.parametrize(("bad", "skipped", "said"), [
+    (["a/1", "a/2"], 2, ["No image to measure against of a can be read."]), (["b/1"], 1, []),
+    (["a/1", "a/2", "b/1", "b/2"], 4, "4 of 4 images to measure against in .*there is nothing to measure against"),
+])  # fmt: skip
+def test_held_out_images_that_cannot_be_read_are_called_so(tmp_path, bad, skipped, said):
+    tree(tmp_path, [f"{part}/{c}/{i}.png" for part in ("train", "test") for c in "ab" for i in (1, 2)])
+    for name in bad:
+        (tmp_path / "test" / f"{name}.png").write_text("no image")
+    data = Folder(tmp_path, 8, 1, on_error="skip")
+    if isinstance(said, str):
+        with pytest.raises(ValueError, match=f"(?s){said}"):
+            data.heldout()
+    else:
+        held = data.heldout()
+        assert (len(held.skipped), held.notes, data.skipped) == (skipped, said, [])
+
+
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_held_out_images_have_the_classes_of_the_others(tmp_path, in_memory):
     tree(tmp_path, [f"train/{c}/{i}.png" for c in "abc" for i in range(2)] + ["test/a/1.png", "test/c/2.png"])

@@ -20,7 +20,7 @@ from transgan.data import ImageData
 from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
-from transgan.runs.beginning import count, nothing_left, say_data, say_plan, sizes
+from transgan.runs.beginning import count, nothing_left, say_data, say_heldout, say_plan, sizes
 from transgan.runs.callbacks import callbacks_of
 from transgan.runs.choosing import choose_again, choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
@@ -215,6 +215,8 @@ class Training:
             evaluator = make(config.metrics)
             if evaluator.with_heldout and heldout is None:
                 heldout = self.dataset.heldout()
+                if heldout is not None:
+                    say_heldout(self.console, heldout, len(heldout.skipped))
         return Session(
             self.folder, config.kimg, self.dataset, heldout, evaluator, self.console, self.context,
             facts={
