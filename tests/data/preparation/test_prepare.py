@@ -58,6 +58,15 @@ def test_training_sees_the_pixels_of_the_originals(spoiled_folder, tmp_path, for
     assert same(Folder(spoiled_folder, 16, 1, on_error="skip"), Zip(tmp_path / "grey.zip", 16, 1))
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_grey_images_are_the_same_in_grey_however_they_were_saved(tmp_path, mode):
+    (tmp_path / "photos").mkdir()
+    for seed in range(3):
+        good(seed, 20).convert("L").convert(mode).save(tmp_path / "photos" / f"{seed}.png")
+    prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16))
+    assert same(Folder(tmp_path / "photos", 16, 1), Zip(tmp_path / "out.zip", 16, 1))
+
+
 def test_the_record_says_what_was_done(spoiled_folder, tmp_path):
     prepare(spoiled_folder, tmp_path / "out.zip", Settings(16, "pad"), on_error="skip", program="transgan 9")
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
