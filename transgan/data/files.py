@@ -120,7 +120,9 @@ class Files(ImageDataset):
                 if self.record is not None and self.record["labels"] == "folders":
                     others.remove(name)  # says the same as the folders, for other programs
                     continue
-                self.table = read_table(sorted(taken), self.read(place), folder)
+                self.table, several = read_table(sorted(taken), self.read(place), folder)
+                if several:
+                    self.notes.append(remarks.several_labels(several))
                 others = [other for other in others if other != name or self.table is None]
                 if absent := set(self.table or ()) - {file.name for file in files}:
                     self.notes.append(remarks.absent_images(sorted(absent)))

@@ -67,6 +67,12 @@ def absent_images(names: list[str]) -> str:
     return f"dataset.json names {images} not here, such as {printable(min(names))}."
 
 
+def several_labels(names: list[str]) -> str:
+    """names: that dataset.json has several times, with other labels."""
+    images = f"{len(names):,} image{'s' * (len(names) > 1)}"
+    return f"dataset.json has several labels for {images}, such as {printable(names[0])}: the last of each is used."
+
+
 def empty_folders(names: list[str]) -> str:
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"No image in {', '.join(map(printable, names[:5]))}{more}."
