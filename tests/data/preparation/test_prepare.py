@@ -337,6 +337,20 @@ def test_crops():
     assert stretched.shape == (20, 20) and abs(stretched[0] - (np.arange(20) * 12 + 4)).max() <= 3
 
 
+@pytest.mark.parametrize("size", [(90, 30), (91, 1), (50, 49), (7, 3)])
+@pytest.mark.parametrize("resolution", [16, 91])
+def test_padding_is_that_of_the_whole_square_without_making_one(monkeypatch, size, resolution):
+    image, side = good(0, 91).crop((0, 0, *size)), max(size)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
+    made, new = [], Image.new
+    monkeypatch.setattr(Image, "new", lambda mode, size, *colour: made.append(size) or new(mode, size, *colour))
+    found, tall = fit(image, resolution, "pad"), fit(image.transpose(Image.Transpose.TRANSPOSE), resolution, "pad")
+    assert found == square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    assert found == tall.transpose(Image.Transpose.TRANSPOSE)
+    assert all(resolution in each for each in made)
+
+
 @pytest.fixture
 def lazily(monkeypatch):
     monkeypatch.setattr(files, "MANY", 10)
