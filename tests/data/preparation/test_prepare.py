@@ -19,7 +19,7 @@ from transgan.data.file import UnreadableFile, UnreadableImages
 from transgan.data.preparation import growing
 from transgan.data.preparation.crops import best_start, fit
 from transgan.data.preparation.growing import Growing
-from transgan.data.preparation.prepare import Settings, prepare, stored_names
+from transgan.data.preparation.prepare import ANEW, Settings, prepare, stored_names
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,56 @@ def test_other_settings_begin_anew(many, tmp_path):
         )
     with pytest.raises(KeyboardInterrupt):
         prepare(many, tmp_path / "out.zip", Settings(16), workers=1, watch=interrupted)
-    assert prepare(many, tmp_path / "out.zip", Settings(8)).again == 0
+    done = prepare(many, tmp_path / "out.zip", Settings(8))
+    assert done.again == 0 and done.notes == [ANEW.format("out.zip.partial")]
+
+
+def add(root):
+    good(99).save(root / "99.png")
+
+
+def remove(root):
+    (root / "00.png").unlink()
+
+
+def alter(root):
+    good(99).save(root / "00.png")
+
+
+def rename(root):
+    (root / "00.png").rename(root / "99.png")
+
+
+@pytest.mark.parametrize("change", [add, remove, alter, rename, None])
+def test_images_that_changed_after_it_was_stopped_are_as_they_are_now(tmp_path, change):
+    tree(tmp_path / "photos", [f"{i:02d}.png" for i in range(60)])
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16), workers=1, watch=interrupted)
+    if change is not None:
+        change(tmp_path / "photos")
+    done = prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16))
+    assert same(Folder(tmp_path / "photos", 16, 3), Zip(tmp_path / "out.zip", 16, 3))
+    anew = [] if change is None else [ANEW.format("out.zip.partial")]
+    assert done.notes == anew and (done.again == 0) == bool(anew)
+
+
+@pytest.mark.parametrize("content", [b"a download", b"PK\3\4" + bytes(26) + b"photos/1.jpg"])
+def test_a_file_of_others_in_the_place_of_the_unfinished_zip_is_left_alone(tmp_path, content):
+    tree(tmp_path / "photos", ["1.png"])
+    (tmp_path / "out.zip.partial").write_bytes(content)
+    with pytest.raises(ValueError, match="out.zip.partial is there and is not an unfinished zip: remove it"):
+        prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16))
+    assert (tmp_path / "out.zip.partial").read_bytes() == content
+
+
+@pytest.mark.parametrize("cut", [0, 3, 20, 34, 60])
+@pytest.mark.parametrize("zeros", [0, 100])
+def test_a_beginning_that_never_reached_the_disk_is_written_again(tmp_path, cut, zeros):
+    with Growing(tmp_path / "x", "about", b"head" * 20):
+        pass
+    (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes()[:cut] + bytes(zeros))
+    with Growing(tmp_path / "x", "about", b"head" * 20) as archive:
+        assert archive.entries == [] and archive.end > 100
 
 
 def interrupted(results, total, what):
