@@ -134,6 +134,19 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
     assert "give smaller networks, or a lower resolution=" in refused(*words, "name=other")
 
 
+def test_classes_that_cannot_be_read_are_not_chosen(inside, pictures, tmp_path):
+    photos = pictures(tmp_path / "photos", classes=["a", "b"], count=24)
+    for path in (photos / "b").iterdir():
+        path.write_text("no picture")
+    words = [word for word in SMALL if not word.startswith("batch_size")]
+    code, out, err = inside("train", photos, *words, "minutes=0.01")
+    assert code == 0 and "instead conditional=false" in out, err
+    kept = OmegaConf.load(tmp_path / "runs" / "photos" / "config.yaml")
+    assert kept.num_classes == 0 and kept.batch_size == 16
+    code, out, err = inside("train", photos, *words, "minutes=0.01")
+    assert code == 0 and "is finished" in out and "instead" not in out, err
+
+
 @pytest.mark.slow
 def test_two_processes_choose_the_same(transgan_process, folder, tmp_path):
     done = transgan_process("train", folder, *SMALL, "minutes=0.01", "trainer.devices=2", cwd=tmp_path)

@@ -210,3 +210,13 @@ def test_without_torch_fidelity_and_scipys_root(tmp_path, pictures, tiny_folder)
     with warnings.catch_warnings(), pytest.raises((DeprecationWarning, TypeError)):
         warnings.simplefilter("error")
         scipy.linalg.sqrtm(np.eye(2), disp=False)  # naive: what most code for FID calls; gone with SciPy 1.18
+
+
+def test_held_out_files_that_cannot_be_read_are_counted(inside, pictures, tiny_folder, tmp_path):
+    photos = tmp_path / "photos"
+    pictures(photos, classes=["train", "test"], count=6)
+    for path in sorted((photos / "test").iterdir())[:2]:
+        path.write_text("no picture")
+    words = [photos, *tiny_folder, "data.on_error=skip", "metrics.with_heldout=true", *EVALUATED]
+    code, out, err = inside("train", *words, "kimg=0.032")
+    assert code == 0 and "heldout 4 images, to measure against; skipped 2 unreadable" in out, err

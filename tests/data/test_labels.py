@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 import zipfile
 from types import ModuleType
@@ -112,6 +113,23 @@ def test_the_part_to_test_on_is_held_out(tmp_path, in_memory):
         assert held.class_names == ["a", "b"] and held.in_memory == in_memory and held.heldout() is None
         assert held.fingerprint == Folder(tmp_path / "p" / "test", 8, 1).fingerprint != data.fingerprint
     assert Folder(tmp_path / "p" / "train", 8, 1).heldout() is None
+
+
+@pytest.mark.parametrize(("bad", "skipped", "said"), [
+    (["a/1", "a/2"], 2, ["No image to measure against of a can be read."]), (["b/1"], 1, []),
+    (["a/1", "a/2", "b/1", "b/2"], 4, "4 of 4 images to measure against in .*there is nothing to measure against"),
+])  # fmt: skip
+def test_held_out_images_that_cannot_be_read_are_called_so(tmp_path, bad, skipped, said):
+    tree(tmp_path, [f"{part}/{c}/{i}.png" for part in ("train", "test") for c in "ab" for i in (1, 2)])
+    for name in bad:
+        (tmp_path / "test" / f"{name}.png").write_text("no image")
+    data = Folder(tmp_path, 8, 1, on_error="skip")
+    if isinstance(said, str):
+        with pytest.raises(ValueError, match=f"(?s){said}"):
+            data.heldout()
+    else:
+        held = data.heldout()
+        assert (len(held.skipped), held.notes, data.skipped) == (skipped, said, [])
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -476,3 +494,35 @@ def test_images_that_dataset_json_names_and_that_are_not_here(tmp_path, more, sa
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
     data = both(tmp_path)
     assert data.notes == check(tmp_path, resolution=8).notes == said and data.class_names == ["0", "1"]
+
+
+@pytest.mark.parametrize(("labels", "said"), [
+    ([0, 1, None], "no label for 1 of 3 images (the first is c.png)"), ([-1, 1, -1], "no label for 2 of 3 images"),
+    (["x", "", "y"], "no label for 1 of 3 images (the first is b.png)"),
+    ([0, "x", 1], "a number for some images (the first is a.png) and a name for others (the first is b.png)"),
+])  # fmt: skip
+def test_a_dataset_json_that_labels_only_some_images_is_refused(tmp_path, labels, said):
+    stylegan(tmp_path, labels, ["a.png", "b.png", "c.png"])
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        Folder(tmp_path, 8, 3)
+    assert "data.labels=none" in str(error.value) and Folder(tmp_path, 8, 3, labels="none").notes == []
+    assert [each.kind for each in check(tmp_path, resolution=8).findings if each.level == "stops"] == ["labels"]
+
+
+@pytest.mark.parametrize("labels", [[None] * 2, [-1, -1], ["", ""], [[0, 1], [1, 0]], [0.5, 1], [True, False]])
+def test_a_dataset_json_without_any_class_is_no_mistake(tmp_path, labels):
+    stylegan(tmp_path, labels, ["a.png", "b.png"])
+    assert "dataset.json names no classes" in both(tmp_path).describe()
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ('[["a.png", 0], ["b.png", 1], ["./a.png", 2]]', ["1 image, such as a.png"]),
+    ('{"b.png": 0, "a.png": 1, "b.png": 1, "a.png": 0}', ["2 images, such as a.png"]),
+    ('[["a.png", 0], ["b.png", 1], ["a.png", 0]]', []),
+])  # fmt: skip
+def test_an_image_that_dataset_json_labels_twice(tmp_path, text, said):
+    tree(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "dataset.json").write_text(f'{{"labels": {text}}}')
+    data = both(tmp_path)
+    said = [f"dataset.json has several labels for {each}: the last of each is used." for each in said]
+    assert data.notes == check(tmp_path, resolution=8).notes == said and data.num_classes == 2

@@ -2,12 +2,14 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter, PngImagePlugin
 
+from transgan.data import quick_png
 from transgan.data.decode import decode
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -190,6 +192,19 @@ def test_a_png_with_all_of_its_pixels_is_read_whatever_its_checksums(cut):
     data = flipped(PNG, at + length)  # of the chunk, where that of the pixels is right
     pixels = decode(data[: len(data) - cut], 64, 3)[0].permute(1, 2, 0).numpy()
     assert np.array_equal(pixels, LARGER)
+
+
+@pytest.mark.parametrize("read", [lambda data: decode(data, 8, 3), quick_png.decode])
+@pytest.mark.parametrize("crc", [None, 1])
+def test_pixels_that_unpack_to_more_than_the_header_says_take_no_memory(read, crc):
+    head = struct.pack(">2L5B", 8, 8, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1 << 26)), crc)
+    data = PNG[:8] + chunk(b"IHDR", head) + pixels + chunk(b"IEND", b"")
+    tracemalloc.start()
+    read(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 23
 
 
 def test_a_transparent_part_of_a_turned_picture_turns_with_it():

@@ -36,6 +36,10 @@ def test_few_images_are_not_shown_for_ever():
     assert chosen(replace(FACTS, count=4))["kimg"] == 100
 
 
+def test_a_distance_is_of_two_images_at_least():
+    assert [chosen(replace(FACTS, count=count))["metrics.num_samples"] for count in (1, 2, 3)] == [2, 2, 3]
+
+
 def test_threads_and_micro_batch_only_where_there_was_a_choice():
     assert chosen()["threads"] == 1
     assert "threads" not in chosen(measured=replace(STEP, threads=None)) and "micro_batch" not in chosen()

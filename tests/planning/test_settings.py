@@ -55,7 +55,12 @@ def test_channels_precision_and_batch():
     assert chosen(PHOTOS)["channels"] == 3 and chosen(replace(PHOTOS, grey=True))["channels"] == 1
     assert chosen(replace(PHOTOS, device="cuda"))["precision"] == "bf16-mixed" and "precision" not in chosen(PHOTOS)
     assert "batch_size" not in chosen(PHOTOS)
-    assert chosen(replace(PHOTOS, count=30))["batch_size"] == 16 and chosen(replace(PHOTOS, count=1))["batch_size"] == 1
+    assert chosen(replace(PHOTOS, count=30))["batch_size"] == 16
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_of_very_few_images_a_batch_has_one_for_the_penalties(count):
+    assert chosen(replace(PHOTOS, count=count))["batch_size"] == 4
 
 
 def test_what_is_given_is_not_chosen():

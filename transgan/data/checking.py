@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from transgan.data.decode import Seen, look
 from transgan.data.levels import Facts, Levels, decide, decided
+from transgan.data.libtiff import without_messages
 from transgan.files import cache_folder, hash_of, read_json, write_json
 
 if TYPE_CHECKING:
@@ -118,8 +119,9 @@ def why(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences Pillow's warnings about unusual metadata and large photographs, which it reads correctly."""
-    with warnings.catch_warnings():
+    """Silences Pillow's warnings about unusual metadata and large photographs, which it reads correctly, and what
+    libtiff prints of files for which Pillow raises an error."""
+    with warnings.catch_warnings(), without_messages():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield

@@ -34,6 +34,7 @@ class Files(ImageDataset):
     """
 
     kind = ""
+    held = False  # whether these are the images to measure against
     files: list[File]
 
     def __init__(
@@ -119,7 +120,9 @@ class Files(ImageDataset):
                 if self.record is not None and self.record["labels"] == "folders":
                     others.remove(name)  # says the same as the folders, for other programs
                     continue
-                self.table = read_table(sorted(taken), self.read(place), folder)
+                self.table, several = read_table(sorted(taken), self.read(place), folder)
+                if several:
+                    self.notes.append(remarks.several_labels(several))
                 others = [other for other in others if other != name or self.table is None]
                 if absent := set(self.table or ()) - {file.name for file in files}:
                     self.notes.append(remarks.absent_images(sorted(absent)))
@@ -193,7 +196,7 @@ class Files(ImageDataset):
         reasons, seen = checked.reasons, checked.seen
         self.skipped = [(names[i], reasons[i]) for i in sorted(reasons)]
         if len(reasons) == len(names) or (reasons and self.on_error == "raise"):
-            raise remarks.unreadable(self.path, self.skipped, len(names))
+            raise remarks.unreadable(self.path, self.skipped, len(names), self.held)
         self.levels, images = checked.levels, checked.images
         if self.levels is None and given is not None and not isinstance(self.white, Levels):
             raise ValueError(f"data.white={self.white:g} has no effect: every file says what is white; leave it out.")
@@ -201,7 +204,7 @@ class Files(ImageDataset):
         if reasons:
             everything = self._classes_of(self.files)
             if names_lost := lost(everything, [i not in reasons for i in range(len(names))]):
-                self.notes.append(remarks.unreadable_classes(names_lost))
+                self.notes.append(remarks.unreadable_classes(names_lost, self.held))
             good = [i for i in range(len(names)) if i not in reasons]
             self.files, seen = [self.files[i] for i in good], [seen[i] for i in good]
             images = None if images is None else images[good]
@@ -264,7 +267,7 @@ class Files(ImageDataset):
             return None
         part = copy.copy(self)
         forget(part)
-        part.files, part.left, part.name = self.left[folder], {}, f"{self.name} {folder}"
+        part.files, part.left, part.name, part.held = self.left[folder], {}, f"{self.name} {folder}", True
         part.skipped, part.ignored, part.notes, part.hints, part.kept = [], 0, [], [], None
         part.white = self.levels or part.white
         part._load(keep=self.in_memory)

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 TRAIN = r"train(ing)?"
 SPLIT = (
@@ -123,39 +123,60 @@ def training_part(names: Sequence[str]) -> tuple[list[int], dict[str, list[int]]
     return everything, {}
 
 
-def read_table(names: Sequence[str], data: bytes, folder: str) -> dict[str, int | str] | None:
-    """Reads a dataset.json in StyleGAN's format: {name: label}, a number or a name for each image; {} if its labels are
-    not classes, None if it is another file. names: of all images; folder: that of the file, "" or "a/b".
+class Pairs(dict[str, Any]):
+    """An object of a JSON file, and all pairs that are written there, of which several may have one key."""
 
-    Raises ValueError if it has labels but none for one of the images, or is damaged.
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def read_table(names: Sequence[str], data: bytes, folder: str) -> tuple[dict[str, int | str] | None, list[str]]:
+    """Reads a dataset.json in StyleGAN's format. -> ({name: label}, the images that it labels in several ways)
+
+    A label is a number or a name; {} if the labels are not classes, None if it is another file. names: of all images;
+    folder: that of the file, "" or "a/b". Raises ValueError if it has labels but none for one of the images, or numbers
+    for some and names for others, or is damaged.
     """
     try:
-        content = json.loads(data)
+        content = json.loads(data, object_pairs_hook=Pairs)
     except ValueError as error:  # also where it is not UTF-8
         if b'"labels"' in data:
             raise ValueError(
                 f"dataset.json is damaged ({error}): repair it, or take no labels: data.labels=none"
             ) from error
-        return None
+        return None, []
     try:
         labels = content["labels"]
-        labels = labels.items() if isinstance(labels, dict) else labels
-        pairs = None if labels is None else {posix(name): label for name, label in labels}
+        pairs = [(posix(name), label) for name, label in (labels.pairs if isinstance(labels, Pairs) else labels or ())]
     except (ValueError, TypeError, KeyError):
-        return None
+        return None, []
     if not pairs:
-        return {}
+        return {}, []
     before = f"{folder}/" if folder else ""
-    table = {before + name: label for name, label in pairs.items()}
-    missing = [name for name in names if name not in table]
-    if missing:
+    table = {before + name: label for name, label in pairs}
+    found = [(name, table.get(name)) for name in names]
+    numbered = [name for name, label in found if is_whole(label) and label >= 0]
+    named = [name for name, label in found if isinstance(label, str) and label]
+    without = [name for name in names if name not in table]
+    if numbered or named:  # then null and -1 stand for no class
+        without = [name for name, label in found if label is None or label == "" or is_whole(label) and label < 0]
+    if without:
         raise ValueError(
-            f"dataset.json names no label for {len(missing):,} of {len(names):,} images (the first is {missing[0]}); "
+            f"dataset.json names no label for {len(without):,} of {len(names):,} images (the first is {without[0]}); "
             "add them, or take no labels: data.labels=none"
         )
-    found = [table[name] for name in names]
-    numbers = all(isinstance(label, int) and not isinstance(label, bool) and label >= 0 for label in found)
-    return table if numbers or all(isinstance(label, str) and label for label in found) else {}
+    if numbered and named:
+        raise ValueError(
+            f"dataset.json has a number for some images (the first is {numbered[0]}) and a name for others (the first "
+            f"is {named[0]}); give all of them one or the other, or take no labels: data.labels=none"
+        )
+    several = {before + name for name, label in pairs if label != table[before + name]} & set(names)
+    return (table if len(numbered or named) == len(names) else {}), sorted(several)
+
+
+def is_whole(label: object) -> TypeGuard[int]:
+    return isinstance(label, int) and not isinstance(label, bool)
 
 
 def posix(name: object) -> str:

@@ -11,6 +11,7 @@ from transgan.data.tiff import Directory, pages
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT"}  # chunks that define the pixels
+AT_ONCE = 1 << 20  # bytes of unpacked pixels
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -71,7 +72,8 @@ def intact_png(data: bytes) -> None:
     stream = zlib.decompressobj()  # a chunk's checksum may be wrong by itself; the stream has one of the pixels
     try:
         for part in parts:
-            stream.decompress(part)
+            while len(stream.decompress(part, AT_ONCE)) == AT_ONCE:  # what it unpacks to may be without end
+                part = stream.unconsumed_tail
         damaged = whole and not stream.eof
     except zlib.error:
         damaged = True

@@ -53,8 +53,11 @@ def decode(data: bytes) -> np.ndarray | None:
     if start + 12 + length + 12 != len(data):
         return None
     channels = 3 if colour == COLOUR[3] else 1
-    filtered = np.frombuffer(zlib.decompress(data[start + 8 : start + 8 + length]), np.uint8)
-    if filtered.size != height * (width * channels + 1):
+    size, stream = height * (width * channels + 1), zlib.decompressobj()
+    filtered = np.frombuffer(stream.decompress(data[start + 8 : start + 8 + length], size + 1), np.uint8)
+    if filtered.size <= size and not stream.eof:
+        raise zlib.error("the pixels end too early")
+    if filtered.size != size:
         return None
     filtered = filtered.reshape(height, -1)
     if (filtered[:, 0] != UP).any():

@@ -67,14 +67,22 @@ def absent_images(names: list[str]) -> str:
     return f"dataset.json names {images} not here, such as {printable(min(names))}."
 
 
+def several_labels(names: list[str]) -> str:
+    """names: that dataset.json has several times, with other labels."""
+    images = f"{len(names):,} image{'s' * (len(names) > 1)}"
+    return f"dataset.json has several labels for {images}, such as {printable(names[0])}: the last of each is used."
+
+
 def empty_folders(names: list[str]) -> str:
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"No image in {', '.join(map(printable, names[:5]))}{more}."
 
 
-def unreadable_classes(names: list[str]) -> str:
-    """names: of the classes of which no image can be read."""
+def unreadable_classes(names: list[str], held: bool = False) -> str:
+    """names: of the classes of which no image can be read; held: of those to measure against."""
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    if held:
+        return f"No image to measure against of {', '.join(map(printable, names[:5]))}{more} can be read."
     which = "this class" if len(names) == 1 else "these classes"
     return f"No image of {', '.join(map(printable, names[:5]))}{more} can be read: training goes on without {which}."
 
@@ -103,12 +111,13 @@ def other_sizes(path: Path, resolution: int, wrong: int, count: int, first: str)
     )
 
 
-def unreadable(path: Path, skipped: list[tuple[str, str]], count: int) -> UnreadableImages:
-    """skipped: names and reasons of those that cannot be read, of `count` images."""
+def unreadable(path: Path, skipped: list[tuple[str, str]], count: int, held: bool) -> UnreadableImages:
+    """skipped: names and reasons of those that cannot be read, of `count` images; held: to measure against."""
+    purpose = "to measure against" if held else "to train on"
     listed = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
-    what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listed}{more}\n"
+    what = f"{len(skipped):,} of {count:,} images{f' {purpose}' * held} in {path} cannot be read:\n{listed}{more}\n"
     ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
     if len(skipped) == count:
-        ways = {"": "there is nothing to train on."}
+        ways = {"": f"there is nothing {purpose}."}
     return UnreadableImages(what, ways)

@@ -12,7 +12,7 @@ MEASURING = 0.10  # of a run's time, for evaluations
 EVALUATIONS = (2, 8)  # of a run, beside the last one's repetition
 GRIDS, BETWEEN = 20, 10.0  # grids of a run, and seconds between two, at least
 LINES = 200  # of stats.csv
-FEWEST, MOST = 1_000, 10_000  # images of an evaluation
+LEAST, FEWEST, MOST = 2, 1_000, 10_000  # images of an evaluation; a distance is of two or more
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def measuring(facts: Facts, measured: Measured, seconds: float) -> tuple[int, in
     each = measured.generating + measured.extracting
     affordable = MEASURING * seconds / each if each > 0 else float("inf")  # images in all
     least, most = EVALUATIONS
-    wanted = min(MOST, facts.count)
+    wanted = max(LEAST, min(MOST, facts.count))
     if affordable >= (most + 1) * wanted:
         return wanted, most
     samples = int(max(min(FEWEST, wanted), affordable // (most + 1) // 100 * 100))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from transgan.data.checking import quiet
 from transgan.data.decode import flatten
 from transgan.data.listed import listed
 from transgan.metrics.extractors.efficientnet_lite0 import installed
@@ -53,7 +54,7 @@ def look(source: Any, index: int, pixels: bool) -> tuple[int, bool | None] | Non
     cannot be read, of which training will say more."""
     try:
         data = source.read(source.files[index].place)
-        with warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
                 side = min(image.size)

@@ -17,6 +17,7 @@ LARGE_ON_CPU = 180.0  # minutes from which a CPU is given 64 px
 OF_CLASS = 20  # images of a class, at least, that teach a generator what is its own
 LITE0, INCEPTION = 0.024, 0.3  # seconds of a CPU core for an image
 READING = 0.05  # of the time of a run, at most, for the features of all real images
+LEAST_BATCH = 4  # penalties are on a quarter of a batch
 TRAINED = 1_000  # images, at least, to train a network on that measures the others
 
 
@@ -105,10 +106,10 @@ def precision(facts: Facts, recipe: str) -> Iterator[Choice]:
 
 
 def fewer(facts: Facts) -> Choice | None:
-    """A batch no larger than the set."""
+    """A batch no larger than the set, if that has LEAST_BATCH images."""
     if facts.count >= 64:
         return None
-    size = 1
+    size = LEAST_BATCH
     while 2 * size <= facts.count:
         size *= 2
-    return Choice("batch_size", size, f"there are {facts.count:,} images")
+    return Choice("batch_size", size, "there is 1 image" if facts.count == 1 else f"there are {facts.count:,} images")

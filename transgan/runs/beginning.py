@@ -18,7 +18,7 @@ def say_data(console: Console, config: DictConfig, dataset: Any, heldout: Any, i
     """The images to train on, and of a new run what is wrong with them."""
     console.print(f"data    {dataset.describe()}")
     if heldout is not None:
-        console.print(f"heldout {len(heldout):,} images, to measure against")
+        say_heldout(console, heldout, 0)  # a share of what was said
     if is_new and str(config.data._target_).endswith((".Folder", ".Zip")):
         command = f"transgan data check {shlex.quote(str(config.data.path))} resolution={config.resolution}"
         if skipped := getattr(dataset, "skipped", None):
@@ -26,6 +26,11 @@ def say_data(console: Console, config: DictConfig, dataset: Any, heldout: Any, i
             console.print(f"note    {files} cannot be read, and training goes on without; `{command}` names them")
         for each in short(dataset, heldout):
             console.print(f"note    {each}; `{command}` names them")
+
+
+def say_heldout(console: Console, heldout: Any, skipped: int) -> None:
+    left_out = f"; skipped {skipped:,} unreadable" if skipped else ""
+    console.print(f"heldout {len(heldout):,} image{'s' * (len(heldout) != 1)}, to measure against{left_out}")
 
 
 def nothing_left(config: DictConfig, folder: Path, previous: dict[str, Any]) -> str | None:

@@ -1,7 +1,8 @@
-"""The second half of a plan: all processes measure a step, all take what follows for rank 0, and its cost is said."""
+"""The second half of a plan, once the images were read: all processes measure a step, all take what follows for rank 0,
+and its cost is said."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -10,11 +11,15 @@ from rich.console import Console
 
 from transgan.callbacks.progress import clock
 from transgan.callbacks.stats import memory_mib
+from transgan.config.command_line import read
+from transgan.config.compose import compose
 from transgan.instantiation import container
 from transgan.planning import Choice, Measured
+from transgan.planning.choice import arguments as in_words
 from transgan.runs.distributed import DistributedContext
-from transgan.runs.planned import Plan, extractor_name, measured, settle
+from transgan.runs.planned import Plan, extractor_name, measured, revised, settle
 
+Found = TypeVar("Found")
 EXTRACTOR_MIB = {"inception": 700.0, "efficientnet_lite0": 250.0}  # of measuring images on a CPU
 COMPUTING_MIB = 250.0  # of the metrics themselves
 
@@ -31,21 +36,41 @@ class Cost:
     before: float
 
 
+def choose_again(
+    plan: Plan, config: DictConfig, given: list[str], dataset: Any, context: DistributedContext
+) -> tuple[DictConfig, list[str], list[Choice]]:
+    """-> (the configuration, the arguments that describe it, what the images that could be read make another choice)
+
+    config, given: as before; the same on all processes.
+    """
+    changed = of_rank_0(revised(plan, dataset), context)
+    if not changed:
+        return config, given, []
+    keys = {each.key for each in changed}
+    whole = [*in_words(changed), *(word for word in given if read(word).key not in keys)]
+    return compose("train", whole), whole, changed
+
+
 def choose_length(
     plan: Plan, config: DictConfig, dataset: Any, heldout: Any, context: DistributedContext
 ) -> tuple[list[Choice], Cost]:
     """Sets what is left of a plan in `config`; the same on all processes. -> (the choices, what the run costs)"""
-    found: list[Any] = [None]
     usual = torch.get_num_threads()
     with context.together():
         # on all of them, for what gathers images gathers those of all
-        found = [of_this_process(plan, config, dataset, heldout, context)]
-    if context.world_size > 1:
-        dist.broadcast_object_list(found, src=0, device=context.device)
-    choices, cost = found[0]  # of rank 0
+        found = of_this_process(plan, config, dataset, heldout, context)
+    choices, cost = of_rank_0(found, context)
     settle(config, choices)
     torch.set_num_threads(config.threads or usual)
     return choices, cost
+
+
+def of_rank_0(found: Found, context: DistributedContext) -> Found:
+    """What the process of rank 0 has found, on all of them."""
+    every = [found]
+    if context.world_size > 1:
+        dist.broadcast_object_list(every, src=0, device=context.device)
+    return every[0]
 
 
 def of_this_process(

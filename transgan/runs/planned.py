@@ -27,6 +27,7 @@ from transgan.planning.settings import INCEPTION, LITE0
 from transgan.runs.measuring import Trial
 
 OF_TIME = ("kimg", "log_every", "sample_every", "evaluate_every", "checkpoint_every")  # follow minutes= and hours=
+OF_IMAGES = {"conditional", "extractor", "batch_size"}  # follow how many images there are, and of which classes
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
 CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
 SLACK = 1.15  # memory that allocators and libraries take, over what tensors hold
@@ -36,10 +37,12 @@ FASTER = 0.9  # more threads are worth it where a step takes at most so much of 
 
 @dataclass
 class Plan:
-    """choices: what was chosen; left: keys to choose once a step was measured; facts: what they depend on;
-    began: when planning did, by time.monotonic(); kept: what was chosen when the run began, as arguments."""
+    """choices: what was chosen; wanted: keys to choose before a step is measured; left: those to choose after it;
+    facts: what they depend on; began: when planning did, by time.monotonic(); kept: what was chosen when the run
+    began, as arguments."""
 
     choices: list[Choice] = field(default_factory=list)
+    wanted: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     facts: Facts | None = None
     minutes: float | None = None
@@ -72,11 +75,29 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
             device = device_of(config)
             limit = data.get("limit")
             plan.facts = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
+        plan.wanted = frozenset(wanted)
         plan.choices = [each for each in choose(plan.facts, keys) if each.key in wanted]
     if not plan.choices:
         return config, given, plan
     whole = [*plan.arguments, *given]
     return compose("train", whole), whole, plan
+
+
+def revised(plan: Plan, dataset: Any) -> list[Choice]:
+    """What is chosen otherwise once the images were read, of which some may have been unreadable. What they were read
+    with stays as it was chosen."""
+    if plan.facts is None:
+        return []
+    counts = dataset.labels.bincount().tolist() if dataset.num_classes else []
+    plan.facts = replace(plan.facts, count=len(dataset), classes=tuple(each for each in counts if each))
+    before = {each.key: each.value for each in plan.choices}
+    found = [each for each in choose(plan.facts) if each.key in plan.wanted & OF_IMAGES]
+    if "conditional" in before and all(each.key != "conditional" for each in found):
+        found.append(Choice("conditional", False, "no classes to tell apart"))
+    changed = [each for each in found if each.value != before.get(each.key)]
+    others = {each.key for each in changed}
+    plan.choices = [*(each for each in plan.choices if each.key not in others), *changed]
+    return changed
 
 
 def continued(

@@ -20,9 +20,9 @@ from transgan.data import ImageData
 from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
-from transgan.runs.beginning import count, nothing_left, say_data, say_plan, sizes
+from transgan.runs.beginning import count, nothing_left, say_data, say_heldout, say_plan, sizes
 from transgan.runs.callbacks import callbacks_of
-from transgan.runs.choosing import choose_length, say_cost
+from transgan.runs.choosing import choose_again, choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
@@ -116,6 +116,11 @@ class Training:
         show(console, self.plan.choices)
         self.dataset, self.heldout = training_data(config)
         say_data(console, config, self.dataset, self.heldout, is_new=previous is None)
+        if previous is None:
+            again = choose_again(self.plan, config, self.arguments, self.dataset, self.context)
+            config, self.arguments, changed = again
+            self.config = config
+            show(console, changed, first="instead")
         settle(config, self.dataset)
         source = warm_start.settle(config, self.arguments, previous and previous["config"])
         if previous is not None:
@@ -210,6 +215,8 @@ class Training:
             evaluator = make(config.metrics)
             if evaluator.with_heldout and heldout is None:
                 heldout = self.dataset.heldout()
+                if heldout is not None:
+                    say_heldout(self.console, heldout, len(heldout.skipped))
         return Session(
             self.folder, config.kimg, self.dataset, heldout, evaluator, self.console, self.context,
             facts={

@@ -19,7 +19,7 @@ from transgan.data.file import UnreadableFile, UnreadableImages
 from transgan.data.preparation import growing
 from transgan.data.preparation.crops import best_start, fit
 from transgan.data.preparation.growing import Growing
-from transgan.data.preparation.prepare import Settings, prepare, stored_names
+from transgan.data.preparation.prepare import ANEW, Settings, prepare, stored_names
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,15 @@ def test_training_sees_the_pixels_of_the_originals(spoiled_folder, tmp_path, for
     assert done.count == len(a) and sorted(done.skipped) == sorted(a.skipped)
     prepare(spoiled_folder, tmp_path / "grey.zip", Settings(16, channels=1, format=form), on_error="skip")
     assert same(Folder(spoiled_folder, 16, 1, on_error="skip"), Zip(tmp_path / "grey.zip", 16, 1))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_grey_images_are_the_same_in_grey_however_they_were_saved(tmp_path, mode):
+    (tmp_path / "photos").mkdir()
+    for seed in range(3):
+        good(seed, 20).convert("L").convert(mode).save(tmp_path / "photos" / f"{seed}.png")
+    prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16))
+    assert same(Folder(tmp_path / "photos", 16, 1), Zip(tmp_path / "out.zip", 16, 1))
 
 
 def test_the_record_says_what_was_done(spoiled_folder, tmp_path):
@@ -247,7 +256,56 @@ def test_other_settings_begin_anew(many, tmp_path):
         )
     with pytest.raises(KeyboardInterrupt):
         prepare(many, tmp_path / "out.zip", Settings(16), workers=1, watch=interrupted)
-    assert prepare(many, tmp_path / "out.zip", Settings(8)).again == 0
+    done = prepare(many, tmp_path / "out.zip", Settings(8))
+    assert done.again == 0 and done.notes == [ANEW.format("out.zip.partial")]
+
+
+def add(root):
+    good(99).save(root / "99.png")
+
+
+def remove(root):
+    (root / "00.png").unlink()
+
+
+def alter(root):
+    good(99).save(root / "00.png")
+
+
+def rename(root):
+    (root / "00.png").rename(root / "99.png")
+
+
+@pytest.mark.parametrize("change", [add, remove, alter, rename, None])
+def test_images_that_changed_after_it_was_stopped_are_as_they_are_now(tmp_path, change):
+    tree(tmp_path / "photos", [f"{i:02d}.png" for i in range(60)])
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16), workers=1, watch=interrupted)
+    if change is not None:
+        change(tmp_path / "photos")
+    done = prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16))
+    assert same(Folder(tmp_path / "photos", 16, 3), Zip(tmp_path / "out.zip", 16, 3))
+    anew = [] if change is None else [ANEW.format("out.zip.partial")]
+    assert done.notes == anew and (done.again == 0) == bool(anew)
+
+
+@pytest.mark.parametrize("content", [b"a download", b"PK\3\4" + bytes(26) + b"photos/1.jpg"])
+def test_a_file_of_others_in_the_place_of_the_unfinished_zip_is_left_alone(tmp_path, content):
+    tree(tmp_path / "photos", ["1.png"])
+    (tmp_path / "out.zip.partial").write_bytes(content)
+    with pytest.raises(ValueError, match="out.zip.partial is there and is not an unfinished zip: remove it"):
+        prepare(tmp_path / "photos", tmp_path / "out.zip", Settings(16))
+    assert (tmp_path / "out.zip.partial").read_bytes() == content
+
+
+@pytest.mark.parametrize("cut", [0, 3, 20, 34, 60])
+@pytest.mark.parametrize("zeros", [0, 100])
+def test_a_beginning_that_never_reached_the_disk_is_written_again(tmp_path, cut, zeros):
+    with Growing(tmp_path / "x", "about", b"head" * 20):
+        pass
+    (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes()[:cut] + bytes(zeros))
+    with Growing(tmp_path / "x", "about", b"head" * 20) as archive:
+        assert archive.entries == [] and archive.end > 100
 
 
 def interrupted(results, total, what):
@@ -326,6 +384,20 @@ def test_crops():
         fit(Image.fromarray(np.arange(0, 240, 4, np.uint8)[None].repeat(20, 0)), 20, "stretch")
     ).astype(int)
     assert stretched.shape == (20, 20) and abs(stretched[0] - (np.arange(20) * 12 + 4)).max() <= 3
+
+
+@pytest.mark.parametrize("size", [(90, 30), (91, 1), (50, 49), (7, 3)])
+@pytest.mark.parametrize("resolution", [16, 91])
+def test_padding_is_that_of_the_whole_square_without_making_one(monkeypatch, size, resolution):
+    image, side = good(0, 91).crop((0, 0, *size)), max(size)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
+    made, new = [], Image.new
+    monkeypatch.setattr(Image, "new", lambda mode, size, *colour: made.append(size) or new(mode, size, *colour))
+    found, tall = fit(image, resolution, "pad"), fit(image.transpose(Image.Transpose.TRANSPOSE), resolution, "pad")
+    assert found == square.resize((resolution, resolution), Image.Resampling.LANCZOS)
+    assert found == tall.transpose(Image.Transpose.TRANSPOSE)
+    assert all(resolution in each for each in made)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from transgan.data import tiff
-from transgan.data.checking import why
+from transgan.data.checking import quiet, why
 from transgan.data.decode import flatten, has_alpha, upright
 from transgan.data.levels import Facts, Levels, decide
 
@@ -58,7 +58,7 @@ def inspect(data: bytes, resolution: int, levels: Levels | None = None) -> Trait
     if not data:
         return Broken("empty", "0 bytes")
     try:
-        with warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return traits(data, resolution, levels)
     except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises many kinds

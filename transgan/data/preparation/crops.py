@@ -18,17 +18,25 @@ def fit(image: Image.Image, resolution: int, crop: str) -> Image.Image:
     if crop == "stretch":
         whole = (resolution, resolution)
         return image if image.size == whole else image.resize(whole, Image.Resampling.LANCZOS)
+    if crop == "pad":
+        return padded(image, resolution)
     width, height = image.size
-    side = max(width, height) if crop == "pad" else min(width, height)
-    if crop == "pad" and width != height:
-        padded = Image.new(image.mode, (side, side), "white")
-        padded.paste(image, ((side - width) // 2, (side - height) // 2))
-        image = padded
     if crop == "entropy" and width != height:
-        start = best_start(image)
+        side, start = min(width, height), best_start(image)
         left, top = (start, 0) if width > height else (0, start)
         image = image.crop((left, top, left + side, top + side))
     return centre(image, resolution)
+
+
+def padded(image: Image.Image, resolution: int) -> Image.Image:
+    """All of an image beside white. Its long side is resized first: a square of that may not fit into memory."""
+    width, height = image.size
+    side, wide = max(width, height), width >= height
+    if side != resolution:
+        image = image.resize((resolution, height) if wide else (width, resolution), Image.Resampling.LANCZOS)
+    whole = Image.new(image.mode, (resolution, side) if wide else (side, resolution), "white")
+    whole.paste(image, ((whole.width - image.width) // 2, (whole.height - image.height) // 2))
+    return whole if side == resolution else whole.resize((resolution, resolution), Image.Resampling.LANCZOS)
 
 
 def best_start(image: Image.Image) -> int:

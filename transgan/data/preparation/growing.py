@@ -44,7 +44,8 @@ class Growing:
 
     head: bytes that say what it is made of; they are its first file, named `about`, and not in its list of contents. An
     archive of another head is begun anew. entries: what is in it, without the head. noted: what `note` was given, also
-    by a command that was stopped; None if nothing. Raises OSError, which names the archive.
+    by a command that was stopped; None if nothing. anew: whether an archive of another head was there. Raises OSError,
+    which names the archive, and ValueError for another file and for one that somebody else is writing.
     """
 
     def __init__(self, path: Path, about: str, head: bytes) -> None:
@@ -59,8 +60,13 @@ class Growing:
         self.entries: list[Entry] = []
         self.end = 0
         self.noted: bytes | None = None
+        self.anew = False
+        if not self._is_ours():
+            self.file.close()
+            raise ValueError(f"{path} is there and is not an unfinished zip: remove it, or give another name.")
         for i, (entry, data) in enumerate(recovered(self.file)):
-            if i == 0 and (entry.name, data) != (about, head):
+            if i == 0 and data != head:
+                self.anew = True
                 break
             if entry.name == about + NOTE:
                 self.noted = data
@@ -105,6 +111,14 @@ class Growing:
         few = min(count, 0xFFFF)
         self.file.write(END.pack(b"PK\x05\x06", 0, 0, few, few, min(size, MOST), min(start, MOST), 0))
         self.file.flush()
+
+    def _is_ours(self) -> bool:
+        """Whether the file begins as this class has begun it, as far as it was written: a crash may leave zeros."""
+        self.file.seek(0)
+        begin = self.file.read(LOCAL.size + len(self.about)).rstrip(b"\0")
+        expected = b"PK\x03\x04", self.about.encode()
+        found = begin[:4], begin[LOCAL.size :]
+        return all(map(bytes.startswith, expected, found))
 
     def _cut(self, end: int) -> None:
         self.end = end

@@ -29,6 +29,7 @@ from transgan.files import expanded, hash_of
 
 LABELS = "dataset.json"
 PARTIAL = ".partial"  # added to the name of a zip that is not complete
+ANEW = "Begun anew: {} was of other images, settings or another version."
 Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
 
@@ -139,6 +140,7 @@ def prepare(
     with Growing(target.with_name(target.name + PARTIAL), RECORD, json.dumps(head).encode()) as archive:
         archive.drop({LABELS, RECORD})
         again = {entry.name for entry in archive.entries}
+        begun_anew = [ANEW.format(archive.path.name)] * archive.anew
         reasons: dict[str, str] = {}
         facts: dict[int, Facts] = {}
         waiting = [i for i, file in enumerate(files) if names[file.name] not in again]
@@ -173,7 +175,7 @@ def prepare(
         archive.finish(target)
     return Prepared(
         target, len(archive.entries) - 2, len(again), skipped, classes, target.stat().st_size,
-        time.monotonic() - began, [*source.notes, *notes],
+        time.monotonic() - began, [*source.notes, *notes, *begun_anew],
     )  # fmt: skip
 
 
