@@ -95,7 +95,8 @@ def continued(
             kimg = max(float(f"{60 * minutes * shown / seconds / 1000:.3g}"), shown / 1000)
             kept = [word for word in kept if read(word).key != "kimg"]
             kept.append(Choice("kimg", kimg, "").argument)
-    before = [word for word in kept if read(word).key not in keys]
+    in_file = set(chosen.get("arguments", ())) if "config" in keys else set()
+    before = [word for word in kept if read(word).key not in keys and word not in in_file]
     plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept)
     whole = [*before, *given]
     return (compose("train", whole) if before else config), whole, plan
