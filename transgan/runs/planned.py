@@ -165,7 +165,8 @@ def measured(
         memory=int(SLACK * footprint.of(micro_batch or batch)), free=free,
         state=sum(4 * each.numel() for each in trial.module.parameters()),
     )  # fmt: skip
-    return [each for each in spend(facts, found, config.batch_size) if each.key in plan.left], found
+    kimg = None if "kimg" in plan.left else float(config.kimg)
+    return [each for each in spend(facts, found, config.batch_size, kimg=kimg) if each.key in plan.left], found
 
 
 def candidates(count: int) -> list[int]:
