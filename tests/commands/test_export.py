@@ -180,7 +180,7 @@ def test_a_likelihood_model_is_exported_as_what_it_is(inside, refused, tmp_path)
              "grid=4", "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]  # fmt: skip
     assert inside("train", *words)[0] == 0
     found = refused("export", "runs/digits_gpt", "to=onnx")
-    assert "makes an image in many steps" in found and "to=safetensors exports what it is" in found
+    assert "makes images token by token, and a graph" in found and "to=safetensors exports what it is" in found
     code, out, err = inside("export", "runs/digits_gpt", "to=safetensors", "out=gpt.safetensors")
     assert code == 0, out + err
     assert torch.equal(transgan.load("gpt.safetensors").generate([1]), transgan.load("runs/digits_gpt").generate([1]))
@@ -200,7 +200,7 @@ def test_images_are_sampled_from_an_export(inside, export, refused, module, run,
     )
     assert code == 0, out + err
     assert "temperature=0.5" in refused("sample", path, "temperature=0.5")
-    assert "makes an image at once" in refused("sample", path, "steps=3")
+    assert "makes images at once from a latent, and this is for a flow" in refused("sample", path, "steps=3")
     assert "there is no file b.safetensors" in refused("sample", "b.safetensors")
     assert "write hf://USER/NAME" in refused("sample", "hf://me")
 
