@@ -69,6 +69,14 @@ def file(digits_run, tmp_path_factory):
         return transgan.export(digits_run[0], to="onnx", out=out, license="cc0-1.0")
 
 
+@pytest.mark.parametrize("name", ["a.safetensors", "a.onnx", "a.pt2"])
+def test_what_needs_a_run_says_what_an_export_is(refused, name, tmp_path):
+    (tmp_path / name).write_bytes(b"weights")
+    for words in (["summary", name], ["report", name], ["train", f"init_from={name}", "metrics=none", "name=new"]):
+        found = refused(*words)
+        assert f"{name} is an export, which holds no" in found and "give the" in found and found.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_onnx_for_any_number_of_images(file, module, run):
     import onnx
