@@ -14,6 +14,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from transgan import files, instantiation, migration, trust
 
+EXPORTS = (".safetensors", ".onnx", ".pt2", ".html")  # what transgan export writes
+
 
 class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged or of another architecture; the message says the way out."""
@@ -68,6 +70,11 @@ def read(path: str | Path, given: Collection[str] = (), cls: type | None = None)
     are `given`, and the name of its class where it is that of `cls`, which is at hand.
     Raises CheckpointError if it is damaged, not one of ours, or would run what is not trusted.
     """
+    if Path(path).suffix in EXPORTS:
+        raise CheckpointError(
+            f"{path} is an export, which holds no more of a run than makes images; give the run that it was made from "
+            "(transgan sample and project take a .safetensors, too)"
+        )
     checkpoint = migration.checkpoint(opened(path))
     if isinstance(checkpoint, dict) and "config" not in checkpoint and "algorithm" in checkpoint:
         checkpoint = checkpoint | {"config": {"algorithm": checkpoint["algorithm"]}}

@@ -70,6 +70,20 @@ def test_more_minutes_go_on(inside, folder, tmp_path):
     assert float(length) > float(done)
 
 
+@pytest.mark.parametrize("more", [["name=again"], ["name=again", "kimg=0.032"], ["kimg=0.032"]])
+def test_the_file_of_a_run_repeats_what_was_chosen(inside, folder, tmp_path, more):
+    """config=: another run of the same settings, or the same run, and nothing is chosen anew."""
+    words = ["train", folder, *SMALL, "minutes=0.001", "name=first"]
+    assert inside(*words)[0] == 0
+    before = OmegaConf.load(tmp_path / "runs/first/config.yaml")
+    code, out, err = inside("train", "config=runs/first/config.yaml", *more, "threads=1")
+    assert code == 0 and "chosen" not in out, err
+    after = OmegaConf.load(tmp_path / "runs" / ("again" if "name=again" in more else "first") / "config.yaml")
+    assert after.kimg == (0.032 if "kimg=0.032" in more else before.kimg) and after.resolution == before.resolution
+    code, out, err = inside(*words, "kimg=0.064")  # what was chosen is still known
+    assert code == 0 and "plan    to 0.064 kimg, from" in out, err
+
+
 def test_a_dry_run_leaves_nothing(inside, folder, tmp_path):
     code, out, err = inside("train", folder, *SMALL, "dry_run=true")
     assert code == 0 and "cost    " in out and "20 minutes on a CPU" in out, err

@@ -218,6 +218,15 @@ def test_a_suite_from_nothing_stopped_and_gone_on_with(transgan_process, tmp_pat
     assert made == {path: path.stat().st_mtime_ns for path in out.glob("runs/*/checkpoints/last.ckpt")}
 
 
+@pytest.mark.parametrize("suite, place", [
+    ("fashion_mnist", "nowhere.zip"), ("cifar10", "no/folder"), ("cifar10", "../gone.tar.gz"),
+])  # fmt: skip
+def test_images_that_are_nowhere_are_missed_before_a_run_begins(refused, suite, place, tmp_path):
+    found = refused("compare", f"suite={suite}", f"suite.path={place}")
+    assert found.startswith(f"transgan: suite.path={place}: there is nothing there; give the folder, archive or zip")
+    assert not (tmp_path / "comparisons").exists()
+
+
 @pytest.mark.slow
 def test_a_run_that_cannot_be_trained_is_named_with_its_log(transgan_process, tmp_path):
     words = [*SHORT, "systems=[image_gpt]", 'suite.systems.image_gpt.train=["experiment=digits_gpt","tokens.levels=3"]']

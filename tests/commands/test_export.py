@@ -69,6 +69,14 @@ def file(digits_run, tmp_path_factory):
         return transgan.export(digits_run[0], to="onnx", out=out, license="cc0-1.0")
 
 
+@pytest.mark.parametrize("name", ["a.safetensors", "a.onnx", "a.pt2"])
+def test_what_needs_a_run_says_what_an_export_is(refused, name, tmp_path):
+    (tmp_path / name).write_bytes(b"weights")
+    for words in (["summary", name], ["report", name], ["train", f"init_from={name}", "metrics=none", "name=new"]):
+        found = refused(*words)
+        assert f"{name} is an export, which holds no" in found and "give the" in found and found.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_onnx_for_any_number_of_images(file, module, run):
     import onnx
@@ -180,7 +188,7 @@ def test_a_likelihood_model_is_exported_as_what_it_is(inside, refused, tmp_path)
              "grid=4", "algorithm.network.dim=16", "algorithm.network.depth=1", "algorithm.network.num_heads=2"]  # fmt: skip
     assert inside("train", *words)[0] == 0
     found = refused("export", "runs/digits_gpt", "to=onnx")
-    assert "makes an image in many steps" in found and "to=safetensors exports what it is" in found
+    assert "makes images token by token, and a graph" in found and "to=safetensors exports what it is" in found
     code, out, err = inside("export", "runs/digits_gpt", "to=safetensors", "out=gpt.safetensors")
     assert code == 0, out + err
     assert torch.equal(transgan.load("gpt.safetensors").generate([1]), transgan.load("runs/digits_gpt").generate([1]))
@@ -200,7 +208,7 @@ def test_images_are_sampled_from_an_export(inside, export, refused, module, run,
     )
     assert code == 0, out + err
     assert "temperature=0.5" in refused("sample", path, "temperature=0.5")
-    assert "makes an image at once" in refused("sample", path, "steps=3")
+    assert "makes images at once from a latent, and this is for a flow" in refused("sample", path, "steps=3")
     assert "there is no file b.safetensors" in refused("sample", "b.safetensors")
     assert "write hf://USER/NAME" in refused("sample", "hf://me")
 

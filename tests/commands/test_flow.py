@@ -97,10 +97,19 @@ def test_refused(inside, words, said):
     assert code == 2 and said in err and "Traceback" not in err, err
 
 
-def test_steps_of_a_run_that_has_none(inside, tmp_path):
+@pytest.mark.parametrize("experiment, how", [
+    ("digits", "at once from a latent"), ("digits_gpt", "token by token"), ("digits_vae", "by the decoder of a VAE"),
+])  # fmt: skip
+def test_steps_of_a_run_that_has_none(inside, refused, experiment, how):
+    """What is said of how each makes images is true, wherever another way is asked for."""
     code, out, err = inside(
-        "train", "kimg=0.064", "batch_size=32", "metrics=none", "logger=none", "trainer=cpu", "grid=4", "name=gan"
-    )
+        "train", f"experiment={experiment}", "kimg=0.064", "batch_size=32", "metrics=none", "logger=none",
+        "trainer=cpu", "grid=4", "name=other",
+    )  # fmt: skip
     assert code == 0, out + err
-    code, _, err = inside("sample", "runs/gan", "steps=4")
-    assert code == 2 and "steps=4: " in err and "makes an image at once, not in steps; leave it out" in err
+    found = refused("sample", "runs/other", "steps=4")
+    assert "steps=4: " in found and f"makes images {how}, and this is for a flow; leave it out" in found
+    if experiment != "digits_gpt":
+        assert f"makes images {how} and cannot continue" in refused("sample", "runs/other", "complete=heldout")
+    if experiment != "digits":
+        assert f"makes images {how}, and a graph" in refused("export", "runs/other", "to=onnx")

@@ -131,7 +131,10 @@ def test_a_model_with_a_likelihood_is_refused(inside, refused):
     assert inside("train", *words)[0] == 0
     Image.new("L", (8, 8), 200).save("a.png")
     said = refused("project", "runs/digits_gpt", "a.png")
-    assert "does not make an image at once from a latent (TokenSampler)" in said and said.count("\n") == 1
+    assert (
+        "makes images token by token, and not at once from a latent; give the run of a generator" in said
+        and said.count("\n") == 1
+    )
 
 
 def test_refusals_of_sample(inside, refused, run, projected, tmp_path, tiny):

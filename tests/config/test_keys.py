@@ -134,14 +134,16 @@ def test_networks_larger_than_memory(refused, tiny, monkeypatch):
 
 def test_a_run_of_its_own_configuration(inside, tiny, tmp_path):
     """config=: a key given anew changes everything that followed it, and keys that came later have their defaults."""
-    assert inside("train", *tiny, "kimg=0.032")[0] == 0
+    assert inside("train", *tiny, "kimg=0.032", "matching=energy")[0] == 0
     path = tmp_path / "runs" / "digits" / "config.yaml"
     config = compose(
         "train",
         [f"config={path}", "seed=5", "batch_size=16", "kimg=9", "generator.dim=[8]", "resolution=16", "mirror=true"],
     )
     assert config.algorithm.seed == 5 and config.algorithm.batch_size == 16 and config.algorithm.mirror is True
-    assert config.algorithm.generator.dim == [8] and config.algorithm.gamma.kimg == 9
+    assert config.algorithm.generator.dim == [8]
+    for schedule in (config.algorithm.gamma, config.algorithm.beta2, config.matching.weight):
+        assert schedule.kimg == 9
     assert config.generator.img_size == config.algorithm.discriminator.img_size == config.data.resolution == 16
     plain = OmegaConf.to_container(compose("train", [f"config={path}"]), resolve=True)
     assert plain == OmegaConf.to_container(OmegaConf.load(path))

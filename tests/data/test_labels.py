@@ -16,6 +16,7 @@ from transgan.data.inspection.check import check
 from transgan.data.labels import classes, training_part
 from transgan.data.listing import kinds, separated
 from transgan.data.preparation.prepare import Settings, prepare
+from transgan.data.zip import UTF8, name_of
 
 
 def tree(root, names):
@@ -244,6 +245,27 @@ def test_a_zip_of_windows(tmp_path, system, prefix):
     data = Zip(packed(tmp_path / "p", lambda name: prefix + name.replace("/", "\\"), system), 8, 1)
     assert data.class_names == ["cats", "dogs"] and data.labels.tolist() == [0, 0, 1] and data.ignored == 0
     assert data.fingerprint == Folder(tmp_path / "p", 8, 1).fingerprint
+
+
+@pytest.mark.parametrize("name", ["Größe", "犬と猫", "Ωmega"])
+def test_a_zip_that_does_not_say_that_its_names_are_utf8(tmp_path, name):
+    """As Finder of macOS and `zip` write it."""
+    path = packed(tree(tmp_path / "p", [f"{name}/1.png", "zebras/2.png"]))
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        assert all(member.flag_bits & UTF8 for member in archive.infolist() if name in member.filename)
+    for head, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags of a file, and those of the directory
+        parts = data.split(head)
+        data = head.join([parts[0], *(each[: offset - 4] + b"\0\0" + each[offset - 2 :] for each in parts[1:])])
+    path.write_bytes(data)
+    found = Zip(path, 8, 1)
+    assert found.class_names == [name, "zebras"] or found.class_names == ["zebras", name]
+    assert found.fingerprint == Folder(tmp_path / "p", 8, 1).fingerprint and found[0][0].shape == (1, 8, 8)
+
+
+def test_a_name_in_the_code_page_of_dos_stays_what_it_is():
+    member = zipfile.ZipInfo("Größe/1.png")
+    assert name_of(member) == "Größe/1.png"
 
 
 def test_a_zip_of_windows_that_was_unpacked_without_its_folders(tmp_path):

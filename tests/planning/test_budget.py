@@ -46,5 +46,20 @@ def test_threads_and_micro_batch_only_where_there_was_a_choice():
     assert chosen(measured=replace(STEP, micro_batch=16))["micro_batch"] == 16
 
 
+@pytest.mark.parametrize("kimg", [0.2, 1, 2000])
+def test_a_length_that_is_given_has_intervals_of_its_own(kimg):
+    """And what is said of each is true."""
+    found = {each.key: each for each in spend(FACTS, STEP, 64, {"kimg"}, kimg)}
+    lines, times = kimg / found["log_every"].value, kimg / found["evaluate_every"].value
+    assert 200 >= lines >= min(199, kimg / 0.064 - 1) and found["log_every"].why == f"{lines:.0f} lines of stats.csv"
+    assert 1 <= times <= 8.1 and found["evaluate_every"].why.startswith(f"{times:.0f} time")
+    for key in ("sample_every", "checkpoint_every"):
+        assert found[key].value <= kimg, found[key]
+    seconds = (times + 1) * found["metrics.num_samples"].value * 0.002
+    share = seconds / (seconds + 1000 * kimg / 500)
+    said = float(found["metrics.num_samples"].why.partition("%")[0]) / 100
+    assert said == pytest.approx(share, abs=0.02)
+
+
 def test_what_is_given_stays():
     assert not {"kimg", "threads"} & set(chosen(given={"kimg", "threads"}))

@@ -47,6 +47,18 @@ def six(tmp_path_factory, cache, tiny):
     return cwd, words
 
 
+@pytest.mark.parametrize("words, jobs", [
+    (["seed=0,1"], 2), (["seed=0", "loss=hinge,relativistic"], 2), (["hydra/sweeper=optuna", "loss=hinge"], 1),
+])  # fmt: skip
+def test_a_dry_sweep_says_what_each_job_would_cost_and_leaves_nothing(inside, tiny, tmp_path, words, jobs):
+    if "optuna" in words[0] and importlib.util.find_spec("optuna") is None:
+        pytest.skip('needs `pip install "transgan[optuna]"`')
+    code, out, err = inside("train", "-m", *words, *tiny, *MEASURED, "dry_run=true")
+    assert code == 0 and not err, err
+    assert out.count("\ncost    ") == jobs and f"job     {jobs}/{jobs}: " in out
+    assert "done    dry_run=true: nothing was trained or written" in out and not (tmp_path / "runs").exists()
+
+
 @pytest.fixture
 def stopped_at(monkeypatch):
     """Makes the n-th training end as by Ctrl-C: stopped_at(n) -> list of the names of the runs that were begun."""

@@ -89,6 +89,9 @@ def check(config: DictConfig) -> None:
         found.append(f"systems={list(config.systems)}: it names systems of a suite=; give that, or leave it out")
     if config.suite is not None and config.run:
         found.append("suite= trains its own runs; leave the run folders out, or compare them without suite=")
+    place = config.suite.get("path") if config.suite is not None else None
+    if place is not None and not files.expanded(place).exists():
+        found.append(f"suite.path={place}: there is nothing there; give the folder, archive or zip of these images")
     if len(config.run) == 1:
         found.append(f"{config.run[0]} alone compares with nothing; give two run folders or more")
     for run in config.run:

@@ -38,8 +38,8 @@ def export(config: DictConfig) -> Path:
         source = Source(Run(config.run, config.checkpoint, ema=config.weights == "ema"), config.run, config.license)
         if config.to in AT_ONCE and not source.at_once:
             raise UserError(
-                f"to={config.to}: {source.run.path} makes an image in many steps ({type(source.sampler).__name__}), "
-                "and a graph of this kind has one; to=safetensors exports what it is, and transgan.load samples from it"
+                f"to={config.to}: {source.run.path} makes images {source.sampler.how}, and a graph of this kind makes "
+                "them at once from a latent; to=safetensors exports what it is, and transgan.load samples from it"
             )
         out = files.expanded(config.out) if config.out else default_out(source, config)
         said = FORMATS[config.to](source, out, config)

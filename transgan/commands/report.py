@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from transgan import __version__, files
+from transgan import __version__, checkpoint, files
 from transgan.data.dataset import readable
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import literal
@@ -62,6 +62,8 @@ def check(config: DictConfig) -> None:
             found.append(f"there is no run folder or checkpoint at {run}; `ls runs` shows the runs there are")
         elif not is_run(path) and path.is_dir() and not any(path.glob("*.ckpt")) or path.suffix in (".zip", ".npz"):
             found.append(f"{run} holds no run; give a run folder, which training makes in runs/")
+        elif path.suffix in checkpoint.EXPORTS:
+            found.append(f"{run} is an export, which holds no run; give the folder of the run that it was made from")
     if len(set(map(str, config.run))) < len(config.run):
         found.append("a run is given twice; give each once")
     if len(config.run) > MOST:

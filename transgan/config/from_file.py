@@ -16,6 +16,7 @@ from transgan.extensions import CONF
 
 NEEDED = ("algorithm", "data", "trainer")  # parts without which there is no run
 OPTIONAL = ("extractor", "logger", "metrics")
+CHOSEN = ("auto", "minutes", "hours")  # asked for choices that a run's file holds
 
 
 def load(path: str) -> DictConfig:
@@ -54,11 +55,12 @@ def run_of(path: str, parts: set[str]) -> DictConfig:
         dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))
     )  # keys that came after the run
     config = {key: value for key, value in new.items() if key not in (*parts, "defaults", "hydra")} | config
+    config |= {key: new[key] for key in CHOSEN}
     for key, value in config["algorithm"].items():
         source = "autoencoder" if key == "network" else key
         if source in parts & set(config) and value == config[source]:
             config["algorithm"][key] = f"${{{source}}}"
-    for part in ("generator", "discriminator", "autoencoder", "algorithm", "data", "augmentation", "metrics"):
+    for part in (*parts, "algorithm", "data", "metrics"):
         link(config.get(part), config, part)
     usual = OmegaConf.to_container(OmegaConf.load(CONF / "callbacks" / "default.yaml"))
     config["callbacks"] = relinked(config["callbacks"], usual, config) if "callbacks" in config else usual
@@ -83,7 +85,7 @@ def link(node: Any, config: dict[str, Any], place: str) -> None:
             top in ("resolution", "channels", "num_classes")
             or place == "algorithm"
             and key in ("batch_size", "micro_batch", "seed", "mirror", "compile")
-            or place.startswith("algorithm.")
+            or "." in place  # a schedule, of the algorithm or of one of its parts
             and key == "kimg"
             or place == "metrics"
             and key == "extractor"

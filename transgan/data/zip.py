@@ -11,6 +11,7 @@ from transgan.data.folder import stamp
 from transgan.data.listing import is_hidden, is_system, parts_of, separated
 
 HEAD = 30  # bytes before the name of a file
+UTF8 = 0x800  # the flag of a name in UTF-8
 
 
 class Zip(Files):
@@ -40,7 +41,7 @@ class Zip(Files):
         ) as error:  # names that are not UTF-8, unsupported versions
             raise ValueError(f"{self.path} is a damaged zip archive ({why(error)}): make or fetch it again.") from error
         names = separated(  # a program of Windows or DOS allows no backslash in a name
-            member.filename.replace("\\", "/") if member.create_system in (0, 10, 14) else member.filename
+            name_of(member).replace("\\", "/") if member.create_system in (0, 10, 14) else name_of(member)
             for member in members
         )
         folders: dict[str, tuple[str, bool]] = {}
@@ -53,7 +54,7 @@ class Zip(Files):
                 self.repeated.append(before + last)
             result[before + last] = File(before + last, member.filename, (member.file_size, member.CRC))
             if member.flag_bits & 1:
-                locked.append(member.filename)
+                locked.append(name_of(member))
         self.folders = sorted(set(self.folders))
         if locked:
             raise ValueError(
@@ -95,3 +96,14 @@ class Zip(Files):
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_archive": None}
+
+
+def name_of(member: zipfile.ZipInfo) -> str:
+    """A member's name as it was packed: macOS and `zip` write UTF-8 without saying so, which Python takes for the code
+    page of DOS."""
+    if member.flag_bits & UTF8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:  # it is of that code page, or was put right by an extra field
+        return member.filename

@@ -34,12 +34,15 @@ class Measured:
     state: int = 0
 
 
-def spend(facts: Facts, measured: Measured, batch_size: int, given: Collection[str] = ()) -> list[Choice]:
-    """Length and intervals of a run of `facts.budget` minutes, without the keys that the user has `given`."""
-    return [each for each in choices(facts, measured, batch_size) if each.key not in given]
+def spend(
+    facts: Facts, measured: Measured, batch_size: int, given: Collection[str] = (), kimg: float | None = None
+) -> list[Choice]:
+    """Length and intervals of a run of `facts.budget` minutes, or of `kimg`, without the keys that the user has
+    `given`."""
+    return [each for each in choices(facts, measured, batch_size, kimg) if each.key not in given]
 
 
-def choices(facts: Facts, measured: Measured, batch_size: int) -> Iterator[Choice]:
+def choices(facts: Facts, measured: Measured, batch_size: int, kimg: float | None = None) -> Iterator[Choice]:
     speed = measured.images_per_second
     if measured.micro_batch is not None:
         free = f"{measured.free / 2**30:.1f} GiB free"
@@ -47,24 +50,37 @@ def choices(facts: Facts, measured: Measured, batch_size: int) -> Iterator[Choic
     if measured.threads is not None:
         others = ", ".join(f"{speed:.3g} img/s with {n}" for n, speed in sorted(measured.speeds.items()))
         yield Choice("threads", measured.threads, f"measured: {others}")
-    seconds = max(60 * facts.budget - measured.before, 0.5 * 60 * facts.budget)
+    if kimg is None:
+        seconds = max(60 * facts.budget - measured.before, 0.5 * 60 * facts.budget)
+    else:
+        seconds = 1000 * kimg / speed / (1 - MEASURING)
     samples, times = measuring(facts, measured, seconds)
     evaluating = (times + 1) * samples * (measured.generating + measured.extracting)  # the best once more
-    training = seconds - min(evaluating, 0.3 * seconds) - 0.01 * seconds
-    kimg, why = training * speed / 1000, f"{in_words(facts.budget)} at {speed:.3g} img/s, with {samples:,} images"
-    why += f" made and measured {times} times"
-    if kimg > (most := max(LEAST_KIMG, EPOCHS * facts.count / 1000)):
-        kimg, why = most, f"{facts.count:,} images, each shown {1000 * most / facts.count:,.0f} times"
-    kimg = rounded(max(kimg, 2 * batch_size / 1000))
-    yield Choice("kimg", kimg, why)
-    yield Choice("metrics.num_samples", samples, f"at most {MEASURING:.0%} of the time")
-    a_minute = 60 * speed / 1000
-    yield Choice("log_every", rounded(max(kimg / LINES, batch_size / 1000)), f"{LINES} lines of stats.csv")
-    grids = min(max(kimg / GRIDS, BETWEEN * speed / 1000), 10 * a_minute)
-    yield Choice("sample_every", rounded(max(grids, batch_size / 1000)), "a grid every " + duration(grids / speed))
-    yield Choice("evaluate_every", rounded(kimg / times), f"{times} times")
-    saving = min(max(kimg / 8, a_minute), 10 * a_minute)
-    yield Choice("checkpoint_every", rounded(max(saving, batch_size / 1000)), "every " + duration(saving / speed))
+    if kimg is None:
+        training = seconds - min(evaluating, 0.3 * seconds) - 0.01 * seconds
+        kimg, why = training * speed / 1000, f"{in_words(facts.budget)} at {speed:.3g} img/s, with {samples:,} images"
+        why += f" made and measured {times} times"
+        if kimg > (most := max(LEAST_KIMG, EPOCHS * facts.count / 1000)):
+            kimg, why = most, f"{facts.count:,} images, each shown {1000 * most / facts.count:,.0f} times"
+        kimg = rounded(max(kimg, 2 * batch_size / 1000))
+        yield Choice("kimg", kimg, why)
+    share = evaluating / (evaluating + 1000 * kimg / speed)
+    yield Choice("metrics.num_samples", samples, f"{max(share, 0.01):.0%} of the time, to measure them")
+    step, a_minute = batch_size / 1000, 60 * speed / 1000
+    lines = rounded(max(kimg / LINES, step))
+    yield Choice("log_every", lines, f"{times_of(kimg, lines, 'line')} of stats.csv")
+    grids = min(max(kimg / GRIDS, BETWEEN * speed / 1000), 10 * a_minute, kimg)
+    yield Choice("sample_every", rounded(max(grids, step)), "a grid every " + duration(grids / speed))
+    evaluations = rounded(max(kimg / times, step))
+    yield Choice("evaluate_every", evaluations, times_of(kimg, evaluations, "time"))
+    saving = min(max(kimg / 8, a_minute), 10 * a_minute, kimg)
+    yield Choice("checkpoint_every", rounded(max(saving, step)), "every " + duration(saving / speed))
+
+
+def times_of(kimg: float, every: float, what: str) -> str:
+    """How often an interval is in a run, in words."""
+    count = max(1, round(kimg / every))
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def measuring(facts: Facts, measured: Measured, seconds: float) -> tuple[int, int]:

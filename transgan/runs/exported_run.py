@@ -9,7 +9,7 @@ import torch
 from transgan import exported, files
 from transgan.errors import UserError
 from transgan.ode import check
-from transgan.runs.run import Run
+from transgan.runs.run import Run, not_a_flow
 from transgan.sampling import FlowSampler, LatentSampler, Sampler
 
 
@@ -81,7 +81,7 @@ class ExportedRun(Run):
             return
         said, sampler = ", ".join(f"{key}={value}" for key, value in given.items()), self.sampler_of_file
         if not isinstance(sampler, FlowSampler):
-            raise UserError(f"{said}: {self.path} makes an image at once, not in steps; leave it out")
+            raise UserError(f"{said}: {self.path} {not_a_flow(self.module)}; leave it out")
         if "guidance" in given:
             raise UserError(f"{said}: an exported flow keeps the guidance it was exported with; leave guidance out")
         try:

@@ -116,7 +116,8 @@ def continued(
             kimg = max(float(f"{60 * minutes * shown / seconds / 1000:.3g}"), shown / 1000)
             kept = [word for word in kept if read(word).key != "kimg"]
             kept.append(Choice("kimg", kimg, "").argument)
-    before = [word for word in kept if read(word).key not in keys]
+    in_file = set(chosen.get("arguments", ())) if "config" in keys else set()
+    before = [word for word in kept if read(word).key not in keys and word not in in_file]
     plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept)
     whole = [*before, *given]
     return (compose("train", whole) if before else config), whole, plan
@@ -185,7 +186,8 @@ def measured(
         memory=int(SLACK * footprint.of(micro_batch or batch)), free=free,
         state=sum(4 * each.numel() for each in trial.module.parameters()),
     )  # fmt: skip
-    return [each for each in spend(facts, found, config.batch_size) if each.key in plan.left], found
+    kimg = None if "kimg" in plan.left else float(config.kimg)
+    return [each for each in spend(facts, found, config.batch_size, kimg=kimg) if each.key in plan.left], found
 
 
 def candidates(count: int) -> list[int]:

@@ -16,7 +16,7 @@ from transgan.errors import UserError
 from transgan.projection import images_of, space_of
 from transgan.runs.exported_run import run_at
 from transgan.runs.machine import device_named
-from transgan.runs.run import Run
+from transgan.runs.run import Run, how_of
 from transgan.runs.sample_files import asked, known, one_file, plain, write_png
 from transgan.runs.sampling import Drawn
 from transgan.sampling import LatentSampler
@@ -102,10 +102,9 @@ def sampler_of(run: Run) -> LatentSampler:
     except (AttributeError, NotImplementedError):
         sampler = None
     if not isinstance(sampler, LatentSampler):
-        kind = type(module if sampler is None else sampler).__name__
         raise UserError(
-            f"{run.path} does not make an image at once from a latent ({kind}); give the run of a generator that does, "
-            "as GANs and students do"
+            f"{run.path} makes images {how_of(module)}, and not at once from a latent; give the run of a generator "
+            "that does, as GANs and students do"
         )
     return sampler
 

@@ -14,6 +14,7 @@ from transgan.callbacks.evaluation import append
 from transgan.callbacks.likelihood import Likely, spread_over
 from transgan.errors import UserError
 from transgan.runs.names import earlier_evaluation_file, evaluation_file
+from transgan.sampling import Sampler
 from transgan.training.generative import Generative
 
 
@@ -105,7 +106,7 @@ class Run:
         module: Any = self.module
         if given and not hasattr(module, "sampling"):
             said = ", ".join(f"{key}={value}" for key, value in given.items())
-            raise UserError(f"{said}: {self.path} makes an image at once, not in steps; leave it out")
+            raise UserError(f"{said}: {self.path} {not_a_flow(module)}; leave it out")
         try:
             if given:
                 module.sampling(**given)
@@ -152,3 +153,16 @@ class Run:
         facts = protocol | {"checkpoint": self.path.name, "flags": sorted(everything["flags"])}
         append(self.folder / "metrics.jsonl", self.kimg, everything["seconds"], everything["metrics"], facts)
         return path
+
+
+def how_of(module: Any) -> str:
+    """How a module makes images, in a few words."""
+    try:
+        return module.sampler_of_images().how
+    except (AttributeError, NotImplementedError):
+        return Sampler.how
+
+
+def not_a_flow(module: Any) -> str:
+    """What to say of keys that only a flow has."""
+    return f"makes images {how_of(module)}, and this is for a flow"

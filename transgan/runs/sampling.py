@@ -15,7 +15,7 @@ from transgan.runs.exported_run import run_at
 from transgan.runs.images import images_at, training_data
 from transgan.runs.machine import device_named
 from transgan.runs.report import sampler_said
-from transgan.runs.run import Run
+from transgan.runs.run import Run, how_of
 
 DEFAULT_SEEDS = {"png": "0-63", "grid": "0-63", "npz": "0-63", "sheet": "0-7", "gif": "0-5", "mp4": "0-5"}
 MOST = 10_000_000  # images of one command
@@ -144,7 +144,8 @@ def completion(config: DictConfig, seeds: list[int], labels: Tensor | None, run:
     module: Any = run.module
     if not hasattr(module, "complete"):
         raise UserError(
-            f"complete={config.complete}: this run makes images at once and cannot continue half of one; leave it out"
+            f"complete={config.complete}: this run makes images {how_of(module)} and cannot continue half of one; "
+            "leave it out"
         )
     if config.complete == "heldout":
         source = training_data(run.config)[1]

@@ -17,6 +17,8 @@ class DecoderSampler(Sampler):
         others: as in sampler.py.
     """
 
+    how = "by the decoder of a VAE"
+
     def __init__(self, network: nn.Module, num_classes: int = 0, sample_pixels: bool = False) -> None:
         super().__init__(network, num_classes)
         self.sample_pixels = sample_pixels

@@ -25,6 +25,8 @@ class FlowSampler(Sampler):
     Raises ValueError for what is not possible.
     """
 
+    how = "in many steps"
+
     def __init__(
         self, network: nn.Module, num_classes: int = 0, steps: int = 16, solver: str = "euler", guidance: float = 1.0
     ) -> None:

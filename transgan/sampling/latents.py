@@ -15,6 +15,8 @@ class LatentSampler(Sampler):
     `truncation` is psi of StyleGAN: below 1, images are more typical and less varied (truncation.py).
     """
 
+    how = "at once from a latent"
+
     def images(self, seeds: list[int], labels: Tensor | None, truncation: float) -> Tensor:
         return self.images_of(self.latents_of(seeds), labels, truncation)
 

@@ -20,9 +20,11 @@ class Sampler(nn.Module):
         network: with its weights, in eval mode. num_classes: 0 for unconditional; labels are ignored then.
 
     `facts` is what an exported file says of itself: resolution, class names, protocol and more (exported.py).
+    `how` says in a few words how images are made.
     """
 
     facts: dict[str, Any]
+    how = "in a way of its own"
 
     def __init__(self, network: nn.Module, num_classes: int = 0) -> None:
         super().__init__()

@@ -19,6 +19,8 @@ class TokenSampler(Sampler):
         others: as in sampler.py.
     """
 
+    how = "token by token"
+
     def __init__(self, network: nn.Module, num_classes: int = 0, top_k: int | None = None) -> None:
         super().__init__(network, num_classes)
         self.top_k = top_k

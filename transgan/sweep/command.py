@@ -39,6 +39,8 @@ def run(command: str, arguments: list[str], flags: Flags) -> int:
     if flags.cfg is not None:
         print(show.as_yaml(sweep.shown(flags.cfg), flags), end="")
         return 0
+    if sweep.is_dry:
+        return sweep.say_costs(console_of())
     return finished(sweep, shlex.join(["transgan", command, "-m", *arguments]))
 
 

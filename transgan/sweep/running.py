@@ -1,6 +1,7 @@
 """A sweep: its jobs, started through Hydra's sweeper and launcher, and what has come of them."""
 
 import copy
+import importlib
 import os
 import socket
 from collections.abc import Callable
@@ -15,10 +16,11 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, flag_override
 from rich.console import Console
 
-from transgan.config import search
+from transgan.config import own, search
+from transgan.config.compose import compose
 from transgan.errors import UserError, one_line
 from transgan.sweep import records, settings, study
-from transgan.sweep.job import Job, SweepStopped
+from transgan.sweep.job import Job, SweepStopped, is_place
 from transgan.sweep.loader import JobLoader
 from transgan.sweep.naming import folder_name
 from transgan.sweep.records import JobRecord
@@ -43,6 +45,7 @@ class Sweep:
         first = self.loader.job(self.tried[0])
         if not self.is_basic and not first.get("metrics") and not first.holdout:
             raise UserError("a search needs a number to make lower, and metrics=none has none; give metrics=fast")
+        self.is_dry = bool(first.dry_run)
         self.add_keys(first)
         self.folder = settings.place_of(self.config, any(word.startswith("name=") for word in words.common))
         done = {tuple(job.overrides) for job in records.every(self.folder) if job.status == "done"}
@@ -79,6 +82,21 @@ class Sweep:
             for key in job:
                 self.config[key] = copy.deepcopy(job._get_node(key))
             self.config.hydra.overrides.task = self.words.typed
+
+    def say_costs(self, console: Console) -> int:
+        """What each job would cost, one after another in this process, and nothing is kept; of a search, of its
+        corners. Returns the exit code."""
+        train = importlib.import_module("transgan.commands.train")
+        for number, overrides in enumerate(self.tried, 1):
+            words = [*self.words.common, *map(as_typed, overrides)]
+            words = [word for word in words if not is_place(word)]
+            words += [f"runs={self.folder}", f"name={self.name_of(overrides)}"]
+            console.print(f"\njob     {number}/{len(self.tried)}: {' '.join(map(as_typed, overrides))}")
+            with own.allowed(words):
+                if code := train.main(compose("train", words), words):
+                    return code
+        console.print("\ndone    dry_run=true: nothing was trained or written")
+        return 0
 
     def train(self, console: Console) -> int | None:
         """Runs all jobs. Returns the signal that ended the sweep, or None."""
