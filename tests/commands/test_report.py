@@ -155,11 +155,14 @@ def test_a_run_that_is_being_trained(inside, digits):
     try:
         assert inside("report", "runs/digits", "neighbours=0")[0] == 0
         found = owner(digits)
+        shutil.rmtree(digits / "checkpoints")
+        young = inside("report", "runs/digits", "neighbours=0", "out=young.html")
     finally:
         os.close(done_end)
         os.waitpid(child, 0)
     assert found is not None and found["pid"] == child
     assert f"still being trained, by process {child} on " in visible((digits / "report.html").read_text())
+    assert young[0] == 0 and "runs/digits is being trained and has no checkpoint yet" in young[1]
     assert (digits / ".lock").is_file() and owner(digits) is None  # of a process that is gone
 
 
