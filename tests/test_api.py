@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import transgan
-from transgan.api import overrides
+from transgan.api import overrides, undone
 from transgan.errors import UserError
+from transgan.runs.folder import hush
 
 PROJECT = Path(__file__).parent / "own_project"
 TINY = {
@@ -122,3 +123,12 @@ def test_ones_own_project(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"start in the folder whose conf/ names it.*TRANSGAN_TRUST=my_data.Discs:my_"):
         transgan.sample(tmp_path / "runs" / "mine")
     assert transgan.sample(tmp_path / "runs" / "mine", seeds=1, config_dir=tmp_path / "conf").shape == (1, 1, 8, 8)
+
+
+def test_one_call_after_another_keeps_warnings_of_others_from_the_screen():
+    shown = warnings.showwarning
+    for _ in range(2):
+        with undone():
+            hush()
+            assert warnings.showwarning is not shown  # logging has them
+        assert warnings.showwarning is shown

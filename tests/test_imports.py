@@ -47,8 +47,9 @@ OURS = {  # part: the parts of ours that it may import
     "sampling": {"sampling", "ode"},
     "training": {"training", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
-    **{name: {name, "files"} for name in ("data", "metrics")},
-    "callbacks": {"callbacks", "files", "provenance"},
+    **{name: {name, "files", "numerals"} for name in ("data", "metrics")},
+    "callbacks": {"callbacks", "files", "numerals", "provenance"},
+    "numerals": set(),  # the standard library alone
     "files": set(),  # the standard library alone
     "errors": set(),
     "launched": set(),  # the standard library alone, too
@@ -61,24 +62,24 @@ OURS = {  # part: the parts of ours that it may import
     "checkpoint": {"files", "instantiation", "migration", "trust"},
     "warm_start": {"warm_start", "checkpoint", "errors", "files", "instantiation"},
     "official": set(),
-    "comparison": {"comparison", "callbacks", "provenance", "checkpoint", "errors", "files", "instantiation", "launched", "metrics", "runs"},
+    "comparison": {"comparison", "numerals", "callbacks", "provenance", "checkpoint", "errors", "files", "instantiation", "launched", "metrics", "runs"},
     "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},
-    "planning": {"planning", "data", "metrics"},
+    "planning": {"planning", "numerals", "data", "metrics"},
     "runs": {
-        "runs", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "numerals", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "projection", "exported", "ode", "schedules", "training", "trust", "__init__",
     },
     "reporting": {
-        "reporting", "runs", "sampling", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
+        "reporting", "numerals", "runs", "sampling", "checkpoint", "files", "errors", "config", "callbacks", "data", "instantiation", "metrics",
     },
     "exporting": {
-        "exporting", "reporting", "runs", "callbacks", "provenance", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
+        "exporting", "numerals", "reporting", "runs", "callbacks", "provenance", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
     },
-    "sweep": {"sweep", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
+    "sweep": {"sweep", "numerals", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "reporting", "exporting", "provenance", "sampling", "extensions", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "numerals", "reporting", "exporting", "provenance", "sampling", "extensions", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust", "__init__",
     },
 }  # fmt: skip

@@ -204,7 +204,11 @@ def undone() -> Iterator[None]:
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=devices):
-            yield
+            try:
+                yield
+            finally:  # while showwarning is logging's still, or logging would never take warnings again
+                if warnings.showwarning is not showwarning:
+                    logging.captureWarnings(False)
     finally:
         for handler in root.handlers:
             if handler not in handlers:
@@ -212,8 +216,6 @@ def undone() -> Iterator[None]:
         root.handlers, root.level = handlers, level
         for name, before in loggers.items():
             logging.getLogger(name).setLevel(before)
-        if warnings.showwarning is not showwarning:
-            logging.captureWarnings(False)
         torch.set_num_threads(threads)
 
 

@@ -21,6 +21,10 @@ class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged or of another architecture; the message says the way out."""
 
 
+class NoCheckpoint(CheckpointError):
+    """A run folder in which there is none."""
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes to a temporary file and renames it, so that a checkpoint under its name is always complete."""
 
@@ -60,7 +64,7 @@ def find(run: str | Path, which: str = "best") -> Path:
             f"{run} holds {len(found)} checkpoints and none is best.ckpt or last.ckpt; give the path of one, such as "
             f"{found[-1]}"
         )
-    raise CheckpointError(f"{run} holds no checkpoints/{names[-1]}.ckpt; train it first, or give another run=")
+    raise NoCheckpoint(f"{run} holds no checkpoints/{names[-1]}.ckpt; train it first, or give another run=")
 
 
 def read(path: str | Path, given: Collection[str] = (), cls: type | None = None) -> dict:

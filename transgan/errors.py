@@ -128,6 +128,8 @@ def describe(error: BaseException, elsewhere: str = "") -> str:
             text = text.strip().splitlines()[-1].partition(": ")[2] or text.strip().splitlines()[-1]
         return text
     place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    if error.errno == errno.EISDIR:  # the way out says what the system would
+        return place + WAYS[error.errno]
     way = WAYS.get(error.errno, "mend that, or {elsewhere}")
     named = f"name a place with {elsewhere}" if elsewhere else "name a place"
     return f"{place}{error.strerror}; {way.format(elsewhere=named)}"

@@ -162,7 +162,7 @@ def test_refused_in_one_sentence(refused, gpt, words, sentence):
 def test_no_image_gpt(inside, refused, gpt, tmp_path):
     train(inside, "name=gan", "kimg=0.064", "generator.dim=[16]", "discriminator.dim=[16]")
     err = refused("train", *TINY, *BOTH[:2], "checkpoint=runs/gan", "name=other")
-    assert "checkpoint=runs/gan: that is a run of Adversarial, and this needs an image GPT, a masked model or" in err
+    assert "checkpoint=runs/gan: that is a run of a GAN, and this needs an image GPT, a masked model or" in err
     last = gpt / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     assert "is damaged or not a checkpoint (it has 1,000 bytes)" in refused("train", *TINY, *BOTH, "name=other")

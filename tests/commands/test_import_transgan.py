@@ -155,3 +155,15 @@ def test_other_files_are_refused(refused, inside, tmp_path):
     assert inside("import-transgan", "theirs.pth")[0] == 0
     code, _, err = inside("import-transgan", "theirs.pth")
     assert code == 2 and "holds a run already; give another name=" in err
+
+
+def test_a_run_of_ours_needs_no_import(refused, tmp_path):
+    folder = tmp_path / "cats" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save({"state_dict": {}, "config": {}, "images_seen": 0, "data": None}, folder / "best.ckpt")
+    for path in ("cats/checkpoints/best.ckpt", "cats"):
+        said = refused("import-transgan", path, "name=again")
+        assert f"{path} is of a run of transgan already" in said and f"`transgan sample {path}`" in said
+        assert "unknown" not in said
+    (tmp_path / "empty").mkdir()
+    assert "empty: it is a folder; give the file" in refused("import-transgan", "empty", "name=again")

@@ -69,6 +69,17 @@ def test_the_same_command_writes_the_same_files(inside, run, projected):
     assert wide.shape[1] > 3 * 192 and wide.shape[0] > 192
 
 
+def test_other_settings_leave_an_earlier_result_alone_or_say_so(inside, run, projected, tmp_path):
+    shutil.copy("seven.png", "Gr\u00fc\u00dfe.png")
+    for more in ([], ["steps=3"]):
+        assert inside("project", run, "Gr\u00fc\u00dfe.png", "candidates=40", "starts=2", "newton=1", *more)[0] == 0
+    folders = sorted(path.name for path in (run / "projections").iterdir())
+    assert len(folders) == 2 and all(name.startswith("Gr\u00fc\u00dfe-") for name in folders)
+    assert folders[1].endswith("-candidates40-starts2-steps3-newton1")
+    out = inside("project", run, "seven.png", "out=found", "candidates=40", "starts=2", "newton=0", "steps=1")[1]
+    assert "note    another projection of this photo was there and is replaced" in out
+
+
 def test_what_sample_makes_of_a_latent(inside, run, projected):
     one = pixels(projected / "projected.png")
     for to, out in (("npz", "a.npz"), ("grid", "a.png"), ("png", "folder")):
@@ -85,7 +96,7 @@ def test_what_sample_makes_of_a_latent(inside, run, projected):
 def test_latents_as_in_training_and_a_class(inside, run, projected):
     code, out, err = inside("project", run, "seven.png", "space=z", "class=3", "provenance=false", *FEW)
     assert code == 0 and "in z, class 3" in out and "nothing in these images says" in out, err
-    folder = run / "projections" / f"seven-{Run(run).kimg:g}kimg-class3-z"
+    folder = run / "projections" / f"seven-{Run(run).kimg:g}kimg-class3-z-candidates40-starts2-steps2-newton1"
     latent = Latent.read(folder / "latent.npz")
     assert latent.label == 3 and latent.vector.shape[1] == 32
     with pytest.raises(ValueError, match="does not say how it was made"):
@@ -141,7 +152,7 @@ def test_refusals_of_sample(inside, refused, run, projected, tmp_path, tiny):
     found = refused("sample", run, "latent=found/latent.npz", "seeds=3", "class=1", "like=a.png")
     assert found.count("it has no effect; leave it out") == 3
     assert "is not a latent.npz of transgan project" in refused("sample", run, "latent=seven.png")
-    assert "nothing at this path" in refused("sample", run, "latent=none.npz")
+    assert "latent=none.npz: there is no such file" in refused("sample", run, "latent=none.npz")
     assert "not of a seed, but of the projection of seven.png" in refused("sample", "like=found/projected.png")
     Image.new("L", (8, 8), 200).save(tmp_path / "a.png")
     assert "the projection of another photo" in refused("project", run, "a.png", "out=found", *FEW)

@@ -104,7 +104,9 @@ def test_several_runs_beside_each_other(inside, digits, others, tmp_path):
     text = (tmp_path / "all.html").read_text()
     assert faults(text) == [] and "<h1>digits, gpt, vae</h1>" in text
     said = visible(text)
-    assert "those of Autoregressive are not." in said and said.count("those of ") == 1  # a VAE has latents
+    assert (
+        "and this run makes its images token by token." in said and said.count("A walk needs") == 1
+    )  # a VAE has latents
     assert "A model that predicts images value by value: ImageGPT" in said and "A variational autoencoder: VAE" in said
     assert said.count("Nothing was measured of this run yet.") == 4 and "transgan evaluate" in said
     assert "transgan.training.variational.Variational" in said and "in which the runs differ" in said
@@ -153,11 +155,14 @@ def test_a_run_that_is_being_trained(inside, digits):
     try:
         assert inside("report", "runs/digits", "neighbours=0")[0] == 0
         found = owner(digits)
+        shutil.rmtree(digits / "checkpoints")
+        young = inside("report", "runs/digits", "neighbours=0", "out=young.html")
     finally:
         os.close(done_end)
         os.waitpid(child, 0)
     assert found is not None and found["pid"] == child
     assert f"still being trained, by process {child} on " in visible((digits / "report.html").read_text())
+    assert young[0] == 0 and "runs/digits is being trained and has no checkpoint yet" in young[1]
     assert (digits / ".lock").is_file() and owner(digits) is None  # of a process that is gone
 
 

@@ -92,9 +92,10 @@ def test_a_sheet_has_a_row_for_each_class_or_psi(sample, run, refused, tmp_path)
         left, top = picture.width - 8 * step - 2, picture.height - 10 * step - 2
         tile = np.asarray(picture.convert("L"))[top + 3 * step : top + 3 * step + 64, left + step : left + step + 64]
     assert (tile.reshape(8, 8, 8, 8)[:, 0, :, 0] == images[1, 0].numpy()).all()
-    sweep, _ = sample(run, "to=sheet", "sweep=[0,0.5,1]", "class=3", "seeds=1,2", "out=sweep.png")
+    sweep, out = sample(run, "to=sheet", "sweep=[0,0.5,1]", "class=3", "seeds=1,2", "out=sweep.png")
+    assert "psi 0, 0.5 and 1)" in out
     again, out = sample(run, f"like={sweep}", "out=again.png")
-    assert "every pixel is that of" in out
+    assert "every pixel is that of" in out and "psi 0, 0.5 and 1)" in out
     found = refused("sample", run, "to=grid", "sweep=[1]", "fps=3", "frames=2", "space=w")
     assert found.count("\n") == 4 and "sweep=[1]" in found.replace("1.0", "1")
     assert "the rows of this sheet are all classes" in refused("sample", run, "to=sheet", "class=3")

@@ -40,7 +40,7 @@ def test_decades_enclose_the_range(low, high):
 )
 def test_numbers_to_read(value, text):
     assert short(value) == text
-    assert brief(1288.7) == "1,290" and brief(2.4386) == "2.44"
+    assert brief(1288.7) == "1,289" and brief(2.4386) == "2.44"
 
 
 def positions(path: str) -> list[tuple[float, float]]:

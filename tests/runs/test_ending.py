@@ -208,6 +208,8 @@ def test_a_fault_of_ours_is_reported_as_one(inside, words, monkeypatch, tmp_path
                                             "12 times the real ones' own"),
     (0.0201, {"floor": 0.02, "ceiling": 500}, "; real images against each other 0.02, untrained 500: 99.9 % of the way, "
                                               "1 times the real ones' own"),
+    (3.3, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: 35.4 % of the way, "
+                                           "165 times the real ones' own"),
     (0.02, {"floor": 0.02, "ceiling": 5.1}, "; real images against each other 0.02, untrained 5.1: no farther from real "
                                             "images than these from each other"),
     (84, {"floor": 112, "ceiling": 96.4, "floor_num": 8}, "; real images against each other 112 (8 of them), untrained "

@@ -205,3 +205,11 @@ def test_a_latex_row_escapes_what_a_name_may_hold():
     for sign in "&%$#_{}~^\\":  # each by itself, once, and nothing of it left over
         written = rows(f"a{sign}b").split(" & 1.25")[0]
         assert written not in (f"a{sign}b", "ab") and written.startswith("a\\") and written.endswith("b")
+
+
+def test_a_folder_where_a_file_is_to_be_read(refused, tmp_path):
+    (tmp_path / "photos").mkdir()
+    assert refused("sample", "runs/x", "like=photos").count("like=photos: it is a folder; give one image") == 1
+    assert "like=no.png: there is no such file; give one image" in refused("sample", "runs/x", "like=no.png")
+    assert "latent=photos: it is a folder; give a latent.npz" in refused("sample", "runs/x", "latent=photos")
+    assert "config=photos: it is a folder; give the config.yaml of a run" in refused("train", "config=photos")

@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, Trainer
 
 from transgan import files
 from transgan.callbacks.session import Session
+from transgan.numerals import number
 
 STEPS = 12  # at the start of a session, of which the last half are measured
 WARM = 6  # steps after compiling before the first is measured
@@ -79,7 +80,7 @@ class Compiling(Callback):
         seconds, ratio = self.seconds(module), self.remembered().get("ratio", RATIO.get(module.device.type, 1.0))
         eager, compiled = step * left, seconds + step * ratio * left
         worth = trainer.strategy.broadcast(compiled < (1 - WORTH) * eager)  # the same in every process
-        says = f"{left:,.0f} steps of {step:.3g} s are {minutes(eager)}, or {minutes(compiled)} with "
+        says = f"{left:,.0f} steps of {number(step)} s are {minutes(eager)}, or {minutes(compiled)} with "
         says += f"{minutes(seconds)} to compile"
         self.done = not worth or self.backend is None
         if self.backend == "auto":
@@ -118,7 +119,7 @@ class Compiling(Callback):
         known["again" if "seconds" in known else "seconds"] = sum(after[:WARM]) - WARM * step
         if before:
             known["ratio"] = step / median(before[len(before) // 2 :])
-            self.say(f"a step takes {step:.3g} s now, {known['ratio']:.2f} of before")
+            self.say(f"a step takes {number(step)} s now, {known['ratio']:.2f} of before")
         if self.session.context.is_main:
             try:
                 files.write_json(self.path, known)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transgan.callbacks.remedies import NETWORKS, USUAL, Remedies, either
+from transgan.numerals import number
 
 Moment = dict[str, float]
 
@@ -134,7 +135,7 @@ def exploding(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
         if peaks and max(peaks) > max(STEEP, GROWN * (usual := values[len(values) // 2])):
             return Finding(
                 "diverging",
-                f"the gradient norm of the {name} has been {max(peaks):.3g}, and is {usual:.3g} otherwise",
+                f"the gradient norm of the {name} has been {number(max(peaks))}, and is {number(usual)} otherwise",
                 either(remedies.rate("lower", name), remedies.smaller_gradients()),
             )
     return None
@@ -147,7 +148,7 @@ def heavier(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
         if growth > HEAVIER:
             return Finding(
                 "diverging",
-                f"the weights of the {name} have become {growth:.3g} times as large between two evaluations",
+                f"the weights of the {name} have become {number(growth)} times as large between two evaluations",
                 either(remedies.rate("lower", name), then="begin anew"),
             )
     return None
@@ -179,7 +180,7 @@ def discriminator_wins(history: Sequence[Moment], remedies: Remedies) -> Finding
     if len(gradients) > 1 and gradients[-1] > max(PENALTY, STEEPER * min(gradients)):
         return Finding(
             "discriminator wins",
-            f"its squared input gradient, r1, has grown from {min(gradients):.2g} to {gradients[-1]:.2g}",
+            f"its squared input gradient, r1, has grown from {number(min(gradients), 2)} to {number(gradients[-1], 2)}",
             remedies.more_penalty(),
         )
     weaker = either(remedies.more_penalty(), remedies.rate("lower", "discriminator"), remedies.smaller_discriminator())
@@ -217,7 +218,7 @@ def overfitting(history: Sequence[Moment], remedies: Remedies) -> Finding | None
     if len(values) > 2 and min(values[-2:]) > BITS * min(values):
         return Finding(
             "overfitting",
-            f"bits per dimension of held-out images have risen from {min(values):.3g} to {values[-1]:.3g}",
+            f"bits per dimension of held-out images have risen from {number(min(values))} to {number(values[-1])}",
             either("stop here", "use more images", then="best.ckpt is kept" if measured(history) else ""),
         )
     return None
@@ -245,9 +246,9 @@ def progress(history: Sequence[Moment], remedies: Remedies) -> Finding:
     kimg, best = min(values, key=lambda each: each[1])
     earlier = min((value for _, value in values[:-RECENT]), default=values[0][1])
     if best < (1 - BETTER) * earlier:
-        return Finding("improving", f"{name} is {best:.3g} at {kimg:g} kimg, and was {earlier:.3g}")
+        return Finding("improving", f"{name} is {number(best)} at {kimg:g} kimg, and was {number(earlier)}")
     return Finding(
         "flat",
-        f"{name} has hardly become better within {RECENT} evaluations; its best is {best:.3g}, at {kimg:g} kimg",
+        f"{name} has hardly become better within {RECENT} evaluations; its best is {number(best)}, at {kimg:g} kimg",
         f"the run may be done: {'patience=5 would end it; or ' if measured(history) else ''}give a larger kimg=",
     )

@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.session import Session, Trained, find
+from transgan.numerals import number
 
 TRAIN_ON = "To train on, the same command with patience=null, or with a larger patience="
 
@@ -75,4 +76,4 @@ def sentence(state: dict[str, Any] | None, evaluations: int | None) -> str | Non
     if state is None or not evaluations or state["wait_count"] < evaluations:
         return None
     best = state["best_score"].item()
-    return f"{state['monitor']} has not become better than {best:.4g} in {state['wait_count']} evaluations"
+    return f"{state['monitor']} has not become better than {number(best, 4)} in {state['wait_count']} evaluations"

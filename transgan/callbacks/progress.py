@@ -16,6 +16,7 @@ from transgan.callbacks.health import Health
 from transgan.callbacks.likelihood import Likelihood
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
+from transgan.numerals import number
 
 WARM, SOON = 2, 10.0  # the first speed is shown after so many steps, or seconds
 OF_IMAGES = ("mesh", "spread")  # shown beside the primary number: 1 is as in real images
@@ -113,7 +114,7 @@ class ProgressLine(Callback):
 
     def speed(self, module: Trained, row: dict[str, float]) -> str:
         left, speed = max(0.0, self.total - module.images_seen / 1000), row["images_per_second"]
-        said = f"{speed:.0f} img/s" if speed >= 10 else f"{speed:.2g} img/s"
+        said = f"{speed:.0f} img/s" if speed >= 10 else f"{number(speed, 2)} img/s"
         if not speed > 0 or math.isinf(left):
             return f"{said}  eta unknown"
         # of the session so far: a moment's speed changes with what else the machine does
@@ -136,7 +137,7 @@ class ProgressLine(Callback):
         if self.evaluation is not None and self.evaluation.best:
             name, best = self.evaluation.evaluator.primary, self.evaluation.best
             latest = self.evaluation.latest
-            parts.append(f"{name} {latest[name]:.3g} (best {best['value']:.3g} @ {best['kimg']:g})")
+            parts.append(f"{name} {number(latest[name])} (best {number(best['value'])} @ {best['kimg']:g})")
             if of_images := [f"{key} {latest[key]:.2f}" for key in OF_IMAGES if key in latest]:
                 parts.append(" ".join(of_images))
         if self.health is not None:

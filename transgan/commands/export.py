@@ -12,7 +12,7 @@ from transgan.exporting import hub, onnx, program, weights
 from transgan.exporting.source import Source
 from transgan.runs.folder import open_console
 from transgan.runs.names import wrong_folder, wrong_suffix
-from transgan.runs.run import Run
+from transgan.runs.run import opened
 from transgan.runs.sample_files import plain
 
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "torch": ".pt2", "web": "-web", "hub": "-hub"}
@@ -35,7 +35,7 @@ def export(config: DictConfig) -> Path:
     with setting_up("out=PATH"):
         console = open_console()
         check(config)
-        source = Source(Run(config.run, config.checkpoint, ema=config.weights == "ema"), config.run, config.license)
+        source = Source(opened(config.run, config.checkpoint, ema=config.weights == "ema"), config.run, config.license)
         if config.to in AT_ONCE and not source.at_once:
             raise UserError(
                 f"to={config.to}: {source.run.path} makes images {source.sampler.how}, and a graph of this kind makes "

@@ -13,6 +13,7 @@ from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, make
 from transgan.runs.folder import open_console, prepare, require_space, write_description
+from transgan.runs.images import is_run
 from transgan.runs.proposals import typed
 
 
@@ -25,6 +26,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         last = folder / "checkpoints" / "last.ckpt"
         if last.exists():
             raise UserError(f"{folder} holds a run already; give another name=")
+        if path.is_dir() and is_run(path):
+            raise UserError(ours(path))
         states, left = weights(load(path), path)
         architecture, resolved, states = fit(states, config.architecture, path, config)
         module = checkpoint.build(resolved)
@@ -55,8 +58,12 @@ def load(path: Path) -> dict:
     core = getattr(np, "_core", None) or np.core
     scalars: list[Any] = [(core.multiarray.scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")]
     kinds: list[Any] = [np.dtype, *(type(np.dtype(kind)) for kind in (np.float32, np.float64))]
+    if path.is_dir():
+        raise UserError(f"{path}: it is a folder; give the file that the published code has written")
     if not path.is_file():
         raise UserError(f"there is no checkpoint at {path}; give the file that the published code has written")
+    if path.suffix in checkpoint.EXPORTS:
+        raise UserError(f"{path} is an export of transgan, and not a checkpoint of TransGAN's published code")
     try:
         with torch.serialization.safe_globals([*scalars, *kinds]):  # its FID is a number of numpy's
             contents = torch.load(path, map_location="cpu", weights_only=True)
@@ -67,12 +74,22 @@ def load(path: Path) -> dict:
     return contents
 
 
+def ours(path: Path) -> str:
+    """What to say of a run or checkpoint of transgan."""
+    return (
+        f"{path} is of a run of transgan already, and needs no import: `{typed('transgan', 'sample', path)}` makes "
+        f"its images, and init_from={path} of `transgan train` begins with its weights"
+    )
+
+
 def weights(contents: dict, path: Path) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
     """-> ({our network: weights by their published names}, entries that are no weights). Raises UserError."""
     if all(isinstance(value, Tensor) for value in contents.values()):
         if {"cls_token", "module.cls_token"} & set(contents):
             raise UserError(f"{path} holds a discriminator alone; a run needs a generator")
         return {"generator": contents, "generator_ema": contents}, []
+    if {"state_dict", "config", "images_seen"} <= set(contents):
+        raise UserError(ours(path))
     known = (*official.WEIGHTS, *official.OTHERS)
     unknown = [key for key in contents if key not in known]
     if unknown:

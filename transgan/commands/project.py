@@ -2,10 +2,12 @@
 
 import shlex
 from pathlib import Path
+from typing import cast
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from transgan.errors import UserError, setting_up
+from transgan.extensions import CONF
 from transgan.runs.folder import open_console
 from transgan.runs.machine import device_findings
 from transgan.runs.names import wrong_folder
@@ -24,7 +26,7 @@ def project(config: DictConfig) -> Path:
         console = open_console()
         check(config)
         with console.status("reading") as status:
-            found = find(config, status.update)
+            found = find(config, cast(DictConfig, OmegaConf.load(CONF / "project.yaml")), status.update)
     projected, latent = found.projected, found.latent
     of = f", class {latent.class_name}" if latent.class_name else ""
     console.print(f"photo   {found.photo.path} ({found.photo.said})")
@@ -34,6 +36,8 @@ def project(config: DictConfig) -> Path:
         f"{found.seconds:.1f} s"
     )
     console.print(f"wrote   {found.folder}: before-after.png, projected.png, latent.npz")
+    if found.replaced:
+        console.print("note    another projection of this photo was there and is replaced; out=FOLDER keeps both")
     if not config.provenance:
         console.print("note    provenance=false: nothing in these images says that a model made them")
     sample = f"transgan sample {shlex.quote(str(config.run))} latent={shlex.quote(str(found.folder / 'latent.npz'))}"

@@ -10,6 +10,7 @@ from transgan.callbacks.samples import FORMATS
 from transgan.errors import UserError, setting_up
 from transgan.extensions import CONF
 from transgan.instantiation import literal
+from transgan.numerals import number
 from transgan.provenance import CARRYING
 from transgan.runs import films, projected, redrawing
 from transgan.runs.folder import open_console
@@ -30,9 +31,10 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         drawn, out = sample(config)
         compared = redrawing.compared(out, config.like) if config.like else ""
     seconds, count = time.monotonic() - start, how_many(drawn, config)
-    facts = f"{drawn.run.kimg:g} kimg, {drawn.said}"
+    said = drawn.said_of(config.sweep) if config.sweep else drawn.said
+    facts = f"{drawn.run.kimg:g} kimg, {said}"
     console.print(f"{count:,} image{'s' * (count != 1)} of {drawn.run.path} ({facts}) -> {out}")
-    console.print(f"speed   {seconds:.3g} s with loading and writing, {count / seconds:,.3g} images/s")
+    console.print(f"speed   {number(seconds)} s with loading and writing, {number(count / seconds)} images/s")
     if compared:
         console.print(f"like    {compared}")
     if count := others(drawn, config, out):

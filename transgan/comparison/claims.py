@@ -8,6 +8,8 @@ from typing import Any
 
 from scipy import stats
 
+from transgan.numerals import number
+
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
 
@@ -30,8 +32,8 @@ class Test:
         sign = "+" if self.difference > 0 else ""
         interval = "" if math.isnan(self.low) else f", 95 % {self.low:+.3g} to {self.high:+.3g}"
         return (
-            f"{self.result} against {self.theirs} ({self.metric}, {self.budget}: {self.our_mean:.4g} against "
-            f"{self.their_mean:.4g}, {sign}{self.difference:.3g}{interval})"
+            f"{self.result} against {self.theirs} ({self.metric}, {self.budget}: {number(self.our_mean, 4)} against "
+            f"{number(self.their_mean, 4)}, {sign}{number(self.difference)}{interval})"
         )
 
 

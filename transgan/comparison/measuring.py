@@ -9,6 +9,7 @@ from rich.console import Console
 
 from transgan.comparison.record import Record
 from transgan.instantiation import literal, make
+from transgan.numerals import number
 from transgan.runs.evaluating import evaluator_config
 from transgan.runs.report import latex_row, protocol_line
 from transgan.runs.run import Run
@@ -54,7 +55,7 @@ def measure(config: DictConfig, records: list[Record], console: Console, argumen
             assert known is not None
             console.print(
                 f"        {count}/{len(records)} evaluated {record.folder.name}: {evaluator.primary} "
-                f"{result.numbers[evaluator.primary]:.4g}, {time.monotonic() - begin:.0f} s"
+                f"{number(result.numbers[evaluator.primary], 4)}, {time.monotonic() - begin:.0f} s"
             )
         file, saved = known
         record.metrics = {name: value for name, value in saved["metrics"].items() if value is not None}

@@ -12,6 +12,7 @@ from pathlib import Path
 from transgan.comparison.jobs import Job, ending_well, finished, run_all
 from transgan.comparison.record import Record
 from transgan.errors import UserError
+from transgan.numerals import number
 
 IMAGES, SECONDS = "images", "seconds"
 EVALUATION = ("metrics", "extractor", "patience")  # how the arguments of evaluations begin
@@ -191,7 +192,7 @@ class Suite:
         """Sentences about runs of equal seconds that took a tenth more or less, as where other work came in between."""
         budget = self.amount("seconds")
         return [
-            f"{record.folder.name} trained for {record.seconds:.3g} s instead of {budget:g} s"
+            f"{record.folder.name} trained for {number(record.seconds)} s instead of {budget:g} s"
             for record in records
             if record.budget == SECONDS and abs(record.seconds / budget - 1) > 0.1
         ]

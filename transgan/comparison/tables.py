@@ -9,6 +9,7 @@ from typing import Any
 
 from transgan import files
 from transgan.comparison.record import DIGITS, Record
+from transgan.numerals import number
 
 # Beginnings of the names of numbers that are in the CSV alone.
 HIDDEN = (
@@ -47,16 +48,16 @@ def spread(numbers: list[float], digits: int = 3) -> str:
     if not numbers:
         return "–"
     mean = statistics.fmean(numbers)
-    text = f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.{digits}g}"
+    text = number(mean, digits)
     if len(numbers) > 1:
         deviation = statistics.stdev(numbers)
-        text += f" ± {deviation:,.0f}" if deviation >= 100 else f" ± {deviation:.2g}"
+        text += f" ± {number(deviation, 2)}"
     return text
 
 
 def speed(images_per_second: float) -> str:
     """In whole images, unless they are few."""
-    return f"{images_per_second:,.0f}" if images_per_second >= 10 else f"{images_per_second:.2g}"
+    return number(images_per_second, 2)
 
 
 def cell(text: str) -> str:

@@ -25,6 +25,8 @@ def load(path: str) -> DictConfig:
     Raises UserError with all findings if it is none or asks for what is on this machine, OSError if there is no file.
     """
     none = f"config={path}: this file is not a configuration; give the config.yaml of a run"
+    if os.path.isdir(os.path.expanduser(path)):
+        raise UserError(f"config={path}: it is a folder; give the config.yaml of a run")
     try:
         config = OmegaConf.create(files.read_text(os.path.expanduser(path)))
     except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as error:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from transgan.numerals import number
+
 FLOOR = "good is near the floor, what real images have between them; the ceiling is without any learning"
 # By the beginning of a number's name, the longest that fits; the extractor's name and others stand at its end.
 MEANINGS = {
@@ -69,9 +71,11 @@ def explained(numbers: Mapping[str, float], primary: str = "", bounds: Mapping[s
     for name, value in numbers.items():
         if name.endswith("_std") or not (text := meaning(name)):
             continue
-        said = f"{name} {value:.4g}: {text}"
+        said = f"{name} {number(value, 4)}: {text}"
         if name == primary and bounds:
-            known = [f"the {end} is {bounds[end]:.4g}" for end in ("floor", "ceiling") if bounds.get(end) is not None]
+            known = [
+                f"the {end} is {number(bounds[end], 4)}" for end in ("floor", "ceiling") if bounds.get(end) is not None
+            ]
             said += f"; here {' and '.join(known)}" if known else ""
         found.append(said)
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from transgan.numerals import number
 from transgan.planning.choice import Choice
 from transgan.planning.facts import Facts
 from transgan.planning.settings import in_words
@@ -48,7 +49,7 @@ def choices(facts: Facts, measured: Measured, batch_size: int, kimg: float | Non
         free = f"{measured.free / 2**30:.1f} GiB free"
         yield Choice("micro_batch", measured.micro_batch, f"what fits at once: {free}")
     if measured.threads is not None:
-        others = ", ".join(f"{speed:.3g} img/s with {n}" for n, speed in sorted(measured.speeds.items()))
+        others = ", ".join(f"{number(speed)} img/s with {n}" for n, speed in sorted(measured.speeds.items()))
         yield Choice("threads", measured.threads, f"measured: {others}")
     if kimg is None:
         seconds = max(60 * facts.budget - measured.before, 0.5 * 60 * facts.budget)
@@ -58,7 +59,10 @@ def choices(facts: Facts, measured: Measured, batch_size: int, kimg: float | Non
     evaluating = (times + 1) * samples * (measured.generating + measured.extracting)  # the best once more
     if kimg is None:
         training = seconds - min(evaluating, 0.3 * seconds) - 0.01 * seconds
-        kimg, why = training * speed / 1000, f"{in_words(facts.budget)} at {speed:.3g} img/s, with {samples:,} images"
+        kimg, why = (
+            training * speed / 1000,
+            f"{in_words(facts.budget)} at {number(speed)} img/s, with {samples:,} images",
+        )
         why += f" made and measured {times} times"
         if kimg > (most := max(LEAST_KIMG, EPOCHS * facts.count / 1000)):
             kimg, why = most, f"{facts.count:,} images, each shown {1000 * most / facts.count:,.0f} times"

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from transgan.numerals import number
+
 T = TypeVar("T")
 WIDTH, HEIGHT = 400, 250  # units of the drawing, about pixels: small enough to be read on a phone
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 38
@@ -136,5 +138,5 @@ def short(value: float) -> str:
 
 
 def brief(value: float) -> str:
-    """A number with three digits, as a sentence has it."""
-    return short(float(f"{value:.3g}"))
+    """A number as a sentence has it."""
+    return number(value)

@@ -5,6 +5,7 @@ from typing import Any
 
 from transgan import files
 from transgan.data.dataset import printable
+from transgan.numerals import number
 from transgan.reporting.material import Gap, Material
 from transgan.reporting.measured import Measured
 
@@ -70,7 +71,7 @@ def balance(counts: list[int]) -> str:
     low, high = min(counts), max(counts)
     if high == low:
         return f"Every class has {low:,} images."
-    uneven = f", {high / low:.2g} times as many" if low else ""
+    uneven = f", {number(high / low, 2)} times as many" if low else ""
     return f"The smallest class has {low:,} images and the largest {high:,}{uneven}."
 
 

@@ -9,8 +9,10 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from transgan.numerals import number
 from transgan.reporting.album import Album, Embedded, size_of
 from transgan.reporting.material import Gap, Material
+from transgan.runs.run import how_of
 from transgan.sampling.walk import slerp
 
 LONG = 30.0  # seconds, after which a section ends with what it has
@@ -68,7 +70,7 @@ def classes(material: Material, album: Album) -> Sheet:
         if time.monotonic() - start > LONG:
             break
     seconds = time.monotonic() - start
-    said = f"{ACROSS * len(strips)} images took {seconds:.2g} s here, on {material.run.device}."
+    said = f"{ACROSS * len(strips)} images took {number(seconds, 2)} s here, on {material.run.device}."
     about = f"The same {ACROSS} seeds for every class." if module.num_classes else "The run has no classes."
     said = f"{about} {said}"
     if len(strips) < count and module.num_classes:
@@ -83,7 +85,7 @@ def walks(material: Material, album: Album) -> Sheet:
     module = material.run.module
     if not isinstance(module, WithLatents):
         return Sheet(gap=Gap(
-            f"A walk needs images that are functions of a latent, and those of {type(module).__name__} are not."
+            f"A walk needs images that are functions of a latent, and this run makes its images {how_of(module)}."
         ))  # fmt: skip
     strips, start = [], time.monotonic()
     for i, k in enumerate(chosen(module.num_classes or WALKS, WALKS)):

@@ -15,7 +15,7 @@ from transgan.checkpoint import CheckpointError
 from transgan.config import from_file
 from transgan.errors import UserError, setting_up
 from transgan.runs.lock import owner
-from transgan.runs.run import Run
+from transgan.runs.run import Run, opened
 
 Row = dict[str, float]
 
@@ -40,7 +40,7 @@ class Material:
         self.run: Run | None = None
         self.broken = ""  # why there is no checkpoint to use
         try:
-            self.run = Run(given, which, device)
+            self.run = opened(given, which, device)
             _ = self.run.facts  # read now
         except (CheckpointError, UserError, OSError) as error:
             self.run, self.broken = None, str(error)

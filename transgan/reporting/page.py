@@ -13,6 +13,7 @@ from transgan import files
 from transgan.data.dataset import readable
 from transgan.errors import UserError
 from transgan.metrics.meanings import meaning
+from transgan.numerals import number
 from transgan.reporting import configuration, curves, data, drawing, neighbours, result
 from transgan.reporting.album import Album, Embedded
 from transgan.reporting.chart import Chart
@@ -170,7 +171,7 @@ def comparison(parts: list[Part]) -> list[list[str]]:
         numbers = ["–"] * 5
         if first is not None and first.primary and first.value is not None:
             numbers = [
-                first.primary, f"{first.value:.4g}", known(first.bounds.get("floor")),
+                first.primary, number(first.value, 4), known(first.bounds.get("floor")),
                 known(first.bounds.get("ceiling")), first.id,
             ]  # fmt: skip
         rows.append([
@@ -187,4 +188,4 @@ def total(parameters: str) -> str:
 
 
 def known(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else number(value, 4)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from transgan.callbacks.interval import moment
+from transgan.numerals import number
 from transgan.reporting.chart import brief
 from transgan.reporting.material import Material
 from transgan.reporting.measured import Measured, finite
@@ -58,8 +59,8 @@ def made(material: Material) -> str:
 
 def progress(material: Material) -> str:
     """How far the run has come, and whether it goes on."""
-    so_far = f"{material.kimg:,.4g}"
-    of = f" of {material.planned:,.4g}" if material.planned is not None else ""
+    so_far = number(material.kimg, 4)
+    of = f" of {number(material.planned, 4)}" if material.planned is not None else ""
     if (owner := material.owner) is not None:
         who = f"process {owner['pid']} on {owner['host']}, since {owner['since']}" if owner else "another process"
         return f"It is still being trained, by {who}: {so_far}{of} thousand images so far. All numbers are of now."
@@ -78,7 +79,7 @@ def quality(first: Measured | None) -> list[str]:
     floor, ceiling = bounds.get("floor"), bounds.get("ceiling")
     if first.kimg == 0:
         return [f"It was measured only before the first step, when {name} was {brief(value)}."]
-    said = f"{name} is {brief(value)} (lower is better), measured at {first.kimg:,.4g} kimg."
+    said = f"{name} is {brief(value)} (lower is better), measured at {number(first.kimg, 4)} kimg."
     if floor and floor > 0:
         of = bounds.get("floor_of", "real images")
         said += f" Real images against real ones ({of}) have {brief(floor)}: {times(value / floor)} that floor."
@@ -90,7 +91,7 @@ def quality(first: Measured | None) -> list[str]:
 
 
 def times(factor: float) -> str:
-    return f"the value is {factor:.2g} times" if factor < 100 else f"the value is {factor:,.0f} times"
+    return f"the value is {number(factor, 2)} times"
 
 
 def reading(value: float, floor: float | None, ceiling: float | None) -> list[str]:
@@ -117,13 +118,13 @@ def notes(material: Material, first: Measured | None) -> list[str]:
         real = numbers.get(f"accuracy_real_{first.protocol.get('extractor')}")
         if accuracy and real is not None:
             found.append(
-                f"A classifier recognises {100 * numbers[accuracy]:.3g} % of its images as the class asked for, and "
-                f"{100 * real:.3g} % of the training images."
+                f"A classifier recognises {number(100 * numbers[accuracy])} % of its images as the class asked for, "
+                f"and {number(100 * real)} % of the training images."
             )
         if mesh is not None and mesh >= MESH:
-            found.append(f"mesh is {mesh:.3g}: the grid of its patches is visible in the images.")
+            found.append(f"mesh is {number(mesh)}: the grid of its patches is visible in the images.")
         if spread is not None and spread <= COLLAPSE:
-            found.append(f"spread is {spread:.2g}: images of a class look alike, which is mode collapse.")
+            found.append(f"spread is {number(spread, 2)}: images of a class look alike, which is mode collapse.")
         if (rate := numbers.get("copy_rate_p")) is not None and rate < 0.01:
             found.append("More of its images lie next to training images than chance allows: look at the neighbours.")
         counts = [first.protocol.get(key) for key in ("num_generated", "num_real")]
@@ -175,8 +176,8 @@ def trend(material: Material, first: Measured) -> list[str]:
         return ["The last evaluation while training was the best one: with more images it may become better."]
     if end[1] > 1.2 * best[1]:
         return [
-            f"The distance was lowest at {best[0]:,.4g} kimg ({brief(best[1])}) and rose to {brief(end[1])} by "
-            f"{end[0]:,.4g} kimg; best.ckpt is of the former."
+            f"The distance was lowest at {number(best[0], 4)} kimg ({brief(best[1])}) and rose to {brief(end[1])} by "
+            f"{number(end[0], 4)} kimg; best.ckpt is of the former."
         ]
     return []
 

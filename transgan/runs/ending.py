@@ -13,6 +13,7 @@ from transgan.callbacks.progress import clock
 from transgan.checkpoint import CheckpointError
 from transgan.errors import UserError, setting_up
 from transgan.metrics.meanings import explained
+from transgan.numerals import number
 from transgan.runs.proposals import measuring, typed
 from transgan.runs.run import Run
 
@@ -39,8 +40,8 @@ def report(module: Any, trainer: Trainer, session: Session, device: torch.device
     if likelihood is not None and likelihood.latest and likelihood.best:
         last, best = likelihood.latest, likelihood.best
         console.print(
-            f"bits    {last['value']:.4g} per dimension of {len(likelihood.indices):,} held-out images, best "
-            f"{best['value']:.4g} at {best['kimg']:g} kimg ({module.likelihood})"
+            f"bits    {number(last['value'], 4)} per dimension of {len(likelihood.indices):,} held-out images, best "
+            f"{number(best['value'], 4)} at {best['kimg']:g} kimg ({module.likelihood})"
         )
         sentences += explained({"bits_per_dim_heldout": last["value"]})
     for sentence in sentences if explain else ():
@@ -64,7 +65,7 @@ def quality(module: Any, evaluation: Evaluation, session: Session, device: torch
         numbers, how = dict(evaluation.latest) | {name: best["value"]}, "chosen for it"
         if (session.folder / "checkpoints" / "best.ckpt").exists():  # not where nothing was better than untrained
             numbers, how = measure_again(module, evaluation, session, device, bounds), "measured again by other seeds"
-    said = f"{name} {numbers[name]:.4g} (the best, of {best['kimg']:g} kimg, {how})"
+    said = f"{name} {number(numbers[name], 4)} (the best, of {best['kimg']:g} kimg, {how})"
     return said + place(numbers[name], bounds), explained(numbers, name, bounds)
 
 
@@ -73,9 +74,9 @@ def place(value: float, bounds: dict[str, Any]) -> str:
     floor, ceiling = bounds.get("floor"), bounds.get("ceiling")
     count = bounds.get("floor_num", FEW)
     few = f" ({count:,} of them)" if count < FEW else ""
-    known = [f"real images against each other {floor:.3g}{few}"] if floor is not None else []
-    known += [f"untrained {ceiling:.3g}"] if ceiling is not None else []
-    known += [f"as it began {bounds['begun']:.3g}"] if "begun" in bounds else []
+    known = [f"real images against each other {number(floor)}{few}"] if floor is not None else []
+    known += [f"untrained {number(ceiling)}"] if ceiling is not None else []
+    known += [f"as it began {number(bounds['begun'])}"] if "begun" in bounds else []
     said = f"; {', '.join(known)}" if known else ""
     if floor is not None and (ceiling is not None and floor >= ceiling or count < FEW and value <= floor):
         return f"{said}: too few real images to say how near"
@@ -86,8 +87,8 @@ def place(value: float, bounds: dict[str, Any]) -> str:
     if floor is None or ceiling is None:
         return said
     share = min(99.9, 100 * (ceiling - value) / (ceiling - floor))
-    times = f", {value / floor:.2g} times the real ones' own" if floor > 0 else ""
-    return f"{said}: {share:.3g} % of the way{times}"
+    times = f", {number(value / floor, 2)} times the real ones' own" if floor > 0 else ""
+    return f"{said}: {number(share)} % of the way{times}"
 
 
 def bounds_of(evaluation: Evaluation, session: Session, device: torch.device) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from transgan.runs.images_target import ImagesTarget
 from transgan.runs.machine import device_named
 from transgan.runs.proposals import measuring, typed
 from transgan.runs.report import latex_row, print_table, protocol_line
-from transgan.runs.run import Run
+from transgan.runs.run import opened
 from transgan.runs.targets import RunTarget, Target
 from transgan.runs.trainer import trainer_of
 
@@ -28,7 +28,7 @@ def target_of(config: DictConfig, device: torch.device, arguments: list[str]) ->
     """The run or the images that `run` names."""
     if not is_run(config.run):
         return ImagesTarget(config, arguments)
-    return RunTarget(Run(config.run, config.checkpoint, device, config.ema), config)
+    return RunTarget(opened(config.run, config.checkpoint, device, config.ema), config)
 
 
 def measured(

@@ -9,7 +9,7 @@ import torch
 from transgan import exported, files
 from transgan.errors import UserError
 from transgan.ode import check
-from transgan.runs.run import Run, not_a_flow
+from transgan.runs.run import Run, not_a_flow, opened
 from transgan.sampling import FlowSampler, LatentSampler, Sampler
 
 
@@ -100,4 +100,4 @@ def run_at(place: str | Path, which: str = "best", device: str | torch.device = 
     """The run, checkpoint or exported file at a place. Raises CheckpointError or ExportError."""
     if exported.is_exported(place) and not (files.expanded(place) / "checkpoints").is_dir():
         return ExportedRun(place, device)
-    return Run(place, which, device)
+    return opened(place, which, device)

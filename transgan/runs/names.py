@@ -31,6 +31,14 @@ def wrong_suffix(key: str, path: str | Path | None, *suffixes: str) -> list[str]
     return [f"{key}={path}: its name must end in {suffixes[0]}{others}, which is what is written to it"]
 
 
+def no_file(key: str, path: str | Path, what: str) -> list[str]:
+    """A sentence if there is no file to read at the path given for one; else none. what: the file to give."""
+    named = expanded(path)
+    if named.is_dir():
+        return [f"{key}={path}: it is a folder; give {what}"]
+    return [] if named.exists() else [f"{key}={path}: there is no such file; give {what}"]
+
+
 def wrong_folder(key: str, path: str | Path | None, *suffixes: str) -> list[str]:
     """A sentence if the path given for a folder is a file, or has the suffix of one; else none."""
     if path is None:

@@ -16,6 +16,7 @@ from transgan.errors import UserError
 from transgan.projection import images_of, space_of
 from transgan.runs.exported_run import run_at
 from transgan.runs.machine import device_named
+from transgan.runs.names import no_file
 from transgan.runs.run import Run, how_of
 from transgan.runs.sample_files import asked, known, one_file, plain, write_png
 from transgan.runs.sampling import Drawn
@@ -125,6 +126,8 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> None:
 
 def draw(config: DictConfig) -> FromLatent:
     """The image of config.latent, truncated by psi. Raises UserError for a latent of another run."""
+    if found := no_file("latent", config.latent, "a latent.npz that transgan project has written"):
+        raise UserError(*found)
     file = files.expanded(config.latent)
     latent, run = Latent.read(file), run_at(config.run, config.checkpoint, device_named(config.device))
     sampler = sampler_of(run)

@@ -59,7 +59,8 @@ class Photo:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found for a photo. seconds: how long it took. folder: where it was written."""
+    """What was found for a photo. seconds: how long it took. folder: where it was written. replaced: whether another
+    latent of the photo was there."""
 
     photo: Photo
     projected: Projected
@@ -67,18 +68,22 @@ class Found:
     run: Run
     seconds: float
     folder: Path
+    replaced: bool
 
 
-def find(config: DictConfig, say: Callable[[str], None]) -> Found:
-    """Projects the photo and writes the files. Raises UserError and other errors of the user's."""
+def find(config: DictConfig, defaults: DictConfig, say: Callable[[str], None]) -> Found:
+    """Projects the photo and writes the files. Raises UserError and other errors of the user's.
+
+    defaults: the keys with the values that they have unless they are given.
+    """
     begun, run = time.monotonic(), run_at(config.run, config.checkpoint, device_named(config.device))
     sampler = sampler_of(run)
     space = space_of(sampler.network, config.space)
     photo = Photo.read(config.photo, run.config["resolution"], run.config["channels"])
     wanted = None if config["class"] is None else choose_labels(config["class"], [0], run.class_names, run.module)
     label = None if wanted is None else int(wanted[0])
-    folder = files.expanded(config.out) if config.out else default_folder(config, run, photo, label)
-    refuse_another(folder, photo)
+    folder = files.expanded(config.out) if config.out else default_folder(config, defaults, run, photo, label)
+    earlier = earlier_in(folder, photo)
     projected = project(
         sampler, photo.pixels, space, label, config.candidates, config.starts, config.steps, config.lr, config.newton,
         config.seed, say,
@@ -90,22 +95,27 @@ def find(config: DictConfig, say: Callable[[str], None]) -> Found:
         photo.path.name, photo.sha256, projected.rmse,
     )  # fmt: skip
     write(folder, photo, projected, latent, run, config.provenance)
-    return Found(photo, projected, latent, run, time.monotonic() - begun, folder)
+    replaced = earlier is not None and not torch.equal(earlier.vector, latent.vector)
+    return Found(photo, projected, latent, run, time.monotonic() - begun, folder, replaced)
 
 
-def default_folder(config: DictConfig, run: Run, photo: Photo, label: int | None) -> Path:
+def default_folder(config: DictConfig, defaults: DictConfig, run: Run, photo: Photo, label: int | None) -> Path:
     """RUN/projections/NAME-30kimg-class3."""
     name = f"{plain(photo.path.stem)}-{run.kimg:g}kimg"
     name += "" if label is None else f"-class{label}"
     name += "" if config.space is None else f"-{config.space}"
-    name += "" if not config.seed else f"-seed{config.seed}"
+    searched = ("candidates", "starts", "steps", "lr", "newton", "seed")
+    name += "".join(f"-{key}{config[key]}" for key in searched if config[key] != defaults[key])
     return run.folder / "projections" / name
 
 
-def refuse_another(folder: Path, photo: Photo) -> None:
-    """Raises UserError where another photo's projection lies, which would be gone."""
-    if (folder / "latent.npz").is_file() and Latent.read(folder / "latent.npz").photo_sha256 != photo.sha256:
+def earlier_in(folder: Path, photo: Photo) -> Latent | None:
+    """The photo's projection that lies there. Raises UserError where it is another photo's, which would be gone."""
+    if not (folder / "latent.npz").is_file():
+        return None
+    if (earlier := Latent.read(folder / "latent.npz")).photo_sha256 != photo.sha256:
         raise UserError(f"{folder} holds the projection of another photo; name another folder with out=FOLDER")
+    return earlier
 
 
 def write(folder: Path, photo: Photo, projected: Projected, latent: Latent, run: Run, with_provenance: bool) -> None:

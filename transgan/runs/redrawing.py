@@ -13,6 +13,7 @@ from torch import Tensor
 from transgan import checkpoint, files, provenance
 from transgan.errors import UserError
 from transgan.runs.machine import networks_of
+from transgan.runs.names import no_file
 from transgan.runs.run import Run
 from transgan.runs.sample_files import plain
 
@@ -30,7 +31,7 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
     found = [
         f"{key}={config[key]}: like={config.like} says it; leave it out" for key in SAID if config[key] != defaults[key]
     ]
-    if found:
+    if found := found or no_file("like", config.like, "one image that transgan has made"):
         raise UserError(*found)
     path = files.expanded(config.like)
     try:

@@ -13,6 +13,7 @@ from transgan import checkpoint, files, provenance
 from transgan.callbacks.evaluation import append
 from transgan.callbacks.likelihood import Likely, spread_over
 from transgan.errors import UserError
+from transgan.runs.lock import owner
 from transgan.runs.names import earlier_evaluation_file, evaluation_file
 from transgan.sampling import Sampler
 from transgan.training.generative import Generative
@@ -153,6 +154,18 @@ class Run:
         facts = protocol | {"checkpoint": self.path.name, "flags": sorted(everything["flags"])}
         append(self.folder / "metrics.jsonl", self.kimg, everything["seconds"], everything["metrics"], facts)
         return path
+
+
+def opened(place: str | Path, which: str = "best", device: str | torch.device = "cpu", ema: bool = True) -> Run:
+    """The run at a place, for other processes than the one that trains it, whose lock is lost where that asks."""
+    try:
+        return Run(place, which, device, ema)
+    except checkpoint.NoCheckpoint as error:
+        if owner(files.expanded(place)) is None:
+            raise
+        raise checkpoint.NoCheckpoint(
+            f"{place} is being trained and has no checkpoint yet; wait for the first one"
+        ) from error
 
 
 def how_of(module: Any) -> str:

@@ -7,6 +7,7 @@ overwrites the images of another one, and the same command writes the same image
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,8 @@ def short(seeds: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Without characters that mean something to a shell or a file system."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", text)
+    """Letters and digits of any alphabet, without characters that mean something to a shell or a file system."""
+    return re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", text))
 
 
 def digest(text: str) -> str:

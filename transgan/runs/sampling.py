@@ -1,7 +1,7 @@
 """Images of a run by seed: which seeds, of which classes, drawn afresh or continued from the upper half of others."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -54,8 +54,14 @@ class Drawn:
     @property
     def said(self) -> str:
         """How the images were drawn: psi 0.7, or temperature 0.9."""
+        return self.said_of([self.strength])
+
+    def said_of(self, strengths: Sequence[float]) -> str:
+        """The same for a row of each strength: psi 0.3, 0.7 and 1."""
+        *others, last = (f"{value:g}" for value in strengths)
+        values = f"{', '.join(others)} and {last}" if others else last
         steps = f", {sampler_said(self.run.sampler)}" if self.run.sampler else ""
-        return f"{'temperature' if self.run.has_likelihood else 'psi'} {self.strength:g}{steps}"
+        return f"{'temperature' if self.run.has_likelihood else 'psi'} {values}{steps}"
 
     def class_of(self, index: int) -> str | None:
         """The name of an image's class, or its number where the run has no names; None without classes."""

@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from transgan.config import own
 from transgan.config.compose import compose, keys_of
 from transgan.errors import OFFERED, UserError
+from transgan.numerals import number
 from transgan.sweep import records
 from transgan.sweep.records import JobRecord
 from transgan.sweep.words import as_typed
@@ -66,7 +67,7 @@ class Job:
         place = f"{settings.job.num + 1}/{self.total}" if self.total else f"{settings.job.num + 1}"
         record = records.read(folder, name) or JobRecord(name)
         if records.is_done(folder, record, words):
-            said = f"{record.metric} {record.value:.4g}" if record.value is not None else f"{record.kimg:g} kimg"
+            said = f"{record.metric} {number(record.value, 4)}" if record.value is not None else f"{record.kimg:g} kimg"
             print(f"job     {place}: {record.label}: done already, {said}", flush=True)
             return record.result
         remote = os.getpid() != self.owner or socket.gethostname() != self.host

@@ -12,6 +12,10 @@ LISTS = ("dim", "depth", "num_heads")  # with one number per stage, of which a s
 KINDS = {
     "ImageGPT": "image GPT", "MaskedImages": "masked model", "FlowTransformer": "flow", "OneStep": "one-step generator",
 }  # fmt: skip
+OTHERS = {  # by the algorithm, of which nothing is copied
+    "Adversarial": "GAN", "Variational": "VAE", "Autoregressive": "PixelRNN", "Drifting": "drifting model",
+    "TransGANOfficial": "GAN",
+}  # fmt: skip
 HOW = {  # to train one
     "image GPT": "algorithm=image_gpt", "masked model": "algorithm=masked", "flow": "algorithm=flow",
     "one-step generator": "algorithm=student",
@@ -45,8 +49,8 @@ def read(path: str, kinds: list[str]) -> Source:
     weights = {n.removeprefix(prefix): v for n, v in saved["state_dict"].items() if n.startswith(prefix)}
     kind = KINDS.get(str(network.get("_target_")).split(".")[-1])
     if kind not in kinds or not any(n.startswith("stages.0.") for n in weights):
-        found = str(algorithm.get("_target_", "another kind")).split(".")[-1]
-        found = found if kind is None else f"{article(kind)} {kind}"
+        own = str(algorithm.get("_target_", "another kind")).split(".")[-1]
+        found = own if (word := kind or OTHERS.get(own)) is None else f"{article(word)} {word}"
         raise checkpoint.CheckpointError(
             f"checkpoint={path}: that is a run of {found}, and this needs {one_of(kinds)}; train one with {ways(kinds)}"
         )

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from transgan import files, provenance
 from transgan.errors import UserError
 from transgan.exporting.web.runtime import Runtime, packed
+from transgan.numerals import number
 
 COUNTS = (1, 4, 16, 36, 64, 100, 144)  # of images to choose from
 HERE = Path(__file__).parent
@@ -109,7 +110,7 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     side, colour = facts["resolution"], "grey" if facts["channels"] == 1 else "colour"
     found = [
         ("Run", facts.get("run")),
-        ("Training", f"{facts['kimg']:,.6g} kimg (thousands of images shown)" if facts.get("kimg") else None),
+        ("Training", f"{number(facts['kimg'], 6)} kimg (thousands of images shown)" if facts.get("kimg") else None),
         ("Images", f"{side} × {side} pixels, {colour}"),
         ("Classes", f"{facts['num_classes']}" if facts["num_classes"] else None),
         ("Latent", f"{facts['latent_dim']:,} numbers per image"),
@@ -127,8 +128,8 @@ def measured(facts: dict[str, Any]) -> str | None:
     """The number that stands for the model, never without its protocol."""
     if not facts.get("metric") or facts.get("value") is None or not facts.get("protocol"):
         return None
-    floor = f" (floor {facts['floor']:.4g})" if facts.get("floor") is not None else ""
-    return f"{facts['metric']} {facts['value']:.4g}{floor}; protocol: {facts['protocol']}"
+    floor = f" (floor {number(facts['floor'], 4)})" if facts.get("floor") is not None else ""
+    return f"{facts['metric']} {number(facts['value'], 4)}{floor}; protocol: {facts['protocol']}"
 
 
 def _replace(out: Path, fill: Callable[[Path], None], ours: set[str]) -> None:
