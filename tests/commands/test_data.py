@@ -32,6 +32,20 @@ def test_check_prints_and_writes_everything(inside, folder, tmp_path):
     assert Image.open(tmp_path / "sheet.png").size == (6 * 34 + 2, 34 + 2)
 
 
+def test_check_looks_at_what_training_would_make(inside, tmp_path):
+    """At the resolution, and in the colours, that training would choose, unless they are given."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(8):
+        Image.effect_noise((48, 40), 20 + i).convert("RGB").save(photos / f"{i}.png")
+    code, out, err = inside("data", "check", photos, "workers=1", "json=out.json")
+    assert code == 0 and out.startswith("chosen  resolution=32 ") and "short side 40 px" in out, err
+    assert "in training 32x32 pixels in grey" in out and "channels=1" in out
+    assert json.loads((tmp_path / "out.json").read_text())["settings"]["resolution"] == 32
+    code, out, err = inside("data", "check", photos, "workers=1", "resolution=16", "channels=3")
+    assert code == 0 and "chosen" not in out and "in training 16x16 pixels:" in out, err
+
+
 def test_training_goes_on_with_the_good_ones_and_then_with_the_prepared(inside, folder, tiny_folder, tmp_path):
     root, expected = folder
     code, before, err = inside("train", root, *tiny_folder, "data.on_error=skip", "kimg=0.032")

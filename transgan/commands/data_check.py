@@ -18,6 +18,7 @@ from transgan.data.listed import listed
 from transgan.errors import UserError, setting_up
 from transgan.runs.folder import open_console
 from transgan.runs.names import wrong_suffix
+from transgan.runs.planned import settle, show, unsaid
 
 COLOURS = {"stops": "red", "spoils": "yellow", "changes": "blue", "notes": "default"}
 
@@ -29,6 +30,9 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if found := [each for key, *ends in outputs for each in wrong_suffix(key, config[key], *ends)]:
             raise UserError(*found)
         console = open_console()
+        choices = unsaid(config)
+        settle(config, choices)
+        show(console, choices)
         data, size = config.data, (config.resolution, config.channels)
         report = check(
             data.path, *size, labels=data.labels, white=data.white, holdout=config.holdout, workers=config.workers,
