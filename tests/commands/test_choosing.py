@@ -102,6 +102,20 @@ def test_a_file_that_leaves_settings_open_is_refused(inside, refused, folder, tm
     assert code == 0 and "chosen  kimg=" in out and "0.001 minutes at" in out, err
 
 
+def test_weights_to_begin_with_are_looked_at_before_a_step_is_measured(inside, refused, folder, tiny, monkeypatch):
+    assert inside("train", *tiny, "kimg=0.032", "name=first")[0] == 0
+
+    def slow(*given, **more):
+        raise AssertionError("a step is measured")
+
+    monkeypatch.setattr("transgan.runs.training.choose_length", slow)
+    found = refused("train", folder, *SMALL, "init_from=runs/first")
+    assert "runs/first/checkpoints/last.ckpt are of another architecture" in found
+    monkeypatch.setattr("transgan.runs.planned.facts_of", slow)
+    for key in ("init_from", "checkpoint"):
+        assert "there is no run folder or checkpoint at nope" in refused("train", folder, *SMALL, f"{key}=nope")
+
+
 def test_a_dry_run_leaves_nothing(inside, folder, tmp_path):
     code, out, err = inside("train", folder, *SMALL, "dry_run=true")
     assert code == 0 and "cost    " in out and "20 minutes on a CPU" in out, err
