@@ -206,6 +206,12 @@ def lacks(path: str | Path, names: list[str], cls: str) -> CheckpointError:
 
 def load_weights(module: LightningModule, checkpoint: dict, path: str | Path) -> None:
     """Copies all weights into `module`. Raises CheckpointError with every difference if they do not match."""
+    require_fitting(module, checkpoint, path)
+    module.load_state_dict(checkpoint["state_dict"])
+
+
+def require_fitting(module: LightningModule, checkpoint: dict, path: str | Path) -> None:
+    """Raises CheckpointError with every difference between the weights of `module` and those of a checkpoint."""
     ours = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     theirs = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
     both = [name for name in ours if name in theirs and ours[name] != theirs[name]]
@@ -218,4 +224,3 @@ def load_weights(module: LightningModule, checkpoint: dict, path: str | Path) ->
             f"the weights in {path} are of another architecture: {'; '.join(found[:6])}{more}; "
             "use the generator and discriminator settings it was trained with"
         )
-    module.load_state_dict(checkpoint["state_dict"])

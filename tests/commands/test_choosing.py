@@ -76,12 +76,44 @@ def test_the_file_of_a_run_repeats_what_was_chosen(inside, folder, tmp_path, mor
     words = ["train", folder, *SMALL, "minutes=0.001", "name=first"]
     assert inside(*words)[0] == 0
     before = OmegaConf.load(tmp_path / "runs/first/config.yaml")
+    (tmp_path / "kept.yaml").write_text((tmp_path / "runs/first/config.yaml").read_text())
+    assert inside("train", "config=kept.yaml", *more, "dry_run=true")[0] == 0  # wherever it lies
     code, out, err = inside("train", "config=runs/first/config.yaml", *more, "threads=1")
     assert code == 0 and "chosen" not in out, err
     after = OmegaConf.load(tmp_path / "runs" / ("again" if "name=again" in more else "first") / "config.yaml")
     assert after.kimg == (0.032 if "kimg=0.032" in more else before.kimg) and after.resolution == before.resolution
     code, out, err = inside(*words, "kimg=0.064")  # what was chosen is still known
     assert code == 0 and "plan    to 0.064 kimg, from" in out, err
+
+
+def test_a_file_that_leaves_settings_open_is_refused(inside, refused, folder, tmp_path):
+    """What --cfg job prints holds none of what would be chosen; the user says what to take, and the time anew."""
+    for name, more in (("open", []), ("timed", ["auto=[]", "minutes=0.01"])):
+        code, out, err = inside("train", folder, *SMALL, *more, "--cfg", "job")
+        assert code == 0, err
+        (tmp_path / f"{name}.yaml").write_text(out)
+    found = refused("train", "config=open.yaml", "name=other")
+    assert "config=open.yaml: auto= there would have settings chosen" in found and "or auto=[] to train with" in found
+    assert "config=timed.yaml: minutes= there" in (found := refused("train", "config=timed.yaml"))
+    assert "minutes=null" in found and not (tmp_path / "runs").exists()
+    code, out, err = inside("train", "config=open.yaml", "auto=[]", "kimg=0.016", "resolution=8", "name=other")
+    assert code == 0 and "chosen" not in out, err
+    code, out, err = inside("train", "config=timed.yaml", "minutes=0.001", "resolution=8", "name=timed")
+    assert code == 0 and "chosen  kimg=" in out and "0.001 minutes at" in out, err
+
+
+def test_weights_to_begin_with_are_looked_at_before_a_step_is_measured(inside, refused, folder, tiny, monkeypatch):
+    assert inside("train", *tiny, "kimg=0.032", "name=first")[0] == 0
+
+    def slow(*given, **more):
+        raise AssertionError("a step is measured")
+
+    monkeypatch.setattr("transgan.runs.training.choose_length", slow)
+    found = refused("train", folder, *SMALL, "init_from=runs/first")
+    assert "runs/first/checkpoints/last.ckpt are of another architecture" in found
+    monkeypatch.setattr("transgan.runs.planned.facts_of", slow)
+    for key in ("init_from", "checkpoint"):
+        assert "there is no run folder or checkpoint at nope" in refused("train", folder, *SMALL, f"{key}=nope")
 
 
 def test_a_dry_run_leaves_nothing(inside, folder, tmp_path):

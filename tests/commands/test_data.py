@@ -27,9 +27,38 @@ def test_check_prints_and_writes_everything(inside, folder, tmp_path):
     assert "data.on_error=skip" in out and "cats/empty.png" in out and "dogs/26.png = dogs/again.jpg" in out
     report = json.loads((tmp_path / "out.json").read_text())
     assert {each["kind"]: set(each["files"]) for each in report["findings"]} == expected
-    page = (tmp_path / "data-check.html").read_text()
+    page = (tmp_path / "photos-check.html").read_text()
     assert "data:image/png;base64," in page and "dogs/wide.png" in page and "http" not in page
     assert Image.open(tmp_path / "sheet.png").size == (6 * 34 + 2, 34 + 2)
+
+
+def test_check_looks_at_what_training_would_make(inside, tmp_path):
+    """At the resolution, and in the colours, that training would choose, unless they are given."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(8):
+        Image.effect_noise((48, 40), 20 + i).convert("RGB").save(photos / f"{i}.png")
+    code, out, err = inside("data", "check", photos, "workers=1", "json=out.json")
+    assert code == 0 and out.startswith("chosen  resolution=32 ") and "short side 40 px" in out, err
+    assert "in training 32x32 pixels in grey" in out and "channels=1" in out
+    assert json.loads((tmp_path / "out.json").read_text())["settings"]["resolution"] == 32
+    code, out, err = inside("data", "check", photos, "workers=1", "resolution=16", "channels=3")
+    assert code == 0 and "chosen" not in out and "in training 16x16 pixels:" in out, err
+
+
+def test_check_does_not_overwrite_what_it_wrote_of_other_images(inside, refused, tmp_path):
+    for place in ("one", "two", "more/one"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.effect_noise((16, 16), 50).save(tmp_path / place / "0.png")
+    for place in ("one", "two", "./one/"):
+        assert inside("data", "check", place, "workers=1")[0] == 0
+    before = (tmp_path / "one-check.html").read_bytes()
+    assert (tmp_path / "two-check.html").exists()
+    assert "one-check.html is there already and is the report of ./one/" in refused("data", "check", "more/one")
+    (tmp_path / "two-check.html").write_text("mine")
+    assert "two-check.html is there already and is no report of these images" in refused("data", "check", "two")
+    assert (tmp_path / "one-check.html").read_bytes() == before
+    assert inside("data", "check", "more/one", "workers=1", "html=other.html")[0] == 0
 
 
 def test_training_goes_on_with_the_good_ones_and_then_with_the_prepared(inside, folder, tiny_folder, tmp_path):

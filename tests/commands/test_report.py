@@ -135,6 +135,12 @@ def test_runs_of_one_folder_have_their_report_beside_them(inside, digits, others
     assert "<h1>digits, moved</h1>" in (tmp_path / "runs" / "report.html").read_text()
     assert inside("report", "runs/digits", others / "vae", "neighbours=0")[0] == 0
     assert (tmp_path / "comparisons" / "report.html").is_file()
+    # the same runs have it anew, and others do not take its place
+    assert inside("report", others / "vae", "runs/digits", "neighbours=0")[0] == 0
+    before = (tmp_path / "comparisons" / "report.html").read_bytes()
+    code, out, err = inside("report", "runs/digits", others / "gpt", "neighbours=0")
+    assert code == 2 and "comparisons/report.html is there already and is not of these runs; give another file" in err
+    assert (tmp_path / "comparisons" / "report.html").read_bytes() == before
 
 
 def test_a_run_that_is_being_trained(inside, digits):

@@ -14,6 +14,7 @@ from transgan.comparison.tables import (
     cell,
     claims_table,
     relative,
+    require_same_runs,
     shown_metrics,
     speed,
     spread,
@@ -21,6 +22,7 @@ from transgan.comparison.tables import (
     values,
     write_csv,
 )
+from transgan.errors import UserError
 
 CONFIG = {"algorithm": {}, "resolution": 8, "channels": 1, "holdout": 0.2, "num_classes": 10, "seed": 0}
 
@@ -187,3 +189,17 @@ def test_names_of_files(run):
 def test_speeds_in_words():
     assert [speed(each) for each in (12345.6, 10, 9.96, 0.0412)] == ["12,346", "10", "10", "0.041"]
     assert cell("plain name_1") == "plain name_1"
+
+
+def test_the_table_of_other_runs_is_not_overwritten(tmp_path):
+    """The runs that a table is of are those in its column; a folder without a table is free."""
+    runs = [Record(tmp_path / name, name, "images", 0) for name in ("one", "=two")]
+    require_same_runs(runs, tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "comparison.csv").write_text("system,run\na,../=two\nb,../one\n")
+    require_same_runs(runs, tmp_path / "out")
+    with pytest.raises(UserError, match=r"out holds the comparison of other runs \(../=two, ../one\); give another"):
+        require_same_runs(runs[:1], tmp_path / "out")
+    (tmp_path / "out" / "comparison.csv").write_text("mine")
+    with pytest.raises(UserError):
+        require_same_runs(runs, tmp_path / "out")

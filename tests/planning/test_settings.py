@@ -63,6 +63,15 @@ def test_of_very_few_images_a_batch_has_one_for_the_penalties(count):
     assert chosen(replace(PHOTOS, count=count))["batch_size"] == 4
 
 
+def test_no_time_is_said_that_the_user_did_not_give():
+    def why(facts, *given):
+        return next(each.why for each in choose(facts, given) if each.key == "recipe")
+
+    assert why(PHOTOS) == "20 minutes on a CPU"
+    assert why(PHOTOS, "kimg") == "that of 20 minutes on a CPU; how long kimg takes is measured later"
+    assert why(replace(PHOTOS, minutes=5), "kimg") == "5 minutes on a CPU"
+
+
 def test_what_is_given_is_not_chosen():
     given = {"recipe", "extractor", "resolution"}
     assert not given & set(chosen(PHOTOS, given)) and "channels" in chosen(PHOTOS, given)

@@ -14,6 +14,7 @@ from transgan.comparison.measuring import ROUNDS, measure, sampling_speeds, size
 from transgan.comparison.record import mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
+from transgan.comparison.tables import require_same_runs
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, literal
 from transgan.runs.folder import open_console
@@ -48,6 +49,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         else:
             records, notes = given_runs(config)
             title, says, claims = plainly, plainly, {}
+            if config.out is None:
+                require_same_runs(records, out)
         if found := mixed(records):
             raise UserError(*(f"{each}; they cannot stand in one table, compare each kind by itself" for each in found))
         console.print(f"runs    {len(records)} of {len({r.system for r in records})} systems")

@@ -1,6 +1,9 @@
 """`transgan data check`: what training would stumble over in a folder or zip of images."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,14 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from transgan import __version__, files
+from transgan.config.bare import run_name
 from transgan.data.inspection.check import Report, check, summary
 from transgan.data.inspection.finding import LEVELS
-from transgan.data.inspection.page import page
+from transgan.data.inspection.page import images_of, page
 from transgan.data.inspection.sheet import png, seen, sheet, spread_over
 from transgan.data.listed import listed
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import literal
 from transgan.runs.folder import open_console
 from transgan.runs.names import wrong_suffix
+from transgan.runs.planned import settle, show, unsaid
 
 COLOURS = {"stops": "red", "spoils": "yellow", "changes": "blue", "notes": "default"}
 
@@ -25,10 +31,15 @@ COLOURS = {"stops": "red", "spoils": "yellow", "changes": "blue", "notes": "defa
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Prints the findings and writes the files that were asked for. Returns the exit code, 0."""
     with setting_up():
+        if config.html == "auto":
+            config.html = literal(page_of(config.data.path))
         outputs = [("html", ".html", ".htm"), ("json", ".json"), ("sheet", ".png")]
         if found := [each for key, *ends in outputs for each in wrong_suffix(key, config[key], *ends)]:
             raise UserError(*found)
         console = open_console()
+        choices = unsaid(config)
+        settle(config, choices)
+        show(console, choices)
         data, size = config.data, (config.resolution, config.channels)
         report = check(
             data.path, *size, labels=data.labels, white=data.white, holdout=config.holdout, workers=config.workers,
@@ -51,6 +62,19 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     if written:
         console.print(f"\nwritten {', '.join(written)}; {report.seconds:.1f} s")
     return 0
+
+
+def page_of(path: str) -> str:
+    """NAME-check.html, after the images. Raises UserError where there is one that is not of them."""
+    name, before = f"{run_name(path)}-check.html", None
+    if not Path(name).exists():
+        return name
+    with suppress(OSError, ValueError):
+        before = images_of(files.read_text(name))
+    if before is None or os.path.abspath(files.expanded(before)) != os.path.abspath(files.expanded(path)):
+        whose = "is no report of these images" if before is None else f"is the report of {before}"
+        raise UserError(f"{name} is there already and {whose}; give html=OTHER.html, or html=null for none")
+    return name
 
 
 def shown(results: Iterable[Any], total: int) -> Iterable[Any]:

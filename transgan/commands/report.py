@@ -10,7 +10,7 @@ from transgan.data.dataset import readable
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import literal
 from transgan.reporting.material import Material
-from transgan.reporting.page import MOST, write
+from transgan.reporting.page import MOST, identity, write
 from transgan.runs.folder import open_console
 from transgan.runs.images import is_run
 from transgan.runs.machine import device_named
@@ -32,6 +32,8 @@ def report(config: DictConfig) -> Path:
         check(config)
         console = open_console()
         out = files.expanded(config.out) if config.out else default_out(given, list(config.run))
+        if not config.out and len(given) > 1:
+            require_same_runs(list(config.run), out)
         materials = [Material(str(run), config.checkpoint, config.device) for run in config.run]
         with console.status("reading") as status:
             size = write(materials, out, config.neighbours, __version__, lambda name: status.update(f"reading {name}"))
@@ -49,6 +51,13 @@ def default_out(given: list[str], runs: list[str]) -> Path:
         return (files.expanded(given[0]) if len(folders) > 1 else folders[0]) / "report.html"
     parents = {Path(os.path.abspath(folder)).parent: folder.parent for folder in folders}
     return (next(iter(parents.values())) if len(parents) == 1 else Path("comparisons")) / "report.html"
+
+
+def require_same_runs(runs: list[str], out: Path) -> None:
+    """Refuses to write over a report of other runs, or over what is none. Raises UserError."""
+    mark = f'<meta name="runs" content="{identity(map(Material.folder_of, runs))}">'
+    if out.exists() and mark not in files.read_text(out):
+        raise UserError(f"{out} is there already and is not of these runs; give another file, such as out=NAME.html")
 
 
 def check(config: DictConfig) -> None:

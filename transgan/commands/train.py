@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from transgan.callbacks.stopping import Stop, Stopped
 from transgan.errors import UserError, is_out_of_memory
+from transgan.runs.findings import require_checkpoints
 from transgan.runs.folder import folder_of
 from transgan.runs.loggers import require_package
 from transgan.runs.output import complain
@@ -18,6 +19,7 @@ from transgan.runs.training import Training
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
     require_package(config)
+    require_checkpoints(config)
     config, arguments, code = begun(config, arguments)
     if code is not None:
         return code

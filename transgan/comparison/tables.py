@@ -9,6 +9,7 @@ from typing import Any
 
 from transgan import files
 from transgan.comparison.record import DIGITS, Record
+from transgan.errors import UserError
 from transgan.numerals import number
 
 # Beginnings of the names of numbers that are in the CSV alone.
@@ -165,6 +166,18 @@ def sources(records: list[Record], out: Path) -> list[str]:
 
 def relative(path: str | Path, out: Path) -> str:
     return Path(os.path.relpath(path, out)).as_posix()
+
+
+def require_same_runs(records: list[Record], out: Path) -> None:
+    """Refuses the folder of a comparison of other runs. Raises UserError."""
+    header, *rows = files.read_csv(out / "comparison.csv") or [[]]
+    place = header.index("run") if "run" in header else len(header)
+    there = {row[place] for row in rows if len(row) > place}
+    if header and there != {field(relative(record.folder, out)) for record in records}:
+        named = ", ".join(sorted(there)[:4]) + (" and others" if len(there) > 4 else "")
+        raise UserError(
+            f"{out} holds the comparison of other runs ({named}); give another folder, such as out=comparisons/NAME"
+        )
 
 
 def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out: Path) -> None:

@@ -202,10 +202,10 @@ classes, rare classes. Limits of what is dark or blurred follow the set. Exit co
   transgan data check ~/photos
   transgan data check ~/photos.zip resolution=128 holdout=0.1 json=report.json sheet=sheet.png
 
-  resolution=N          pixels of the networks, 1 to 4,096 (64)             channels=1|3  grey or colour (3)
+  resolution=N  channels=1|3    as the networks will see them, 1 to 4,096 pixels (what training would choose)
   holdout=X             share that training would hold out, 0 to 1 (0)      images=N      on the sheet (96)
   data.labels=folders|none  whether sub-folders are classes                 data.white=X  what is white in deep files
-  html=PATH|null        the report as one page (data-check.html)            json=PATH     the same for programs
+  html=PATH|null        the report as one page (NAME-check.html)            json=PATH     the same for programs
   sheet=PATH            a PNG of images as the networks will see them       workers=N     processes (one a core)
 """,
     "data prepare": """\

@@ -75,6 +75,7 @@ def compose(command: str, arguments: list[str]) -> DictConfig:
             settle(command, config, line.values, findings, base)
         if base is not None:
             saved_file.require_parts(base, plain(config, resolve=True))
+            saved_file.require_chosen(base, config, {key for key, _ in line.values})
         if line.hydra:
             hydra_node.apply(command, config, line, arguments)
         return config

@@ -1,7 +1,7 @@
 """A configuration from a file that somebody has saved, which may refer to its own keys and to nothing else."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 import yaml
@@ -16,7 +16,9 @@ from transgan.extensions import CONF
 
 NEEDED = ("algorithm", "data", "trainer")  # parts without which there is no run
 OPTIONAL = ("extractor", "logger", "metrics")
-CHOSEN = ("auto", "minutes", "hours")  # asked for choices that a run's file holds
+ARITHMETIC = ("product", "patch", "halvings")  # our functions, of compose.py
+# Keys that ask for choices, as they are where nothing is left open.
+OPEN: dict[str, Any] = {"auto": [], "minutes": None, "hours": None}
 
 
 def load(path: str) -> DictConfig:
@@ -38,7 +40,7 @@ def load(path: str) -> DictConfig:
         f"config={path}: {key} asks for ${{{name}:...}}; write the value itself there"
         for key, text in texts(plain)
         for name in (functions(parse(text)) if "${" in text else ())
-        if name != "product"  # ours; of OmegaConf's, oc.env and others read what is on this machine
+        if name not in ARITHMETIC  # of OmegaConf's, oc.env and others read what is on this machine
     ]
     if found:
         raise UserError(*found)
@@ -57,7 +59,6 @@ def run_of(path: str, parts: set[str]) -> DictConfig:
         dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))
     )  # keys that came after the run
     config = {key: value for key, value in new.items() if key not in (*parts, "defaults", "hydra")} | config
-    config |= {key: new[key] for key in CHOSEN}
     for key, value in config["algorithm"].items():
         source = "autoencoder" if key == "network" else key
         if source in parts & set(config) and value == config[source]:
@@ -108,6 +109,20 @@ def require_parts(path: str, config: dict) -> None:
     ]
     if found:
         raise UserError(*found)
+
+
+def require_chosen(path: str, config: DictConfig, given: Collection[str]) -> None:
+    """Refuses a file that leaves settings to be chosen, unless keys that are `given` say what becomes of them: the
+    file names parts already, and its values do not say which of them a user meant. Raises UserError."""
+    found = {key: value for key, value in OPEN.items() if key not in given and config.get(key) not in (None, value)}
+    if found:
+        asking = " and ".join(f"{key}=" for key in found)
+        way = " ".join(f"{key}={'null' if value is None else value}" for key, value in found.items())
+        raise UserError(
+            f"config={path}: {asking} there would have settings chosen anew, and the file holds others; give the "
+            f"config.yaml of a run, whose settings were chosen, or the words that the file was made of, or {way} to "
+            "train with what stands in it"
+        )
 
 
 def texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:

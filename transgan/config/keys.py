@@ -202,15 +202,14 @@ SAMPLER: dict[str, Kind] = {  # of what is sampled in steps
     "steps": Whole(most=10_000, optional=True), "solver": Choice(of=("euler", "heun"), optional=True),
     "guidance": Number(most=100, optional=True),
 }  # fmt: skip
+PIXELS: dict[str, Kind] = {"resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True)}
 COMMANDS: dict[str, dict[str, Kind]] = {
     "train": {}, "summary": {},
     "evaluate": {
         "checkpoint": Choice(of=("best", "last")), "num_real": Whole(least=2, most=10**12, optional=True),
-        "resolution": Whole(most=4096, optional=True), "channels": Choice(of=(1, 3), optional=True), "ema": SWITCH,
+        **PIXELS, "ema": SWITCH, **SAMPLER, "bounds": SWITCH, "devices": Whole(most=1024), "device": DEVICE,
         "num_samples": NUM_SAMPLES, "seed": Whole(least=0, most=10**12, optional=True),
         "blocks": Whole(most=1000, optional=True), "psi": Number(most=100), "temperature": Number(most=100),
-        **SAMPLER, "bounds": SWITCH,
-        "devices": Whole(most=1024), "device": DEVICE,
         "data.resolution": Whole(most=4096, optional=True), "data.channels": Choice(of=(1, 3), optional=True),
     },
     "sample": {
@@ -248,7 +247,7 @@ COMMANDS: dict[str, dict[str, Kind]] = {
         "checkpoint": Choice(of=("best", "last")), "neighbours": Whole(least=0, most=100), "device": DEVICE,
     },
     "data check": {
-        "workers": WORKERS, "html": PATH, "json": PATH, "sheet": PATH, "images": Whole(most=1000),
+        "workers": WORKERS, "html": PATH, "json": PATH, "sheet": PATH, "images": Whole(most=1000), **PIXELS,
     },
     "data prepare": {
         "workers": WORKERS, "out": Location(), "crop": Choice(of=("center", "pad", "stretch", "entropy")),

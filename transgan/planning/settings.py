@@ -23,15 +23,18 @@ TRAINED = 1_000  # images, at least, to train a network on that measures the oth
 
 def choose(facts: Facts, given: Collection[str] = ()) -> list[Choice]:
     """The settings for these images on this machine, without those that the user has `given`, by key."""
-    return [each for each in choices(facts) if each.key not in given and each.key in FIRST]
+    return [each for each in choices(facts, "kimg" in given) if each.key not in given and each.key in FIRST]
 
 
-def choices(facts: Facts) -> Iterator[Choice]:
+def choices(facts: Facts, long: bool = False) -> Iterator[Choice]:
+    """long: whether the user said how long the run is, by kimg=, of which nobody knows the time before a step."""
     minutes, kind = facts.budget, facts.device
     limits = RECIPES.get(kind, RECIPES["cpu"])
     recipe = next(name for limit, name in limits if minutes <= limit)
-    said = in_words(minutes)
-    yield Choice("recipe", recipe, f"{said} on {'a CPU' if kind == 'cpu' else kind}")
+    said = f"{in_words(minutes)} on {'a CPU' if kind == 'cpu' else kind}"
+    if long and facts.minutes is None:
+        said = f"that of {said}; how long kimg takes is measured later"
+    yield Choice("recipe", recipe, said)
     yield resolution(facts)
     yield channels(facts)
     if (classes := conditional(facts)) is not None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -136,11 +136,17 @@ def render(parts: list[Part], version: str) -> str:
     materials, firsts = [part.material for part in parts], [part.first for part in parts]
     names = [part.name for part in parts]
     return environment.get_template("report.html").render(
-        parts=parts, several=len(parts) > 1, title=headline(names), written=time.strftime("%Y-%m-%d %H:%M"),
+        parts=parts, several=len(parts) > 1, runs=identity(material.folder for material in materials),
+        title=headline(names), written=time.strftime("%Y-%m-%d %H:%M"),
         version=version, distances=curves.distances(materials, firsts), latex=latex(names, firsts),
         differences=configuration.differences(materials) if len(parts) > 1 else [],
         comparison=comparison(parts), beside=beside(parts),
     )  # fmt: skip
+
+
+def identity(folders: Iterable[Path]) -> str:
+    """Of the runs in a report, which tells it from one of others and says nothing about where they are."""
+    return files.hash_of("\n".join(sorted(str(folder.resolve()) for folder in folders)))[:16]
 
 
 def beside(parts: list[Part]) -> list[tuple[str, str, list[str]]]:

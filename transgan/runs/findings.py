@@ -2,9 +2,11 @@
 
 from omegaconf import DictConfig
 
+from transgan import checkpoint
 from transgan.config.classes import unknown_arguments
-from transgan.errors import UserError
+from transgan.errors import UserError, setting_up
 from transgan.instantiation import container
+from transgan.runs.folder import folder_of
 from transgan.runs.loggers import logger_findings
 from transgan.runs.machine import impossible_here
 
@@ -18,6 +20,15 @@ def check(config: DictConfig) -> None:
         found.append("patience= counts evaluations, and there are none: give metrics=fast, or patience=null")
     if found:
         raise UserError(*found)
+
+
+def require_checkpoints(config: DictConfig) -> None:
+    """Raises UserError where a run that begins now is to begin with a checkpoint that is not there, or is none."""
+    with setting_up():
+        if (folder_of(config) / "checkpoints" / "last.ckpt").exists():
+            return
+        for path in filter(None, (config.get("init_from"), config.get("checkpoint"))):
+            checkpoint.read(checkpoint.find(path))
 
 
 def evaluations_of(config: DictConfig) -> int | None:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from transgan import __version__, files
+from transgan.config.from_file import OPEN
 from transgan.errors import UserError
 from transgan.instantiation import escaped
 from transgan.runs.output import bearing
@@ -108,6 +109,7 @@ def describe_machine(arguments: list[str], command: str = "train") -> dict:
 
 
 def write_description(folder: Path, config: dict, arguments: list[str], command: str = "train") -> None:
-    """config.yaml and env.json."""
-    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(config))))
+    """config.yaml, which holds what was chosen and leaves nothing to be chosen, and env.json."""
+    whole = config | {key: value for key, value in OPEN.items() if key in config}
+    files.write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(escaped(whole))))
     files.write_json(folder / "env.json", describe_machine(arguments, command), indent=2)

@@ -72,7 +72,7 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
     data: Any = config.get("data") or {}
     if wanted & set(FIRST) and str(data.get("_target_", "")).endswith((".Folder", ".Zip")):
         with setting_up():
-            device = device_of(config)
+            device = device_of(config.trainer.get("accelerator", "auto"))
             limit = data.get("limit")
             plan.facts = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
         plan.wanted = frozenset(wanted)
@@ -123,6 +123,14 @@ def continued(
     return (compose("train", whole) if before else config), whole, plan
 
 
+def unsaid(config: DictConfig) -> list[Choice]:
+    """Resolution and channels as training would choose them, of those that a command on images alone is not given."""
+    left = {key for key in ("resolution", "channels") if config[key] is None}
+    data = config.data
+    facts = facts_of(data.path, data.labels, None, config.holdout, device_of(), None) if left else None
+    return [each for each in choose(facts) if each.key in left] if facts else []
+
+
 def has(config: DictConfig, key: str) -> bool:
     """Whether a configuration has this key: with metrics=none there is no metrics.num_samples."""
     group, _, name = key.rpartition(".")
@@ -137,8 +145,8 @@ def minutes_of(config: DictConfig) -> float | None:
     return 60 * hours if hours is not None else minutes
 
 
-def device_of(config: DictConfig) -> str:
-    accelerator = config.trainer.get("accelerator", "auto")
+def device_of(accelerator: str = "auto") -> str:
+    """The kind of device that a run would be on."""
     if accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available():
         return "cuda"
     return "mps" if accelerator in ("mps", "auto", "gpu") and torch.backends.mps.is_available() else "cpu"

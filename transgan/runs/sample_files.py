@@ -135,7 +135,7 @@ def short(seeds: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Letters and digits of any alphabet, without characters that mean something to a shell or a file system."""
+    """Text of any alphabet, without characters that mean something to a shell or a file system."""
     return re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", text))
 
 

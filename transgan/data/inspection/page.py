@@ -1,8 +1,9 @@
 """The report as one HTML file that needs nothing else: tables, and images as training sees them."""
 
 import base64
+import re
 from collections.abc import Sequence
-from html import escape
+from html import escape, unescape
 
 from transgan.data.dataset import printable
 from transgan.data.inspection.check import Report, summary
@@ -10,6 +11,7 @@ from transgan.data.inspection.finding import LEVELS, Finding
 from transgan.data.inspection.sheet import png, seen, sheet
 from transgan.data.listed import Listed
 
+TITLE = "transgan data check "  # and the images
 SHOWN, LISTED = 8, 200  # images and names of a finding
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
@@ -41,11 +43,17 @@ def page(report: Report, source: Listed, chosen: Sequence[str]) -> str:
         side = source.resolution
         parts.append(f"<h2>As the networks will see them, {side}x{side}</h2>")
         parts.append(embedded(png(sheet(images, max(1, min(16, 960 // max(48, side)))))))
-    title = escape(f"transgan data check {report.path}")
+    title = escape(f"{TITLE}{report.path}")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     return (
         f"<!doctype html><html lang=en><head>{head}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def images_of(text: str) -> str | None:
+    """Where the images of a page are, as its command named them; None for another text."""
+    found = re.search(f"<title>{TITLE}(.*?)</title>", text, re.DOTALL)
+    return unescape(found[1]) if found else None
 
 
 def section(finding: Finding, source: Listed) -> str:
