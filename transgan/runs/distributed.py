@@ -150,12 +150,14 @@ class DistributedContext:
     def together(self) -> Iterator[None]:
         """What fails inside on one process fails on all of them, and is said once.
 
-        No process may wait for another one inside.
+        No process may wait for another one inside, unless by another `together`.
         """
         error = None
         try:
             yield
         except Exception as caught:
+            if getattr(caught, "everywhere", False):  # all of them have it from one inside
+                raise
             error = caught
         if self.world_size > 1:
             self.rounds += 1

@@ -114,7 +114,8 @@ class Training:
         if previous is not None:
             keep_order(config, previous)
         show(console, self.plan.choices)
-        self.dataset, self.heldout = training_data(config)
+        with self.context.together(), setting_up("runs=PATH"):  # before one waits for what another one has chosen
+            self.dataset, self.heldout = training_data(config)
         say_data(console, config, self.dataset, self.heldout, is_new=previous is None)
         if previous is None:
             again = choose_again(self.plan, config, self.arguments, self.dataset, self.context)
