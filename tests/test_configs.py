@@ -235,7 +235,8 @@ def trained(experiment, data, folder):
     start = [f"checkpoint={trained(first[0], data, folder)}"] if first else []
     arguments = [
         f"experiment={experiment}", *data, *small(experiment), *start, f"runs={folder}", f"name={experiment}-run",
-        "metrics=none", "logger=none", "trainer=cpu", "precision=32-true", "batch_size=4", "kimg=0.008", "log_every=0.008", "grid=4",
+        "metrics=none", "logger=none", "trainer=cpu", "precision=32-true", "batch_size=4", "grid=4",
+        "kimg=0.008", "log_every=0.008", "evaluate_every=0.008",
     ]  # fmt: skip
     assert train.main(compose("train", arguments), arguments) == 0
     return folder / f"{experiment}-run"
