@@ -492,8 +492,20 @@ def test_a_class_without_a_readable_image_is_named(tmp_path, bad, left, said):
     assert prepare(tmp_path / "p", tmp_path / "p.zip", Settings(8), on_error="skip").notes == data.notes
 
 
+@pytest.mark.parametrize("name", ["dataset.json", "transgan.json", "index.json"])
+def test_files_nested_too_deeply_are_others(tmp_path, name):
+    tree(tmp_path, ["a/1.png", "b/1.png"])
+    (tmp_path / name).write_text("[" * 100_000)
+    assert Folder(tmp_path, 8, 3).class_names == ["a", "b"]
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for each in ("a/1.png", "b/1.png", name):
+            archive.write(tmp_path / each, each)
+    assert Zip(tmp_path / "p.zip", 8, 3).class_names == ["a", "b"]
+
+
 @pytest.mark.parametrize("text", [
     '{"labels": [["a/1.png", 0], ["b/1.', '{"labels": [["a/1.png", 0], ["b/1.png", 1],]}', '"labels": [["a/1.png", 0]]',
+    '{"labels": ' + "[" * 100_000,
 ])  # fmt: skip
 def test_a_damaged_dataset_json_is_not_passed_over(tmp_path, text):
     tree(tmp_path, ["a/1.png", "b/1.png"])

@@ -11,6 +11,7 @@ os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command does before torch 
 
 import torch  # noqa: E402
 
+import transgan.runs.planned as planned  # noqa: E402
 import transgan.runs.training as training  # noqa: E402
 from transgan.cli import main  # noqa: E402
 from transgan.metrics import Evaluator  # noqa: E402
@@ -44,6 +45,12 @@ def play(what: str) -> None:
     kind, _, number = what.partition(":")
     if kind == "no images here":
         first(training, "training_data", 1, raising(FileNotFoundError("There is nothing at '/data': give the folder")))
+    if kind == "no memory here":
+        first(training, "require_memory", 1, raising(ValueError("these networks need 9 GB")))
+    if kind == "too little memory here":
+        first(planned, "free_bytes", 1, raising(ValueError("a step takes 9 GB")))
+    if kind == "a fault of ours":
+        first(planned, "free_bytes", 1, raising(RuntimeError("a branch not taken")))
     if kind == "a picture is gone":
         first(Adversarial, "training_step", 3, raising(OSError("7.png in p can no longer be read")))
     if kind == "is killed":

@@ -49,17 +49,16 @@ def words(tiny):
 
 
 @pytest.fixture(scope="module")
-def runs(transgan_process, srun, words, tmp_path_factory):
-    """The same run by one process and by two: {way: (folder, stdout, stderr)}."""
-    found = {}
-    for way in ("one", *WAYS):
-        cwd = tmp_path_factory.mktemp(f"by_{way}")
+def started(transgan_process, srun):
+    """Starts a command as one process, or as two in one of the ways. -> stdout, stderr"""
+
+    def start(way, words, cwd):
         if way == "srun":
             done = srun(words, cwd)
             assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
             assert not done[1].out
-            out, err = done[0].out, done[0].err + done[1].err
-        elif way == "torchrun":
+            return done[0].out, done[0].err + done[1].err
+        if way == "torchrun":
             program = [
                 sys.executable,
                 "-m",
@@ -71,13 +70,22 @@ def runs(transgan_process, srun, words, tmp_path_factory):
                 [*program, "-m", "transgan", *words], cwd=cwd, capture_output=True, text=True, timeout=300,
                 env=transgan_process.environment, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-            out, err = done.stdout, done.stderr
-            assert done.returncode == 0, err
         else:
             more = {"devices": ["trainer.devices=2"], "ddp": ["trainer=ddp", "trainer.accelerator=cpu"]}.get(way, [])
             done = transgan_process(*words, *more, cwd=cwd, new=way != "one")
-            out, err = done.stdout, done.stderr
-            assert done.returncode == 0, err
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def runs(started, words, tmp_path_factory):
+    """The same run by one process and by two: {way: (folder, stdout, stderr)}."""
+    found = {}
+    for way in ("one", *WAYS):
+        cwd = tmp_path_factory.mktemp(f"by_{way}")
+        out, err = started(way, words, cwd)
         assert [path.name for path in (cwd / "runs").iterdir()] == ["digits"]
         found[way] = cwd / "runs" / "digits", out, err
     return found
@@ -160,6 +168,33 @@ def test_what_fails_on_one_is_reported_by_all(rank, what, codes, says, srun, wor
     done = srun([*words, "checkpoint_every=0.032"], tmp_path, (rank, what))
     assert [each.code for each in done] == codes, done[0].err + done[1].err
     assert says in done[0].err and done[0].err.count("\n") == 1 and done[1].err == ""
+
+
+@pytest.mark.parametrize("way", ["devices", "torchrun", "srun"])
+def test_a_step_is_measured_whoever_has_started_them(way, started, words, tmp_path):
+    out, err = started(way, [*words, "dry_run=true"], tmp_path)
+    assert out.splitlines()[-1].endswith("dry_run=true stops here"), out
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("rank, what, says", [
+    (0, "no memory here", "these networks need 9 GB"),
+    (1, "no memory here", "process 1 of 2: these networks need 9 GB"),
+    (1, "too little memory here", "process 1 of 2: a step takes 9 GB"),
+])  # fmt: skip
+def test_nobody_waits_for_a_step_of_one_that_failed_before(rank, what, says, srun, words, tmp_path):
+    done = srun([*words, "dry_run=true"], tmp_path, (rank, what))
+    assert [each.code for each in done] == [2, 2], done[0].err + done[1].err
+    assert done[0].err == f"transgan: {says}\n" and done[1].err == ""
+
+
+@pytest.mark.parametrize("rank, codes", [(0, [1, 2]), (1, [2, 1])])
+def test_nobody_waits_for_one_with_a_fault_of_ours(rank, codes, srun, words, tmp_path):
+    """Of a fault inside blocks that all leave together, and that are inside of one another."""
+    done = srun([*words, "dry_run=true"], tmp_path, (rank, "a fault of ours"))
+    assert [each.code for each in done] == codes, done[0].err + done[1].err
+    assert "Traceback" in done[rank].err and "RuntimeError: a branch not taken" in done[rank].err
+    assert done[1 - rank].err == ""
 
 
 def test_a_main_process_that_is_killed(srun, words, tmp_path):

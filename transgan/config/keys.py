@@ -94,7 +94,7 @@ KEYS: dict[str, Kind] = {
     "ViTEncoder.dim": WIDTH, "ViTEncoder.depth": DEPTH, "ViTEncoder.num_heads": Whole(most=4096),
     "ViTDecoder.dim": WIDTH, "ViTDecoder.depth": DEPTH, "ViTDecoder.num_heads": Whole(most=4096),
     "Transformer.window_size": Whole(most=4096, optional=True),
-    "StyleTransformer.style_dim": Whole(most=65536, optional=True),
+    "StyleTransformer.style_dim": Whole(most=2**16, optional=True),
     "Discriminator.patch_size": Items(of=Whole(most=4096), example="[2,4]"),
     "BackboneDiscriminator.dim": WIDTH, "out_indices": Items(of=Whole(least=0, most=1000), example="[2,5,8,11]"),
     "num_latents": WIDTH, "components": Whole(most=1000), "colours": Whole(least=2, most=4096),

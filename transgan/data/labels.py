@@ -140,7 +140,7 @@ def read_table(names: Sequence[str], data: bytes, folder: str) -> tuple[dict[str
     """
     try:
         content = json.loads(data, object_pairs_hook=Pairs)
-    except ValueError as error:  # also where it is not UTF-8
+    except (ValueError, RecursionError) as error:  # also where it is not UTF-8, or nested too deeply
         if b'"labels"' in data:
             raise ValueError(
                 f"dataset.json is damaged ({error}): repair it, or take no labels: data.labels=none"

@@ -57,12 +57,10 @@ def intact_png(data: bytes) -> None:
     while at + 8 <= len(data):
         length, name = struct.unpack_from(">L4s", data, at)
         if name == b"IDAT":
-            part = data[at + 8 : at + 8 + length]
+            end = at + 8 + length
+            part = data[at + 8 : end]
             parts.append(part)
-            good = (
-                good
-                and zlib.crc32(part, zlib.crc32(name)).to_bytes(4, "big") == data[at + 8 + length : at + 12 + length]
-            )
+            good = good and zlib.crc32(part, zlib.crc32(name)).to_bytes(4, "big") == data[end : end + 4]
             whole = whole and len(part) == length
         elif parts:  # of an animation, what follows are further frames
             break

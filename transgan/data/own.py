@@ -85,7 +85,7 @@ def kind_of(folder: str, inside: set[str], read: Callable[[str], bytes]) -> str 
     if "index.json" in inside:
         try:
             facts = json.loads(text("index.json"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if isinstance(facts, dict) and {"run", "kimg", "psi", "images"} <= set(facts):
             return "samples"

@@ -20,7 +20,7 @@ def read_record(data: bytes) -> dict[str, Any] | None:
     """The record of a prepared zip; None if it is another file, incomplete, or of a later version."""
     try:
         record = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("version") != 1:
         return None

@@ -17,7 +17,7 @@ from transgan.instantiation import container
 from transgan.planning import Choice, Measured
 from transgan.planning.choice import arguments as in_words
 from transgan.runs.distributed import DistributedContext
-from transgan.runs.planned import Plan, extractor_name, measured, revised, settle
+from transgan.runs.planned import Plan, extractor_name, fitted, measured, revised, settle
 
 Found = TypeVar("Found")
 EXTRACTOR_MIB = {"inception": 700.0, "efficientnet_lite0": 250.0}  # of measuring images on a CPU
@@ -56,9 +56,14 @@ def choose_length(
 ) -> tuple[list[Choice], Cost]:
     """Sets what is left of a plan in `config`; the same on all processes. -> (the choices, what the run costs)"""
     usual = torch.get_num_threads()
+    resolved, device, processes = container(config), context.device, context.world_size
+    with context.together():  # memory may be short on one of them
+        fit = fitted(plan, config, resolved, dataset, heldout, device, processes)
     with context.together():
         # on all of them, for what gathers images gathers those of all
-        found = of_this_process(plan, config, dataset, heldout, context)
+        chosen, speed = measured(plan, config, dataset, fit, device, processes)
+        settle(config, chosen)
+        found = chosen, cost_of(config, speed, len(dataset), device.type)
     choices, cost = of_rank_0(found, context)
     settle(config, choices)
     torch.set_num_threads(config.threads or usual)
@@ -71,14 +76,6 @@ def of_rank_0(found: Found, context: DistributedContext) -> Found:
     if context.world_size > 1:
         dist.broadcast_object_list(every, src=0, device=context.device)
     return every[0]
-
-
-def of_this_process(
-    plan: Plan, config: DictConfig, dataset: Any, heldout: Any, context: DistributedContext
-) -> tuple[list[Choice], Cost]:
-    choices, found = measured(plan, config, container(config), dataset, heldout, context.device, context.world_size)
-    settle(config, choices)
-    return choices, cost_of(config, found, len(dataset), context.device.type)
 
 
 def cost_of(config: DictConfig, found: Measured, count: int, device: str) -> Cost:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -172,6 +172,8 @@ class DistributedContext:
                 shared.said = self.rank != 0 or not first["user"]
                 shared.everywhere = True
                 raise shared from error
+            if error is not None:  # a fault of ours on this process, which the others have as a UserError
+                cast(Any, error).everywhere = True
         if error is not None:
             raise error
 

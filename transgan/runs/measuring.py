@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning import Callback, Trainer
 
 from transgan import checkpoint
@@ -97,6 +98,7 @@ class Trial:
             precision=self.config["precision"], callbacks=[steps], logger=False, max_epochs=-1, max_steps=-1,
             use_distributed_sampler=False, enable_checkpointing=False, enable_progress_bar=False,
             enable_model_summary=False, num_sanity_val_steps=0,
+            plugins=[LightningEnvironment()],  # alone, whoever has started this process
         )  # fmt: skip
         trainer.fit(self.module, ImageData(self.dataset, batch, self.config["seed"]))
         return steps.times

@@ -152,13 +152,24 @@ def device_of(accelerator: str = "auto") -> str:
     return "mps" if accelerator in ("mps", "auto", "gpu") and torch.backends.mps.is_available() else "cpu"
 
 
-def measured(
+@dataclass
+class Fitted:
+    """A module that is thrown away, whose steps fit into memory: images of a step on this process, and at once; bytes
+    that a step takes and that are free; and the threads to try, or the number that was given."""
+
+    trial: Trial
+    batch: int
+    micro_batch: int | None
+    memory: int
+    free: int
+    threads: list[int]
+
+
+def fitted(
     plan: Plan, config: DictConfig, resolved: dict[str, Any], dataset: Any, heldout: Any, device: torch.device,
     processes: int,
-) -> tuple[list[Choice], Measured]:  # fmt: skip
-    """What is chosen once a step was measured, on this process's device. Raises UserError for what does not fit."""
-    facts = plan.facts or of_dataset(dataset, device, plan.minutes)
-    facts = replace(facts, count=len(dataset))
+) -> Fitted:  # fmt: skip
+    """Counts the memory of a step on this process's device. Raises UserError for what does not fit."""
     batch = -(-config.batch_size // processes)
     choosing = "threads" in plan.left and device.type == "cpu" and processes == 1
     usual = None if choosing else config.threads or torch.get_num_threads()
@@ -175,8 +186,18 @@ def measured(
         )
     micro_batch = config.micro_batch if fitting == at_once else fitting
     trial.module.parts.size = micro_batch
-    threads = [usual] if usual else candidates(cores())
-    speed = trial.speed(batch, threads, alone=processes == 1)
+    memory = int(SLACK * footprint.of(micro_batch or batch))
+    return Fitted(trial, batch, micro_batch, memory, free, [usual] if usual else candidates(cores()))
+
+
+def measured(
+    plan: Plan, config: DictConfig, dataset: Any, fit: Fitted, device: torch.device, processes: int
+) -> tuple[list[Choice], Measured]:
+    """What is chosen once a step was measured, on this process's device."""
+    facts = plan.facts or of_dataset(dataset, device, plan.minutes)
+    facts = replace(facts, count=len(dataset))
+    trial, threads = fit.trial, fit.threads
+    speed = trial.speed(fit.batch, threads, alone=processes == 1)
     best = speed.best
     if best != threads[0] and speed.seconds[best] > FASTER * speed.seconds[threads[0]]:
         best = threads[0]
@@ -190,8 +211,8 @@ def measured(
         images_per_second=config.batch_size / speed.seconds[best],
         threads=best if len(threads) > 1 else None,
         speeds={n: config.batch_size / seconds for n, seconds in speed.seconds.items()},
-        generating=speed.generating, extracting=looking, before=waiting, micro_batch=micro_batch,
-        memory=int(SLACK * footprint.of(micro_batch or batch)), free=free,
+        generating=speed.generating, extracting=looking, before=waiting, micro_batch=fit.micro_batch,
+        memory=fit.memory, free=fit.free,
         state=sum(4 * each.numel() for each in trial.module.parameters()),
     )  # fmt: skip
     kimg = None if "kimg" in plan.left else float(config.kimg)

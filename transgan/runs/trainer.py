@@ -86,7 +86,8 @@ def trainer_of(
         settings |= {"devices": count, "num_nodes": processes.num_nodes}
     if count is None:  # as many as the machine has
         only = {key: settings[key] for key in ("_target_", "accelerator", "devices") if key in settings}
-        count = make(only, logger=False, enable_checkpointing=False, enable_progress_bar=False).num_devices
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        count = make(only, plugins=[LightningEnvironment()], **quiet).num_devices
     several = count > 1 or settings.get("num_nodes", 1) > 1
     # each backward pass reaches one network alone
     ddp = {"_target_": "pytorch_lightning.strategies.DDPStrategy", "find_unused_parameters": True}

@@ -156,11 +156,12 @@ class Training:
     def choose(self) -> None:
         """What depends on the time and the memory of a step."""
         config, console = self.config, self.console
-        if self.previous is None and config.init_from is not None:  # measuring takes seconds
-            path = checkpoint.find(config.init_from)
-            module = cast(Generative, checkpoint.build(checkpoint.without_weights(container(config))))
-            checkpoint.require_fitting(module, checkpoint.read(path), path)
-            del module
+        with self.context.together(), setting_up("runs=PATH"):  # all have come so far: a step waits for all of them
+            if self.previous is None and config.init_from is not None:  # measuring takes seconds
+                path = checkpoint.find(config.init_from)
+                module = cast(Generative, checkpoint.build(checkpoint.without_weights(container(config))))
+                checkpoint.require_fitting(module, checkpoint.read(path), path)
+                del module
         with console.status("measuring a step"):
             choices, cost = choose_length(self.plan, self.config, self.dataset, self.heldout, self.context)
         self.plan.choices += choices

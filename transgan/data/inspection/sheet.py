@@ -24,9 +24,8 @@ def seen(source: Listed, names: Sequence[str]) -> list[np.ndarray]:
         try:
             with quiet():
                 data = source.read(places[name])
-                whole = upright(
-                    data, levels, least=2 * source.resolution
-                )  # of a large JPEG not all, which nobody would see
+                # of a large JPEG not all, which nobody would see
+                whole = upright(data, levels, least=2 * source.resolution)
                 if whole.image is None and whole.facts is not None:
                     whole = upright(data, decide([whole.facts])[0])
                 assert whole.image is not None
