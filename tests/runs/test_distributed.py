@@ -177,6 +177,16 @@ def test_a_step_is_measured_whoever_has_started_them(way, started, words, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_step_is_measured_in_a_batch_script(transgan_process, words, tmp_path):
+    """Of four tasks that nobody has started: the script itself starts the command."""
+    environment = {
+        "SLURM_JOB_ID": "12", "SLURM_NTASKS": "4", "SLURM_NNODES": "1", "SLURM_NODELIST": "localhost",
+        "SLURM_JOB_NAME": "train.sh", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0",
+    }  # fmt: skip
+    done = transgan_process(*words, "dry_run=true", cwd=tmp_path, **environment)
+    assert done.returncode == 0 and "dry_run=true stops here" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("rank, what, says", [
     (0, "no memory here", "these networks need 9 GB"),
     (1, "no memory here", "process 1 of 2: these networks need 9 GB"),
