@@ -47,7 +47,9 @@ OURS = {  # part: the parts of ours that it may import
     "sampling": {"sampling", "ode"},
     "training": {"training", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
-    **{name: {name, "files", "numerals"} for name in ("data", "metrics")},
+    "data": {"data", "cores", "files", "numerals"},
+    "metrics": {"metrics", "files", "numerals"},
+    "cores": set(),
     "callbacks": {"callbacks", "files", "numerals", "provenance"},
     "numerals": set(),  # the standard library alone
     "files": set(),  # the standard library alone
@@ -58,7 +60,7 @@ OURS = {  # part: the parts of ours that it may import
     "instantiation": {"trust"},
     "migration": set(),  # the standard library alone, too
     "config": {"config", "errors", "extensions", "files", "instantiation", "migration", "trust", "__init__"},
-    "cli": {"config", "errors", "launched", "runs", "__init__"},  # commands by name, through importlib
+    "cli": {"config", "cores", "errors", "launched", "runs", "__init__"},  # commands by name, through importlib
     "checkpoint": {"files", "instantiation", "migration", "trust"},
     "warm_start": {"warm_start", "checkpoint", "errors", "files", "instantiation"},
     "official": set(),
@@ -66,9 +68,9 @@ OURS = {  # part: the parts of ours that it may import
     "__init__": {"api", "loading", "data"},  # when it is first used
     "__main__": {"cli"},
     "api": {"checkpoint", "commands", "config", "errors", "files"},
-    "planning": {"planning", "numerals", "data", "metrics"},
+    "planning": {"planning", "cores", "numerals", "data", "metrics"},
     "runs": {
-        "runs", "numerals", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "cores", "numerals", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "projection", "exported", "ode", "schedules", "training", "trust", "__init__",
     },
     "reporting": {
@@ -77,9 +79,9 @@ OURS = {  # part: the parts of ours that it may import
     "exporting": {
         "exporting", "numerals", "reporting", "runs", "callbacks", "provenance", "config", "sampling", "describing", "exported", "errors", "files", "__init__",
     },
-    "sweep": {"sweep", "numerals", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
+    "sweep": {"sweep", "cores", "numerals", "runs", "comparison", "checkpoint", "files", "launched", "errors", "config", "trust", "__init__"},
     "commands": {
-        "commands", "numerals", "reporting", "exporting", "provenance", "sampling", "extensions", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
+        "commands", "cores", "numerals", "reporting", "exporting", "provenance", "sampling", "extensions", "sweep", "runs", "comparison", "checkpoint", "files", "launched", "warm_start", "official", "errors", "config",
         "callbacks", "data", "instantiation", "metrics", "schedules", "training", "trust", "__init__",
     },
 }  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from transgan import __version__
+from transgan.cores import keep_to_cores
 from transgan.errors import OFFERED, UserError, describe, is_out_of_memory
 from transgan.launched import launched
 
@@ -105,7 +106,9 @@ def run(command: str, arguments: list[str]) -> int:
     if command == "train" and not processes.by:
         torch = importlib.metadata.version("torch")  # importing it, and more, takes seconds
         print(f"transgan {__version__} · torch {torch} · run {config.runs}/{config.name}", flush=True)
-    return importlib.import_module(f"transgan.commands.{re.sub('[- ]', '_', command)}").main(config, arguments)
+    module = importlib.import_module(f"transgan.commands.{re.sub('[- ]', '_', command)}")
+    keep_to_cores()
+    return module.main(config, arguments)
 
 
 def show_anything() -> None:

@@ -11,7 +11,7 @@ import torch
 from transgan import files
 from transgan.comparison.record import Record
 
-FACTS = ("system", "budget", "run", "checkpoint", "checkpoint_sha256", "evaluation", "protocol", "likelihood")
+FACTS = ("system", "budget", "run", "checkpoint", "checkpoint_sha256", "evaluation", "protocol", "likelihood", "clock")
 WHOLE = ("seed", "parameters", "parameters_trained")
 
 
@@ -43,7 +43,7 @@ def number(text: str) -> float | None:
 
 
 def curve(folder: Path, row: dict[str, Any]) -> list[dict[str, float]]:
-    record = Record(folder / row["run"], row["system"], row["budget"], row["seed"])
+    record = Record(folder / row["run"], row["system"], row["budget"], row["seed"], clock=row["clock"])
     name = next((name for name in row["numbers"] if name.startswith("fd_") and not name.endswith("_heldout")), "")
     kimg, seconds = row["numbers"]["pretraining_kimg"], row["numbers"]["pretraining_seconds"]
     return [

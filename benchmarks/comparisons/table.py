@@ -25,6 +25,7 @@ class Row:
 
     def __init__(self, row: dict[str, Any]):
         self.row = row
+        self.clock = row["clock"]
         self.system, self.budget, self.seed = row["system"], row["budget"], row["seed"]
 
     def value(self, name: str) -> float | None:
@@ -52,6 +53,8 @@ def read(path: Path, suite: dict[str, Any]) -> Groups:
     rows = [Row(row) for line in path.read_text().splitlines() if (row := json.loads(line))["suite"] == suite["name"]]
     if len(protocols := {row.row["protocol"] for row in rows}) > 1:
         raise ValueError(f"rows of {suite['name']} are by several protocols: {', '.join(sorted(protocols))}")
+    if len({row.clock for row in rows}) > 1:
+        raise ValueError(f"rows of {suite['name']} have seconds of several clocks")
     found: Groups = {}
     for row in rows:
         group = found.setdefault(row.budget, {}).setdefault(row.system, [])
@@ -73,7 +76,7 @@ def markdown(groups: Groups, suite: dict[str, Any], title: Callable[[str], str])
         says = (
             f"{suite['kimg'] * scale:g} kimg each"
             if budget == "images"
-            else f"{suite['seconds'] * scale:g} seconds each"
+            else f"{suite['seconds'] * scale:g} {'CPU-seconds' if suite.get('clock') == 'cpu' else 'seconds'} each"
         )
         shown = {key: text for key, text in COLUMNS.items() if any(values(rows, key) for rows in systems.values())}
         rows = [["system", "seeds", *shown.values(), "parameters"]]

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,7 @@ from transgan.callbacks import Evaluation, ProgressLine, Samples, SaveCheckpoint
 from transgan.callbacks import session as session_file
 from transgan.callbacks.evaluation import append
 from transgan.callbacks.samples import FORMATS, layout, save_grid
+from transgan.callbacks.session import Clock
 
 QUIET = Console(quiet=True)
 
@@ -71,9 +73,8 @@ def trainer(*callbacks):
 
 
 def module(images, batch_size=100, **more):
-    return SimpleNamespace(
-        images_seen=images, nonfinite={"generator": 0}, **({"num_classes": 0, "images_in_step": batch_size} | more)
-    )
+    usual = {"num_classes": 0, "images_in_step": batch_size, "device": torch.device("cpu")}
+    return SimpleNamespace(images_seen=images, nonfinite={"generator": 0}, **(usual | more))
 
 
 def ready(callback, folder, kimg=1.0, network=None, **more):
@@ -84,9 +85,10 @@ def ready(callback, folder, kimg=1.0, network=None, **more):
     return callback
 
 
-def step(callback, network, busy=0.0):
-    """Ends a step that took so many seconds of training."""
+def step(callback, network, busy=0.0, busy_cpu=0.0):
+    """Ends a step that took so many seconds of training, and so many of its threads on CPUs."""
     callback.session.clock.training += busy
+    callback.session.clock.training_cpu += busy_cpu
     callback.on_train_batch_end(trainer(callback.session), network, None, None, 0)
 
 
@@ -217,7 +219,7 @@ def test_the_best_of_another_evaluator_does_not_compare(tmp_path):
 
 def test_evaluations_take_no_more_than_their_share(tmp_path, caplog):
     callback = evaluations(tmp_path, Evaluator(4.0, 3.0, 2.0, 1.0), share=0.25)
-    callback.session.clock = SimpleNamespace(seconds=1.0, training=0.0)
+    callback.session.clock = SimpleNamespace(seconds=1.0, training=0.0, training_cpu=0.0)
     network = module(0, generate=None, all_gather=None)
     for images, spent in ((100, 0.0), (200, 0.2), (300, 0.3), (400, 0.25), (1000, 0.9)):  # of 1 second
         network.images_seen, callback.spent = images, spent
@@ -241,6 +243,29 @@ def test_however_slow_the_speed_is_not_zero(tmp_path, taken):
     for unknown in (0.0, float("nan")):  # of a file of an earlier version, or made by hand
         assert line.speed(network, {"images_per_second": unknown}).endswith("eta unknown")
     assert ready(ProgressLine(), tmp_path, kimg=math.inf).speed(network, callback.latest).endswith("eta unknown")
+
+
+def test_the_clock_tells_time_that_goes_by_from_time_on_a_cpu():
+    clock = Clock()
+    time.sleep(0.2)
+    clock.callbacks_begin()
+    assert clock.training >= 0.2 and clock.training_cpu < 0.1
+    while time.process_time() < clock.mark_cpu + 0.1:  # busy, and not in training
+        pass
+    clock.callbacks_end()
+    while time.process_time() < clock.mark_cpu + 0.1:
+        pass
+    clock.callbacks_begin()
+    assert 0.1 <= clock.training_cpu < 0.2
+
+
+def test_the_speed_by_the_time_on_a_cpu_is_written_where_it_means_something(tmp_path):
+    callback = ready(Stats(0.1), tmp_path)
+    step(callback, module(100, log_values={"loss": 1.0}), 10.0, 4.0)
+    step(callback, module(200, log_values={"loss": 1.0}), 10.0, 5.0)
+    assert callback.latest["images_per_second"] == 10 and callback.latest["images_per_cpu_second"] == 20
+    step(callback, module(300, log_values={"loss": 1.0}, device=torch.device("meta")), 10.0, 5.0)
+    assert "images_per_cpu_second" not in callback.latest
 
 
 def test_the_speed_counts_the_images_there_were(tmp_path):

@@ -15,6 +15,7 @@ from transgan.comparison.tables import (
     claims_table,
     relative,
     require_same_runs,
+    seconds_of,
     shown_metrics,
     speed,
     spread,
@@ -31,7 +32,7 @@ CONFIG = {"algorithm": {}, "resolution": 8, "channels": 1, "holdout": 0.2, "num_
 def run(tmp_path):
     """Writes what a run leaves: run(name, speeds of 1 kimg each, fd at each, configuration...)."""
 
-    def make(name, speeds, fd=(), data="1234567890", **changes) -> Record:
+    def make(name, speeds, fd=(), data="1234567890", by_cpu=None, clock="wall", **changes) -> Record:
         folder = tmp_path / name
         (folder / "checkpoints").mkdir(parents=True)
         torch.save(
@@ -40,7 +41,10 @@ def run(tmp_path):
             folder / "checkpoints" / "last.ckpt",
         )  # fmt: skip
         lines = [f"{i + 1},{99 * (i + 1)},{speed}" for i, speed in enumerate(speeds)]
-        (folder / "stats.csv").write_text("\n".join(["kimg,seconds,images_per_second", *lines]) + "\n")
+        head = "kimg,seconds,images_per_second"
+        if by_cpu is not None:
+            head, lines = f"{head},images_per_cpu_second", [f"{a},{b}" for a, b in zip(lines, by_cpu, strict=True)]
+        (folder / "stats.csv").write_text("\n".join([head, *lines]) + "\n")
         points = [
             {"kimg": i + 1, "seconds": 0, "metrics": {"fd": value}, "protocol": {"id": "aa"}}
             for i, value in enumerate(fd)
@@ -49,7 +53,7 @@ def run(tmp_path):
             {"kimg": len(fd), "seconds": 0, "metrics": {"fd": 99}, "protocol": {"id": "aa", "checkpoint": "best.ckpt"}}
         )
         (folder / "metrics.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
-        return Record(folder, name, "images", 0)
+        return Record(folder, name, "images", 0, clock=clock)
 
     return make
 
@@ -60,6 +64,16 @@ def test_seconds_are_those_of_training_alone(run):
     assert record.kimg == 3
     assert record.images_per_second == pytest.approx(3000 / 17.5)
     assert record.seconds_at(1.5) == pytest.approx(12.5)
+
+
+def test_seconds_on_a_cpu(run):
+    """A run that had half of a core, with one that says nothing of it and one of an earlier version."""
+    record = run("a", [100, 200, 400], fd=[3.0, 2.0, 1.0], by_cpu=[200, 400, 800], clock="cpu")
+    assert record.seconds == pytest.approx(17.5 / 2) and record.images_per_second == pytest.approx(6000 / 17.5)
+    assert [pytest.approx(point.seconds) for point in record.curve("fd")] == [5, 7.5, 8.75]
+    assert seconds_of([record]) == "CPU-seconds" and seconds_of([run("b", [100])]) == "seconds"
+    resumed = run("c", [100, 200], by_cpu=["", 400], clock="cpu")
+    assert math.isnan(resumed.seconds) and math.isnan(run("d", [100], clock="cpu").seconds)
 
 
 def test_pretraining_is_paid_for(run):

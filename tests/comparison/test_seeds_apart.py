@@ -15,7 +15,15 @@ SUITE = {
 
 def row(system, seed, distance, **more):
     numbers = {"fd_x": distance, "fd_x_heldout": distance, "recall_prdc_k5_x": 0.5, "kimg": 3.0, "seconds": 10.0}
-    facts = {"suite": "two", "system": system, "budget": "seconds", "seed": seed, "protocol": "aa", "parameters": 7}
+    facts = {
+        "suite": "two",
+        "system": system,
+        "budget": "seconds",
+        "seed": seed,
+        "protocol": "aa",
+        "parameters": 7,
+        "clock": "cpu",
+    }
     points = [{"kimg": 1.0, "own_kimg": 1.0, "seconds": 5.0, "fd_x": 2 * distance}]
     return facts | {"numbers": numbers, "curve": points} | more
 
@@ -38,6 +46,7 @@ def test_seeds_of_several_days_are_one_table(tmp_path):
 
 @pytest.mark.parametrize("other, said", [
     (row("gan", 0, 1.1), "gan, seconds, seed 0 is there twice"),
+    (row("gan", 1, 1.1, clock="wall"), "rows of two have seconds of several clocks"),
     (row("gan", 1, 1.1, protocol="bb"), "rows of two are by several protocols: aa, bb"),
 ])  # fmt: skip
 def test_what_does_not_go_together_is_refused(other, said, tmp_path):

@@ -72,6 +72,7 @@ def test_a_larger_machine_does_more_of_everything(tmp_path):
     plans = suite(tmp_path, scale=3, path="/images")
     assert plan(plans.jobs("images", ["flow_first"]))["flow_first-images-0"] == 12
     assert plans.says("images") == "equal images: 30 kimg" and "180 s" in plans.says("seconds")
+    assert "CPU-seconds" in suite(tmp_path, clock="cpu").says("seconds")
     assert "data.path=/images" in plans.jobs("images", None)[0].arguments
 
 

@@ -37,13 +37,14 @@ class Trained(Counting, Protocol):
 class Clock:
     """Seconds since the run began, over all of its sessions, and seconds of training in this session.
 
-    Training is what happens between callbacks: waiting for a batch, and the training step.
+    Training is what happens between callbacks: waiting for a batch, and the training step. `training_cpu` is what this
+    process, all of its threads together, spent of CPUs on it.
     """
 
     def __init__(self) -> None:
         self.before = 0.0  # seconds of earlier sessions
-        self.training = 0.0
-        self.start = self.mark = time.monotonic()
+        self.training = self.training_cpu = 0.0
+        self.begin()
 
     @property
     def seconds(self) -> float:
@@ -51,14 +52,16 @@ class Clock:
 
     def begin(self) -> None:
         self.start = self.mark = time.monotonic()
+        self.mark_cpu = time.process_time()
 
     def callbacks_begin(self) -> None:
-        now = time.monotonic()
+        now, now_cpu = time.monotonic(), time.process_time()
         self.training += now - self.mark
-        self.mark = now
+        self.training_cpu += now_cpu - self.mark_cpu
+        self.mark, self.mark_cpu = now, now_cpu
 
     def callbacks_end(self) -> None:
-        self.mark = time.monotonic()
+        self.mark, self.mark_cpu = time.monotonic(), time.process_time()
 
 
 class Session(Callback):

@@ -16,7 +16,8 @@ class Stats(Callback):
     """Means over the steps since the last line that logged a value; the open sums are part of the checkpoint.
 
     `seconds` counts the entire run over all of its sessions, `images_per_second` training alone, without what callbacks
-    do. After a resume, lines beyond the checkpoint are removed: they will be written again.
+    do; `images_per_cpu_second`, of one process on a CPU, the time that its threads took there. After a resume, lines
+    beyond the checkpoint are removed: they will be written again.
     """
 
     reads_log_values = True
@@ -26,7 +27,7 @@ class Stats(Callback):
         self.sums: dict[str, torch.Tensor] = {}
         self.counts: dict[str, int] = {}  # steps that logged a value: the generator's loss comes in one of n_critic
         self.steps = self.images = 0  # since the last line; the images in this session alone
-        self.counted = 0.0  # seconds of training in this session that earlier lines have counted
+        self.counted = self.counted_cpu = 0.0  # seconds of training in this session that earlier lines have counted
         self.latest: dict[str, float] = {}
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
@@ -61,9 +62,12 @@ class Stats(Callback):
         row |= {f"skipped_{name}": count for name, count in module.nonfinite.items()}
         taken = max(clock.training - self.counted, 1e-9)
         row["images_per_second"] = float(f"{self.images / taken:.4g}")  # however slow, not 0
+        if module.device.type == "cpu" and trainer.world_size == 1:
+            taken = max(clock.training_cpu - self.counted_cpu, 1e-9)
+            row["images_per_cpu_second"] = float(f"{self.images / taken:.4g}")
         row["memory_mib"] = round(memory_mib(), 1)
         self.latest, self.sums, self.counts, self.steps, self.images = row, {}, {}, 0, 0
-        self.counted = clock.training
+        self.counted, self.counted_cpu = clock.training, clock.training_cpu
         if trainer.is_global_zero:
             append(self.path, row)
         log_numbers(trainer, TRAIN, row, module.images_seen)

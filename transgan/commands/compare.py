@@ -1,6 +1,5 @@
 """`transgan compare`: several runs by one protocol; or a suite, whose runs are trained first where they are missing."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from transgan.comparison.record import mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.comparison.tables import require_same_runs
+from transgan.cores import cores
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, literal
 from transgan.runs.folder import open_console
@@ -41,7 +41,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
             suite = Suite(container(config.suite), out, only)
-            jobs = config.jobs or os.cpu_count() or 1
+            jobs = config.jobs or cores()
             suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
             claims = suite.config["claims"]

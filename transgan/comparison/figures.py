@@ -10,6 +10,7 @@ import numpy as np
 
 from transgan import files
 from transgan.comparison.record import Point, Record
+from transgan.comparison.tables import seconds_of
 
 matplotlib.use("Agg")
 matplotlib.rcParams["text.parse_math"] = False  # a name may hold dollars
@@ -64,10 +65,11 @@ def curves(
         axes.fill_between(x, low, high, color=f"C{index % 10}", alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     logarithmic(axes.yaxis)
+    unit = seconds_of([record for group in groups.values() for record in group])
     labels = {
         "kimg": "thousands of images shown, pre-training with them",
         "own_kimg": "thousands of images shown, without pre-training",
-        "seconds": "seconds of training, pre-training with them",
+        "seconds": f"{unit} of training, pre-training with them",
     }
     axes.set_xlabel(labels[against])
     axes.set_ylabel(f"{metric} (lower is better)")

@@ -33,7 +33,8 @@ class Record:
     """A run of a system. Costs count what came before it (`before`, the run it began with), too.
 
     system, budget: words of the table it belongs to. seed: of the training. which: "last" or "best" checkpoint.
-    sampler: steps, solver and guidance of a flow, where they are others than it was trained to be sampled by.
+    sampler: steps, solver and guidance of a flow, where they are others than it was trained to be sampled by. clock:
+    "wall" or "cpu", what its seconds are: those that went by, or those that its threads spent on a CPU.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Record:
     which: str = "last"
     before: "Record | None" = None
     sampler: dict[str, Any] = field(default_factory=dict)
+    clock: str = "wall"
     metrics: dict = field(default_factory=dict)  # of one evaluation, filled in by the command
     evaluation: dict = field(default_factory=dict)  # its file, protocol and likelihood
 
@@ -98,7 +100,7 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training alone, without evaluations, samples and checkpoints, including pre-training."""
+        """Of training alone, by its clock, without evaluations, samples and checkpoints, including pre-training."""
         return self.seconds_at(self.own_kimg)
 
     @property
@@ -108,21 +110,22 @@ class Record:
         return 1000 * self.own_kimg / own if own > 0 else float("nan")
 
     @cached_property
-    def clock(self) -> tuple[np.ndarray, np.ndarray]:
+    def times(self) -> tuple[np.ndarray, np.ndarray]:
         """-> (kimg, seconds of training until then, NaN from where they are not known), from stats.csv."""
         path = self.folder / "stats.csv"
         if not path.exists():
             return np.zeros(1), np.zeros(1)
+        name = "images_per_cpu_second" if self.clock == "cpu" else "images_per_second"
         header, *lines = files.read_csv(path) or [[]]
         table = [dict(zip(header, line, strict=False)) for line in lines]
-        rows = [(float(row["kimg"]), float(row["images_per_second"])) for row in table]
+        rows = [(float(row["kimg"]), float(row.get(name) or "nan")) for row in table]  # none by an earlier version
         kimg = np.array([0.0] + [row[0] for row in rows])
         speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])  # 0.0: too slow to have been written
         return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / speed)])
 
     def seconds_at(self, kimg: float) -> float:
         """Of training until so many of its own images were shown, pre-training with it."""
-        return float(np.interp(kimg, *self.clock)) + (self.before.seconds if self.before else 0.0)
+        return float(np.interp(kimg, *self.times)) + (self.before.seconds if self.before else 0.0)
 
     def curve(self, name: str) -> list[Point]:
         """A number of metrics.jsonl along the training; without those measured after it. Costs include pre-training."""

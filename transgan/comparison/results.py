@@ -155,7 +155,8 @@ class Results:
     def show(self, console: Console, explain: bool = False) -> None:
         """The short of it. explain: with a sentence on what each number is."""
         for budget, groups in self.budgets.items():
-            table = Table("", self.quality, "bits/dim held out", "kimg", "seconds", "sampled images/s", box=None)
+            seconds = tables.seconds_of([record for group in groups.values() for record in group])
+            table = Table("", self.quality, "bits/dim held out", "kimg", seconds, "sampled images/s", box=None)
             for name, group in groups.items():
                 table.add_row(
                     self.title(name),

@@ -94,8 +94,17 @@ class Suite:
         return (
             f"equal images: {self.amount('kimg'):g} kimg"
             if budget == IMAGES
-            else f"equal seconds: {self.amount('seconds'):g} s of training"
+            else f"equal seconds: {self.amount('seconds'):g} {self.unit} of training"
         )
+
+    @property
+    def clock(self) -> str:
+        """Of what the seconds are: "wall", or "cpu", which other work on the machine changes little."""
+        return str(self.config.get("clock", "wall"))
+
+    @property
+    def unit(self) -> str:
+        return "CPU-seconds" if self.clock == "cpu" else "s"
 
     def share(self, first: str | None) -> float:
         """What pre-training takes of a budget: a run, and those that it begins with itself."""
@@ -125,7 +134,10 @@ class Suite:
 
     def speed(self, name: str) -> float:
         """Images per second of training that the runs of equal images had, the median over seeds."""
-        found = [Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed) for seed in self.config["seeds"]]
+        found = [
+            Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed, clock=self.clock)
+            for seed in self.config["seeds"]
+        ]
         speeds = [speed for record in found if math.isfinite(speed := record.images_per_second)]
         if not speeds:
             raise UserError(
@@ -192,7 +204,7 @@ class Suite:
         """Sentences about runs of equal seconds that took a tenth more or less, as where other work came in between."""
         budget = self.amount("seconds")
         return [
-            f"{record.folder.name} trained for {number(record.seconds)} s instead of {budget:g} s"
+            f"{record.folder.name} trained for {number(record.seconds)} {self.unit} instead of {budget:g}"
             for record in records
             if record.budget == SECONDS and abs(record.seconds / budget - 1) > 0.1
         ]
@@ -206,7 +218,7 @@ class Suite:
                 for seed in self.config["seeds"]:
                     before = self.before(self.config["systems"][base].get("begins_with"), budget, seed)
                     folder, sampler = self.runs / f"{base}-{budget}-{seed}", dict(system.get("sample") or {})
-                    found.append(Record(folder, name, budget, seed, before=before, sampler=sampler))
+                    found.append(Record(folder, name, budget, seed, before=before, sampler=sampler, clock=self.clock))
         return found
 
     def before(self, first: str | None, budget: str, seed: int) -> Record | None:
@@ -214,4 +226,4 @@ class Suite:
         if first is None:
             return None
         earlier = self.before(self.pretraining[first].get("begins_with"), budget, seed)
-        return Record(self.runs / f"{first}-{budget}-{seed}", first, budget, seed, before=earlier)
+        return Record(self.runs / f"{first}-{budget}-{seed}", first, budget, seed, before=earlier, clock=self.clock)

@@ -96,6 +96,11 @@ def likelihood_of(records: list[Record]) -> str:
     return "; ".join(sorted({each["likelihood"] for each in found if each.get("likelihood")})) or "–"
 
 
+def seconds_of(records: list[Record]) -> str:
+    """What seconds of training are called."""
+    return "CPU-seconds" if any(record.clock == "cpu" for record in records) else "seconds"
+
+
 def budget_table(groups: dict[str, list[Record]], titles: Titles, primary: str, speeds: dict, sizes: dict) -> list[str]:
     """One line a system, means and standard deviations over seeds."""
     records = [record for group in groups.values() for record in group]
@@ -107,7 +112,7 @@ def budget_table(groups: dict[str, list[Record]], titles: Titles, primary: str, 
             *map(cell, metrics),
             *(["bits/dim held out", "likelihood"] if has_bits else []),
             "kimg",
-            "seconds",
+            seconds_of(records),
             "training images/s",
             "sampled images/s",
             "parameters",
@@ -189,7 +194,8 @@ def write_csv(path: Path, records: list[Record], speeds: dict, sizes: dict, out:
         parts = sizes[record.system]
         rows.append({
             "system": record.system, "budget": record.budget, "seed": record.seed, "kimg": record.kimg,
-            "seconds": round(record.seconds, 3), "pretraining_kimg": record.before.kimg if record.before else 0.0,
+            "clock": record.clock, "seconds": round(record.seconds, 3),
+            "pretraining_kimg": record.before.kimg if record.before else 0.0,
             "pretraining_seconds": round(record.before.seconds, 3) if record.before else 0.0,
             "training_images_per_second": float(f"{record.images_per_second:.4g}"),
             "sampled_images_per_second": speeds.get(record.system, {}).get("images_per_second"),

@@ -1,7 +1,6 @@
 """Reads every file once before training starts: into one tensor if that fits into memory, and otherwise to find damaged
 files and to learn the sizes and value ranges, which are cached for the next start."""
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ import PIL
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from transgan.cores import cores
 from transgan.data.decode import Seen, look
 from transgan.data.levels import Facts, Levels, decide, decided
 from transgan.data.libtiff import without_messages
@@ -104,7 +104,7 @@ def check_all(
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yields function(item) for each item in order, computed by several threads, with a progress bar if it is long."""
     items = list(items)
-    with quiet(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with quiet(), ThreadPoolExecutor(min(8, cores())) as pool:
         yield from progress(pool.map(function, items), len(items))
 
 

@@ -1,7 +1,6 @@
 """A look at a folder or zip of images before training: names, and the first bytes of a few hundred files."""
 
 import io
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from transgan.cores import cores
 from transgan.data.checking import quiet
 from transgan.data.decode import flatten
 from transgan.data.listed import listed
@@ -67,8 +67,3 @@ def look(source: Any, index: int, pixels: bool) -> tuple[int, bool | None] | Non
                 return side, bool(np.ptp(small, axis=2).max() <= TINGE)
     except Exception:  # noqa: BLE001 - of a damaged file Pillow raises many kinds
         return None
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

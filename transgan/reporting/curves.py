@@ -20,8 +20,8 @@ GROUPS = (
      "and how much they have changed.", False),
     (("grad_norm_",), "Gradient norms", "Of each network, before any clipping.", True),
     (("r1", "r2", "gp", "penalty", "matching", "consistency"), "Penalties and added terms", "", True),
-    (("images_per_second",), "Speed", "Training images per second, without evaluations, samples and checkpoints.",
-     False),
+    (("images_per_",), "Speed", "Training images per second, and per second that its threads spent on CPUs, without "
+     "evaluations, samples and checkpoints.", False),
 )  # fmt: skip
 HIDDEN = ("kimg", "seconds", "memory_mib", "skipped_")
 

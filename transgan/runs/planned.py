@@ -18,11 +18,12 @@ from rich.console import Console
 from transgan import checkpoint, files
 from transgan.config.command_line import chosen_by_itself, read
 from transgan.config.compose import compose
+from transgan.cores import cores
 from transgan.data.free_memory import free_memory
 from transgan.errors import UserError, setting_up
 from transgan.planning import Choice, Facts, Measured, choose, spend
 from transgan.planning.choice import FIRST, KEYS, arguments
-from transgan.planning.look import cores, facts_of
+from transgan.planning.look import facts_of
 from transgan.planning.settings import INCEPTION, LITE0
 from transgan.runs.measuring import Trial
 

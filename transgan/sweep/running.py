@@ -18,6 +18,7 @@ from rich.console import Console
 
 from transgan.config import own, search
 from transgan.config.compose import compose
+from transgan.cores import cores
 from transgan.errors import UserError, one_line
 from transgan.sweep import records, settings, study
 from transgan.sweep.job import Job, SweepStopped, is_place
@@ -156,7 +157,7 @@ class Sweep:
         if self.launcher != "submitit_local":
             return None
         beside = len(self.jobs) if self.jobs is not None else self.config.hydra.sweeper.get("n_jobs", 1)
-        return max(1, (os.cpu_count() or 1) // max(1, beside))
+        return max(1, cores() // max(1, beside))
 
     def described(self, done: int) -> str:
         if self.jobs is None:

@@ -11,15 +11,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from transgan.cores import cores
+
 Result = TypeVar("Result")
 CHUNK = 64  # files that a process takes at a time
 FEW = 200  # files for which no process is started
 work: Callable[[Any], Any] | None = None  # of a worker process
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def begin(function: Callable[[Any], Any]) -> None:
