@@ -1,10 +1,12 @@
 """The rules of a run's health: each word from the numbers that mean it, and none from those of a healthy run."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from transgan.callbacks.diagnosis import ALARMS, GAP, HEAVIER, NEAR, STILL, VARIETY, WON, WORDS, diagnosis, urgent
+from transgan.callbacks.remedies import USUAL
 
 GOOD = {
     "skipped": 0.0, "steps": 60.0, "discriminator_accuracy": 0.6, "grad_norm_g": 2.0, "grad_norm_d": 1.0, "grad_norm_g_peak": 4.0,
@@ -29,6 +31,24 @@ def test_a_healthy_run_warms_up_improves_and_is_flat():
     assert diagnosis([]).word == word(50.0) == "warming up"
     assert word(50.0, 20.0) == word(50.0, 20.0, 10.0, 9.0) == "improving"
     assert word(50.0, 10.0, 10.1, 9.95, 10.2) == "flat"
+
+
+def test_a_run_is_not_done_after_two_evaluations():
+    """What is said of the last ones is of as many as there were; and patience is not advised to a run that has it."""
+    two, three = diagnosis(moments(50.0, 50.1)), diagnosis(moments(50.0, 50.1, 50.2))
+    assert "since the last evaluation" in two.reason and "within 2 evaluations" in three.reason
+    assert two.remedy == three.remedy == ""
+    history = moments(50.0, 50.1, 50.2, 50.3)
+    assert "within 3 evaluations" in diagnosis(history).reason and "patience=5" in diagnosis(history).remedy
+    patient = diagnosis(history, replace(USUAL, ends_by_itself=True)).remedy
+    assert "patience" not in patient and "the run may be done" in patient
+
+
+def test_of_evaluations_that_failed_none_is_advised():
+    history = [{key: value for key, value in each.items() if key != "distance"} for each in moments(1.0, 1.0)]
+    assert "metrics=fast" in diagnosis(history).remedy
+    failed = diagnosis([each | {"failed": 1.0} for each in history])
+    assert failed.word == "warming up" and "log.txt" in failed.reason and failed.remedy == ""
 
 
 def test_improving_is_robust_to_noise():

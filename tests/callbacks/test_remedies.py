@@ -53,9 +53,11 @@ def test_every_key_that_is_said_is_one_of_the_run(words):
 
 def test_a_gan_has_two_rates_and_others_one():
     both = Remedies.of(gan())
-    assert both.rate("lower", *NETWORKS) == "lower algorithm.generator_lr.start and algorithm.discriminator_lr"
+    assert both.rate("lower", *NETWORKS) == (
+        "lower algorithm.generator_lr.start and algorithm.generator_lr.end and algorithm.discriminator_lr"
+    )
     assert both.rate("raise", "discriminator") == "raise algorithm.discriminator_lr"
-    assert Remedies.of(network()).rate("lower", "generator") == "lower algorithm.lr.start"
+    assert Remedies.of(network()).rate("lower", "generator") == "lower algorithm.lr.start and algorithm.lr.end"
     assert Remedies.of(SimpleNamespace()).rate("lower", "generator") == ""
 
 

@@ -1,9 +1,11 @@
 """`transgan evaluate` on runs and on any program's images: its numbers, its files, and what it refuses."""
 
 import json
+import os
 import re
 import shutil
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -267,6 +269,23 @@ def test_a_generator_of_nan_is_refused_and_writes_nothing(inside, digits_run, tm
 
 
 # Runs.
+
+
+def test_a_run_that_can_only_be_read(inside, digits_run, monkeypatch, tmp_path):
+    """Without a place for the evaluation it is refused at once; with one the run stays as it is."""
+    run, _ = digits_run
+    before = (run / "metrics.jsonl").read_bytes()
+    real = os.access
+
+    def access(path, mode):
+        return real(path, mode) and not (mode == os.W_OK and Path(path).is_relative_to(run))
+
+    monkeypatch.setattr(os, "access", access)
+    code, _, err = inside("evaluate", run, "num_samples=64", "device=cpu")
+    assert code == 2 and "can only be read, and the evaluation would be written there; give out=FILE" in err
+    code, out, err = inside("evaluate", run, "num_samples=64", "device=cpu", f"out={tmp_path}/a.json")
+    assert code == 0 and "written to" in out and "as a line" not in out and (tmp_path / "a.json").exists(), err
+    assert (run / "metrics.jsonl").read_bytes() == before
 
 
 def test_raw_weights_blocks_and_bounds(inside, digits_run):

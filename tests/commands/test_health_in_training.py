@@ -6,6 +6,10 @@ import json
 import pytest
 import torch
 
+from transgan.reporting.configuration import commands
+from transgan.reporting.material import Material
+from transgan.reporting.result import progress
+
 SHORT = ["kimg=0.256", "log_every=0.064", "sample_every=1", "checkpoint_every=0.128", "evaluate_every=0.064"]
 PIXELS = ["metrics=fast", "extractor=pixels", "metrics.num_samples=40", "metrics.measures.score.splits=1",
           "evaluate_share=1"]  # fmt: skip
@@ -125,14 +129,19 @@ def test_other_algorithms_have_what_makes_sense(train, inside, tmp_path):
 
 
 def test_patience_ends_a_run_that_no_longer_improves(train):
-    words = [*PIXELS, "patience=2", "callbacks.patience.margin=0.99", "kimg=0.64"]
+    words = [*PIXELS, "patience=2", "callbacks.patience.margin=0.99", "kimg=0.64", "explain=true"]
     run, out = train("patient", *words)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     measured = [line["kimg"] for line in lines if "checkpoint" not in line["protocol"]]
     assert measured[-3:] == [0.064, 0.128, 0.192]
     assert "stopped at 0.192 kimg and saved: fd_pixels has not become better than" in out
     assert "in 2 evaluations. To train on, the same command with patience=null" in out and "\ngood    fd_pixels " in out
+    assert "explain fd_pixels " in out
     assert (run / "checkpoints" / "best.ckpt").exists() and saved(run)["images_seen"] == 192
+    material = Material(str(run))
+    assert "Training ended after 0.192 of 0.64 thousand images, as fd_pixels has not become" in progress(material)
+    (goes_on,) = [line for what, line in commands(material) if what == "continues it"]
+    assert goes_on.endswith(" patience=null")
     _, out = train("patient", *words)  # the same command
     assert "has stopped at 0.192 kimg: fd_pixels has not become better than" in out and "name=NAME" in out
     assert saved(run)["images_seen"] == 192

@@ -113,5 +113,6 @@ def test_what_others_begin_with_is_given_nothing_about_evaluations(tmp_path):
     plans = suite(tmp_path, common=["holdout=0.2", "metrics=fast", "metrics.num_samples=100", "patience=3"])
     (first, _), measured = plans.jobs("images", ["flow_first"]), plans.jobs("images", None)[0]
     asked = [each for each in first.arguments if each.startswith(("metrics", "patience"))]
-    assert asked == ["metrics=none"] and "holdout=0.2" in first.arguments
+    assert asked == ["metrics=none"] and {"holdout=0.2", "callbacks.likelihood=null"} <= set(first.arguments)
+    assert "callbacks.likelihood=null" not in measured.arguments
     assert {"metrics=fast", "patience=3"} <= set(measured.arguments)

@@ -4,13 +4,15 @@ A run whose recorded command leaves out what it was trained with is one of a ver
 """
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
 from transgan.runs.continuing import ABSENT, own
-from transgan.runs.resuming import Rules
+from transgan.runs.resuming import Rules, as_begun
 
 OTHERS = [
     "penalty=r1", "algorithm.gamma=3.0", "loss=hinge", "matching=energy", "optimizer.betas=[0.5,0.9]",
@@ -163,3 +165,8 @@ PART = {"_target_": "transgan.penalties.R1R2", "real": True}
 ])  # fmt: skip
 def test_a_merge_of_three(saved, base, new, expected):
     assert dict(own(saved, base, new, Rules.read())) == expected
+
+
+def test_what_is_proposed_can_be_pasted_whatever_the_name():
+    folder = Path("runs") / 'Bär "x"\'$'
+    assert shlex.split(as_begun(folder)) == [f"config={folder}/config.yaml"]

@@ -70,6 +70,24 @@ def test_the_only_run_near_says_what_to_compare_with(inside, near, tmp_path):
     assert [line for line in named.splitlines() if " fd_pixels " in line][0] in out and file.exists()
 
 
+def test_colour_is_not_left_out_without_a_word(inside, near, tmp_path):
+    draw(tmp_path / "grey", mode="L")
+    draw(tmp_path / "made", seed=1)
+    near("a", "grey", channels=1)
+    words = ["evaluate", "made", *FEW]
+    grey = "note    measured in grey, as runs/a is; channels=3 measures in colour, on both sides"
+    for more in ([], ["against=runs/a"]):
+        code, out, err = inside(*words, *more, f"out={tmp_path}/grey.json")
+        assert code == 0 and grey in out, err
+        code, out, err = inside(*words, *more, "channels=3", f"out={tmp_path}/colour.json")
+        assert code == 0 and "in grey" not in out, err
+    assert (tmp_path / "grey.json").read_text() != (tmp_path / "colour.json").read_text()
+    draw(tmp_path / "coloured", seed=2)
+    near("b", "coloured")
+    code, out, err = inside(*words)
+    assert code == 0 and "compared with what runs/b was trained on" in out and "in grey" not in out, err
+
+
 def test_images_in_a_run_are_compared_with_what_that_run_was_trained_on(inside, near, tmp_path):
     draw(tmp_path / "real")
     draw(tmp_path / "others", seed=5)

@@ -239,6 +239,8 @@ def progress(history: Sequence[Moment], remedies: Remedies) -> Finding:
     key = "distance" if measured(history) else "bits"
     name = {"distance": "the distance", "bits": "bits per dimension of held-out images"}[key]
     values = [(each["kimg"], each[key]) for each in history if key in each]
+    if not values and any("failed" in each for each in history):
+        return Finding("warming up", "no evaluation has succeeded, for reasons that log.txt has")
     if not values:
         return Finding("warming up", "nothing says whether it improves", "give metrics=fast, which measures a distance")
     if len(values) < 2:
@@ -247,8 +249,11 @@ def progress(history: Sequence[Moment], remedies: Remedies) -> Finding:
     earlier = min((value for _, value in values[:-RECENT]), default=values[0][1])
     if best < (1 - BETTER) * earlier:
         return Finding("improving", f"{name} is {number(best)} at {kimg:g} kimg, and was {number(earlier)}")
+    since = min(RECENT, len(values) - 1)
+    within = f"within {since} evaluations" if since > 1 else "since the last evaluation"
+    ways = "patience=5 would end it; or " if measured(history) and not remedies.ends_by_itself else ""
     return Finding(
         "flat",
-        f"{name} has hardly become better within {RECENT} evaluations; its best is {number(best)}, at {kimg:g} kimg",
-        f"the run may be done: {'patience=5 would end it; or ' if measured(history) else ''}give a larger kimg=",
+        f"{name} has hardly become better {within}; its best is {number(best)}, at {kimg:g} kimg",
+        f"the run may be done: {ways}give a larger kimg=" if since == RECENT else "",
     )

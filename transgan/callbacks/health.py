@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,7 @@ from transgan.callbacks.diagnosis import Finding, Moment, diagnosis, urgent
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
 from transgan.callbacks.likelihood import Likelihood
+from transgan.callbacks.patience import Patience
 from transgan.callbacks.remedies import NETWORKS, Remedies
 from transgan.callbacks.session import Session, Trained, find
 from transgan.callbacks.stats import Stats
@@ -27,6 +29,7 @@ LOGGED = ("discriminator_accuracy", *(f"grad_norm_{each[0]}" for each in NETWORK
 FEWEST = 200  # images on whose labels something can be said, and MEMBERS of each class
 MEMBERS = 20
 KEPT = 100  # moments, beside the first
+HOW = "; a changed setting takes force=true, or name=NEW to begin anew"
 SLOW = 1.5  # times the step time of the session's first lines
 
 
@@ -55,7 +58,7 @@ class Health(Callback):
         self.before: Tensor | None = None  # the grid of the last moment, averaged down
         self.weights: dict[str, float] = {}  # root mean square of a network's, at the last moment
         self.speeds: list[float] = []  # of this session
-        self.slow = False
+        self.slow = self.explained = False
         self.counted = 0  # evaluations that were looked at
 
     def applies(self, session: Session, module: Trained) -> bool:
@@ -65,6 +68,7 @@ class Health(Callback):
         self.session = session = Session.of(trainer)
         self.interval = Interval(self.interval.kimg, session.kimg)
         self.stats, self.evaluation = find(trainer, Stats), find(trainer, Evaluation)
+        self.patience = find(trainer, Patience)
         self.likelihood = find(trainer, Likelihood)
         self.row = {} if self.stats is None else self.stats.latest
         with session.preparing("looking at the training images"):
@@ -88,7 +92,7 @@ class Health(Callback):
         if self.interval.due_after(module) or self.evaluations() != self.counted:
             self.counted = self.evaluations()
             self.measure(trainer, module)
-        elif new and (found := urgent([*self.history, self.moment(module)], Remedies.of(module))):
+        elif new and (found := urgent([*self.history, self.moment(module)], self.remedies(module))):
             self.conclude(trainer, module, found)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -121,7 +125,10 @@ class Health(Callback):
         moment = self.moment(module) | self.evaluated(module) | numbers
         self.history = [*self.history[:1], *self.history[1:][-KEPT:], moment]
         self.lines, self.steps, self.skipped = [], 0, sum(module.nonfinite.values())
-        self.conclude(trainer, module, diagnosis(self.history, Remedies.of(module)))
+        self.conclude(trainer, module, diagnosis(self.history, self.remedies(module)))
+
+    def remedies(self, module: Trained) -> Remedies:
+        return replace(Remedies.of(module), ends_by_itself=self.patience is not None)
 
     def moment(self, module: Trained) -> Moment:
         """What the training steps since the last moment have said."""
@@ -135,6 +142,8 @@ class Health(Callback):
     def evaluated(self, module: Trained) -> Moment:
         """What the evaluation after this step says, if there was one."""
         found: Moment = {}
+        if self.evaluation is not None and self.evaluation.count and self.evaluation.measured_at is None:
+            found["failed"] = 1.0
         if self.evaluation is not None and self.evaluation.measured_at == module.images_seen:
             latest = self.evaluation.latest
             found["distance"] = latest[self.evaluation.evaluator.primary]
@@ -208,7 +217,9 @@ class Health(Callback):
     def conclude(self, trainer: Trainer, module: Trained, finding: Finding) -> None:
         before, self.finding = self.finding, finding
         if self.finding.word != before.word and trainer.is_global_zero:
-            self.say(f"{self.finding.word} at {module.images_seen / 1000:g} kimg: {self.finding}")
+            how = "" if self.explained or "algorithm." not in self.finding.remedy else HOW
+            self.explained = self.explained or bool(how)
+            self.say(f"{self.finding.word} at {module.images_seen / 1000:g} kimg: {self.finding}{how}")
 
     def say(self, text: str) -> None:
         self.session.console.print(f"health  {text}")

@@ -18,10 +18,10 @@ class Remedies:
     """Every method gives words, or "" where the run has nothing of the kind.
 
     Args:
-        keys: of the learning rates and of gamma, by the name of their schedule, first the one that counts at the start.
+        keys: of the learning rates and of gamma, by the name of their schedule: of its start, and of its end.
         clip: the largest gradient norm, None for none. penalised: whether gamma weighs anything. augment: the largest
         share of images that augmentation touches, None where there is none. augments, discriminates: whether the
-        algorithm knows such a thing.
+        algorithm knows such a thing. ends_by_itself: whether the run has patience=.
     """
 
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -30,6 +30,7 @@ class Remedies:
     augment: float | None = None
     augments: bool = True
     discriminates: bool = True
+    ends_by_itself: bool = False
 
     @staticmethod
     def of(module: Any) -> "Remedies":
@@ -48,7 +49,7 @@ class Remedies:
     def rate(self, change: str, *networks: str) -> str:
         """change: "lower" or "raise". networks: those whose rate is meant, if each has its own."""
         names = [RATE] if RATE in self.keys else [NETWORK_RATE.format(each) for each in networks]
-        found = [self.keys[each][0] for each in names if each in self.keys]
+        found = [key for each in names if each in self.keys for key in self.keys[each]]
         return f"{change} {' and '.join(found)}" if found else ""
 
     def finite(self) -> str:

@@ -121,7 +121,8 @@ class Suite:
         the training."""
         points, common = self.config["points"] if measured else 1, list(self.config["common"])
         if not measured:
-            common = [each for each in common if not each.startswith(EVALUATION)] + ["metrics=none"]
+            common = [each for each in common if not each.startswith(EVALUATION)]
+            common += ["metrics=none", "callbacks.likelihood=null"]
             train = [each for each in train if not each.startswith(EVALUATION)]
         run = f"{name}-{budget}-{seed}"
         images = [] if self.config.get("path") is None else [f"data.path={self.config['path']}"]

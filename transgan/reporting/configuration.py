@@ -57,6 +57,8 @@ def commands(material: Material) -> list[tuple[str, str]]:
             planned = material.planned or 1.0
             longer = [] if not material.finished else [f"kimg={2 * planned:g}"]
             what = "continues it to twice its length" if material.finished else "continues it"
+            if material.out_of_patience is not None:
+                longer.append("patience=null")
             what = what if material.run is not None else "trains it, from the beginning: there is no checkpoint"
             found.append((what, typed("transgan", "train", f"config={at}", f"runs={runs}", f"name={name}", *longer)))
         again = typed("transgan", "train", f"config={at}", f"name={material.folder.resolve().name}-again")

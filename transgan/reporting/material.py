@@ -120,6 +120,15 @@ class Material:
         word, reason, remedy = (*(map(str, found or ())), "", "", "")[:3]
         return word, reason, remedy
 
+    @cached_property
+    def out_of_patience(self) -> str | None:
+        """Why the run has stopped before its length, where that is because it no longer became better."""
+        try:
+            found = Run(self.folder, "last").facts["out_of_patience"]
+        except (CheckpointError, OSError):
+            found = None
+        return None if found is None else str(found)
+
     @property
     def planned(self) -> float | None:
         """The length of the run in kimg, where it is known."""

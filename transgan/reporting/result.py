@@ -68,6 +68,10 @@ def progress(material: Material) -> str:
         return f"Training is finished: {so_far} thousand images were shown."
     if material.run is None:
         return f"Training was interrupted after {so_far}{of} thousand images, before the first checkpoint."
+    if (why := material.out_of_patience) is not None:
+        return (
+            f"Training ended after {so_far}{of} thousand images, as {why}; the command below trains it on, regardless."
+        )
     return f"Training was interrupted after {so_far}{of} thousand images; the command below continues it."
 
 

@@ -40,7 +40,7 @@ class ImagesTarget:
         values: dict[str, Any] = {}
         if config.against is None and not config.get("data"):
             near = runs_near(self.path)
-            first, second = openable(near, self.images.resolution)
+            first, second = openable(near, *self.images_are, config.channels)
             if first is not None and second is None and first[0].resolution == self.images.resolution:
                 like, (real, kept) = first
                 self.compared: Compared = real, kept, None
@@ -84,10 +84,18 @@ class ImagesTarget:
         if found:
             raise ask(found, command(arguments, values, [word.rstrip("=") for word in ignored]))
 
+    @property
+    def images_are(self) -> tuple[int, int]:
+        return self.images.resolution, self.images.channels
+
     def own(self, config: DictConfig, like: Nearby | None) -> Any:
         """The images to measure, grey or in colour as asked for, or as those of the run are that they stand beside."""
-        channels = config.channels
-        return images_at(self.path, None, like.channels if channels is None and like is not None else channels)
+        if config.channels is not None or like is None:
+            return images_at(self.path, None, config.channels)
+        images = images_at(self.path, None, like.channels)
+        if like.channels == 1 and images_at(self.path).channels == 3:
+            self.notes.append(f"measured in grey, as {like.path} is; channels=3 measures in colour, on both sides")
+        return images
 
     def named(self, config: DictConfig, like: Nearby | None) -> Compared:
         """What against= or data= names."""
@@ -98,7 +106,7 @@ class ImagesTarget:
                 f"measured as they are; give resolution={resolution} to bring the real ones to it"
             )
         if like is not None:
-            return *like.images(resolution), None
+            return *like.images(resolution, config.channels), None
         real, statistics = compared_with(config, resolution, channels, as_they_are=config.resolution is None)
         return real, None, statistics
 

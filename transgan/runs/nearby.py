@@ -33,10 +33,10 @@ class Nearby:
     def channels(self) -> int:
         return int(self.config["channels"])
 
-    def images(self, resolution: int) -> tuple[Any, Any]:
-        """-> (the images it was trained on, those it held out, or None), at another resolution. Raises ValueError or
-        OSError if they are not on this machine."""
-        data = self.config["data"] | {"resolution": resolution, "channels": self.channels}
+    def images(self, resolution: int, channels: int | None = None) -> tuple[Any, Any]:
+        """-> (the images it was trained on, those it held out, or None), at another resolution, in other channels than
+        its own. Raises ValueError or OSError if they are not on this machine."""
+        data = self.config["data"] | {"resolution": resolution, "channels": channels or self.channels}
         return training_data({"data": data, "holdout": self.config.get("holdout", 0.0)})
 
     @property
@@ -80,20 +80,26 @@ def runs_near(images: Path) -> list[Nearby]:
 Opened = tuple[Nearby, tuple[Any, Any]]  # a run, and its images and those it held out
 
 
-def openable(runs: Sequence[Nearby], size: int) -> tuple[Opened | None, Opened | None]:
+def openable(
+    runs: Sequence[Nearby], size: int, channels: int, asked: int | None = None
+) -> tuple[Opened | None, Opened | None]:
     """The first two runs that were trained on different images which are on this machine; those of another size than
-    `size` px only where there are none of it."""
+    `size` px only where there are none of it, and those of other channels after those of these. asked: channels to
+    bring them to."""
     found: list[Opened] = []
     known: set[str] = set()
-    for run in sorted(runs, key=lambda run: run.resolution != size):
-        if found and run.resolution != size:
-            break  # what is of another size is only the last resort
+    last: tuple[bool, bool] | None = None
+    for run in sorted(runs, key=lambda run: (run.resolution != size, run.channels != channels)):
+        kind = run.resolution != size, run.channels != channels
+        if found and kind != last:
+            break  # what is of another size, or of other colours, is only the last resort
         what = json.dumps([run.source, run.channels, run.extractor], sort_keys=True, default=str)
         if what in known:
             continue
         known.add(what)
         try:
-            found.append((run, run.images(size)))
+            found.append((run, run.images(size, asked)))
+            last = kind
         except (UserError, ValueError, OSError):
             continue
         if len(found) == 2:

@@ -14,6 +14,7 @@ from transgan import checkpoint, files, provenance
 from transgan.errors import UserError
 from transgan.runs.machine import networks_of
 from transgan.runs.names import no_file
+from transgan.runs.proposals import typed
 from transgan.runs.run import Run
 from transgan.runs.sample_files import plain
 
@@ -78,7 +79,7 @@ def found_checkpoint(config: DictConfig, facts: provenance.Facts, path: Path) ->
     if not others:
         raise UserError(
             f"like={config.like}: it is of the run {run}, which is not in {' or '.join(looked) or 'this folder'}; say "
-            f"where it is: transgan sample RUN like={config.like}"
+            f"where it is: {typed('transgan', 'sample', 'RUN', f'like={config.like}')}"
         )
     raise UserError(
         f"like={config.like}: it was made at {kimg:g} kimg of {run}, whose weights of then are gone: there are "

@@ -4,6 +4,7 @@ Which settings may change is written in conf/resume.yaml, to which a user's own 
 """
 
 import inspect
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,7 @@ def refuse_other(folder: Path, found: list[str], force: bool, rules: Rules | Non
 
 def as_begun(folder: Path) -> str:
     """The argument that continues a run with its own settings, whatever else has changed."""
-    return f"config={folder / 'config.yaml'}"
+    return shlex.quote(f"config={folder / 'config.yaml'}")
 
 
 def settle(config: DictConfig, dataset: Any) -> None:

@@ -1,5 +1,6 @@
 """A trained run, as every command after training sees it: a checkpoint, its folder, and what is known of them."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 from transgan import checkpoint, files, provenance
 from transgan.callbacks.evaluation import append
 from transgan.callbacks.likelihood import Likely, spread_over
+from transgan.callbacks.patience import sentence
 from transgan.errors import UserError
 from transgan.runs.lock import owner
 from transgan.runs.names import earlier_evaluation_file, evaluation_file
@@ -48,9 +50,12 @@ class Run:
     def facts(self) -> dict[str, Any]:
         """What the checkpoint holds beside weights and states."""
         saved = checkpoint.read(self.path)
-        health = (saved.get("callbacks") or {}).get("Health") or {}
+        states = saved.get("callbacks") or {}
+        health = states.get("Health") or {}
         found = {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
-        return found | {"health": health.get("finding")}
+        patience = (saved.get("watched_by") or {}).get("patience") or {}
+        why = sentence(states.get("Patience"), patience.get("evaluations"))
+        return found | {"health": health.get("finding"), "out_of_patience": why}
 
     @cached_property
     def module(self) -> Generative:
@@ -147,13 +152,21 @@ class Run:
         return None
 
     def write_evaluation(self, everything: dict[str, Any], out: str | None = None) -> Path:
-        """Writes all that an evaluation found to a file, and its numbers to metrics.jsonl. Returns the file."""
+        """Writes all that an evaluation found to a file, and its numbers to metrics.jsonl, if that can be written.
+        Returns the file."""
         protocol = everything["protocol"]
         path = files.expanded(out) if out else self.evaluation_file(protocol)
         files.write_json(path, everything | {"checkpoint_sha256": self.sha256})
-        facts = protocol | {"checkpoint": self.path.name, "flags": sorted(everything["flags"])}
-        append(self.folder / "metrics.jsonl", self.kimg, everything["seconds"], everything["metrics"], facts)
+        if self.writable:
+            facts = protocol | {"checkpoint": self.path.name, "flags": sorted(everything["flags"])}
+            append(self.folder / "metrics.jsonl", self.kimg, everything["seconds"], everything["metrics"], facts)
         return path
+
+    @property
+    def writable(self) -> bool:
+        """Whether files of the run's folder can be made and changed."""
+        metrics = self.folder / "metrics.jsonl"
+        return os.access(metrics if metrics.exists() else self.folder, os.W_OK)
 
 
 def opened(place: str | Path, which: str = "best", device: str | torch.device = "cpu", ema: bool = True) -> Run:

@@ -69,6 +69,8 @@ class RunTarget:
         self.run, self.trained, self.kimg, self.name = run, run.config, run.kimg, run.name
         self.weights = "ema" if run.ema else "raw"
         self.strength = run.strength(config)
+        if not run.writable and not config.out:
+            raise UserError(f"{run.folder} can only be read, and the evaluation would be written there; give out=FILE")
         run.sample_by(config)
         self.description = f"{run.path}, {run.kimg:g} kimg"
         self.notes: list[str] = []
@@ -132,4 +134,4 @@ class RunTarget:
 
     def write(self, config: DictConfig, everything: dict[str, Any]) -> str:
         out = self.run.write_evaluation(everything, config.out)
-        return f"{out} and, as a line, to {self.run.folder / 'metrics.jsonl'}"
+        return f"{out} and, as a line, to {self.run.folder / 'metrics.jsonl'}" if self.run.writable else f"{out}"

@@ -252,7 +252,7 @@ class Training:
         if not finished and patience is not None and (why := sentence(patience.state_dict(), patience.patience)):
             self.console.print(f"stopped at {shown:g} kimg {saved.partition(';')[0]}: {why}. {TRAIN_ON}")
             if self.context.is_main:
-                report(self.module, self.trainer, session, self.context.device)
+                report(self.module, self.trainer, session, self.context.device, self.config.explain)
         elif not finished:
             for callback in self.trainer.early_stopping_callbacks:
                 if callback.stopping_reason_message:
