@@ -3,12 +3,9 @@
 import csv
 import json
 import shutil
-import signal
-import time
 
 import pytest
 import torch
-from PIL import Image
 
 from command_line import assert_same_image
 
@@ -164,89 +161,3 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
 def test_refused(inside, runs, words, said):
     code, out, err = inside("train", *TINY, *words)
     assert code == 2 and said in err and "Traceback" not in err, out + err
-
-
-# What is trained first.
-
-CHAIN = ["experiment=digits_post_trained", *TINY, "threads=1"]
-
-
-@pytest.fixture
-def project(tmp_path):
-    """Small versions of the experiments, in a conf/ of one's own: their kimg is what the tests give."""
-    folder = tmp_path / "conf" / "experiment"
-    folder.mkdir(parents=True)
-    (folder / "first.yaml").write_text(
-        "# @package _global_\ndefaults: [/experiment/digits_flow@_here_]\nname: first\nkimg: 0.32\nbatch_size: 32\n"
-        "log_every: 0.064\ngrid: 4\nalgorithm: {network: {dim: 16, depth: 1, num_heads: 2}}\n"
-    )
-    (folder / "second.yaml").write_text(
-        "# @package _global_\ndefaults: [/experiment/digits_student@_here_]\nname: second\nkimg: 0.32\nbatch_size: 32\n"
-        "log_every: 0.064\ngrid: 4\npretraining: [experiment=first]\nalgorithm: {teacher_steps: 2}\n"
-    )
-    return tmp_path
-
-
-COMMON = ["metrics=none", "logger=none", "trainer=cpu"]
-
-
-def test_what_is_missing_is_trained_first(transgan_process, project):
-    done = transgan_process("train", "experiment=second", *COMMON, cwd=project)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    out = done.stdout
-    assert (
-        out.index("first   transgan train experiment=first metrics=none")
-        < out.index("run runs/first")
-        < out.index("then    second, which begins with runs/first")
-        < out.rindex("start   generator from the flow of")
-    )
-    assert saved(project / "runs/first")["images_seen"] == saved(project / "runs/second")["images_seen"] == 320
-    assert json.loads((project / "runs/second/env.json").read_text())["command"][-1] == "checkpoint=runs/first"
-    again = transgan_process("train", "experiment=second", *COMMON, "kimg=0.352", cwd=project)
-    assert again.returncode == 0 and "first   " not in again.stdout, again.stdout + again.stderr
-    assert saved(project / "runs/second")["images_seen"] == 352
-
-
-def test_a_dry_run_says_what_would_be_first(transgan_process, project):
-    done = transgan_process("train", "experiment=second", *COMMON, "dry_run=true", cwd=project)
-    assert done.returncode == 0 and not (project / "runs").exists()
-    assert "plan    first the run that this one begins with: transgan train experiment=first" in done.stdout
-
-
-def test_nothing_is_first_where_nothing_takes_its_weights(transgan_process, project):
-    words = ["experiment=digits_post_trained", "generator=one_step", *COMMON, "kimg=0.064", "batch_size=32", "grid=4"]
-    done = transgan_process("train", *words, cwd=project)
-    assert done.returncode == 0 and "first   " not in done.stdout, done.stdout + done.stderr
-    assert [path.name for path in (project / "runs").iterdir()] == ["digits_post_trained"]
-
-
-def test_both_see_the_images_that_are_given(transgan_process, project):
-    (project / "pictures").mkdir()
-    for i in range(4):
-        Image.new("L", (8, 8), 60 * i).save(project / "pictures" / f"{i}.png")
-    done = transgan_process("train", "pictures", "experiment=second", *COMMON, "dry_run=true", cwd=project)
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = "transgan train experiment=first pictures metrics=none logger=none trainer=cpu"
-    assert f"plan    first the run that this one begins with: {said}" in " ".join(done.stdout.split("\n")), done.stdout
-    assert "name=pictures_first" in done.stdout
-
-
-def test_a_mistake_in_what_is_first_ends_both(transgan_process, project):
-    (project / "runs/first/checkpoints").mkdir(parents=True)
-    (project / "runs/first/checkpoints/last.ckpt").write_bytes(b"no checkpoint")
-    done = transgan_process("train", "experiment=second", *COMMON, cwd=project)
-    assert done.returncode == 2 and "Traceback" not in done.stderr and not (project / "runs/second").exists()
-
-
-def test_a_signal_ends_both_and_both_go_on(transgan_process, project):
-    words = ["train", "experiment=second", *COMMON]
-    process = transgan_process.start(*words, cwd=project)
-    log, end = project / "runs/first/stats.csv", time.monotonic() + 60
-    while not log.exists() and time.monotonic() < end:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(60)
-    assert process.returncode == 128 + signal.SIGTERM and "stopped" in out, out
-    assert not (project / "runs/second").exists()
-    done = transgan_process(*words, cwd=project)
-    assert done.returncode == 0 and saved(project / "runs/second")["images_seen"] == 320, done.stdout + done.stderr

@@ -10,6 +10,7 @@ from transgan.runs.findings import require_checkpoints
 from transgan.runs.folder import folder_of
 from transgan.runs.loggers import require_package
 from transgan.runs.output import complain
+from transgan.runs.parent import end_with_parent
 from transgan.runs.planned import planned
 from transgan.runs.pretraining import begun
 from transgan.runs.stopping import kept, name_of, out_of_memory
@@ -18,6 +19,7 @@ from transgan.runs.training import Training
 
 def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
+    end_with_parent()
     require_package(config)
     require_checkpoints(config)
     config, arguments, code = begun(config, arguments)

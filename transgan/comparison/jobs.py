@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transgan import checkpoint, files
 from transgan.launched import alone
+from transgan.runs.parent import ENDS_WITH
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
                     process = subprocess.Popen(
                         [sys.executable, "-m", "transgan", "train", *job.arguments],
                         stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                        env=alone() | {"PYTHONPATH": path_of_this_package(), "PYTHONIOENCODING": "utf-8:replace"},
+                        env=alone()
+                        | {"PYTHONPATH": path_of_this_package(), "PYTHONIOENCODING": "utf-8:replace"}
+                        | {ENDS_WITH: str(os.getpid())},
                         start_new_session=True,             # a Ctrl-C is for this process, which tells them once
                     )  # fmt: skip
                 running[process] = job, log, time.monotonic()

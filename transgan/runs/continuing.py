@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -171,22 +172,27 @@ def require_same(
     config: DictConfig, arguments: list[str], previous: dict[str, Any], dataset: Any, folder: Path
 ) -> None:
     """Refuses to continue a run with settings it was not trained with."""
+    found, rules = other_settings(arguments, previous, folder, dataset), Rules.read(arguments)
+    if dataset.is_same(previous.get("data")):
+        found = [each for each in found if not each.startswith("data.")]  # another way to the same images
+    else:
+        found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
+    refuse_other(folder, found, config.force, rules)
+
+
+def other_settings(arguments: list[str], previous: dict[str, Any], folder: Path, dataset: Any = None) -> list[str]:
+    """What the run in `folder` was trained with otherwise than `arguments` say, as `key: old -> new`. Without a data
+    set it has as many classes as the run, and may be other images."""
     from transgan.config.compose import compose
 
     # schedules that end with the run follow its length: compare at the old one
     same_length = compose("train", [*arguments, f"kimg={float(previous['config']['kimg'])}"])
     merge(same_length, arguments, previous, begun_with(previous, folder))
     keep_order(same_length, previous)
-    settle(same_length, dataset)
+    settle(same_length, dataset or SimpleNamespace(num_classes=previous["config"].get("num_classes") or 0))
     warm_start.settle(same_length, arguments, previous["config"])
     before = previous["config"] | {"callbacks": previous.get("watched_by")}
-    rules = Rules.read(arguments)
-    found = differences(before, container(same_length), rules)
-    if dataset.is_same(previous.get("data")):
-        found = [each for each in found if not each.startswith("data.")]  # another way to the same images
-    else:
-        found.append(f"data: {(previous.get('data') or 'none')[:8]} -> {dataset.fingerprint[:8]} (other images)")
-    refuse_other(folder, found, config.force, rules)
+    return differences(before, container(same_length), Rules.read(arguments))
 
 
 def said(kept: list[str]) -> str:

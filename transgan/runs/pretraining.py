@@ -1,77 +1,230 @@
-"""The run that another begins with, trained first where it is not there: `pretraining` of conf/train.yaml."""
+"""The runs that another one begins with, trained first where they are not there: `pretraining` of conf/train.yaml."""
 
+import math
+import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from omegaconf import DictConfig
+from rich.console import Console
 
-from transgan import checkpoint, files
+from transgan import checkpoint
 from transgan.config.command_line import read
 from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.launched import alone, launched
-from transgan.runs.folder import open_console
+from transgan.runs.continuing import other_settings
+from transgan.runs.folder import folder_of, open_console
+from transgan.runs.lock import owner
+from transgan.runs.parent import ENDS_WITH
+from transgan.runs.planned import planned
+from transgan.runs.run import Run
 from transgan.warm_start import begins
 
-# What both runs have in common, so that the first is given it as well where the command says it.
+# What all of them have in common, so that the first ones are given it as well where the command says it.
 SHARED = {
     "runs", "seed", "data", "resolution", "channels", "conditional", "holdout", "mirror", "trainer", "precision",
-    "threads", "num_workers", "extractor", "metrics", "logger", "debug",
+    "threads", "num_workers", "extractor", "metrics", "logger", "debug", "hydra",
 }  # fmt: skip
+TIME = ("minutes", "hours")
+LOOK = 1.0  # seconds between looks at a run that another process trains
+
+
+@dataclass
+class Stage:
+    """A run that another one begins with: the words of `transgan train`, and what they are composed to."""
+
+    words: list[str]
+    config: DictConfig
+
+    @property
+    def folder(self) -> Path:
+        return folder_of(self.config)
+
+    @property
+    def place(self) -> str:
+        return f"{self.config.runs}/{self.config.name}"
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def command(self) -> str:
+        return f"transgan train {shlex.join(self.words)}"
+
+    def named(self, name: str) -> "Stage":
+        words = [*(word for word in self.words if read(word).key != "name"), f"name={name}"]
+        return Stage(words, compose("train", words))
+
+    def beginning_with(self, first: "Stage") -> "Stage":
+        words = [*self.words, f"checkpoint={first.place}"]
+        return Stage(words, compose("train", words))
+
+    def differences(self) -> list[str]:
+        """What the run that is there was trained with otherwise than this one would be; none where there is none."""
+        if not self.last.exists():
+            return []
+        previous = checkpoint.read(self.last)
+        _, words, _ = planned(self.config, self.words)
+        return other_settings(words, previous, self.folder)
+
+    def finished(self) -> bool:
+        """Whether it has come to its end: to its length, or to the end of its patience."""
+        if not self.last.exists():
+            return False
+        config, _, _ = planned(self.config, self.words)
+        if checkpoint.read(self.last)["images_seen"] >= 1000 * config.kimg:
+            return True
+        return Run(self.folder, "last").facts["out_of_patience"] is not None
 
 
 def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[str], int | None]:
     """-> (the configuration with the run that it begins with, its arguments, an exit code to end with or None)
 
-    Trains that run to its end, unless it is there or the present run has begun already. Raises UserError.
+    Trains the runs before this one to their ends, one after the other, unless they are there or the present run has
+    begun already. Raises UserError.
     """
-    overrides = list(config.get("pretraining") or ())
-    if not overrides or config.checkpoint is not None or config.get("config") or not begins(config):
+    if not first_words(config):
         return config, arguments, None
-    overrides += [word for word in arguments if shared(word)]
-    first = compose("train", overrides)
-    if first.name == config.name:  # both are named after the images
-        overrides.append(f"name={config.name}_first")
-        first = compose("train", overrides)
-    place = f"{config.runs}/{first.name}"
-    whole = [*arguments, f"checkpoint={place}"]
     with setting_up():
-        if (files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt").exists() or finished(first):
+        links = linked(config, arguments)
+        words = sharing(arguments, len(links) + 1)
+        last = folder_of(config) / "checkpoints" / "last.ckpt"
+        if last.exists() and (place := checkpoint.read(last)["config"].get("checkpoint")):
+            whole = [*words, f"checkpoint={place}"]  # what it has begun with
             return compose("train", whole), whole, None
-    command = f"transgan train {shlex.join(overrides)}"
+        every = named(links, str(config.name))
+        whole = [*words, f"checkpoint={every[-1].place}"]
+        missing = [each for each in every if not each.finished()]
+    if not missing:
+        return compose("train", whole), whole, None
     if launched().by:
+        command = missing[0].command
         raise UserError(f"this run begins with another one, which is trained alone: first `{command}`")
     console = open_console()
     if config.dry_run:
-        console.print(f"plan    first the run that this one begins with: {command}")
-        return config, arguments, 0
-    console.print(f"first   {command}")
-    if code := run(overrides):
-        return config, arguments, code
-    console.print(f"then    {config.name}, which begins with {place}")
+        return config, arguments, dry_run(missing, console)
+    for stage in missing:
+        console.print(f"first   {stage.command}")
+        if code := train(stage, console):
+            return config, arguments, code
+    console.print(f"then    {config.name}, which begins with {every[-1].place}")
     return compose("train", whole), whole, None
 
 
+def first_words(config: DictConfig) -> list[str]:
+    """The words of the run that one begins with; none where it begins with none, or with one that is named."""
+    named = config.checkpoint is not None or config.get("config")
+    return [] if named or not begins(config) else list(config.get("pretraining") or ())
+
+
+def linked(config: DictConfig, arguments: Sequence[str]) -> list[Stage]:
+    """The runs before this one, in the order in which they are trained. Raises UserError for one that begins with
+    itself."""
+    given = [word for word in arguments if shared(word)]
+    found: list[Stage] = []
+    words, seen = first_words(config), set[tuple[str, ...]]()
+    while words:
+        if tuple(words) in seen:
+            raise UserError(f"pretraining=[{','.join(words)}]: a run that begins with itself has no beginning")
+        seen.add(tuple(words))
+        whole = [*words, *given]
+        found.insert(0, Stage(whole, compose("train", whole)))
+        words = first_words(found[0].config)
+    if of_each := [word for word in sharing(arguments, len(found) + 1) if read(word).key in TIME]:
+        found = [Stage([*each.words, *of_each], compose("train", [*each.words, *of_each])) for each in found]
+    return found
+
+
+def named(links: Sequence[Stage], name: str) -> list[Stage]:
+    """The runs, each with the one before it as its checkpoint, under names under which they are not there with other
+    settings. name: of the run after them. Raises UserError."""
+    found: list[Stage] = []
+    for stage in links:
+        begun = stage if not found else stage.beginning_with(found[-1])
+        found.append(with_a_name(begun, name, {name, *(str(each.config.name) for each in found)}))
+    return found
+
+
+def with_a_name(stage: Stage, name: str, taken: set[str]) -> Stage:
+    """A run that is under its usual name, or one of its own where another one is there. taken: names of the others."""
+    if stage.config.name not in taken and not stage.differences():
+        return stage
+    kind = str(stage.config.algorithm["_target_"]).rpartition(".")[2].lower()
+    own = stage.named(f"{name}_{kind}")
+    if own.config.name in taken:
+        own = stage.named(f"{name}_{kind}_{len(taken)}")
+    if found := own.differences():
+        raise UserError(
+            f"{own.place} holds a run with other settings ({'; '.join(found)}); give this one another name=, or "
+            f"checkpoint={shlex.quote(own.place)} to begin with it as it is"
+        )
+    return own
+
+
+def sharing(arguments: Sequence[str], count: int) -> list[str]:
+    """The arguments, with the time that is given shared out equally among so many runs."""
+    found = []
+    for word in arguments:
+        override = read(word)
+        value = override.value if override.key in TIME else None
+        try:
+            part = float(str(value)) / count if value is not None else math.nan
+        except ValueError:
+            part = math.nan
+        found.append(f"{override.key}={part:.4g}" if math.isfinite(part) else word)
+    return found
+
+
 def shared(word: str) -> bool:
-    """Whether an argument says what both runs have in common; a bare word is the images."""
+    """Whether an argument says what all runs have in common; a bare word is the images."""
+    if word.startswith("--"):  # where configurations are from
+        return True
     override = read(word)
     return override.value is None and not override.prefix or override.key.split("@")[0].split(".")[0] in SHARED
 
 
-def finished(config: DictConfig) -> bool:
-    last: Any = files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt"
-    return last.exists() and checkpoint.read(last)["images_seen"] >= 1000 * config.kimg
+def dry_run(missing: list[Stage], console: Console) -> int:
+    """Says which runs come first; what the first of them costs is measured, the others begin with what is not there."""
+    for stage in missing:
+        console.print(f"plan    first the run that this one begins with: {stage.command}")
+    return run([*missing[0].words, "dry_run=true"])
 
 
-def run(overrides: list[str]) -> int:
-    """`transgan train` in a process of its own, which hears the signals that this one is sent. -> its exit code"""
+def train(stage: Stage, console: Console) -> int:
+    """Trains a run to its end, or waits until another process has done so. -> 0, or the exit code of a signal"""
+    while not stage.finished():
+        if (other := owner(stage.folder)) is not None:
+            who = f"process {other['pid']} on {other['host']}" if other else "another process"
+            console.print(f"wait    for {stage.place}, which {who} trains")
+            while owner(stage.folder) is not None:
+                time.sleep(LOOK)
+            continue
+        code = run(stage.words)
+        if code > 128 or code < 0:
+            return code if code > 0 else 128 - code
+        if code and owner(stage.folder) is None:  # else another process was quicker
+            error = UserError(f"the run that this one begins with was not trained: {stage.command}")
+            error.said = True  # by that process
+            raise error
+        if not code and not stage.finished():
+            raise UserError(f"{stage.place} has stopped before its end; the same command goes on with it")
+    return 0
+
+
+def run(words: list[str]) -> int:
+    """`transgan train` in a process of its own, which hears the signals that this one is sent, and ends with it. -> its
+    exit code"""
     process = subprocess.Popen(
-        [sys.executable, "-m", "transgan", "train", *overrides], env=alone(),
+        [sys.executable, "-m", "transgan", "train", *words], env=alone() | {ENDS_WITH: str(os.getpid())},
         start_new_session=True,  # Ctrl-C is for this process, which passes it on once
     )  # fmt: skip
     with passing_on(process):
