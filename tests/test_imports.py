@@ -38,19 +38,20 @@ OURS = {  # part: the parts of ours that it may import
     "models": {"models", "layers", "describing"},
     "protocols": set(),
     "gathering": set(),
+    "at_once": {"errors"},
     **{name: {"protocols", "gathering"} for name in FUNCTIONS},
     "loadable": {"checkpoint", "describing"},
     "loading": {"checkpoint", "exported"},
     "projection": {"sampling"},
     "provenance": {"__init__"},
     "exported": {"describing", "files", "sampling", "trust"},
-    "sampling": {"sampling", "ode"},
-    "training": {"training", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
+    "sampling": {"sampling", "at_once", "ode"},
+    "training": {"training", "at_once", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
     "data": {"data", "cores", "files", "numerals"},
-    "metrics": {"metrics", "files", "numerals"},
+    "metrics": {"metrics", "at_once", "files", "numerals"},
     "cores": set(),
-    "callbacks": {"callbacks", "files", "numerals", "provenance"},
+    "callbacks": {"callbacks", "at_once", "errors", "files", "numerals", "provenance"},
     "numerals": set(),  # the standard library alone
     "files": set(),  # the standard library alone
     "errors": set(),
@@ -70,7 +71,7 @@ OURS = {  # part: the parts of ours that it may import
     "api": {"checkpoint", "commands", "config", "errors", "files"},
     "planning": {"planning", "cores", "numerals", "data", "metrics"},
     "runs": {
-        "runs", "cores", "numerals", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
+        "runs", "at_once", "cores", "numerals", "planning", "sampling", "checkpoint", "files", "provenance", "launched", "warm_start", "errors", "config", "callbacks", "data",
         "instantiation", "metrics", "projection", "exported", "ode", "schedules", "training", "trust", "__init__",
     },
     "reporting": {

@@ -176,6 +176,9 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
     assert code == 0 and re.search(r"micro_batch=8 +what fits at once: 5.2 GiB free", out), err
     err = refused(*words, "micro_batch=16", "name=other")
     assert "a step on 16 images takes 9.2 GiB of memory, and 5.2 GiB are free; give micro_batch=8 or less" in err
+    err = refused(*words, "loss=relativistic_average", "name=another")
+    why = "RelativisticAverage compares with the mean over a batch, which a part of it does not know; use loss=relativistic"
+    assert f"5.2 GiB are free; give batch_size=8 or less: {why}" in err and "micro_batch=8" not in err
     monkeypatch.setattr(planned, "free_memory", lambda: 1000)
     assert "give smaller networks, or a lower resolution=" in refused(*words, "name=other")
 

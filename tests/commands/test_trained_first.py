@@ -85,9 +85,9 @@ def test_both_see_the_images_that_are_given(transgan_process, project):
     done = transgan_process("train", *words, "dry_run=true", "minutes=3", cwd=project)
     assert done.returncode == 0 and not (project / "runs").exists(), done.stdout + done.stderr
     first, second = (line for line in done.stdout.splitlines() if line.startswith("plan    first"))
-    told = "pictures metrics=none logger=none trainer=cpu minutes=1"
-    assert f"transgan train experiment=first {told} name=pictures_flow" in first
-    assert f"experiment=second {told} checkpoint=runs/pictures_flow name=pictures_student" in second
+    given = "pictures metrics=none logger=none trainer=cpu minutes=1"
+    assert f"transgan train experiment=first {given} name=pictures_flow" in first
+    assert f"experiment=second {given} checkpoint=runs/pictures_flow name=pictures_student" in second
     assert "cost    " in done.stdout  # of the first
     done = transgan_process("train", *words, cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -101,7 +101,7 @@ def first_of(*words):
     """The commands of what would be first, in the current folder."""
     whole = ["experiment=second", *COMMON, *words]
     config = compose("train", whole)
-    return [stage.words for stage in named(linked(config, whole), str(config.name))]
+    return [stage.overrides for stage in named(linked(config, whole), str(config.name))]
 
 
 def test_what_is_there_otherwise_is_left_and_not_taken(transgan_process, project, monkeypatch):

@@ -2,17 +2,23 @@
 One that is done says how good it is and what comes next."""
 
 import errno
+import json
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
+from PIL import Image
 
 from transgan import files
 from transgan.errors import is_out_of_memory
-from transgan.runs import ending
+from transgan.runs import ending, stopping
 from transgan.runs.proposals import measuring
+from transgan.sampling import LatentSampler
 from transgan.training.adversarial import Adversarial
+from transgan.training.microbatches import MicroBatches
 
 # What disks answer: full ones, forbidden ones, those that are gone, and some that nobody has thought of.
 WRITING = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO, errno.ENOTCONN, errno.ESTALE,
@@ -92,9 +98,52 @@ def test_out_of_memory(error, saved, inside, words, monkeypatch, tmp_path):
     run = tmp_path / "runs" / "digits"
     assert code == 2 and seen_of(run) == saved
     assert re.search(r"out of memory, after a peak of [\d,]+ MiB of the process", assert_true(err, run))
-    for way in ("batch_size= (it is 32)", "generator.transformer.checkpointing=true", "precision=bf16-mixed"):
+    for way in (
+        "with micro_batch=16 or less (32 images went through the networks at once), ",
+        "generator.transformer.checkpointing=true",
+        "precision=bf16-mixed",
+    ):
         assert way in err
-    assert "data.in_memory" not in err
+    assert "data.in_memory" not in err and "batch_size=" not in err
+
+
+@pytest.mark.parametrize("size, obstacle, way", [
+    (None, None, "micro_batch=15 or less (30 images went through the networks at once)"),
+    (9, None, "micro_batch=4 or less (9 images"), (1, None, "smaller networks or a lower resolution= (images went"),
+    (None, "the loss is one of all", "a smaller batch_size= (it is 30)"),
+])  # fmt: skip
+def test_the_way_out_of_a_lack_of_memory_is_one_that_the_algorithm_has(size, obstacle, way):
+    config = OmegaConf.create({"batch_size": 30, "precision": "bf16-mixed", "data": {}})
+    module = SimpleNamespace(parts=MicroBatches(size))
+    module.parts.obstacle = lambda: obstacle
+    assert f"it needs less with {way}" in stopping.out_of_memory(config, module=module)
+    assert "a smaller batch_size= (it is 30)" in stopping.out_of_memory(config, began=False)
+
+
+def test_a_run_with_memory_for_eight_images_at_once_makes_the_same(inside, words, monkeypatch, tmp_path):
+    """Grids, evaluations and health are in parts, without a word; with memory for none they are left out."""
+    more = ["metrics=fast", "extractor=pixels", "metrics.num_samples=20", "evaluate_every=0.128", "evaluate_share=1",
+            "sample_every=0.128", "grid=16"]  # fmt: skip
+    words = [word for word in words if not word.startswith("metrics")] + more
+    real, most = LatentSampler.images, 64
+
+    def limited(self, seeds, *arguments):
+        if len(seeds) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return real(self, seeds, *arguments)
+
+    monkeypatch.setattr(LatentSampler, "images", limited)
+    monkeypatch.setattr("transgan.at_once.give_back", lambda: None)  # it takes its time amid all tests
+    found = {}
+    for most in (64, 8, 4):
+        code, out, err = inside(*words, f"name=most{most}")
+        run = tmp_path / "runs" / f"most{most}"
+        assert code == 0 and seen_of(run) == 256, err
+        grids = {path.name: Image.open(path).tobytes() for path in (run / "samples").glob("0*.png")}
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        found[most] = grids, [line["metrics"]["fd_pixels"] for line in lines if "flags" in line["protocol"]]
+    assert found[8] == found[64] and len(found[8][0]) >= 2
+    assert not found[4][0] and set(found[4][1]) == {None}
 
 
 @pytest.mark.parametrize("words, way", [

@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
+from transgan.at_once import AtOnce
 from transgan.callbacks.diagnosis import Finding, Moment, diagnosis, urgent
 from transgan.callbacks.evaluation import Evaluation
 from transgan.callbacks.interval import Interval
@@ -51,7 +53,7 @@ class Health(Callback):
 
     def __init__(self, every_kimg: float, count: int = 100, num_real: int = 2000) -> None:
         self.interval, self.count, self.num_real = Interval(every_kimg), count, num_real
-        self.finding = diagnosis([])
+        self.finding, self.at_once = diagnosis([]), AtOnce()  # images that the discriminator is asked about
         self.history: list[Moment] = []
         self.lines: list[dict[str, float]] = []  # of Stats, since the last moment
         self.skipped = self.steps = 0  # until the last moment; since then
@@ -193,7 +195,7 @@ class Health(Callback):
         sides = []
         for dataset in (self.session.dataset, self.session.heldout):
             images, labels = some(dataset, 256)
-            sides.append(module.discriminate(images, labels).float().cpu())
+            sides.append(self.at_once.of(len(images), partial(logits_of, module, images, labels)))
         return {"discriminator_gap": share_above(*sides)}
 
     def of_weights(self, module: Any) -> Moment:
@@ -239,6 +241,12 @@ class Health(Callback):
 
 
 COLUMNS = ("grid_spread", "grid_nearest", "grid_change", "discriminator_gap")
+
+
+def logits_of(module: Any, images: Tensor, labels: Tensor, part: list[int]) -> Tensor:
+    """What the discriminator says of some of the images."""
+    logits: Tensor = module.discriminate(images[part], labels[part])
+    return logits.float().cpu()
 
 
 def weights(module: Any) -> dict[str, float]:

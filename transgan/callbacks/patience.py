@@ -18,7 +18,7 @@ class Patience(EarlyStopping):
     """Training stops when so many `evaluations` in a row had no primary number lower than the best by `margin` of it.
 
     It looks right after each evaluation, before the checkpoint is written, which so knows that the run has stopped.
-    One that failed counts as no better, one that was left out does not count.
+    One that failed or was left out does not count: it says nothing about the images.
     """
 
     def __init__(self, evaluations: int | None, margin: float = 0.01) -> None:
@@ -57,6 +57,8 @@ class Patience(EarlyStopping):
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.evaluation.count != self.counted:
             self.counted = self.evaluation.count
+            if self.evaluation.measured_at != module.images_seen:
+                return
             super().on_validation_end(trainer, module)
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:

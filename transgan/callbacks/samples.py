@@ -16,6 +16,7 @@ from transgan import provenance
 from transgan.callbacks.interval import Alarm, Interval, moment
 from transgan.callbacks.session import Session, Trained
 from transgan.callbacks.tracking import log_grid
+from transgan.errors import is_out_of_memory, one_line
 from transgan.files import replacing
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, options); what loses nothing comes first
@@ -131,21 +132,28 @@ class Samples(Callback):
                 self.write(trainer, module)
 
     def write(self, trainer: Trainer, module: Trained) -> None:
+        """Writes the grid. What cannot be made of images is reported, and training continues."""
         try:
-            images = torch.cat(
-                [
-                    module.generate(
-                        self.seeds[i : i + BATCH], None if self.labels is None else self.labels[i : i + BATCH]
-                    )
-                    for i in range(0, len(self.seeds), BATCH)
-                ]
-            )
+            grid = grid_of(self.images(module), self.columns)
         except ValueError as error:  # images that are not finite: the steps will say so too
             log.warning("no grid of samples at %g kimg: %s", module.images_seen / 1000, error)
             return
-        grid = grid_of(images, self.columns)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            log.warning(
+                "no grid of samples at %g kimg, and training goes on: memory is lacking for its images (%s)",
+                module.images_seen / 1000, one_line(error)[:120],
+            )  # fmt: skip
+            return
         write_grid(grid, self.folder / f"{moment(module.images_seen)}.png", self.facts(module))
         log_grid(trainer, "generated", grid, module.images_seen, self.failures)
+
+    def images(self, module: Trained) -> Tensor:
+        """uint8 (count, C, H, W)."""
+        parts = [slice(i, i + BATCH) for i in range(0, len(self.seeds), BATCH)]
+        labels = self.labels
+        return torch.cat([module.generate(self.seeds[i], None if labels is None else labels[i]) for i in parts])
 
     def facts(self, module: Any) -> provenance.Facts | None:
         """What `transgan sample like=` needs to make the grid again; None where it is not to be said, or not known."""

@@ -1,12 +1,14 @@
-"""How much memory there is to take: of the machine, of the container, and of what this process is allowed."""
+"""How much memory there is to take: of the machine, of its control groups, and of what this process is allowed."""
 
 import os
 from pathlib import Path
 
+from transgan.data import control_groups
+
 
 def free_memory() -> int:
     """Bytes that this process may still take."""
-    return max(0, min(of_machine(), of_container(), of_limit()))
+    return max(0, min(of_machine(), control_groups.free(), of_limit()))
 
 
 def fits(size: int) -> bool:
@@ -24,14 +26,6 @@ def of_machine() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf
         return 4 * 2**30
-
-
-def of_container() -> int:
-    try:
-        group = Path("/sys/fs/cgroup")
-        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no cgroup, or "max"
-        return 2**63
 
 
 def of_limit() -> int:

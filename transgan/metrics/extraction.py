@@ -5,18 +5,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from transgan.at_once import AtOnce, filled
 from transgan.metrics.context import Context
 from transgan.metrics.extractors.extractor import FeatureExtractor
 from transgan.metrics.features import Extracted
-from transgan.metrics.sampling import ImageData, filled
+from transgan.metrics.sampling import ImageData
 
 Generate = Callable[[list[int], Tensor | None], Tensor]  # seeds, int64 labels or None -> uint8 N x C x H x W
 Watch = Callable[[Tensor, Extracted], None]  # is shown every batch of images with what was extracted from it
 
 
 class Extraction:
-    """Features of a prepared `extractor` on `device`, `batch_size` images at a time, made up to a multiple of 8: they
-    do not depend on the batch size or the number of processes.
+    """Features of a prepared `extractor` on `device`, `batch_size` images at a time, made up to a multiple of 8, and
+    fewer where memory is lacking: they do not depend on the batch size or the number of processes.
 
     `sample` are two images of the data, from which also a process that generates nothing knows how many features
     there are.
@@ -25,14 +26,19 @@ class Extraction:
     def __init__(self, extractor: FeatureExtractor, device: torch.device, batch_size: int, sample: Tensor):
         assert extractor.num_features is not None, "prepare() comes first"
         self.extractor, self.device, self.batch_size = extractor, device, batch_size
-        self.num_features = extractor.num_features
+        self.num_features, self.at_once = extractor.num_features, AtOnce()
         self.columns = self.matrix(sample).shape[1]
 
     def matrix(self, images: Tensor) -> Tensor:
         """Features, and logits beside them if there are any: float32 N x (D + K), on the CPU."""
-        features, logits = self.extractor(filled(images).to(self.device))
-        parts = [features] if logits is None else [features, logits]
-        return torch.cat([part[: len(images)].float() for part in parts], 1).cpu()
+        given = filled(images)
+
+        def rows(part: list[int]) -> Tensor:
+            features, logits = self.extractor(given[part].to(self.device))
+            parts = [features] if logits is None else [features, logits]
+            return torch.cat([each.float() for each in parts], 1).cpu()
+
+        return self.at_once.of(len(given), rows)[: len(images)]
 
     def split(self, matrix: Tensor, labels: Tensor | None = None, names_classes: bool = False) -> Extracted:
         """What `matrix` has put together."""

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from transgan.at_once import filled
 from transgan.metrics.extractors.extractor import FeatureExtractor
 from transgan.metrics.extractors.module import FromModule
 from transgan.metrics.features import Extracted, checked
 from transgan.metrics.report import Report
-from transgan.metrics.sampling import filled, isolated
+from transgan.metrics.sampling import isolated
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)  # of states
 SIDES = {"real": "real", "heldout": "held-out", "fake": "generated"}

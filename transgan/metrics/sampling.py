@@ -1,15 +1,11 @@
-"""Which images are measured and under which conditions: labels, how many at a time, and no trace left outside."""
+"""Which images are measured and under which conditions: labels, and no trace left outside."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-
-LANE = 8  # images at a time, or a multiple: fewer take another path through matrix products
-
-Items = TypeVar("Items", list[int], Tensor)
 
 
 class ImageData(Protocol):
@@ -25,14 +21,6 @@ class ImageData(Protocol):
     def __len__(self) -> int: ...
 
     def __getitems__(self, indices: Any, /) -> tuple[Tensor, Tensor]: ...
-
-
-def filled(items: Items) -> Items:
-    """A list, or a tensor of several items, with the first one again until the count is a multiple of LANE."""
-    missing = -len(items) % LANE
-    if isinstance(items, Tensor):
-        return torch.cat([items, items[:1].expand(missing, *items.shape[1:])])
-    return items + items[:1] * missing
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 from pytorch_lightning.strategies import StrategyRegistry
 
+from transgan.data import control_groups
 from transgan.errors import UserError
 from transgan.instantiation import make
 
@@ -53,7 +54,7 @@ def batch_memory(config: DictConfig) -> str | None:
         return None
     return (
         f"batch_size={config.batch_size} with resolution={config.resolution}: the pixels of one batch take "
-        f"{size / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f} GiB of memory; give a smaller one"
+        f"{size / 2**30:,.0f} GiB, and there are {memory() / 2**30:,.0f} GiB of memory; give a smaller one"
     )
 
 
@@ -70,7 +71,7 @@ def require_memory(config: dict[str, Any], copies: int) -> int:
         listed = ", ".join(f"{name} {size / 2**30:,.1f} GiB" for name, size in sizes.items())
         raise UserError(
             f"training these networks takes {need / 2**30:,.0f} GiB of memory at least ({listed}, "
-            f"{copies} times), and this machine has {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
+            f"{copies} times), and there are {there / 2**30:,.0f} GiB; give a smaller dim, depth or "
             "resolution"
         )
     return sum(sizes.values())
@@ -103,11 +104,12 @@ def held(network: torch.nn.Module) -> int:
 
 
 def memory() -> int:
-    """Bytes of this machine's memory."""
+    """Bytes of this machine's memory, or of what a container or a batch system lets this process have of it."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system says
-        return 2**63
+        there = 2**63
+    return min(there, control_groups.limit())
 
 
 def device_named(name: str) -> str:

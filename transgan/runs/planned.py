@@ -179,11 +179,15 @@ def fitted(
     footprint, free = trial.footprint(batch), free_bytes(device)
     at_once = config.micro_batch or batch
     fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
-    if fitting is None or fitting < at_once and ("micro_batch" not in plan.left or trial.module.obstacle()):
+    obstacle = trial.module.parts.obstacle()
+    if fitting is None or fitting < at_once and ("micro_batch" not in plan.left or obstacle):
+        give = "smaller networks, or a lower resolution="
+        if fitting is not None:
+            whole = f"batch_size={fitting * processes} or less: {obstacle}"
+            give = whole if obstacle else f"micro_batch={fitting} or less"
         raise UserError(
             f"a step on {at_once:,} images takes {footprint.of(at_once) * SLACK / 2**30:.1f} GiB of memory, and "
-            f"{free / 2**30:.1f} GiB are free; give "
-            + ("smaller networks, or a lower resolution=" if fitting is None else f"micro_batch={fitting} or less")
+            f"{free / 2**30:.1f} GiB are free; give {give}"
         )
     micro_batch = config.micro_batch if fitting == at_once else fitting
     trial.module.parts.size = micro_batch

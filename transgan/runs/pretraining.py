@@ -39,9 +39,9 @@ LOOK = 1.0  # seconds between looks at a run that another process trains
 
 @dataclass
 class Stage:
-    """A run that another one begins with: the words of `transgan train`, and what they are composed to."""
+    """A run that another one begins with: the arguments of `transgan train`, and what they are composed to."""
 
-    words: list[str]
+    overrides: list[str]
     config: DictConfig
 
     @property
@@ -58,29 +58,29 @@ class Stage:
 
     @property
     def command(self) -> str:
-        return f"transgan train {shlex.join(self.words)}"
+        return f"transgan train {shlex.join(self.overrides)}"
 
     def named(self, name: str) -> "Stage":
-        words = [*(word for word in self.words if read(word).key != "name"), f"name={name}"]
-        return Stage(words, compose("train", words))
+        overrides = [*(word for word in self.overrides if read(word).key != "name"), f"name={name}"]
+        return Stage(overrides, compose("train", overrides))
 
     def beginning_with(self, first: "Stage") -> "Stage":
-        words = [*self.words, f"checkpoint={first.place}"]
-        return Stage(words, compose("train", words))
+        overrides = [*self.overrides, f"checkpoint={first.place}"]
+        return Stage(overrides, compose("train", overrides))
 
     def differences(self) -> list[str]:
         """What the run that is there was trained with otherwise than this one would be; none where there is none."""
         if not self.last.exists():
             return []
         previous = checkpoint.read(self.last)
-        _, words, _ = planned(self.config, self.words)
-        return other_settings(words, previous, self.folder)
+        _, overrides, _ = planned(self.config, self.overrides)
+        return other_settings(overrides, previous, self.folder)
 
     def finished(self) -> bool:
         """Whether it has come to its end: to its length, or to the end of its patience."""
         if not self.last.exists():
             return False
-        config, _, _ = planned(self.config, self.words)
+        config, _, _ = planned(self.config, self.overrides)
         if checkpoint.read(self.last)["images_seen"] >= 1000 * config.kimg:
             return True
         return Run(self.folder, "last").facts["out_of_patience"] is not None
@@ -92,17 +92,17 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
     Trains the runs before this one to their ends, one after the other, unless they are there or the present run has
     begun already. Raises UserError.
     """
-    if not first_words(config):
+    if not first_overrides(config):
         return config, arguments, None
     with setting_up():
         links = linked(config, arguments)
-        words = sharing(arguments, len(links) + 1)
+        overrides = sharing(arguments, len(links) + 1)
         last = folder_of(config) / "checkpoints" / "last.ckpt"
         if last.exists() and (place := checkpoint.read(last)["config"].get("checkpoint")):
-            whole = [*words, f"checkpoint={place}"]  # what it has begun with
+            whole = [*overrides, f"checkpoint={place}"]  # what it has begun with
             return compose("train", whole), whole, None
         every = named(links, str(config.name))
-        whole = [*words, f"checkpoint={every[-1].place}"]
+        whole = [*overrides, f"checkpoint={every[-1].place}"]
         missing = [each for each in every if not each.finished()]
     if not missing:
         return compose("train", whole), whole, None
@@ -120,8 +120,8 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
     return compose("train", whole), whole, None
 
 
-def first_words(config: DictConfig) -> list[str]:
-    """The words of the run that one begins with; none where it begins with none, or with one that is named."""
+def first_overrides(config: DictConfig) -> list[str]:
+    """The arguments of the run that one begins with; none where it begins with none, or with one that is named."""
     named = config.checkpoint is not None or config.get("config")
     return [] if named or not begins(config) else list(config.get("pretraining") or ())
 
@@ -131,16 +131,16 @@ def linked(config: DictConfig, arguments: Sequence[str]) -> list[Stage]:
     itself."""
     given = [word for word in arguments if shared(word)]
     found: list[Stage] = []
-    words, seen = first_words(config), set[tuple[str, ...]]()
-    while words:
-        if tuple(words) in seen:
-            raise UserError(f"pretraining=[{','.join(words)}]: a run that begins with itself has no beginning")
-        seen.add(tuple(words))
-        whole = [*words, *given]
+    overrides, seen = first_overrides(config), set[tuple[str, ...]]()
+    while overrides:
+        if tuple(overrides) in seen:
+            raise UserError(f"pretraining=[{','.join(overrides)}]: a run that begins with itself has no beginning")
+        seen.add(tuple(overrides))
+        whole = [*overrides, *given]
         found.insert(0, Stage(whole, compose("train", whole)))
-        words = first_words(found[0].config)
+        overrides = first_overrides(found[0].config)
     if of_each := [word for word in sharing(arguments, len(found) + 1) if read(word).key in TIME]:
-        found = [Stage([*each.words, *of_each], compose("train", [*each.words, *of_each])) for each in found]
+        found = [Stage([*each.overrides, *of_each], compose("train", [*each.overrides, *of_each])) for each in found]
     return found
 
 
@@ -196,7 +196,7 @@ def dry_run(missing: list[Stage], console: Console) -> int:
     """Says which runs come first; what the first of them costs is measured, the others begin with what is not there."""
     for stage in missing:
         console.print(f"plan    first the run that this one begins with: {stage.command}")
-    return run([*missing[0].words, "dry_run=true"])
+    return run([*missing[0].overrides, "dry_run=true"])
 
 
 def train(stage: Stage, console: Console) -> int:
@@ -208,7 +208,7 @@ def train(stage: Stage, console: Console) -> int:
             while owner(stage.folder) is not None:
                 time.sleep(LOOK)
             continue
-        code = run(stage.words)
+        code = run(stage.overrides)
         if code > 128 or code < 0:
             return code if code > 0 else 128 - code
         if code and owner(stage.folder) is None:  # else another process was quicker
@@ -220,11 +220,11 @@ def train(stage: Stage, console: Console) -> int:
     return 0
 
 
-def run(words: list[str]) -> int:
+def run(overrides: list[str]) -> int:
     """`transgan train` in a process of its own, which hears the signals that this one is sent, and ends with it. -> its
     exit code"""
     process = subprocess.Popen(
-        [sys.executable, "-m", "transgan", "train", *words], env=alone() | {ENDS_WITH: str(os.getpid())},
+        [sys.executable, "-m", "transgan", "train", *overrides], env=alone() | {ENDS_WITH: str(os.getpid())},
         start_new_session=True,  # Ctrl-C is for this process, which passes it on once
     )  # fmt: skip
     with passing_on(process):

@@ -1,7 +1,6 @@
 """A trained run, as every command after training sees it: a checkpoint, its folder, and what is known of them."""
 
 import os
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -11,8 +10,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from transgan import checkpoint, files, provenance
+from transgan.at_once import AtOnce
 from transgan.callbacks.evaluation import append
-from transgan.callbacks.likelihood import Likely, spread_over
+from transgan.callbacks.likelihood import Likely, bits_of, spread_over
 from transgan.callbacks.patience import sentence
 from transgan.errors import UserError
 from transgan.runs.lock import owner
@@ -127,8 +127,7 @@ class Run:
     def bits_per_dim(self, images: Images) -> Tensor:
         """Of each of these images, or of as many, evenly spread, as the module's `likelihood_count` says."""
         every = spread_over(len(images), getattr(self.module, "likelihood_count", len(images)))
-        parts: list[Sequence[int]] = [every[i : i + 256] for i in range(0, len(every), 256)]
-        return torch.cat([cast(Likely, self.module).bits_per_dim(*images.__getitems__(part)) for part in parts])
+        return bits_of(cast(Likely, self.module), images, every, AtOnce())
 
     def untrained(self) -> Generative:
         """The same module with the weights it had before the first step."""

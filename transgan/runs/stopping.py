@@ -79,16 +79,16 @@ def requeue(console: Console) -> int:
     return 1
 
 
-def failure(error: BaseException, config: DictConfig) -> str | None:
+def failure(error: BaseException, config: DictConfig, module: Generative) -> str | None:
     """What the user can do about an error in training, in a sentence; None for a fault of ours."""
     if is_out_of_memory(error):
-        return out_of_memory(config)
+        return out_of_memory(config, module=module)
     return describe(error, "runs=PATH") if isinstance(error, OSError) else None
 
 
-def out_of_memory(config: DictConfig, began: bool = True) -> str:
+def out_of_memory(config: DictConfig, began: bool = True, module: Generative | None = None) -> str:
     """The peak, and what to lower."""
-    ways = [f"a smaller batch_size= (it is {config.batch_size})"]
+    ways = [fewer_at_once(config, module)]
     keys = leaves(OmegaConf.to_container(config, resolve=False))
     switches = [f"{key}=true" for key, value in keys.items() if key.endswith("checkpointing") and value is False]
     ways += [" ".join(switches)] if switches else []
@@ -99,9 +99,22 @@ def out_of_memory(config: DictConfig, began: bool = True) -> str:
     return f"out of memory, after a peak of {memory_mib():,.0f} MiB of the {kind}; it needs less with {', '.join(ways)}"
 
 
+def fewer_at_once(config: DictConfig, module: Generative | None) -> str:
+    """What lets fewer images through the networks at once."""
+    smaller_batch = f"a smaller batch_size= (it is {config.batch_size})"
+    if module is None or module.parts.obstacle():
+        return smaller_batch
+    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    batch = -(-config.batch_size // processes)
+    now = min(module.parts.size or batch, batch)
+    if now > 1:
+        return f"micro_batch={now // 2} or less ({now} images went through the networks at once)"
+    return "smaller networks or a lower resolution= (images went through the networks one by one)"
+
+
 def raise_as_users(error: Exception, config: DictConfig, module: Generative, folder: Path) -> None:
     """Raises UserError in place of an error in training that the user can do something about, else the error itself."""
-    sentence = failure(error, config)
+    sentence = failure(error, config, module)
     if sentence is None:
         raise error
     raise UserError(f"training stopped at {module.images_seen / 1000:g} kimg: {sentence}; {kept(folder)}") from error

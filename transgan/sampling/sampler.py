@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from transgan.at_once import AtOnce
 from transgan.sampling.randomness import mix
 
 
@@ -31,6 +32,7 @@ class Sampler(nn.Module):
         self.network: Any = network
         self.num_classes = num_classes
         self.facts = {}
+        self.at_once = AtOnce()
 
     @property
     def device(self) -> torch.device:
@@ -41,11 +43,22 @@ class Sampler(nn.Module):
     def generate(self, seeds: Sequence[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """uint8 images (N, C, H, W), image i a function of the weights, seeds[i] and labels[i] alone.
 
-        labels: (N,); None: each seed's own class. truncation: below 1, images are more typical and less varied.
+        labels: (N,); None: each seed's own class. truncation: below 1, images are more typical and less varied. They
+        are made in parts where memory is lacking for all of them at once.
         """
         seeds = [int(seed) for seed in seeds]
         labels = self.labels_of(seeds) if labels is None else labels
-        return self.images(seeds, self.on_device(labels), truncation)
+        labels = self.on_device(labels)
+
+        def make(part: list[int]) -> Tensor:
+            return self.images([seeds[i] for i in part], None if labels is None else labels[part], truncation)
+
+        return self.at_once.of(len(seeds), make)
+
+    def sharing(self, at_once: AtOnce) -> Self:
+        """This sampler, which makes as many images at once as was found to fit into memory."""
+        self.at_once = at_once
+        return self
 
     def images(self, seeds: list[int], labels: Tensor | None, truncation: float) -> Tensor:
         """uint8 images (N, C, H, W) of seeds and labels (N,), None without classes."""

@@ -36,10 +36,14 @@ class TokenSampler(Sampler):
         self, images: Tensor, rows: int, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
         """uint8 images that keep the upper `rows` rows of `images` and are generated below, image i by seeds[i]."""
-        network, uniform = self.prepared(seeds)
         labels = self.on_device(self.labels_of(seeds) if labels is None else labels)
-        images = to_float(images.to(self.device)).double()
-        return to_uint8(network.complete(images, rows, uniform, labels, truncation, self.top_k))
+
+        def make(part: list[int]) -> Tensor:
+            network, uniform = self.prepared([seeds[i] for i in part])
+            kept, own = to_float(images[part].to(self.device)).double(), None if labels is None else labels[part]
+            return to_uint8(network.complete(kept, rows, uniform, own, truncation, self.top_k))
+
+        return self.at_once.of(len(seeds), make)
 
     def prepared(self, seeds: list[int]) -> tuple[Any, Tensor]:
         """The network in float64, and the uniform numbers of the seeds."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def walk(
         more = () if scaled else (strength,)
         for i in range(0, len(path), batch_size):
             part = path[i : i + batch_size]
-            yield sampler.images_of(part, None if labels is None else labels[:1].expand(len(part)), *more)
+            yield sampler.at_once.of(len(part), partial(of_latents, sampler, part, labels, more))
         return
     network, labels = sampler.network, sampler.on_device(labels)
     latent = latent.to(sampler.device)
@@ -67,7 +68,21 @@ def walk(
         styles = mean_style(network, latent, labels).lerp(styles, strength)
     path = closed(styles, frames, "w")
     for i in range(0, len(path), batch_size):
-        yield to_uint8(network.synthesis(path[i : i + batch_size]))
+        part = path[i : i + batch_size]
+        yield sampler.at_once.of(len(part), partial(of_styles, network, part))
+
+
+def of_latents(
+    sampler: Any, latents: Tensor, labels: Tensor | None, more: tuple[float, ...], part: list[int]
+) -> Tensor:
+    """The images of some of the latents, all of the first label."""
+    images: Tensor = sampler.images_of(latents[part], None if labels is None else labels[:1].expand(len(part)), *more)
+    return images
+
+
+def of_styles(network: Any, styles: Tensor, part: list[int]) -> Tensor:
+    """The images of some of the styles."""
+    return to_uint8(network.synthesis(styles[part]))
 
 
 def require(sampler: Sampler, space: str) -> None:

@@ -63,7 +63,7 @@ class Autoregressive(LikelihoodModule):
         self, images: Tensor, rows: int, seeds: list[int], labels: Tensor | None = None, truncation: float = 1.0
     ) -> Tensor:
         """uint8 images that keep the upper `rows` rows of `images` and are generated below, image i by seeds[i]."""
-        return self.sampler_of_images().complete(images, rows, seeds, labels, truncation)
+        return self.sampler_of_images().sharing(self.at_once).complete(images, rows, seeds, labels, truncation)
 
 
 def objective(network: Any, images: Tensor, labels: Tensor | None, *more: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from transgan.at_once import AtOnce
 from transgan.loadable import Loadable
 from transgan.migration import FORMAT
 from transgan.sampling import Sampler
@@ -72,7 +73,7 @@ class Generative(Loadable):
         self.images_in_step = batch_size or 0
         self.lacking = 0  # images that the batches so far had fewer than batch_size
         self.skipped = SkippedSteps(self.networks, max_nonfinite)
-        self.micro_batch = micro_batch
+        self.micro_batch, self.at_once = micro_batch, AtOnce()
         self.parts = MicroBatches(obstacle=lambda: "this algorithm has no parts of a batch")
         self.log_values: dict[str, Tensor | float] = {}
         self.logs_itself = False
@@ -144,9 +145,10 @@ class Generative(Loadable):
     def generate(self, seeds: Sequence[int], labels: Tensor | None = None, truncation: float = 1.0) -> Tensor:
         """uint8 images (N, C, H, W) by the EMA weights, image i a function of seeds[i] and labels[i] alone.
 
-        labels: (N,); None: each seed's own class. truncation: below 1, images are more typical and less varied.
+        labels: (N,); None: each seed's own class. truncation: below 1, images are more typical and less varied. They
+        are made in parts where memory is lacking for all of them at once.
         """
-        return self.sampler_of_images().generate(seeds, labels, truncation)
+        return self.sampler_of_images().sharing(self.at_once).generate(seeds, labels, truncation)
 
     def labels_of(self, seeds: list[int]) -> Tensor | None:
         """The class each seed shows unless another is given: a function of the seed, uniform over the classes."""
@@ -282,18 +284,3 @@ class Generative(Loadable):
         self.images_seen, self.lacking = checkpoint["images_seen"], checkpoint.get("lacking", 0)
         self.batch_size = self.batch_size or checkpoint.get("batch_size")
         self.skipped.load_state_dict(checkpoint)
-
-
-def with_own_options(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """The optimizer, which takes the states of a checkpoint and keeps its own options: how it computes (`fused`), and
-    what a configuration changes on purpose (`eps`, `weight_decay`). By itself torch takes the checkpoint's."""
-
-    def keep(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-        groups = [
-            saved | {key: own[key] for key in optimizer.defaults if key in own}
-            for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=False)
-        ]
-        return state | {"param_groups": groups} if len(groups) == len(state["param_groups"]) else state
-
-    optimizer.register_load_state_dict_pre_hook(keep)
-    return optimizer

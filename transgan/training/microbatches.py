@@ -4,13 +4,13 @@ The sums are those of the complete batch where every value is a mean over images
 images. The random numbers of all images are drawn first, so each image has those that it has without parts.
 """
 
-import gc
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from transgan.at_once import give_back
 from transgan.errors import is_out_of_memory
 from transgan.protocols import Loss
 
@@ -60,9 +60,7 @@ class MicroBatches:
                 if not is_out_of_memory(error) or not self.halve(n):
                     raise
             before()  # here, where what the error held is free
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            give_back()
 
 
 def part_of(values: Tensor, part: slice, n: int, dim: int = 0) -> Tensor:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from transgan.ema import decay, update_ema
 from transgan.schedules import Schedule, Share, schedule
-from transgan.training.generative import Generative, with_own_options
+from transgan.training.generative import Generative
 from transgan.training.microbatches import total
+from transgan.training.own_options import with_own_options
 from transgan.training.pretrained import Pretrained
 
 DECAYING = (nn.Linear, nn.RNNBase, nn.Conv1d, nn.Conv2d)

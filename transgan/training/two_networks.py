@@ -12,8 +12,9 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from transgan.schedules import Schedule, Share, schedule
-from transgan.training.generative import Generative, with_own_options
+from transgan.training.generative import Generative
 from transgan.training.latents import FromLatents, latent_dim_of
+from transgan.training.own_options import with_own_options
 from transgan.training.pretrained import Pretrained
 
 
