@@ -63,7 +63,7 @@ class Health(Callback):
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = session = Session.of(trainer)
-        self.interval = Interval(self.interval.kimg, session.kimg)
+        self.interval = Interval(self.interval.kimg, session.kimg, spaced=True)
         self.stats, self.evaluation = find(trainer, Stats), find(trainer, Evaluation)
         self.likelihood = find(trainer, Likelihood)
         self.row = {} if self.stats is None else self.stats.latest
