@@ -25,9 +25,18 @@ from transgan.planning import Choice, Facts, Measured, choose, spend
 from transgan.planning.choice import FIRST, KEYS, arguments
 from transgan.planning.look import facts_of
 from transgan.planning.settings import INCEPTION, LITE0
+from transgan.runs.beside import beside_of, likelihood_of
 from transgan.runs.measuring import Trial
 
-OF_TIME = ("kimg", "log_every", "sample_every", "evaluate_every", "checkpoint_every")  # follow minutes= and hours=
+SAMPLES = "metrics.num_samples"
+OF_TIME = (
+    "kimg",
+    SAMPLES,
+    "log_every",
+    "sample_every",
+    "evaluate_every",
+    "checkpoint_every",
+)  # follow minutes=
 OF_IMAGES = {"conditional", "extractor", "batch_size"}  # follow how many images there are, and of which classes
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
 CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
@@ -69,6 +78,8 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
         return continued(config, given, keys, last, minutes)
     there = {key for key in auto if key in ("recipe", "extractor") or has(config, key)}
     wanted = there - keys
+    if SAMPLES in wanted - chosen_by_itself(given) and config.metrics.num_samples is not None:
+        wanted.remove(SAMPLES)  # metrics=paper says how many, and numbers are to be had by it
     plan = Plan(left=frozenset(wanted - set(FIRST)), minutes=minutes, began=began)
     data: Any = config.get("data") or {}
     if wanted & set(FIRST) and str(data.get("_target_", "")).endswith((".Folder", ".Zip")):
@@ -215,9 +226,12 @@ def measured(
         generating=speed.generating, extracting=looking, before=waiting, micro_batch=fit.micro_batch,
         memory=fit.memory, free=fit.free,
         state=sum(4 * each.numel() for each in trial.module.parameters()),
+        likelihood=likelihood_of(config, trial, speed),
     )  # fmt: skip
     kimg = None if "kimg" in plan.left else float(config.kimg)
-    return [each for each in spend(facts, found, config.batch_size, kimg=kimg) if each.key in plan.left], found
+    beside = beside_of(config, plan.left, len(dataset), processes)
+    chosen = spend(facts, found, config.batch_size, kimg=kimg, beside=beside)
+    return [each for each in chosen if each.key in plan.left], found
 
 
 def candidates(count: int) -> list[int]:
