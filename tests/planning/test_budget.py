@@ -1,5 +1,6 @@
 """Length and intervals from a measured step: the parts of a run fill its time, and not more."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_large_evaluation_is_left_out_as_its_share_has_it():
 
 
 @pytest.mark.parametrize("speed", [3.7, 61.0, 259.3, 1234.0])
-@pytest.mark.parametrize("minutes", [1, 3, 5, 20, 47, 600])
+@pytest.mark.parametrize("minutes", [1, 3, 5, 20, 47])
 @pytest.mark.parametrize("batch", [16, 64])
 def test_there_are_as_many_evaluations_as_are_announced(speed, minutes, batch):
     found = {
@@ -108,7 +109,7 @@ def test_there_are_as_many_evaluations_as_are_announced(speed, minutes, batch):
     }
     kimg, every = found["kimg"].value, found["evaluate_every"].value
     interval = Interval(every, kimg, spaced=True)
-    ends = range(batch, int(1000 * kimg) + batch, batch)
+    ends = range(batch, math.ceil(1000 * kimg / batch) * batch + 1, batch)
     due = [images for images in ends if interval.due(images, batch)]
     assert found["evaluate_every"].why.split()[0] == str(len(due)), (kimg, every, due)
     assert all(after - before >= 500 * every - batch for before, after in zip(due, due[1:], strict=False))
@@ -145,10 +146,10 @@ def test_a_length_that_is_given_has_intervals_of_its_own(kimg):
     assert 1 <= times <= 8.1 and found["evaluate_every"].why.startswith(f"{times:.0f} time")
     for key in ("sample_every", "checkpoint_every"):
         assert found[key].value <= kimg, found[key]
-    seconds = (times + 2) * found["metrics.num_samples"].value * 0.002
-    share = seconds / (seconds + 1000 * kimg / 500)
+    one = found["metrics.num_samples"].value * 0.002
+    shares = [(times + again) * one / ((times + again) * one + 1000 * kimg / 500) for again in (1, 2)]
     said = float(found["metrics.num_samples"].why.partition("%")[0]) / 100
-    assert said == pytest.approx(share, abs=0.02)
+    assert shares[0] - 0.02 <= said <= shares[1] + 0.02  # with an untrained generator's, where that is cheap
 
 
 def test_what_is_given_stays():

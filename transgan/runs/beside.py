@@ -17,9 +17,8 @@ def beside_of(config: DictConfig, left: Collection[str], count: int, processes: 
     watched: Any = config.get("callbacks") or {}
     grid, health = (int((watched.get(name) or {}).get("count") or 0) for name in ("samples", "health"))
     metrics = config.get("metrics") if watched.get("evaluation") else None
-    given: dict[str, Any] = {
-        key: config[key] if key not in left else None for key in ("sample_every", "evaluate_every")
-    }
+    every = ("sample_every", "evaluate_every")
+    given: dict[str, Any] = {key: config[key] for key in every if key not in left}
     if not metrics:
         return Beside(grid, health, distances=False, processes=processes, **given)
     samples = None if "metrics.num_samples" in left else metrics.get("num_samples") or min(AS_MANY, count)
