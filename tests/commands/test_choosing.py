@@ -171,12 +171,12 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
         return type(found)(found.fixed, (2**32 - found.fixed) / 8)
 
     monkeypatch.setattr(planned.Trial, "footprint", large)
-    monkeypatch.setattr(planned, "free_memory", lambda: int(2**32 * 1.3))
+    monkeypatch.setattr(planned, "free_memory", lambda processes: int(2**32 * 1.3))
     code, out, err = inside(*words)
     assert code == 0 and re.search(r"micro_batch=8 +what fits at once: 5.2 GiB free", out), err
     err = refused(*words, "micro_batch=16", "name=other")
     assert "a step on 16 images takes 9.2 GiB of memory, and 5.2 GiB are free; give micro_batch=8 or less" in err
-    monkeypatch.setattr(planned, "free_memory", lambda: 1000)
+    monkeypatch.setattr(planned, "free_memory", lambda processes: 1000)
     assert "give smaller networks, or a lower resolution=" in refused(*words, "name=other")
 
 
@@ -216,6 +216,6 @@ def test_a_dry_run_of_a_run_that_is_there_trains_nothing(inside, tiny, tmp_path)
 def test_networks_that_fill_the_memory_are_refused_before_they_do(refused, folder, monkeypatch):
     """Also where nothing is chosen: of large networks a step is counted before it is made."""
     monkeypatch.setattr("transgan.runs.training.LARGE", 0)
-    monkeypatch.setattr(planned, "free_memory", lambda: 2**20)
+    monkeypatch.setattr(planned, "free_memory", lambda processes: 2**20)
     err = refused("train", folder, "experiment=digits", "auto=[]", "extractor=pixels", "logger=none", "trainer=cpu")
     assert "of memory, and 0.0 GiB are free; give " in err

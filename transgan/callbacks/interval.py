@@ -51,6 +51,13 @@ class Interval:
         """`due` for the latest batch of a module."""
         return self.due(module.images_seen, module.images_in_step)
 
+    def left(self, images: int) -> int:
+        """How often it will be due after so many images; the end counts, and is not infinitely far."""
+        if self.finished(images):
+            return 0
+        multiples = self.total / self.kimg + 0.5 if self.spaced else math.ceil(self.total / self.kimg)
+        return max(1, int(multiples) - int(images // (1000 * self.kimg)))
+
     def finished(self, images: int) -> bool:
         return images >= 1000 * self.total
 

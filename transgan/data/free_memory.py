@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 
-def free_memory() -> int:
-    """Bytes that this process may still take."""
-    return max(0, min(of_machine(), of_container(), of_limit()))
+def free_memory(processes: int = 1) -> int:
+    """Bytes that this process may still take, of so many that share the machine and do the same."""
+    return max(0, min(min(of_machine(), of_container()) // processes, of_limit()))
 
 
 def fits(size: int) -> bool:

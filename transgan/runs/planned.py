@@ -179,21 +179,22 @@ class Fitted:
 
 def fitted(
     plan: Plan, config: DictConfig, resolved: dict[str, Any], dataset: Any, heldout: Any, device: torch.device,
-    processes: int,
+    processes: int, here: int = 1,
 ) -> Fitted:  # fmt: skip
-    """Counts the memory of a step on this process's device. Raises UserError for what does not fit."""
+    """Counts the memory of a step on this process's device. here: processes that share this machine's memory. Raises
+    UserError for what does not fit."""
     batch = -(-config.batch_size // processes)
     choosing = "threads" in plan.left and device.type == "cpu" and processes == 1
     usual = None if choosing else config.threads or torch.get_num_threads()
     torch.set_num_threads(usual or 1)
     trial = Trial(resolved, dataset, heldout, device)
-    footprint, free = trial.footprint(batch), free_bytes(device)
+    footprint, free = trial.footprint(batch), free_bytes(device, here)
     at_once = config.micro_batch or batch
     fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
     if fitting is None or fitting < at_once and ("micro_batch" not in plan.left or trial.module.obstacle()):
         raise UserError(
             f"a step on {at_once:,} images takes {footprint.of(at_once) * SLACK / 2**30:.1f} GiB of memory, and "
-            f"{free / 2**30:.1f} GiB are free; give "
+            f"{free / 2**30:.1f} GiB are free{f' for each of {here} processes' * (here > 1)}; give "
             + ("smaller networks, or a lower resolution=" if fitting is None else f"micro_batch={fitting} or less")
         )
     micro_batch = config.micro_batch if fitting == at_once else fitting
@@ -260,8 +261,9 @@ def extractor_name(config: DictConfig) -> str | None:
     return {"Inception": "inception", "EfficientNetLite0": "efficientnet_lite0"}.get(kind)
 
 
-def free_bytes(device: torch.device) -> int:
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+def free_bytes(device: torch.device, here: int = 1) -> int:
+    """Of this process's own device, or its part of the memory that `here` processes share."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory(here)
 
 
 def settle(config: DictConfig, choices: Iterable[Choice]) -> None:
