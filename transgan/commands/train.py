@@ -13,6 +13,7 @@ from transgan.runs.output import complain
 from transgan.runs.planned import planned
 from transgan.runs.pretraining import begun
 from transgan.runs.stopping import kept, name_of, out_of_memory
+from transgan.runs.timed import require_one_length
 from transgan.runs.training import Training
 
 
@@ -20,6 +21,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     """Trains or continues the run `runs/name`. Returns the exit code."""
     require_package(config)
     require_checkpoints(config)
+    require_one_length(config, arguments)
     config, arguments, code = begun(config, arguments)
     if code is not None:
         return code

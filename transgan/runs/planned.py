@@ -27,6 +27,7 @@ from transgan.planning.look import facts_of
 from transgan.planning.settings import INCEPTION, LITE0
 from transgan.runs.beside import beside_of, likelihood_of
 from transgan.runs.measuring import Trial
+from transgan.runs.timed import minutes_of, note
 
 SAMPLES = "metrics.num_samples"
 OF_TIME = (
@@ -49,7 +50,7 @@ FASTER = 0.9  # more threads are worth it where a step takes at most so much of 
 class Plan:
     """choices: what was chosen; wanted: keys to choose before a step is measured; left: those to choose after it;
     facts: what they depend on; began: when planning did, by time.monotonic(); kept: what was chosen when the run
-    began, as arguments."""
+    began, as arguments; note: what is to be said of the command."""
 
     choices: list[Choice] = field(default_factory=list)
     wanted: frozenset[str] = frozenset()
@@ -58,6 +59,7 @@ class Plan:
     minutes: float | None = None
     began: float = field(default_factory=time.monotonic)
     kept: list[str] = field(default_factory=list)
+    note: str | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -130,7 +132,7 @@ def continued(
             kept.append(Choice("kimg", kimg, "").argument)
     in_file = set(chosen.get("arguments", ())) if "config" in keys else set()
     before = [word for word in kept if read(word).key not in keys and word not in in_file]
-    plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept)
+    plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept, note=note(config, given))
     whole = [*before, *given]
     return (compose("train", whole) if before else config), whole, plan
 
@@ -147,14 +149,6 @@ def has(config: DictConfig, key: str) -> bool:
     """Whether a configuration has this key: with metrics=none there is no metrics.num_samples."""
     group, _, name = key.rpartition(".")
     return name in (config.get(group) or {}) if group else name in config
-
-
-def minutes_of(config: DictConfig) -> float | None:
-    """The time that the user gives the run. Raises UserError for two of them."""
-    minutes, hours = config.get("minutes"), config.get("hours")
-    if minutes is not None and hours is not None:
-        raise UserError(f"minutes={minutes:g} and hours={hours:g}: give one of them")
-    return 60 * hours if hours is not None else minutes
 
 
 def device_of(accelerator: str = "auto") -> str:
