@@ -39,12 +39,13 @@ def test_a_folder_is_enough(inside, folder, tmp_path):
     # the command that is kept says everything
     command = json.loads((run / "env.json").read_text())["command"][1:]
     assert f"kimg={kept.kimg:g}" in command and "recipe=minutes" in command
-    code, out, err = inside(*command, "name=again", "minutes=null", "kimg=0.008")
+    code, out, err = inside(*command, "name=again", "kimg=0.008")
     assert code == 0 and "\nchosen" not in out, err
     code, again, err = inside(*words)
     assert code == 0 and "is finished" in again and "\nchosen" not in again, err
     code, out, err = inside(*words, f"kimg={2 * kept.kimg}")
     assert code == 0 and f"plan    to {2 * kept.kimg:g} kimg" in out and "\nchosen" not in out, err
+    assert f"note    the run goes on to kimg={2 * kept.kimg:g}, whatever minutes=0.01 says" in out
 
 
 def test_what_was_chosen_stays_however_often_the_run_goes_on(inside, folder, tmp_path):
@@ -144,6 +145,20 @@ def test_a_key_that_is_auto_is_chosen(inside, tiny, tmp_path):
     code, out, err = inside("train", *words, "kimg=auto", "hours=0.0002", "checkpoint_every=auto")
     assert code == 0 and "chosen  kimg=" in out and "checkpoint_every=" in out and "threads=" not in out, err
     assert inside("train", *words, "kimg=auto", "hours=0.0002", "checkpoint_every=auto")[1].count("is finished") == 1
+
+
+def test_a_time_beside_a_length_is_refused_before_anything_is_read(refused, tiny, tmp_path):
+    assert "minutes=1 and kimg=0.64: each of them says how long" in refused("train", *tiny, "minutes=1", "kimg=0.64")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_images_of_an_evaluation_are_as_many_as_somebody_said(inside, tiny):
+    """minutes= chooses their number where nobody has: not the user's, nor that of metrics=paper."""
+    words = [word for word in tiny if not word.startswith(("kimg", "metrics"))]
+    for more, said in ([], True), (["metrics=paper"], False):
+        code, out, err = inside("train", *words, *more, "minutes=0.05", "dry_run=true")
+        assert code == 0 and ("metrics.num_samples=" in out) == said, out + err
+    assert "with 3 x 50,000 images made and measured 1 time" in out
 
 
 def test_any_experiment_by_time(inside, tiny, tmp_path):

@@ -211,6 +211,21 @@ def test_a_dry_run_says_what_would_be_first(transgan_process, project):
     done = transgan_process("train", "experiment=second", *COMMON, "dry_run=true", cwd=project)
     assert done.returncode == 0 and not (project / "runs").exists()
     assert "plan    first the run that this one begins with: transgan train experiment=first" in done.stdout
+    assert done.stdout.count("cost    ") == 2, done.stdout  # of each
+
+
+def test_a_time_is_that_of_both(transgan_process, project):
+    """And the same command goes on with what it finds of itself."""
+    words = ["train", "experiment=second", *COMMON, "minutes=0.02"]
+    done = transgan_process(*words, cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "plan    0.02 minutes for all, by the kimg of each: first 0.01, second 0.01" in " ".join(
+        done.stdout.split("\n")
+    )
+    first, second = (saved(project / "runs" / name) for name in ("first", "second"))
+    assert first["chosen"]["minutes"] == second["chosen"]["minutes"] == 0.01
+    again = transgan_process(*words, cwd=project)
+    assert again.returncode == 0 and "first   " not in again.stdout and "is finished" in again.stdout, again.stdout
 
 
 def test_nothing_is_first_where_nothing_takes_its_weights(transgan_process, project):
