@@ -237,8 +237,8 @@ def test_nothing_is_first_where_nothing_takes_its_weights(transgan_process, proj
 
 def test_both_see_the_images_that_are_given(transgan_process, project):
     (project / "pictures").mkdir()
-    for i in range(4):
-        Image.new("L", (8, 8), 60 * i).save(project / "pictures" / f"{i}.png")
+    for i in range(12):
+        Image.new("L", (8, 8), round(255 * i / 16)).save(project / "pictures" / f"{i}.png")
     done = transgan_process("train", "pictures", "experiment=second", *COMMON, "dry_run=true", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     said = "transgan train experiment=first pictures metrics=none logger=none trainer=cpu"
