@@ -123,10 +123,10 @@ def shared_out(stages: list[Stage]) -> list[Stage]:
         stage, lengths = stages[count - 1], [each.config.kimg for each in stages[:count]]
         own = float(f"{minutes * lengths[-1] / sum(lengths):.4g}")
         if count == len(stages):
-            words = within(stage.arguments, own, stage.config)
+            given = within(stage.arguments, own, stage.config)
         else:
-            words = within(without_kimg(stage.arguments), minutes, stage.config)
-        found.insert(0, Stage(stage.config, words, own))
+            given = within(without_kimg(stage.arguments), minutes, stage.config)
+        found.insert(0, Stage(stage.config, given, own))
         minutes = float(f"{minutes * sum(lengths[:-1]) / sum(lengths):.4g}")
     return found
 
@@ -149,13 +149,13 @@ def dry_run(earlier: list[Stage], first: Stage, present: Stage) -> int:
 def stand_in(stages: list[Stage], folder: Path) -> Path:
     """An untrained checkpoint as the last of these runs would have it. -> its run folder, in `folder`"""
     *earlier, stage = stages
-    config, words = stage.config, stage.arguments
+    config, given = stage.config, stage.arguments
     if earlier:
         before = earlier[-1]
-        place = Path(before.place) if before.last.exists() else stand_in(earlier, folder)
+        place = before.last.parent.parent if before.last.exists() else stand_in(earlier, folder)
         config.checkpoint = str(place)
     settle(config, training_data(config)[0])
-    warm_start.settle(config, words)
+    warm_start.settle(config, given)
     resolved = checkpoint.without_weights(container(config))
     module = checkpoint.build(resolved)
     saved: dict[str, Any] = {
