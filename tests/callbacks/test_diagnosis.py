@@ -81,6 +81,18 @@ def test_a_number_that_is_wrong_has_its_word(change, expected):
     assert any(f"{key}" in found.remedy for key in ("algorithm.", "data check", "augmentation="))
 
 
+@pytest.mark.parametrize("usual", [0.5, 4.0, 100.0])
+def test_images_that_had_no_time_to_change_are_no_alarm(usual):
+    """Two moments that follow each other closely, by the clock or where a finished run goes on."""
+    history = [each | {"kimg": usual * (i + 1)} for i, each in enumerate(moments(50.0, 40.0, 30.0, 29.0))]
+    still = {"grid_change": STILL / 2}
+    near = history[-1] | still | {"kimg": history[-2]["kimg"] + 0.064 * usual}
+    assert diagnosis([*history[:-1], near]).word == "improving"
+    assert diagnosis([*history[:-1], history[-1] | still]).alarm
+    second = history[0] | still | {"kimg": 1.01 * usual}
+    assert not diagnosis([history[0], second]).alarm
+
+
 def test_a_distance_that_rises_diverges():
     assert word(50.0, 10.0, 25.0) == "improving"  # once
     assert word(50.0, 10.0, 25.0, 30.0) == "diverging"

@@ -39,6 +39,18 @@ def test_finished():
     assert not interval.finished(499) and interval.finished(500) and interval.finished(512)
 
 
+def test_what_is_compared_from_moment_to_moment_is_not_due_just_before_the_end():
+    """Eight intervals of 9.72 kimg end 24 images before 77.8 kimg do: the end alone is due."""
+    assert due(Interval(9.72, 77.784, spaced=True), 8)[-2:] == [68_040, 77_784]
+    assert due(Interval(9.72, 77.784), 8)[-3:] == [68_040, 77_760, 77_784]
+    assert due(Interval(0.1, 0.5, spaced=True), 64) == [128, 256, 320, 448, 512]  # nothing is near here
+    assert due(Interval(0.2, 0.5, spaced=True), 100) == [200, 400, 500]  # half an interval is far enough
+    assert due(Interval(0.2, 0.49, spaced=True), 10) == [200, 490]
+    assert due(Interval(9.0, 0.2, spaced=True), 64) == [256]
+    longer = Interval(0.2, 0.9, spaced=True)  # the same run, when it goes on from its end
+    assert due(longer, 10, start=490) == [600, 800, 900]
+
+
 @pytest.mark.parametrize("kimg", [0, -1.0])
 def test_nothing_is_no_interval(kimg):
     with pytest.raises(ValueError, match="must be more than 0 kimg"):

@@ -39,12 +39,13 @@ def test_a_folder_is_enough(inside, folder, tmp_path):
     # the command that is kept says everything
     command = json.loads((run / "env.json").read_text())["command"][1:]
     assert f"kimg={kept.kimg:g}" in command and "recipe=minutes" in command
-    code, out, err = inside(*command, "name=again", "minutes=null", "kimg=0.008")
+    code, out, err = inside(*command, "name=again", "kimg=0.008")
     assert code == 0 and "\nchosen" not in out, err
     code, again, err = inside(*words)
     assert code == 0 and "is finished" in again and "\nchosen" not in again, err
     code, out, err = inside(*words, f"kimg={2 * kept.kimg}")
     assert code == 0 and f"plan    to {2 * kept.kimg:g} kimg" in out and "\nchosen" not in out, err
+    assert f"note    the run goes on to kimg={2 * kept.kimg:g}, whatever minutes=0.01 says" in out
 
 
 def test_what_was_chosen_stays_however_often_the_run_goes_on(inside, folder, tmp_path):
@@ -146,6 +147,20 @@ def test_a_key_that_is_auto_is_chosen(inside, tiny, tmp_path):
     assert inside("train", *words, "kimg=auto", "hours=0.0002", "checkpoint_every=auto")[1].count("is finished") == 1
 
 
+def test_a_time_beside_a_length_is_refused_before_anything_is_read(refused, tiny, tmp_path):
+    assert "minutes=1 and kimg=0.64: each of them says how long" in refused("train", *tiny, "minutes=1", "kimg=0.64")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_images_of_an_evaluation_are_as_many_as_somebody_said(inside, tiny):
+    """minutes= chooses their number where nobody has: not the user's, nor that of metrics=paper."""
+    words = [word for word in tiny if not word.startswith(("kimg", "metrics"))]
+    for more, said in ([], True), (["metrics=paper"], False):
+        code, out, err = inside("train", *words, *more, "minutes=0.05", "dry_run=true")
+        assert code == 0 and ("metrics.num_samples=" in out) == said, out + err
+    assert "with 3 x 50,000 images made and measured 1 time" in out
+
+
 def test_any_experiment_by_time(inside, tiny, tmp_path):
     code, out, err = inside("train", *[word for word in tiny if not word.startswith("kimg")], "minutes=0.01")
     assert code == 0 and "chosen  kimg=" in out and "0.01 minutes at" in out, err
@@ -171,7 +186,7 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
         return type(found)(found.fixed, (2**32 - found.fixed) / 8)
 
     monkeypatch.setattr(planned.Trial, "footprint", large)
-    monkeypatch.setattr(planned, "free_memory", lambda: int(2**32 * 1.3))
+    monkeypatch.setattr(planned, "free_memory", lambda processes: int(2**32 * 1.3))
     code, out, err = inside(*words)
     assert code == 0 and re.search(r"micro_batch=8 +what fits at once: 5.2 GiB free", out), err
     err = refused(*words, "micro_batch=16", "name=other")
@@ -179,7 +194,7 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
     err = refused(*words, "loss=relativistic_average", "name=another")
     why = "RelativisticAverage compares with the mean over a batch, which a part of it does not know; use loss=relativistic"
     assert f"5.2 GiB are free; give batch_size=8 or less: {why}" in err and "micro_batch=8" not in err
-    monkeypatch.setattr(planned, "free_memory", lambda: 1000)
+    monkeypatch.setattr(planned, "free_memory", lambda processes: 1000)
     assert "give smaller networks, or a lower resolution=" in refused(*words, "name=other")
 
 
@@ -219,6 +234,6 @@ def test_a_dry_run_of_a_run_that_is_there_trains_nothing(inside, tiny, tmp_path)
 def test_networks_that_fill_the_memory_are_refused_before_they_do(refused, folder, monkeypatch):
     """Also where nothing is chosen: of large networks a step is counted before it is made."""
     monkeypatch.setattr("transgan.runs.training.LARGE", 0)
-    monkeypatch.setattr(planned, "free_memory", lambda: 2**20)
+    monkeypatch.setattr(planned, "free_memory", lambda processes: 2**20)
     err = refused("train", folder, "experiment=digits", "auto=[]", "extractor=pixels", "logger=none", "trainer=cpu")
     assert "of memory, and 0.0 GiB are free; give " in err

@@ -8,6 +8,8 @@ applies has the word. Rules with an alarm apply from the second moment on, when 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from transgan.callbacks.remedies import NETWORKS, USUAL, Remedies, either
 from transgan.numerals import number
@@ -27,6 +29,7 @@ WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a 
 SURE, PULLS = 0.8, 0.07  # share of the pairs, and how much it has risen since the last moment
 PENALTY, STEEPER = 2.0, 2.0  # squared input gradient of the discriminator, and times the smallest before
 STILL = 1e-3  # change of the images, over the distances between real ones
+APART = 0.5  # of the usual kimg between moments, at least, for two to be compared
 GAP = 0.6  # share of pairs with the training image ranked above the held-out one, twice in a row; 0.5 is no gap
 NEAR = 0.8  # distance to the nearest training image, over that between training images, twice in a row
 BITS = 1.03  # times the best bits per dimension
@@ -108,10 +111,18 @@ def no_real_variety(history: Sequence[Moment], remedies: Remedies) -> Finding | 
 
 def frozen(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
     now = history[-1]
-    if now.get("grid_change", math.inf) > STILL:
+    if now.get("grid_change", math.inf) > STILL or too_near(history):
         return None
     word = "discriminator wins" if remedies.discriminates else "flat"
     return Finding(word, "the generated images no longer change", remedies.rate("raise", "generator"))
+
+
+def too_near(history: Sequence[Moment]) -> bool:
+    """Whether the last moment follows so soon that images have had no time to change: one by the clock beside one by
+    the images, or the end of a run that went on."""
+    shown = [0.0, *(each["kimg"] for each in history)]
+    *before, last = (after - earlier for earlier, after in pairwise(shown))
+    return bool(before) and last < APART * median(before)
 
 
 def low_variety(history: Sequence[Moment], remedies: Remedies) -> Finding | None:

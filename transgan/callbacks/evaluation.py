@@ -87,7 +87,7 @@ class Evaluation(Callback):
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = session = Session.of(trainer)
         self.path = session.folder / "metrics.jsonl"
-        self.interval = Interval(self.interval.kimg, session.kimg)
+        self.interval = Interval(self.interval.kimg, session.kimg, spaced=True)
         self.alarm = session.alarm(self.alarm.minutes)
         evaluator: Evaluator = self.given or session.evaluator
         self.evaluator = evaluator

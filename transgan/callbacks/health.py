@@ -68,7 +68,7 @@ class Health(Callback):
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = session = Session.of(trainer)
-        self.interval = Interval(self.interval.kimg, session.kimg)
+        self.interval = Interval(self.interval.kimg, session.kimg, spaced=True)
         self.stats, self.evaluation = find(trainer, Stats), find(trainer, Evaluation)
         self.patience = find(trainer, Patience)
         self.likelihood = find(trainer, Likelihood)

@@ -23,10 +23,15 @@ def moment(images: int) -> str:
 
 @dataclass(frozen=True)
 class Interval:
-    """Due whenever another `kimg` thousand images are shown, and at the end of the run at `total` kimg."""
+    """Due whenever another `kimg` thousand images are shown, and at the end of the run at `total` kimg.
+
+    spaced: not where the end is nearer than half an interval: what is compared from moment to moment would hardly have
+    changed.
+    """
 
     kimg: float
     total: float = math.inf
+    spaced: bool = False
 
     def __post_init__(self) -> None:
         if self.kimg <= 0:
@@ -36,12 +41,22 @@ class Interval:
 
     def due(self, images: int, batch_size: int) -> bool:
         """Whether the batch that brought the count to `images` crossed a multiple of the interval or the end."""
+        if self.finished(images):
+            return True
         unit = 1000 * self.kimg
-        return images // unit > (images - batch_size) // unit or self.finished(images)
+        near = self.spaced and 1000 * self.total - images // unit * unit < unit / 2
+        return images // unit > (images - batch_size) // unit and not near
 
     def due_after(self, module: Counting) -> bool:
         """`due` for the latest batch of a module."""
         return self.due(module.images_seen, module.images_in_step)
+
+    def left(self, images: int) -> int:
+        """How often it will be due after so many images; the end counts, and is not infinitely far."""
+        if self.finished(images):
+            return 0
+        multiples = self.total / self.kimg + 0.5 if self.spaced else math.ceil(self.total / self.kimg)
+        return max(1, int(multiples) - int(images // (1000 * self.kimg)))
 
     def finished(self, images: int) -> bool:
         return images >= 1000 * self.total

@@ -67,7 +67,7 @@ class Likelihood(Callback):
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         self.session = session = Session.of(trainer)
         self.path, self.heldout = session.folder / "metrics.jsonl", session.heldout
-        self.interval = Interval(self.interval.kimg, session.kimg)
+        self.interval = Interval(self.interval.kimg, session.kimg, spaced=True)
         self.indices = spread_over(len(self.heldout), min(self.count, getattr(module, "likelihood_count", self.count)))
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:

@@ -34,7 +34,7 @@ def images_at_once(module: Any) -> int | None:
 
 
 class ProgressLine(Callback):
-    """kimg, images per second, time left including evaluation, losses, logits, the latest metrics and the best.
+    """kimg, images per second, time left with what callbacks take, losses, logits, the latest metrics and the best.
 
     What it shows comes from `Stats`, `Evaluation` and `Likelihood`, as far as the run has them. Where it cannot draw a
     bar, a line is printed every so many seconds, and after every evaluation.
@@ -47,6 +47,7 @@ class ProgressLine(Callback):
         self.first: dict[str, float] = {}
         self.steps = 0
         self.begun: int | None = None  # images shown when this session began
+        self.beside = 0.0  # seconds of callbacks before its first step
         self.bar: Progress | None = None
         self.stats: Stats | None = None
         self.evaluation: Evaluation | None = None
@@ -60,7 +61,7 @@ class ProgressLine(Callback):
         self.likelihood, self.health = find(trainer, Likelihood), find(trainer, Health)
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        self.begun = module.images_seen
+        self.begun, self.beside = module.images_seen, self.beside_training()
         self.at_once = images_at_once(module)
         if trainer.is_global_zero and sys.stdout.isatty():
             self.bar = Progress(
@@ -120,10 +121,17 @@ class ProgressLine(Callback):
         # of the session so far: a moment's speed changes with what else the machine does
         average = self.measured(module)["images_per_second"] if self.begun is not None else 0.0
         eta = 1000 * left / (average or speed)
-        if self.evaluation is not None:
-            # the last one is at the end of the run, and the best is measured once more
-            eta += self.evaluation.took * (math.ceil(left / self.evaluation.interval.kimg) + 1)
+        if self.evaluation is not None:  # the best is measured once more
+            eta += self.evaluation.took * (self.evaluation.interval.left(module.images_seen) + 1)
+        if self.begun is not None and (shown := module.images_seen - self.begun) > 0:
+            eta += (self.beside_training() - self.beside) * 1000 * left / shown
         return f"{said}  eta {clock(eta)}"
+
+    def beside_training(self) -> float:
+        """Seconds of this session that callbacks have taken: grids, health and all others but evaluations."""
+        clock = self.session.clock
+        spent = 0.0 if self.evaluation is None else self.evaluation.spent
+        return clock.seconds - clock.before - clock.training - spent
 
     def numbers(self, module: Trained, row: dict[str, float]) -> str:
         shown = (

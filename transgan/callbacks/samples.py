@@ -106,7 +106,7 @@ class Samples(Callback):
         self.folder, self.dataset, self.failures = session.folder / "samples", session.dataset, session.failures
         self.name = (session.facts.get("config") or {}).get("name", session.folder.name)
         self.class_names = list(session.facts.get("class_names") or [])
-        self.interval = Interval(self.interval.kimg, session.kimg)
+        self.interval = Interval(self.interval.kimg, session.kimg, spaced=True)
         self.alarm = session.alarm(self.alarm.minutes)
         self.columns, self.labels = layout(len(self.seeds), module.num_classes)
         path = self.folder / "reals.png"

@@ -14,6 +14,7 @@ from transgan.runs.parent import end_with_parent
 from transgan.runs.planned import planned
 from transgan.runs.pretraining import begun
 from transgan.runs.stopping import kept, name_of, out_of_memory
+from transgan.runs.timed import require_one_length
 from transgan.runs.training import Training
 
 
@@ -22,6 +23,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     end_with_parent()
     require_package(config)
     require_checkpoints(config)
+    require_one_length(config, arguments)
     config, arguments, code = begun(config, arguments)
     if code is not None:
         return code

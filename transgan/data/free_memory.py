@@ -6,9 +6,9 @@ from pathlib import Path
 from transgan.data import control_groups
 
 
-def free_memory() -> int:
-    """Bytes that this process may still take."""
-    return max(0, min(of_machine(), control_groups.free(), of_limit()))
+def free_memory(processes: int = 1) -> int:
+    """Bytes that this process may still take, of so many that share the machine and do the same."""
+    return max(0, min(min(of_machine(), control_groups.free()) // processes, of_limit()))
 
 
 def fits(size: int) -> bool:

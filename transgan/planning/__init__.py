@@ -4,9 +4,10 @@
 it is looked at, once a step was measured. Both are functions of plain numbers, and every choice says its key and why.
 """
 
+from transgan.planning.beside import Beside
 from transgan.planning.budget import Measured, spend
 from transgan.planning.choice import Choice
 from transgan.planning.facts import Facts
 from transgan.planning.settings import choose
 
-__all__ = ["Choice", "Facts", "Measured", "choose", "spend"]
+__all__ = ["Beside", "Choice", "Facts", "Measured", "choose", "spend"]

@@ -15,7 +15,9 @@ from transgan.config.command_line import read
 from transgan.config.compose import compose
 from transgan.instantiation import container
 from transgan.planning import Choice, Measured
+from transgan.planning.beside import moments
 from transgan.planning.choice import arguments as in_words
+from transgan.runs.beside import beside_of
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.planned import Plan, extractor_name, fitted, measured, revised, settle
 
@@ -26,7 +28,8 @@ COMPUTING_MIB = 250.0  # of the metrics themselves
 
 @dataclass
 class Cost:
-    """Of a run: bytes of memory at the peak and of those that are free, of its folder, and seconds of its parts."""
+    """Of a run: bytes of memory at the peak and of those that are free, of its folder, and seconds of its parts;
+    processes: whose memory that is, of a CPU all on this machine, of a GPU one."""
 
     memory: int
     free: int
@@ -34,6 +37,7 @@ class Cost:
     training: float
     measuring: float
     before: float
+    processes: int = 1
 
 
 def choose_again(
@@ -58,12 +62,12 @@ def choose_length(
     usual = torch.get_num_threads()
     resolved, device, processes = container(config), context.device, context.world_size
     with context.together():  # memory may be short on one of them
-        fit = fitted(plan, config, resolved, dataset, heldout, device, processes)
+        fit = fitted(plan, config, resolved, dataset, heldout, device, processes, context.here)
     with context.together():
         # on all of them, for what gathers images gathers those of all
         chosen, speed = measured(plan, config, dataset, fit, device, processes)
         settle(config, chosen)
-        found = chosen, cost_of(config, speed, len(dataset), device.type)
+        found = chosen, cost_of(config, speed, len(dataset), device.type, processes, context.here)
     choices, cost = of_rank_0(found, context)
     settle(config, choices)
     torch.set_num_threads(config.threads or usual)
@@ -78,28 +82,30 @@ def of_rank_0(found: Found, context: DistributedContext) -> Found:
     return every[0]
 
 
-def cost_of(config: DictConfig, found: Measured, count: int, device: str) -> Cost:
-    kimg = float(config.kimg)
-    evaluations = kimg / config.evaluate_every + 1 if config.get("metrics") else 0
-    samples = (config.metrics.num_samples or min(10_000, count)) if config.get("metrics") else 0
-    here = int(memory_mib() * 2**20) if device == "cpu" else 0
+def cost_of(config: DictConfig, found: Measured, count: int, device: str, processes: int = 1, here: int = 1) -> Cost:
+    """processes: of the run; here: of those, on this machine."""
+    kimg, step = float(config.kimg), config.batch_size / 1000
+    training, beside = 1000 * kimg / found.images_per_second, beside_of(config, (), count, processes)
+    every = max(config.evaluate_every, step), max(config.sample_every, step)
+    held = int(memory_mib() * 2**20) if device == "cpu" else 0
+    here = here if device == "cpu" else 1  # every GPU has a memory of its own
     more = int((EXTRACTOR_MIB.get(extractor_name(config) or "", 0.0) + COMPUTING_MIB) * 2**20) if device == "cpu" else 0
     # the measured step is in what this process has taken by now
-    memory = max(here, int(found.memory)) + more
-    grids = kimg / config.sample_every + 2
-    grid = config.grid * max(config.resolution, 40) ** 2 * config.channels
+    memory = max(held, int(found.memory)) + more
+    grids = moments(kimg, every[1]) + 2  # with that at the start, and that of real images
+    grid = beside.grid * max(config.resolution, 40) ** 2 * config.channels
     return Cost(
-        memory=memory, free=found.free + here, disk=int(grids * grid + 3 * 2**20 + 8 * found.state),
-        training=1000 * kimg / found.images_per_second,
-        measuring=evaluations * samples * (found.generating + found.extracting),
-        before=found.before,
+        memory=here * memory, free=here * (found.free + held), disk=int(grids * grid + 3 * 2**20 + 8 * found.state),
+        training=training, measuring=beside.seconds(found.costs, beside.samples or 0, kimg, training, *every),
+        before=found.before, processes=here,
     )  # fmt: skip
 
 
 def say_cost(console: Console, cost: Cost) -> None:
     total = cost.training + cost.measuring + cost.before
+    several = f", in {cost.processes} processes" if cost.processes > 1 else ""
     console.print(
         f"cost    {clock(total)} in all: {clock(cost.before)} to begin, {clock(cost.training)} of training, "
-        f"{clock(cost.measuring)} of measuring · about {cost.memory / 2**30:.1f} GiB of memory of "
-        f"{cost.free / 2**30:.1f} GiB free · {cost.disk / 2**20:,.0f} MiB of disk · dry_run=true stops here"
+        f"{clock(cost.measuring)} of grids and measuring · about {cost.memory / 2**30:.1f} GiB of memory of "
+        f"{cost.free / 2**30:.1f} GiB free{several} · {cost.disk / 2**20:,.0f} MiB of disk · dry_run=true stops here"
     )

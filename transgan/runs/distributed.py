@@ -44,6 +44,7 @@ class DistributedContext:
         self.arguments, self.hint = arguments, hint
         self.rank, self.world_size = trainer.global_rank, trainer.world_size
         self.device = trainer.strategy.root_device
+        self.here = int(getattr(trainer.strategy, "num_processes", 1))  # on this machine
         self.children: list[subprocess.Popen] = []
         self.store: Any = None  # once the processes have met
         self.rounds = 0

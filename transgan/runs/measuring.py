@@ -21,7 +21,7 @@ from transgan.runs.live_bytes import LiveBytes
 FEW = (4, 8)  # images of a step whose memory is counted
 WARM, SECONDS, STEPS = 2, 1.5, 12  # steps before; seconds and steps, at most, for each number of threads
 LONG = 4.0  # seconds of a step that is not repeated
-SEEDS, AT_ONCE = (4, 32), 0.5  # images generated to see how long that takes: few, and more if that took less seconds
+SEEDS, AT_ONCE = (4, 32), 0.5  # images made, and looked at, to see how long that takes: more if that took less seconds
 
 
 @dataclass
@@ -43,10 +43,12 @@ class Footprint:
 
 @dataclass
 class Speed:
-    """seconds: of a step, by number of threads; generating: of making an image."""
+    """seconds: of a step, by number of threads; generating: of making an image; likelihood: of measuring that of a
+    held-out one, 0 where there is none."""
 
     seconds: dict[int, float] = field(default_factory=dict)
     generating: float = 0.0
+    likelihood: float = 0.0
 
     @property
     def best(self) -> int:
@@ -81,7 +83,7 @@ class Trial:
     """The module of a resolved configuration, on a device, for a few steps on images of `dataset`."""
 
     def __init__(self, config: dict[str, Any], dataset: Any, heldout: Any, device: torch.device) -> None:
-        self.config, self.dataset, self.device = config, dataset, device
+        self.config, self.dataset, self.heldout, self.device = config, dataset, heldout, device
         torch.manual_seed(config["seed"])
         described = checkpoint.without_weights(config)
         if "compile" in described["algorithm"]:  # which takes minutes
@@ -130,14 +132,25 @@ class Trial:
                 break  # the others would take as long
         torch.set_num_threads(speed.best)
         module = self.module.to(self.device)
+        speed.generating = self.seconds_each(lambda seeds: module.generate(seeds, module.labels_of(seeds)))
+        if self.heldout is not None and hasattr(module, "bits_per_dim"):
+            some = [i % len(self.heldout) for i in range(SEEDS[-1])]
+            speed.likelihood = self.seconds_each(
+                lambda seeds: module.bits_per_dim(*self.heldout.__getitems__(some[: len(seeds)]))
+            )
+        return speed
+
+    def seconds_each(self, take: Callable[[list[int]], Any]) -> float:
+        """Of what takes some images."""
+        each = 0.0
         for seeds in map(list, map(range, SEEDS)):
             began = now(self.device)
-            module.generate(seeds, module.labels_of(seeds))
+            take(seeds)
             took = now(self.device) - began
-            speed.generating = took / len(seeds)
+            each = took / len(seeds)
             if took > AT_ONCE:
                 break
-        return speed
+        return each
 
 
 def enough_steps(times: list[float]) -> bool:

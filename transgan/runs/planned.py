@@ -25,9 +25,19 @@ from transgan.planning import Choice, Facts, Measured, choose, spend
 from transgan.planning.choice import FIRST, KEYS, arguments
 from transgan.planning.look import facts_of
 from transgan.planning.settings import INCEPTION, LITE0
+from transgan.runs.beside import beside_of, likelihood_of
 from transgan.runs.measuring import Trial
+from transgan.runs.timed import minutes_of, note
 
-OF_TIME = ("kimg", "log_every", "sample_every", "evaluate_every", "checkpoint_every")  # follow minutes= and hours=
+SAMPLES = "metrics.num_samples"
+OF_TIME = (
+    "kimg",
+    SAMPLES,
+    "log_every",
+    "sample_every",
+    "evaluate_every",
+    "checkpoint_every",
+)  # follow minutes=
 OF_IMAGES = {"conditional", "extractor", "batch_size"}  # follow how many images there are, and of which classes
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
 CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
@@ -40,7 +50,7 @@ FASTER = 0.9  # more threads are worth it where a step takes at most so much of 
 class Plan:
     """choices: what was chosen; wanted: keys to choose before a step is measured; left: those to choose after it;
     facts: what they depend on; began: when planning did, by time.monotonic(); kept: what was chosen when the run
-    began, as arguments."""
+    began, as arguments; note: what is to be said of the command."""
 
     choices: list[Choice] = field(default_factory=list)
     wanted: frozenset[str] = frozenset()
@@ -49,6 +59,7 @@ class Plan:
     minutes: float | None = None
     began: float = field(default_factory=time.monotonic)
     kept: list[str] = field(default_factory=list)
+    note: str | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -69,6 +80,8 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
         return continued(config, given, keys, last, minutes)
     there = {key for key in auto if key in ("recipe", "extractor") or has(config, key)}
     wanted = there - keys
+    if SAMPLES in wanted - chosen_by_itself(given) and config.metrics.num_samples is not None:
+        wanted.remove(SAMPLES)  # metrics=paper says how many, and numbers are to be had by it
     plan = Plan(left=frozenset(wanted - set(FIRST)), minutes=minutes, began=began)
     data: Any = config.get("data") or {}
     if wanted & set(FIRST) and str(data.get("_target_", "")).endswith((".Folder", ".Zip")):
@@ -119,7 +132,7 @@ def continued(
             kept.append(Choice("kimg", kimg, "").argument)
     in_file = set(chosen.get("arguments", ())) if "config" in keys else set()
     before = [word for word in kept if read(word).key not in keys and word not in in_file]
-    plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept)
+    plan = Plan(minutes=chosen.get("minutes") if minutes is None else minutes, kept=kept, note=note(config, given))
     whole = [*before, *given]
     return (compose("train", whole) if before else config), whole, plan
 
@@ -136,14 +149,6 @@ def has(config: DictConfig, key: str) -> bool:
     """Whether a configuration has this key: with metrics=none there is no metrics.num_samples."""
     group, _, name = key.rpartition(".")
     return name in (config.get(group) or {}) if group else name in config
-
-
-def minutes_of(config: DictConfig) -> float | None:
-    """The time that the user gives the run. Raises UserError for two of them."""
-    minutes, hours = config.get("minutes"), config.get("hours")
-    if minutes is not None and hours is not None:
-        raise UserError(f"minutes={minutes:g} and hours={hours:g}: give one of them")
-    return 60 * hours if hours is not None else minutes
 
 
 def device_of(accelerator: str = "auto") -> str:
@@ -168,15 +173,16 @@ class Fitted:
 
 def fitted(
     plan: Plan, config: DictConfig, resolved: dict[str, Any], dataset: Any, heldout: Any, device: torch.device,
-    processes: int,
+    processes: int, here: int = 1,
 ) -> Fitted:  # fmt: skip
-    """Counts the memory of a step on this process's device. Raises UserError for what does not fit."""
+    """Counts the memory of a step on this process's device. here: processes that share this machine's memory. Raises
+    UserError for what does not fit."""
     batch = -(-config.batch_size // processes)
     choosing = "threads" in plan.left and device.type == "cpu" and processes == 1
     usual = None if choosing else config.threads or torch.get_num_threads()
     torch.set_num_threads(usual or 1)
     trial = Trial(resolved, dataset, heldout, device)
-    footprint, free = trial.footprint(batch), free_bytes(device)
+    footprint, free = trial.footprint(batch), free_bytes(device, here)
     at_once = config.micro_batch or batch
     fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
     obstacle = trial.module.parts.obstacle()
@@ -187,7 +193,7 @@ def fitted(
             give = whole if obstacle else f"micro_batch={fitting} or less"
         raise UserError(
             f"a step on {at_once:,} images takes {footprint.of(at_once) * SLACK / 2**30:.1f} GiB of memory, and "
-            f"{free / 2**30:.1f} GiB are free; give {give}"
+            f"{free / 2**30:.1f} GiB are free{f' for each of {here} processes' * (here > 1)}; give {give}"
         )
     micro_batch = config.micro_batch if fitting == at_once else fitting
     trial.module.parts.size = micro_batch
@@ -219,9 +225,12 @@ def measured(
         generating=speed.generating, extracting=looking, before=waiting, micro_batch=fit.micro_batch,
         memory=fit.memory, free=fit.free,
         state=sum(4 * each.numel() for each in trial.module.parameters()),
+        likelihood=likelihood_of(config, trial, speed),
     )  # fmt: skip
     kimg = None if "kimg" in plan.left else float(config.kimg)
-    return [each for each in spend(facts, found, config.batch_size, kimg=kimg) if each.key in plan.left], found
+    beside = beside_of(config, plan.left, len(dataset), processes)
+    chosen = spend(facts, found, config.batch_size, kimg=kimg, beside=beside)
+    return [each for each in chosen if each.key in plan.left], found
 
 
 def candidates(count: int) -> list[int]:
@@ -250,8 +259,9 @@ def extractor_name(config: DictConfig) -> str | None:
     return {"Inception": "inception", "EfficientNetLite0": "efficientnet_lite0"}.get(kind)
 
 
-def free_bytes(device: torch.device) -> int:
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+def free_bytes(device: torch.device, here: int = 1) -> int:
+    """Of this process's own device, or its part of the memory that `here` processes share."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory(here)
 
 
 def settle(config: DictConfig, choices: Iterable[Choice]) -> None:

@@ -1,6 +1,5 @@
 """The runs that another one begins with, trained first where they are not there: `pretraining` of conf/train.yaml."""
 
-import math
 import os
 import shlex
 import signal
@@ -11,21 +10,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
-from transgan import checkpoint
+from transgan import checkpoint, warm_start
 from transgan.config.command_line import read
 from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
+from transgan.instantiation import container
 from transgan.launched import alone, launched
+from transgan.planning.settings import in_words
 from transgan.runs.continuing import other_settings
 from transgan.runs.folder import folder_of, open_console
+from transgan.runs.images import training_data
 from transgan.runs.lock import owner
 from transgan.runs.parent import ENDS_WITH
 from transgan.runs.planned import planned
+from transgan.runs.resuming import settle
 from transgan.runs.run import Run
+from transgan.runs.timed import minutes_of, within
 from transgan.warm_start import begins
 
 # What all of them have in common, so that the first ones are given it as well where the command says it.
@@ -33,7 +40,6 @@ SHARED = {
     "runs", "seed", "data", "resolution", "channels", "conditional", "holdout", "mirror", "trainer", "precision",
     "threads", "num_workers", "extractor", "metrics", "logger", "debug", "hydra",
 }  # fmt: skip
-TIME = ("minutes", "hours")
 LOOK = 1.0  # seconds between looks at a run that another process trains
 
 
@@ -64,6 +70,12 @@ class Stage:
         overrides = [*(word for word in self.overrides if read(word).key != "name"), f"name={name}"]
         return Stage(overrides, compose("train", overrides))
 
+    def within(self, minutes: float) -> "Stage":
+        """With so much time, in place of a length that `pretraining` gives."""
+        others = [word for word in self.overrides if read(word).key != "kimg"]
+        overrides = within(others, minutes, self.config)
+        return Stage(overrides, compose("train", overrides))
+
     def beginning_with(self, first: "Stage") -> "Stage":
         overrides = [*self.overrides, f"checkpoint={first.place}"]
         return Stage(overrides, compose("train", overrides))
@@ -90,13 +102,15 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
     """-> (the configuration with the run that it begins with, its arguments, an exit code to end with or None)
 
     Trains the runs before this one to their ends, one after the other, unless they are there or the present run has
-    begun already. Raises UserError.
+    begun already. The time that a command gives is shared out equally among all of them. Raises UserError.
     """
     if not first_overrides(config):
         return config, arguments, None
     with setting_up():
-        links = linked(config, arguments)
-        overrides = sharing(arguments, len(links) + 1)
+        links, overrides, minutes = linked(config, arguments), arguments, minutes_of(config)
+        if minutes is not None:
+            part = float(f"{minutes / (len(links) + 1):.4g}")
+            links, overrides = [link.within(part) for link in links], within(arguments, part, config)
         last = folder_of(config) / "checkpoints" / "last.ckpt"
         if last.exists() and (place := checkpoint.read(last)["config"].get("checkpoint")):
             whole = [*overrides, f"checkpoint={place}"]  # what it has begun with
@@ -110,8 +124,12 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
         command = missing[0].command
         raise UserError(f"this run begins with another one, which is trained alone: first `{command}`")
     console = open_console()
+    if minutes is not None:
+        console.print(
+            f"plan    {in_words(part)} for each of {len(every) + 1} runs; checkpoint=RUN would leave all to this one"
+        )
     if config.dry_run:
-        return config, arguments, dry_run(missing, console)
+        return config, arguments, dry_run(every, Stage(whole, compose("train", whole)), console)
     for stage in missing:
         console.print(f"first   {stage.command}")
         if code := train(stage, console):
@@ -139,8 +157,6 @@ def linked(config: DictConfig, arguments: Sequence[str]) -> list[Stage]:
         whole = [*overrides, *given]
         found.insert(0, Stage(whole, compose("train", whole)))
         overrides = first_overrides(found[0].config)
-    if of_each := [word for word in sharing(arguments, len(found) + 1) if read(word).key in TIME]:
-        found = [Stage([*each.overrides, *of_each], compose("train", [*each.overrides, *of_each])) for each in found]
     return found
 
 
@@ -170,20 +186,6 @@ def with_a_name(stage: Stage, name: str, taken: set[str]) -> Stage:
     return own
 
 
-def sharing(arguments: Sequence[str], count: int) -> list[str]:
-    """The arguments, with the time that is given shared out equally among so many runs."""
-    found = []
-    for word in arguments:
-        override = read(word)
-        value = override.value if override.key in TIME else None
-        try:
-            part = float(str(value)) / count if value is not None else math.nan
-        except ValueError:
-            part = math.nan
-        found.append(f"{override.key}={part:.4g}" if math.isfinite(part) else word)
-    return found
-
-
 def shared(word: str) -> bool:
     """Whether an argument says what all runs have in common; a bare word is the images."""
     if word.startswith("--"):  # where configurations are from
@@ -192,11 +194,41 @@ def shared(word: str) -> bool:
     return override.value is None and not override.prefix or override.key.split("@")[0].split(".")[0] in SHARED
 
 
-def dry_run(missing: list[Stage], console: Console) -> int:
-    """Says which runs come first; what the first of them costs is measured, the others begin with what is not there."""
-    for stage in missing:
-        console.print(f"plan    first the run that this one begins with: {stage.command}")
-    return run([*missing[0].overrides, "dry_run=true"])
+def dry_run(every: list[Stage], present: Stage, console: Console) -> int:
+    """Says the plans of the runs that are not there and of the present one, as if those before it were. -> exit code"""
+    with TemporaryDirectory(prefix="transgan-") as folder, setting_up():
+        place = every[0].place
+        for i, stage in enumerate([*every, present]):
+            if stage is not present and stage.finished():
+                place = stage.place
+                continue
+            if stage is not present:
+                console.print(f"plan    first the run that this one begins with: {stage.command}")
+            overrides = [each for each in stage.overrides if read(each).key not in ("checkpoint", "dry_run")]
+            if i:
+                overrides.append(f"checkpoint={place}")
+            if code := run([*overrides, "dry_run=true"]):
+                return code
+            if stage is not present:
+                place = str(stand_in(Stage(overrides, compose("train", overrides)), Path(folder)))
+    return 0
+
+
+def stand_in(stage: Stage, folder: Path) -> Path:
+    """An untrained checkpoint as a run would have it. -> its run folder, in `folder`"""
+    config, _, _ = planned(stage.config, stage.overrides)
+    settle(config, training_data(config)[0])
+    warm_start.settle(config, stage.overrides)
+    resolved = checkpoint.without_weights(container(config))
+    module = checkpoint.build(resolved)
+    saved: dict[str, Any] = {
+        "state_dict": module.state_dict(), "config": {key: resolved[key] for key in resolved if key != "callbacks"},
+    }  # fmt: skip
+    module.on_save_checkpoint(saved)
+    path = folder / config.name / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(parents=True)
+    torch.save(saved, path)
+    return folder / config.name
 
 
 def train(stage: Stage, console: Console) -> int:

@@ -44,6 +44,7 @@ from transgan.runs.memory import keep_freed_memory
 from transgan.runs.planned import Plan, show
 from transgan.runs.resuming import jumps, keep_order, settle
 from transgan.runs.stopping import kept, raise_as_users, say_stopped, whether_saved
+from transgan.runs.timed import recorded
 from transgan.runs.trainer import seconds_of, trainer_of
 from transgan.training.finite import NonFiniteTraining
 from transgan.training.generative import Generative
@@ -114,6 +115,8 @@ class Training:
         if previous is not None:
             keep_order(config, previous)
         show(console, self.plan.choices)
+        if self.plan.note:
+            console.print(f"note    {self.plan.note}")
         with self.context.together(), setting_up("runs=PATH"):  # before one waits for what another one has chosen
             self.dataset, self.heldout = training_data(config)
         say_data(console, config, self.dataset, self.heldout, is_new=previous is None)
@@ -150,7 +153,7 @@ class Training:
             if lock.unwritable is not None:
                 raise lock.unwritable
             keep_log(self.folder / "log.txt")
-            write_description(self.folder, self.resolved, self.arguments)
+            write_description(self.folder, self.resolved, recorded(self.arguments))
         return True
 
     def choose(self) -> None:
@@ -228,7 +231,7 @@ class Training:
             self.folder, config.kimg, self.dataset, heldout, evaluator, self.console, self.context,
             facts={
                 "config": {key: part for key, part in self.resolved.items() if key != "callbacks"},
-                "arguments": self.arguments,
+                "arguments": recorded(self.arguments),
                 "chosen": {"arguments": self.plan.arguments, "minutes": self.plan.minutes},
                 "watched_by": self.resolved.get("callbacks"),  # never made from a checkpoint, which may name any class
                 "data": self.dataset.fingerprint, "class_names": list(self.dataset.class_names),
