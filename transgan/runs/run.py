@@ -49,7 +49,7 @@ class Run:
         """What the checkpoint holds beside weights and states."""
         saved = checkpoint.read(self.path)
         health = (saved.get("callbacks") or {}).get("Health") or {}
-        found = {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names")}
+        found = {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names", "begun_with")}
         return found | {"health": health.get("finding")}
 
     @cached_property

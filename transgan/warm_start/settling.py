@@ -20,6 +20,8 @@ FROZEN = {  # parts of an algorithm that are another run's network, not trained:
 def settle(config: DictConfig, arguments: list[str], previous: dict | None = None) -> Source | None:
     """Gives the networks that begin with another run their shape, unless overrides contradict it.
 
+    Of a configuration that knows its number of classes, that of the source must be the same.
+
     Returns the source; None where no network needs one, or where `previous` is the configuration of the run to resume,
     which includes the shape already. Raises UserError with all findings.
     """
@@ -60,6 +62,10 @@ def settle(config: DictConfig, arguments: list[str], previous: dict | None = Non
         findings += (whole if whole_of(config, name) else stack).set_shape(config, name, source, given)
     for part in parts:
         whole.fill_in(config, part, source)
+        findings += whole.without_gradient(config, part, source) + whole.not_mirrored(config, part, source)
+    begun = [named(config, name) for name in names if whole_of(config, name)]
+    if whats := [f"{each} begins with" for each in begun] or [f"algorithm={chosen(config)} begins with"] * bool(parts):
+        findings += whole.other_classes(config, whats[0], source)
     known = config.warm_start.sha256
     if known not in (None, source.sha256):
         findings.append(
@@ -148,13 +154,11 @@ def begin(source: Source, module: Any) -> list[str]:
     for name, start in getattr(module, "pretrained", {}).items():
         network = getattr(module, name)
         if hasattr(start, "described"):
-            whole.require_classes(source, module.num_classes, f"{name}=from_flow")
             report += whole.lines(name, whole.copy_network(source, network, start), source, start)
         elif start.copied(network):
             report += stack.lines(name, stack.copy_stack(source, network, start), source, start)
     for part in FROZEN:
         if (network := getattr(module, part, None)) is not None:
-            whole.require_classes(source, module.num_classes, f"the {part}")
             network.load_state_dict(source.weights)
             report.append(f"start   {part}: {source.said}")
     module.ema.load_state_dict(getattr(module, module.networks[0]).state_dict())

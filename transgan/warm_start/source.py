@@ -1,6 +1,6 @@
 """The run that others begin with: its network's configuration and EMA weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,11 @@ HOW = {  # to train one
 
 @dataclass
 class Source:
-    """A run to start from: its checkpoint, its network's configuration and its EMA weights."""
+    """A run to start from: its checkpoint, its network's configuration and its EMA weights.
+
+    config: of the whole run. data, class_names: the images that it was trained on. begun_with: what it has written of
+    the run that it began with itself.
+    """
 
     kind: str
     path: Path
@@ -32,6 +36,19 @@ class Source:
     network: dict[str, Any]
     weights: dict[str, Tensor]
     kimg: float
+    config: dict[str, Any]
+    data: str | None = None
+    class_names: list[str] = field(default_factory=list)
+    begun_with: dict[str, Any] | None = None
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.network.get("num_classes") or 0)
+
+    @property
+    def holdout(self) -> float:
+        """The share of its images that it was not trained on."""
+        return float(self.config.get("holdout") or 0.0)
 
     @property
     def said(self) -> str:
@@ -54,7 +71,10 @@ def read(path: str, kinds: list[str]) -> Source:
         raise checkpoint.CheckpointError(
             f"checkpoint={path}: that is a run of {found}, and this needs {one_of(kinds)}; train one with {ways(kinds)}"
         )
-    return Source(kind, file.resolve(), files.sha256(file), network, weights, saved["images_seen"] / 1000)
+    return Source(
+        kind, file.resolve(), files.sha256(file), network, weights, saved["images_seen"] / 1000, saved["config"],
+        saved.get("data"), list(saved.get("class_names") or []), saved.get("begun_with"),
+    )  # fmt: skip
 
 
 def one_of(kinds: list[str]) -> str:
