@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -10,12 +11,14 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from transgan import checkpoint, trust, warm_start
+from transgan import checkpoint, files, trust, warm_start
 from transgan.config.classes import unknown_arguments
+from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, make
 from transgan.runs.folder import open_console
 from transgan.runs.machine import networks_of
+from transgan.runs.pretraining import shared
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -28,8 +31,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             chosen = checkpoint.read(checkpoint.find(config.run))["config"]
         else:
             config.num_classes, note = classes(config)
-            warm_start.settle(config, arguments)
-            chosen = container(config)
+            chosen = shaped(config, arguments)
         chosen = checkpoint.without_weights(chosen)
         trust.require(chosen, "the configuration")
         names = networks_of(chosen["algorithm"])
@@ -52,6 +54,21 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     if note:
         console.print(f"note    {note}")
     return 0
+
+
+def shaped(config: DictConfig, arguments: list[str]) -> dict[str, Any]:
+    """The configuration, its networks of the shape of the run that it begins with: as `transgan train` would, of one
+    that is trained first where it is not there."""
+    words, first = list(config.get("pretraining") or ()), None
+    if words and config.checkpoint is None and warm_start.begins(config):
+        words += [word for word in arguments if shared(word)]
+        before = compose("train", words)
+        config.checkpoint = f"{before.runs}/{before.name}"
+        if not (files.expanded(config.checkpoint) / "checkpoints").exists():
+            before.num_classes = config.num_classes
+            first = shaped(before, words)
+    warm_start.settle(config, arguments, first=first)
+    return container(config)
 
 
 def check(config: DictConfig, arguments: list[str]) -> None:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from transgan.errors import UserError
 from transgan.instantiation import literal
 from transgan.warm_start import stack, whole
-from transgan.warm_start.source import LISTS, Source, article, one_of, read, ways
+from transgan.warm_start.source import LISTS, Source, article, one_of, planned, read, ways
 
 STACKS = ["image GPT", "masked model", "flow"]
 WHOLE = ["flow", "one-step generator"]
@@ -17,13 +17,16 @@ FROZEN = {  # parts of an algorithm that are another run's network, not trained:
 }
 
 
-def settle(config: DictConfig, arguments: list[str], previous: dict | None = None) -> Source | None:
+def settle(
+    config: DictConfig, arguments: list[str], previous: dict | None = None, first: dict | None = None
+) -> Source | None:
     """Gives the networks that begin with another run their shape, unless overrides contradict it.
 
     Of a configuration that knows its number of classes, that of the source must be the same.
 
     Returns the source; None where no network needs one, or where `previous` is the configuration of the run to resume,
-    which includes the shape already. Raises UserError with all findings.
+    which includes the shape already. first: the configuration of the run at checkpoint=, where that is yet to be
+    trained: then there are shapes alone, and nothing to `begin` with. Raises UserError with all findings.
     """
     names, parts = parts_of(config)
     given = {word.lstrip("-+").partition("=")[0] for word in arguments}
@@ -50,7 +53,7 @@ def settle(config: DictConfig, arguments: list[str], previous: dict | None = Non
             f"init_from={config.init_from} would replace all weights, those of checkpoint="
             f"{config.checkpoint} too; give one of them"
         )
-    source = read(config.checkpoint, kinds)
+    source = read(config.checkpoint, kinds) if first is None else planned(first, config.checkpoint, kinds)
     findings, said = list[str](), f"checkpoint={config.checkpoint}"
     for key, own in (("resolution", source.network["img_size"]), ("channels", source.network["in_chans"])):
         if config[key] != own:
