@@ -45,14 +45,16 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             jobs = config.jobs or cores()
             suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
+            charged = charge(records)
             claims = suite.config["claims"]
             notes += [f"{jobs} runs trained at a time", *suite.missed(records)]
         else:
             records, notes = given_runs(config)
+            charged = charge(records)
             title, says, claims = plainly, plainly, {}
             if config.out is None:
                 require_same_runs(records, out)
-        notes += charge(records)
+        notes += charged
         found = [f"{each}; they cannot stand in one table, compare each kind by itself" for each in mixed(records)]
         if found := found + leaks(records):
             raise UserError(*found)

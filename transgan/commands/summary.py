@@ -59,14 +59,14 @@ def main(config: DictConfig, arguments: list[str]) -> int:
 def shaped(config: DictConfig, arguments: list[str]) -> dict[str, Any]:
     """The configuration, its networks of the shape of the run that it begins with: as `transgan train` would, of one
     that is trained first where it is not there."""
-    words, first = list(config.get("pretraining") or ()), None
-    if words and config.checkpoint is None and warm_start.begins(config):
-        words += [word for word in arguments if shared(word)]
-        before = compose("train", words)
+    overrides, first = list(config.get("pretraining") or ()), None
+    if overrides and config.checkpoint is None and warm_start.begins(config):
+        overrides += [word for word in arguments if shared(word)]
+        before = compose("train", overrides)
         config.checkpoint = f"{before.runs}/{before.name}"
         if not (files.expanded(config.checkpoint) / "checkpoints").exists():
             before.num_classes = config.num_classes
-            first = shaped(before, words)
+            first = shaped(before, overrides)
     warm_start.settle(config, arguments, first=first)
     return container(config)
 

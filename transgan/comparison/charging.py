@@ -1,6 +1,7 @@
 """What a run is charged for the run that it began with: what that had cost by then, whatever became of it."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from transgan import files
@@ -32,7 +33,9 @@ def changed(earlier: Record, written: dict[str, Any], record: Record) -> str | N
         if known is None or not earlier.there or files.sha256(earlier.path) == known:
             return None
         return f"{record.folder} began with {earlier.path}, which has changed since: its cost is that of today"
-    path, kimg = files.expanded(written["path"]), written["images_seen"] / 1000
+    path, kimg = Path(written["path"]), written["images_seen"] / 1000
+    if (here := earlier.folder / "checkpoints" / path.name).exists():  # of folders that were moved
+        path = here
     if math.isnan(written["seconds"][record.clock]):
         return f"{record.folder} began with {path}, of which it is not known how long it took"
     if path.exists() and files.sha256(path) == written["sha256"]:
