@@ -116,3 +116,14 @@ def test_what_begins_with_another_run_has_the_shape_that_train_would_give_it(ins
     code, _, err = inside("summary", "experiment=digits_student", "generator.dim=32")
     assert code == 2 and "generator.dim=32: the flow of checkpoint=runs/digits_flow has dim 48; leave it out" in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_to_begin_with_knows_its_classes(inside, tmp_path):
+    """Where the images are not on this machine."""
+    words = ["experiment=digits_flow", "algorithm.network.dim=16", "algorithm.network.depth=1", "threads=1"]
+    run = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.032", "grid=4", "name=flow"]
+    assert inside("train", *words, *run)[0] == 0
+    code, out, err = inside(
+        "summary", "experiment=folder", "resolution=8", "channels=1", "generator=from_flow", "checkpoint=runs/flow"
+    )
+    assert code == 0 and "and 10 classes" in out and "not on this machine" not in out, out + err

@@ -30,8 +30,10 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.run is not None:
             chosen = checkpoint.read(checkpoint.find(config.run))["config"]
         else:
-            config.num_classes, note = classes(config)
+            count, note = classes(config)
+            config.num_classes = count if note is None else None  # what it begins with may know
             chosen = shaped(config, arguments)
+            note = None if config.num_classes else note
         chosen = checkpoint.without_weights(chosen)
         trust.require(chosen, "the configuration")
         names = networks_of(chosen["algorithm"])
@@ -67,7 +69,9 @@ def shaped(config: DictConfig, arguments: list[str]) -> dict[str, Any]:
         if not (files.expanded(config.checkpoint) / "checkpoints").exists():
             before.num_classes = config.num_classes
             first = shaped(before, overrides)
-    warm_start.settle(config, arguments, first=first)
+    source = warm_start.settle(config, arguments, first=first)
+    if config.num_classes is None:
+        config.num_classes = source.num_classes if source is not None else 0
     return container(config)
 
 
