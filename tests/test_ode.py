@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from transgan.ode import divergence, log_density, solve
+from transgan.ode import divergence, log_density, paced, runge_kutta, solve
 
 MEAN, STD = 0.4, 0.3  # of Gaussian data
 
@@ -33,6 +33,29 @@ def test_orders_of_convergence(solver, order):
     errors = [(solve(velocity, z, 0.0, 1.0, n, solver) - (MEAN + STD * z)).abs().mean() for n in (32, 64, 128)]
     ratios = [a / b for a, b in zip(errors[:-1], errors[1:], strict=True)]
     assert all(abs(math.log2(ratio) - order) < 0.25 for ratio in ratios), ratios
+
+
+def test_the_order_of_runge_and_kutta():
+    z = double(200, 2)
+    errors = [(solve(velocity, z, 0.0, 1.0, n, runge_kutta) - (MEAN + STD * z)).abs().mean() for n in (32, 64)]
+    assert abs(math.log2(errors[0] / errors[1]) - 4) < 0.4
+
+
+def test_another_time_leads_to_the_same_place():
+    """Of a field that is stiff near the end: in few steps where they are finer there."""
+    stiff = lambda x, t: (MEAN - x) / (1 - t).clamp(min=1e-3).view(-1, 1)  # noqa: E731
+    turn, z = -math.log(1e-3), double(50, 3)
+    even = paced(stiff, lambda s: (1 - (-turn * s).exp(), turn * (-turn * s).exp()))
+    right = MEAN + 1e-3 * (z - MEAN)
+    found = solve(even, z, 0.0, 1.0, 32, runge_kutta)
+    assert torch.allclose(found, right, atol=1e-5)
+    likely = gaussian(solve(even, found, 1.0, 0.0, 32, runge_kutta)) + 3 * turn
+    assert torch.allclose(log_density(even, found, 32, runge_kutta), likely, atol=1e-2)
+    assert (log_density(stiff, found, 32, runge_kutta) - likely).abs().min() > 0.1
+
+
+def gaussian(z):
+    return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
 
 
 def test_one_euler_step_of_the_right_field_is_the_mean():

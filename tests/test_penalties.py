@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transgan.augmentation import DiffAugment, NoAugmentation
 from transgan.consistency import BalancedConsistency
+from transgan.layers.block import Transformer
 from transgan.losses import NonSaturating, Relativistic, RelativisticAverage
 from transgan.penalties import (
     R1R2,
@@ -474,3 +476,12 @@ def test_a_lazy_penalty_compiles_to_two_graphs(discriminator):
         inputs = inputs_of(penalty, real, fake, step / 7, labels=torch.tensor([0, 1, 2, 1]), seed=step)
         compiled(network, Relativistic(), penalty, None, NoAugmentation(), inputs)
     assert len(graphs) == 2
+
+
+@pytest.mark.parametrize("changes, said", [(dict(drop_path=0.2), "drop_path"), (dict(), None)])
+def test_differences_of_what_drops_its_branches(discriminator, changes, said):
+    network = discriminator(transformer=partial(Transformer, **changes))
+    if said is None:
+        return R1R2FiniteDifference().check(4, network)
+    with pytest.raises(ValueError, match=f"the {said} of this discriminator is another in each; use a discriminator"):
+        R1R2FiniteDifference().check(4, network)

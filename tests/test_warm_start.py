@@ -277,3 +277,27 @@ def test_weights_that_have_no_place(generator):
     ):
         warm_start.transplant(wider, places)
     assert all(torch.equal(place, before[name]) for name, place in places.items())  # nothing is half done
+
+
+def test_features_without_a_gradient_by_the_image(make_gpt):
+    path = make_gpt("algorithm=masked", "tokens=pixels")
+    with pytest.raises(UserError) as error:
+        settled("algorithm=drifting", f"checkpoint={path}", "resolution=16")
+    sizes, tokens = error.value.findings
+    assert sizes.startswith("resolution=16: ") and "tokens of the kind Pixels" in tokens and "tokens=patches" in tokens
+    path = make_gpt("algorithm=masked", "tokens=patches")
+    assert settled("algorithm=drifting", f"checkpoint={path}")[0].algorithm.features.num_classes == 3
+
+
+@pytest.mark.parametrize("classes, said", [(3, None), (None, None), (5, "begins with a masked model of 3 classes ")])
+def test_other_classes_are_refused_with_everything_else(make_gpt, classes, said):
+    words = ["algorithm=drifting", f"checkpoint={make_gpt('algorithm=masked', 'tokens=patches')}"]
+    config = compose("train", words)
+    config.num_classes = classes
+    if said is None:
+        assert warm_start.settle(config, words) is not None
+        return
+    config.channels = 3
+    with pytest.raises(UserError) as error:
+        warm_start.settle(config, words)
+    assert len(error.value.findings) == 2 and said in error.value.findings[1] and "here there are 5" in str(error.value)

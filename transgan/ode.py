@@ -11,6 +11,7 @@ from torch import Tensor
 
 Field = Callable[[Tensor, Tensor], Tensor]  # (N, ...), times (N,) -> (N, ...)
 Step = Callable[[Field, Tensor, Tensor, Tensor, float], Tensor]  # slopes' field, x, its slope, time, size -> next x
+Pace = Callable[[Tensor], tuple[Tensor, Tensor]]  # s (N,) in [0, 1] -> times (N,) and dt/ds (N,)
 
 
 def euler(field: Field, x: Tensor, slope: Tensor, time: Tensor, size: float) -> Tensor:
@@ -23,25 +24,43 @@ def heun(field: Field, x: Tensor, slope: Tensor, time: Tensor, size: float) -> T
     return x + 0.5 * size * (slope + field(x + size * slope, time + size))
 
 
+def runge_kutta(field: Field, x: Tensor, slope: Tensor, time: Tensor, size: float) -> Tensor:
+    """The method of fourth order, four evaluations a step (Kutta, 1901)."""
+    second = field(x + 0.5 * size * slope, time + 0.5 * size)
+    third = field(x + 0.5 * size * second, time + 0.5 * size)
+    return x + size / 6 * (slope + 2 * (second + third) + field(x + size * third, time + size))
+
+
 SOLVERS: dict[str, Step] = {"euler": euler, "heun": heun}
 
 
-def solve(field: Field, x: Tensor, start: float, end: float, steps: int, solver: str = "euler") -> Tensor:
+def solve(field: Field, x: Tensor, start: float, end: float, steps: int, solver: str | Step = "euler") -> Tensor:
     """x(end) of dx/dt = field(x, t) with x(start) = x, in `steps` equal steps. end may be less than start.
 
-    Raises ValueError for a solver that does not exist or fewer than one step.
+    solver: one of SOLVERS by its name, or another. Raises ValueError for a name that does not exist or fewer than one
+    step.
     """
     check(steps, solver)
-    size = (end - start) / steps
+    size, step = (end - start) / steps, SOLVERS[solver] if isinstance(solver, str) else solver
     for i in range(steps):
         time = x.new_full((len(x),), start + i * size)
-        x = SOLVERS[solver](field, x, field(x, time), time, size)
+        x = step(field, x, field(x, time), time, size)
     return x
 
 
-def check(steps: int, solver: str) -> None:
+def paced(field: Field, pace: Pace) -> Field:
+    """The same field by another time: dx/ds = dt/ds field(x, t(s)), which equal steps of s follow where it is stiff."""
+
+    def slope(x: Tensor, s: Tensor) -> Tensor:
+        time, rate = pace(s)
+        return rate.view(-1, *[1] * (x.dim() - 1)) * field(x, time)
+
+    return slope
+
+
+def check(steps: int, solver: str | Step) -> None:
     """Raises ValueError for a solver that does not exist or fewer than one step."""
-    if solver not in SOLVERS:
+    if isinstance(solver, str) and solver not in SOLVERS:
         raise ValueError(f"solver={solver}: it takes {' or '.join(SOLVERS)}")
     if steps < 1:
         raise ValueError(f"steps={steps}: it takes a whole number, 1 or more")
@@ -76,7 +95,9 @@ def gradient(value: Tensor, x: Tensor, again: bool) -> Tensor:
     return torch.zeros_like(x) if found is None else found
 
 
-def log_density(field: Field, x: Tensor, steps: int, solver: str = "heun", probes: Tensor | None = None) -> Tensor:
+def log_density(
+    field: Field, x: Tensor, steps: int, solver: str | Step = "heun", probes: Tensor | None = None
+) -> Tensor:
     """log p(x) (N,) in nats, where dx/dt = field(x, t) carries a standard normal distribution at time 0 to p at 1.
 
     By the instantaneous change of variables, d log p / dt = -div field (Chen et al., 2018, theorem 1): x is carried

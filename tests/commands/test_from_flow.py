@@ -46,7 +46,7 @@ def train(inside, *words):
 
 KINDS = {
     "student": ["algorithm=student", "generator=from_flow", "checkpoint=runs/flow", *SHORT, "algorithm.lr=1.0e-3"],
-    "drifting": ["algorithm=drifting", "checkpoint=runs/masked", "algorithm.lr=1.0e-3"],
+    "drifting": ["algorithm=drifting", "checkpoint=runs/masked", "algorithm.lr=1.0e-3", "batch_size=40"],
     "gan": ["generator=from_flow", "checkpoint=runs/flow", *GAN],
 }
 
@@ -80,7 +80,7 @@ def test_two_processes_train_as_one(inside, srun, runs, tmp_path, kind):
     words = KINDS.get(kind, ["experiment=digits_flow", *STACK, "algorithm.lr=1.0e-3", "algorithm.label_dropout=0.2"])
     # eps: else Adam makes much of the last bit of small gradients
     eps = "optimizer.eps=1.0e-3" if kind == "gan" else "algorithm.optimizer.eps=1.0e-3"
-    words = ["train", *TINY, *words, eps, "kimg=0.32"]
+    words = ["train", *TINY, *words, eps, "kimg=0.32", *["discriminator.time=null"] * (kind == "gan")]
     assert inside(*words, "name=one")[0] == 0
     done = srun([*words, "name=two"], tmp_path)
     assert [each.code for each in done] == [0, 0], done[0].err + done[1].err
@@ -122,6 +122,26 @@ def test_a_comparison_counts_everything_that_came_before(inside, runs):
     assert float(rows["gan"]["pretraining_kimg"]) == pytest.approx(0.384) and rows["flow"]["bits_per_dim_heldout"]
 
 
+def test_what_came_before_costs_what_it_had_cost_then(inside, runs):
+    """However it has gone on, and where it is gone."""
+    train(inside, *KINDS["student"], "name=student", "kimg=0.064", "holdout=0.2")
+    train(inside, "experiment=digits_flow", *STACK, "name=flow", "kimg=0.64")
+    words = ["compare", "runs/student", "runs/flow", "metrics=fast", "extractor=pixels", "num_samples=64"]
+    found = []
+    for became in ("has changed since", "is gone"):
+        code, out, err = inside(*words, "speed_images=4")
+        text = " ".join(open("comparisons/runs/comparison.md").read().split())
+        assert code == 0 and f"{became}: its cost is that of the 0.32 kimg that it had then" in text, out + err
+        with open("comparisons/runs/comparison.csv") as file:
+            rows = {row["system"]: row for row in csv.DictReader(file)}
+        found.append((rows["student"]["pretraining_kimg"], rows["student"]["pretraining_seconds"]))
+        if became != "is gone":
+            (runs / "flow").rename(runs / "moved")
+            words[2] = "runs/moved"
+        shutil.rmtree("comparisons")
+    assert found[0] == found[1] and found[0][0] == "0.32" and float(found[0][1]) > 0
+
+
 def test_what_it_had_at_first_is_no_untrained_generators(inside, runs):
     words = ["metrics=fast", "extractor=pixels", "metrics.num_samples=64", "evaluate_at_start=true", "kimg=0.064"]
     out = train(inside, *KINDS["gan"], "name=gan", *words)
@@ -150,7 +170,15 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
         (["generator=from_flow", "checkpoint=runs/flow", "conditional=false"],
          "generator=from_flow begins with a flow of 10 classes"),
         (["algorithm=drifting", "checkpoint=runs/masked", "conditional=false"],
-         "the features begins with a masked model of 10 classes"),
+         "algorithm=drifting begins with a masked model of 10 classes"),
+        (["algorithm=drifting", "checkpoint=runs/masked"],
+         "needs 4 or more of each of 10 classes, about 3.2 in a batch; give batch_size=40 or more, or conditional=false"),
+        ([*KINDS["student"], "mirror=true"], "mirror=true: a student looks at no real images, and the flow of"),
+        ([*KINDS["student"], "algorithm.reuse=1", "algorithm.delay=3"], "algorithm.delay=3: with algorithm.reuse=1"),
+        ([*KINDS["gan"], "warm_start.generator.freeze=all"],
+         "warm_start.generator.freeze=all: nothing is frozen; give warm_start.generator.frozen=KIMG as well"),
+        (["experiment=digits_flow", "conditional=false", "algorithm.label_dropout=0.1"],
+         "algorithm.label_dropout=0.1: it hides classes, and there are none; leave it out"),
         (["algorithm=drifting", "generator=from_flow", "checkpoint=runs/flow"],
          "generator=from_flow and algorithm=drifting begin with runs of two kinds; leave one out"),
         (["algorithm.transport=0.1"], "algorithm.transport compares an image with the noise it is made of"),
@@ -161,3 +189,30 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
 def test_refused(inside, runs, words, said):
     code, out, err = inside("train", *TINY, *words)
     assert code == 2 and said in err and "Traceback" not in err, out + err
+    assert {path.name for path in runs.iterdir()} == {"flow", "masked"}
+
+
+def test_all_that_does_not_fit_is_said_before_a_step_is_measured(inside, runs):
+    words = [
+        *KINDS["student"],
+        "conditional=false",
+        "resolution=16",
+        "algorithm.reuse=1",
+        "algorithm.delay=3",
+        "dry_run=true",
+    ]
+    code, out, err = inside("train", *TINY, *words)
+    assert code == 2 and "Traceback" not in err and "cost " not in out, out + err
+    assert [line.partition(": ")[2].split()[0] for line in err.splitlines()] == [
+        "algorithm.delay=3:", "resolution=16:", "generator=from_flow"
+    ]  # fmt: skip
+
+
+def test_images_that_the_flow_has_seen_are_no_longer_held_out(inside, runs):
+    """Said where it begins, and refused in a table."""
+    out = train(inside, *KINDS["student"], "name=student", "kimg=0.064", "holdout=0.3")
+    assert "note    checkpoint=runs/flow: that flow was trained with holdout=0.2 and has seen 180 of" in out
+    assert "that flow" not in train(inside, *KINDS["student"], "name=less", "kimg=0.064")
+    words = ["compare", "runs/student", "runs/flow", "metrics=fast", "extractor=pixels", "num_samples=64"]
+    code, out, err = inside(*words)
+    assert code == 2 and "which was trained on other images (holdout=0.2 and holdout=0.3)" in err, out + err

@@ -101,3 +101,29 @@ def test_mistakes(refused):
     assert "did you mean generator.depth?" in refused("summary", "generator.dept=[1]")
     assert "there is no run folder or checkpoint at runs/none" in refused("summary", "runs/none")
     assert "cannot follow 1024" in refused("summary", "experiment=transgan_cifar10", "generator.dim=[1024,512,64]")
+
+
+def test_what_begins_with_another_run_has_the_shape_that_train_would_give_it(inside, tmp_path):
+    """That of what is trained first, through every run in between; with its own findings."""
+
+    def counted(*words):
+        code, out, err = inside("summary", "json=true", *words)
+        assert code == 0, out + err
+        return json.loads(out)["generator.parameters"]
+
+    assert counted("experiment=digits_post_trained") == counted("experiment=digits_student") == 100_605
+    assert counted("experiment=fashion_mnist_student", "num_classes=10") > 100_605
+    code, _, err = inside("summary", "experiment=digits_student", "generator.dim=32")
+    assert code == 2 and "generator.dim=32: the flow of checkpoint=runs/digits_flow has dim 48; leave it out" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_to_begin_with_knows_its_classes(inside, tmp_path):
+    """Where the images are not on this machine."""
+    words = ["experiment=digits_flow", "algorithm.network.dim=16", "algorithm.network.depth=1", "threads=1"]
+    run = ["trainer=cpu", "logger=none", "metrics=none", "batch_size=32", "kimg=0.032", "grid=4", "name=flow"]
+    assert inside("train", *words, *run)[0] == 0
+    code, out, err = inside(
+        "summary", "experiment=folder", "resolution=8", "channels=1", "generator=from_flow", "checkpoint=runs/flow"
+    )
+    assert code == 0 and "and 10 classes" in out and "not on this machine" not in out, out + err

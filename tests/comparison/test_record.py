@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from transgan.comparison.record import Record, mixed
+from transgan.comparison.charging import charge
+from transgan.comparison.record import Record, leaks, mixed
 from transgan.comparison.results import file_name
 from transgan.comparison.tables import (
     budget_table,
@@ -83,6 +84,39 @@ def test_pretraining_is_paid_for(run):
     assert record.kimg == 4 and record.seconds == pytest.approx(17) and record.own_kimg == 2
     assert record.images_per_second == pytest.approx(2000 / 15)  # its own
     assert [(p.kimg, pytest.approx(p.seconds), p.value) for p in record.curve("fd")] == [(3, 12, 4.0), (4, 17, 2.0)]
+
+
+def test_pretraining_that_has_gone_on_costs_what_was_written(run):
+    first = run("flow", [1000, 1000, 1000, 1000])
+    record = run("student", [100])
+    record.before = first
+    written = {
+        "path": str(first.path),
+        "sha256": first.sha256,
+        "images_seen": 2000,
+        "seconds": {"wall": 9.0, "cpu": 5.0},
+    }
+    record.saved["begun_with"] = written | {"data": "1234567890", "holdout": 0.2, "begun_with": None}
+    assert charge([record]) == [] and (record.kimg, record.seconds) == (3, pytest.approx(19))
+    record.saved["begun_with"]["sha256"] = "0" * 64
+    (note,) = charge([record])
+    assert "which has changed since: its cost is that of the 2 kimg that it had then" in note
+    record.saved["begun_with"] = first.counted = None  # of an earlier version
+    assert charge([record]) == [] and record.kimg == 5
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"data": "x" * 10}, "other images (xxxxxxxx and 12345678)"),
+        ({"holdout": 0.0, "data": "x" * 10}, "other images (holdout=0 and holdout=0.2)"), ({}, None),
+    ],
+)  # fmt: skip
+def test_images_held_out_of_a_run_that_began_with_one_that_has_seen_them(run, changes, said):
+    first, middle, last = run("a", [1], **changes), run("b", [1]), run("c", [1])
+    middle.before, last.before = first, middle
+    found = leaks([last])
+    assert len(found) == (said is not None) and (said is None or said in found[0] and "/c began with " in found[0])
 
 
 def test_a_speed_of_nothing_is_unknown(run):

@@ -109,6 +109,16 @@ def test_shipped_suites(tmp_path, name):
         assert plans.share(record.before and record.before.system) < 1
 
 
+@pytest.mark.parametrize("name", ["digits", "fashion_mnist", "cifar10"])
+def test_shipped_claims_speak_of_every_system(name):
+    """And of pre-training against the same network from scratch, of one step against many."""
+    shipped = container(compose("compare", [f"suite={name}"]).suite)
+    tests = [test for claim in shipped["claims"].values() for test in claim["tests"]]
+    assert {other for test in tests for other in (test["ours"], *test["theirs"])} == set(shipped["systems"])
+    own = [test for test in tests if test["ours"] == "post_trained" and "adversarial_flow" in test["theirs"]]
+    assert {test["budget"] for test in own} == {"images", "seconds"}
+
+
 def test_what_others_begin_with_is_given_nothing_about_evaluations(tmp_path):
     plans = suite(tmp_path, common=["holdout=0.2", "metrics=fast", "metrics.num_samples=100", "patience=3"])
     (first, _), measured = plans.jobs("images", ["flow_first"]), plans.jobs("images", None)[0]

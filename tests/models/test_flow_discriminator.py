@@ -50,6 +50,16 @@ def test_a_fixed_time_and_one_for_each_image():
     assert torch.equal(drawn.eval().times(IMAGES), torch.full((4,), 0.75))
 
 
+def test_times_that_are_handed_in():
+    """Both passes over an image, at the same time, differ by the image alone; in between training nothing is drawn."""
+    drawn, random = made(time=None), torch.tensor([[0.0], [0.5], [0.9], [0.25]])
+    assert torch.allclose(drawn.times(IMAGES, random), torch.tensor([0.5, 0.75, 0.95, 0.625]))
+    assert torch.equal(drawn(IMAGES, LABELS, random), drawn(IMAGES, LABELS, random))
+    assert not torch.allclose(drawn(IMAGES, LABELS, random), drawn(IMAGES, LABELS, 1 - random))
+    assert torch.equal(drawn.eval()(IMAGES, LABELS, random), drawn(IMAGES, LABELS))
+    assert drawn.num_random == 1 and made().num_random == 0
+
+
 def test_everything_but_the_heads_comes_from_the_flow():
     torch.manual_seed(1)
     flow, network = FlowTransformer(**SHAPE), made()

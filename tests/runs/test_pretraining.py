@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from transgan.config.compose import compose
+from transgan.errors import UserError
 from transgan.runs import pretraining
 from transgan.runs.pretraining import Stage, begun, stand_in
 
@@ -89,3 +90,17 @@ def test_a_stand_in_has_the_shape_of_what_it_stands_for(here):
     trained(*STUDENT, "checkpoint=runs/digits_flow", kimg=1)
     saved = torch.load("runs/digits_student/checkpoints/last.ckpt")["config"]
     assert saved["algorithm"]["generator"]["dim"] == 32 and saved["num_classes"] == 10
+
+
+@pytest.mark.parametrize("more, reason", [
+    ("generator.dim=16", "generator.dim=16: the flow of checkpoint=runs/digits_student has dim"),
+    ("resolution=12", None),  # what all of them have in common fits together
+])  # fmt: skip
+def test_what_contradicts_is_refused_before_anything_is_trained(here, run, more, reason):
+    if reason is None:
+        plan(more, "dry_run=true")
+        assert len(run) == 3
+        return
+    with pytest.raises(UserError) as error:
+        plan(more)
+    assert more in str(error.value) and not run

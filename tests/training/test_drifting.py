@@ -110,3 +110,21 @@ def test_what_is_learned_is_the_distribution_of_each_class():
 def test_bad_input(generator, changes, said):
     with pytest.raises(ValueError, match=said):
         Drifting(generator(), batch_size=12, num_classes=3, **changes)
+
+
+@pytest.mark.parametrize("classes, size", [(3, 11), (0, 3), (1, 3)])
+def test_batches_in_which_nothing_would_move(generator, classes, size):
+    """The paper's field is one of several images of a class; a class of which there is one image stands still."""
+
+    class Images:
+        def __getitems__(self, indices):
+            return torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, dtype=torch.long)
+
+    def made(size):
+        return Drifting(generator(num_classes=classes), batch_size=size, num_classes=classes)
+
+    with pytest.raises(
+        ValueError, match=f"batch_size={size}: .* needs 4 or more.*; give batch_size={size + 1} or more"
+    ):
+        made(size).attach(Images(), None)
+    made(size + 1).attach(Images(), None)

@@ -112,6 +112,51 @@ def test_its_likelihood_is_that_of_the_data(learned):
     assert learned.bits_per_dim(images).mean() == pytest.approx(entropy, abs=0.06)
 
 
+@pytest.mark.parametrize("prediction", ["v", "x"])
+def test_a_likelihood_does_not_depend_on_the_number_of_steps(prediction):
+    """Whatever the network predicts, it is that of the data: images of two by two pixels of a normal distribution."""
+    net = network(**dict(img_size=2, patch_size=1, num_classes=0, dim=16, depth=1), prediction=prediction)
+    module, adam = flow(net, num_classes=0, divergence="exact"), torch.optim.Adam(net.parameters())
+    for step in range(200):
+        adam.param_groups[0]["lr"] = 1e-2 * math.cos(step / 200 * math.pi / 2)
+        images, noise = MEAN + STD * torch.randn(64, 1, 2, 2), torch.randn(64, 1, 2, 2)
+        value = objective(net, images, noise, torch.randn(64).sigmoid(), None)
+        adam.zero_grad()
+        value.backward()
+        adam.step()
+    module.network_ema.load_state_dict(net.state_dict())
+    images, found = to_uint8(MEAN + STD * torch.randn(32, 1, 2, 2)), []
+    for steps in (16, 64):
+        module.likelihood_steps = steps
+        found.append(module.bits_per_dim(images).mean().item())
+    entropy = (0.5 * math.log(2 * math.pi * math.e * STD**2) - math.log(2 / 255)) / math.log(2)
+    assert found[0] == pytest.approx(found[1], abs=0.02)
+    assert found[1] == pytest.approx(entropy, abs=0.35)
+
+
+def test_where_images_are_predicted_both_sides_are_held_near_the_end():
+    """Else the best prediction would not be the image (Li and He, 2025)."""
+    net, noise = network(prediction="x"), torch.randn(4, 1, 8, 8)
+    images, time = torch.randn(4, 1, 8, 8), torch.tensor([0.2, 0.94, 0.97, 1.0])
+    x_t, left = torch.lerp(noise, images, time.view(-1, 1, 1, 1)), (1 - time).clamp(min=0.05).view(-1, 1, 1, 1)
+    assert torch.allclose(net.target(images, noise, time), (images - x_t) / left, atol=1e-4)
+    assert torch.equal(network().target(images, noise, time), images - noise)
+    net.predict = lambda x, time, labels: images  # an oracle
+    assert objective(net, images, noise, time, None) < 1e-9
+
+
+def test_the_pace_of_a_flow_of_images():
+    """From 0 to 1, so that what is left of an image is pulled at an even rate."""
+    pace = network(prediction="x").pace
+    s = torch.linspace(0, 1, 101, dtype=torch.float64)
+    time, rate = pace(s)
+    assert time[0] == 0 and time[-1] == pytest.approx(1) and (time.diff() > 0).all()
+    torch.testing.assert_close(torch.gradient(time, spacing=(s,))[0][1:-1], rate[1:-1], rtol=0.01, atol=0)
+    pull = rate / (1 - time).clamp(min=0.05)
+    torch.testing.assert_close(pull, pull[:1].expand(101))
+    assert network().pace is None
+
+
 def test_predictions_of_images_and_of_velocities_are_one_field():
     """x - x_t = (1 - t) v, and both ways of saying it give the same image."""
     x, time = torch.randn(4, 1, 8, 8), torch.tensor([0.0, 0.3, 0.6, 0.9])

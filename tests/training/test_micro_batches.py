@@ -11,13 +11,23 @@ from pytorch_lightning import Trainer
 from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, LeastSquares, NonSaturating, RelativisticAverage, Wasserstein
 from transgan.matching import EnergyDistance
+from transgan.models.flow_discriminator import FlowDiscriminator
 from transgan.models.flow_transformer import FlowTransformer
 from transgan.models.image_gpt import ImageGPT
 from transgan.models.masked_images import MaskedImages
 from transgan.models.observation import Logistics
 from transgan.models.tokens import Pixels
 from transgan.models.vae import VAE, ConvDecoder, ConvEncoder
-from transgan.penalties import R1R2, R1R2JVP, WGANGP, Lazy, NoPenalty, R1R2CentralDifference, Subsampled
+from transgan.penalties import (
+    R1R2,
+    R1R2JVP,
+    WGANGP,
+    Lazy,
+    NoPenalty,
+    R1R2CentralDifference,
+    R1R2FiniteDifference,
+    Subsampled,
+)
 from transgan.supervision import NoiseGuidance, ScaleWise
 from transgan.training.autoregressive import Autoregressive
 from transgan.training.flow import Flow
@@ -102,6 +112,37 @@ PENALTIES = {
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_gradients_of_every_penalty(made, penalty):
     require_same(made(penalty=PENALTIES[penalty]), (1, 2, 3, 4, 8))
+
+
+def flow_discriminator():
+    torch.manual_seed(2)
+    return FlowDiscriminator(8, 1, 3, dim=16, depth=1, num_heads=2, mlp_ratio=2.0, style_dim=8, time=None)
+
+
+@pytest.mark.parametrize("penalty", [R1R2(), R1R2FiniteDifference(), Subsampled(R1R2CentralDifference(), 0.25)])
+def test_gradients_where_each_image_is_looked_at_at_a_time_of_its_own(made, penalty):
+    def make(micro_batch):
+        consistency = BalancedConsistency(10.0, 10.0)
+        return made(discriminator=flow_discriminator(), penalty=penalty, consistency=consistency)(micro_batch)
+
+    require_same(make, (1, 4))
+
+
+def test_two_passes_over_an_image_are_at_the_same_time(made):
+    """A penalty by differences is the exact one along a direction; and nothing but the augmentation is inconsistent."""
+    found = {}
+    for name, penalty in (
+        ("jvp", R1R2JVP()),
+        ("fd", R1R2FiniteDifference(1e-5)),
+        ("central", R1R2CentralDifference(1e-4)),
+    ):
+        still = BalancedConsistency(10.0, 10.0, strength=1e-9)  # hardly an augmentation
+        make = made(discriminator=flow_discriminator(), penalty=penalty, consistency=still, augment=0.0)
+        found[name] = gradients(make(None))[1]
+    for name in ("fd", "central"):
+        for key in ("r1", "r2"):
+            assert found[name][key] == pytest.approx(found["jvp"][key], rel=1e-3), (name, key)
+    assert found["jvp"]["cr_real"] < 1e-12 and found["jvp"]["r1"] > 0
 
 
 LOSSES = [NonSaturating(), Hinge(), LeastSquares(), Wasserstein(0.1)]

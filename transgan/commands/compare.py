@@ -8,9 +8,10 @@ import torch
 from omegaconf import DictConfig
 
 from transgan import files
+from transgan.comparison.charging import charge
 from transgan.comparison.given import given_runs
 from transgan.comparison.measuring import ROUNDS, measure, sampling_speeds, sizes_of
-from transgan.comparison.record import mixed
+from transgan.comparison.record import leaks, mixed
 from transgan.comparison.results import Results
 from transgan.comparison.suite import Suite
 from transgan.comparison.tables import require_same_runs
@@ -44,15 +45,19 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             jobs = config.jobs or cores()
             suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
+            charged = charge(records)
             claims = suite.config["claims"]
             notes += [f"{jobs} runs trained at a time", *suite.missed(records)]
         else:
             records, notes = given_runs(config)
+            charged = charge(records)
             title, says, claims = plainly, plainly, {}
             if config.out is None:
                 require_same_runs(records, out)
-        if found := mixed(records):
-            raise UserError(*(f"{each}; they cannot stand in one table, compare each kind by itself" for each in found))
+        notes += charged
+        found = [f"{each}; they cannot stand in one table, compare each kind by itself" for each in mixed(records)]
+        if found := found + leaks(records):
+            raise UserError(*found)
         console.print(f"runs    {len(records)} of {len({r.system for r in records})} systems")
         evaluator, real, line = measure(config, records, console, arguments)
         modules: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -10,12 +11,14 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from transgan import checkpoint, trust, warm_start
+from transgan import checkpoint, files, trust, warm_start
 from transgan.config.classes import unknown_arguments
+from transgan.config.compose import compose
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, make
 from transgan.runs.folder import open_console
 from transgan.runs.machine import networks_of
+from transgan.runs.pretraining import shared
 
 
 def main(config: DictConfig, arguments: list[str]) -> int:
@@ -27,9 +30,10 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.run is not None:
             chosen = checkpoint.read(checkpoint.find(config.run))["config"]
         else:
-            config.num_classes, note = classes(config)
-            warm_start.settle(config, arguments)
-            chosen = container(config)
+            count, note = classes(config)
+            config.num_classes = count if note is None else None  # what it begins with may know
+            chosen = shaped(config, arguments)
+            note = None if config.num_classes else note
         chosen = checkpoint.without_weights(chosen)
         trust.require(chosen, "the configuration")
         names = networks_of(chosen["algorithm"])
@@ -52,6 +56,23 @@ def main(config: DictConfig, arguments: list[str]) -> int:
     if note:
         console.print(f"note    {note}")
     return 0
+
+
+def shaped(config: DictConfig, arguments: list[str]) -> dict[str, Any]:
+    """The configuration, its networks of the shape of the run that it begins with: as `transgan train` would, of one
+    that is trained first where it is not there."""
+    overrides, first = list(config.get("pretraining") or ()), None
+    if overrides and config.checkpoint is None and warm_start.begins(config):
+        overrides += [word for word in arguments if shared(word)]
+        before = compose("train", overrides)
+        config.checkpoint = f"{before.runs}/{before.name}"
+        if not (files.expanded(config.checkpoint) / "checkpoints").exists():
+            before.num_classes = config.num_classes
+            first = shaped(before, overrides)
+    source = warm_start.settle(config, arguments, first=first)
+    if config.num_classes is None:
+        config.num_classes = source.num_classes if source is not None else 0
+    return container(config)
 
 
 def check(config: DictConfig, arguments: list[str]) -> None:

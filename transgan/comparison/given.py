@@ -44,17 +44,18 @@ def given_runs(config: DictConfig) -> tuple[list[Record], list[str]]:
 
 def before(record: Record, given: str, notes: list[str]) -> Record | None:
     """The run that a run began with, with the one before that, and so on. Adds notes about what cannot be counted."""
-    if record.config.get("init_from"):
-        notes.append(f"{given} began with the weights of {record.config['init_from']}, whose cost is not counted")
-    source = (record.config.get("warm_start") or {}).get("source")
+    config = record.config if record.counted is None or record.there else {}
+    if config.get("init_from"):
+        notes.append(f"{given} began with the weights of {config['init_from']}, whose cost is not counted")
+    written = (record.counted or record.saved).get("begun_with")
+    source = written["path"] if written else (config.get("warm_start") or {}).get("source")
     if not source:
         return None
-    folder = Path(source).parent.parent
-    if not (folder / "stats.csv").exists():
+    earlier = Record(Path(source).parent.parent, "pre-training", "as they are", 0, counted=written)
+    if not earlier.there and written is None:
         notes.append(f"{given} began with {source}, which is gone: its cost is not counted")
         return None
-    earlier = Record(folder, "pre-training", "as they are", 0)
-    earlier.seed = earlier.config["seed"]
+    earlier.seed = written["seed"] if written else earlier.config["seed"]
     earlier.before = before(earlier, given, notes)
     return earlier
 
@@ -74,7 +75,7 @@ def alike(one: Record, other: Record) -> bool:
         for each in differences(one.config, other.config)
         if each.partition(":")[0].split(".")[-1] not in ("seed", "source", "sha256", "checkpoint")
     ]
-    if one.before is None or other.before is None:
+    if not (one.before and other.before and one.before.there and other.before.there):
         sources = [(record.config.get("warm_start") or {}).get("source") for record in (one, other)]
         same_start = sources[0] == sources[1]
     else:

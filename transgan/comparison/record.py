@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from transgan import files
+from transgan.runs.begun_with import times
 from transgan.runs.run import Run
 
 DIGITS = 12  # of a checkpoint's hash, in tables
@@ -34,7 +35,8 @@ class Record:
 
     system, budget: words of the table it belongs to. seed: of the training. which: "last" or "best" checkpoint.
     sampler: steps, solver and guidance of a flow, where they are others than it was trained to be sampled by. clock:
-    "wall" or "cpu", what its seconds are: those that went by, or those that its threads spent on a CPU.
+    "wall" or "cpu", what its seconds are: those that went by, or those that its threads spent on a CPU. counted: of a
+    run that another began with, what that has written of it, for it may have gone on since (runs/begun_with.py).
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Record:
     before: "Record | None" = None
     sampler: dict[str, Any] = field(default_factory=dict)
     clock: str = "wall"
+    counted: dict[str, Any] | None = None
     metrics: dict = field(default_factory=dict)  # of one evaluation, filled in by the command
     evaluation: dict = field(default_factory=dict)  # its file, protocol and likelihood
 
@@ -54,7 +57,7 @@ class Record:
 
     @property
     def path(self) -> Path:
-        return self.run.path
+        return self.run.path if self.counted is None else Path(self.counted["path"])
 
     @property
     def saved(self) -> dict[str, Any]:
@@ -63,11 +66,23 @@ class Record:
 
     @property
     def sha256(self) -> str:
-        return self.run.sha256
+        return self.run.sha256 if self.counted is None else self.counted["sha256"]
+
+    @property
+    def there(self) -> bool:
+        """Whether its folder is."""
+        return (self.folder / "stats.csv").exists()
 
     @property
     def config(self) -> dict[str, Any]:
         return self.run.config
+
+    @property
+    def data(self) -> tuple[str | None, float]:
+        """The fingerprint of the images that it was trained on, and the share of them that was held out."""
+        if self.counted is not None:
+            return self.counted["data"], self.counted["holdout"]
+        return self.saved["data"], float(self.config.get("holdout") or 0.0)
 
     @property
     def levels(self) -> int | None:
@@ -91,7 +106,7 @@ class Record:
 
     @property
     def own_kimg(self) -> float:
-        return self.saved["images_seen"] / 1000
+        return (self.counted or self.saved)["images_seen"] / 1000
 
     @property
     def kimg(self) -> float:
@@ -111,21 +126,15 @@ class Record:
 
     @cached_property
     def times(self) -> tuple[np.ndarray, np.ndarray]:
-        """-> (kimg, seconds of training until then, NaN from where they are not known), from stats.csv."""
-        path = self.folder / "stats.csv"
-        if not path.exists():
-            return np.zeros(1), np.zeros(1)
-        name = "images_per_cpu_second" if self.clock == "cpu" else "images_per_second"
-        header, *lines = files.read_csv(path) or [[]]
-        table = [dict(zip(header, line, strict=False)) for line in lines]
-        rows = [(float(row["kimg"]), float(row.get(name) or "nan")) for row in table]  # none by an earlier version
-        kimg = np.array([0.0] + [row[0] for row in rows])
-        speed = np.array([row[1] if row[1] > 0 else np.nan for row in rows])  # 0.0: too slow to have been written
-        return kimg, np.concatenate([[0.0], np.cumsum(1000 * np.diff(kimg) / speed)])
+        """-> (kimg, seconds of training until then, NaN from where they are not known)"""
+        return times(self.folder, self.clock)
 
     def seconds_at(self, kimg: float) -> float:
         """Of training until so many of its own images were shown, pre-training with it."""
-        return float(np.interp(kimg, *self.times)) + (self.before.seconds if self.before else 0.0)
+        before = self.before.seconds if self.before else 0.0
+        if self.counted is not None and kimg == self.own_kimg:
+            return before + self.counted["seconds"][self.clock]
+        return before + float(np.interp(kimg, *self.times))
 
     def curve(self, name: str) -> list[Point]:
         """A number of metrics.jsonl along the training; without those measured after it. Costs include pre-training."""
@@ -156,6 +165,22 @@ def mixed(records: list[Record]) -> list[str]:
         found += differing(records, what, of)
     counted = [record for record in records if record.levels is not None]
     return found + differing(counted, "the levels a pixel has in their likelihoods", lambda r: r.levels)
+
+
+def leaks(records: list[Record]) -> list[str]:
+    """Why what runs began with may have been trained on images that are held out of them: sentences."""
+    found = []
+    for record in records:
+        for earlier in record.chain[:-1]:
+            (ours, holdout), (theirs, other) = record.data, earlier.data
+            if None in (ours, theirs) or (ours, holdout) == (theirs, other):
+                continue
+            how = f"holdout={other:g} and holdout={holdout:g}" if other != holdout else f"{theirs:.8} and {ours:.8}"
+            found.append(
+                f"{record.folder} began with {earlier.folder}, which was trained on other images ({how}), maybe on "
+                "those held out now; begin it with a run of the same images and holdout="
+            )
+    return list(dict.fromkeys(found))
 
 
 def differing(records: list[Record], what: str, of: Callable[[Record], Any]) -> list[str]:

@@ -56,7 +56,8 @@ class FlowDiscriminator(Described, FlowTrunk):
             sum of what they find.
         global_pool: of a head, attention, avg or flatten.
         time: at which the image is looked at, 1 for one without noise; None: in training another one for each image in
-            every step, evenly spread over 0.5 to 1, and in between 0.75.
+            every step, evenly spread over 0.5 to 1, and in between 0.75. Then forward takes uniform numbers (N, 1) too,
+            `num_random` for each image, which say which it is; without them it draws some.
         others: as in FlowTransformer.
 
     Raises ValueError for heads that are after no block.
@@ -102,15 +103,21 @@ class FlowDiscriminator(Described, FlowTrunk):
         if num_classes:  # <f, e> initially has the variance of f
             nn.init.normal_(cast(nn.Embedding, self.heads["label_embed"]).weight, std=size**-0.5)
 
-    def times(self, x: Tensor) -> Tensor:
+    @property
+    def num_random(self) -> int:
+        """Uniform numbers that `forward` takes for each image."""
+        return int(self.time is None)
+
+    def times(self, x: Tensor, random: Tensor | None = None) -> Tensor:
         """At which each image is looked at (N,)."""
         if self.time is not None or not self.training:
             return x.new_full((x.shape[0],), 0.75 if self.time is None else self.time)
-        return 0.5 + 0.5 * torch.rand(x.shape[0], device=x.device)
+        random = torch.rand(x.shape[0], 1, device=x.device) if random is None else random
+        return 0.5 + 0.5 * random[:, 0]
 
-    def features(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def features(self, images: Tensor, labels: Tensor | None, random: Tensor | None = None) -> Tensor:
         """What all heads find (N, F), in float32."""
-        style = self.style(self.times(images), labels)
+        style = self.style(self.times(images, random), labels)
         found: list[Tensor] = []
         pools = list(cast(nn.ModuleList, self.heads["pools"]))
         stack = cast(Transformer, self.stages[0])
@@ -119,8 +126,8 @@ class FlowDiscriminator(Described, FlowTrunk):
                 found.append(pools[len(found)](x).float())
         return torch.cat(found, 1)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.features(images, labels)
+    def forward(self, images: Tensor, labels: Tensor | None = None, random: Tensor | None = None) -> Tensor:
+        x = self.features(images, labels, random)
         with without_autocast(x):
             logits = self.heads["logit"](x).squeeze(1)
             if self.num_classes:

@@ -160,6 +160,33 @@ class FlowTransformer(Described, FlowTrunk):
             return found
         return (found - x) / (1 - time).clamp(min=self.nearest_end).view(-1, 1, 1, 1)
 
+    def target(self, images: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """What `forward` should be at x_t: x - z; of predicted images held back where forward is, near time 1, for else
+        no image would do (as in Li and He, 2025)."""
+        velocity = images - noise
+        if self.prediction == "v":
+            return velocity
+        left = (1 - time).view(-1, 1, 1, 1)
+        return velocity * (left / left.clamp(min=self.nearest_end))
+
+    @property
+    def pace(self) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
+        """Times (N,) and their derivative by s (N,), evenly spread over 0 to 1, in which the velocity is not stiff.
+
+        That of predicted images is (x - x_t) over the time that is left: it pulls at a rate that is 1 everywhere if s
+        runs as -log(1 - t), and on in proportion to t where 1 - t is held. None where times do as they are.
+        """
+        if self.prediction == "v":
+            return None
+        end, turn = self.nearest_end, -math.log(self.nearest_end)
+
+        def pace(s: Tensor) -> tuple[Tensor, Tensor]:
+            passed = (turn + 1) * s
+            time = torch.where(passed < turn, 1 - (-passed).exp(), 1 - end + end * (passed - turn))
+            return time, (turn + 1) * (1 - time).clamp(min=end)
+
+        return pace
+
     def data(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """The image that is predicted from x_t."""
         found = self.predict(x, time, labels)

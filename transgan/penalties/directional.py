@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.dropout import _DropoutNd
 
 from transgan.penalties.exact import LogitFunction, PointwisePenalty
 
@@ -26,8 +27,8 @@ class R1R2FiniteDifference(PointwisePenalty):
 
     APT's weight lambda on the squared difference is gamma = 2 lambda sigma^2. Its bias grows with sigma and the
     discriminator's curvature, and below sigma of about 0.02 rounding in bfloat16 is larger than the difference: these
-    passes are in float32 whatever the precision. They need no second derivative, so attention may be fused. Noise
-    inside the discriminator would differ between the two passes, and be measured instead: it is refused.
+    passes are in float32 whatever the precision. They need no second derivative, so attention may be fused. What
+    the discriminator draws itself would differ between the two passes, and be measured instead: it is refused.
     """
 
     directed = True
@@ -39,10 +40,17 @@ class R1R2FiniteDifference(PointwisePenalty):
         self.sigma = sigma
 
     def check(self, batch_size: int, discriminator: nn.Module) -> None:
-        if getattr(discriminator, "noise", False):
+        parts = [each for each in discriminator.modules() if each.training]
+        drawn = {
+            "noise": getattr(discriminator, "noise", False),
+            "drop_path": any(getattr(each, "drop_prob", 0) for each in parts),
+            "dropout": any(isinstance(each, _DropoutNd) and each.p for each in parts),
+        }
+        if found := [name for name, there in drawn.items() if there]:
+            way = "discriminator.noise=false" if found == ["noise"] else "a discriminator without"
             raise ValueError(
-                "a penalty by differences compares two passes, and the noise of this discriminator is another in each; "
-                "use discriminator.noise=false, or a penalty that needs one pass, such as r1_r2"
+                f"a penalty by differences compares two passes, and the {' and '.join(found)} of this discriminator is "
+                f"another in each; use {way}, or a penalty that needs one pass, such as r1_r2"
             )
 
     def measure(self, logits_of: LogitFunction, images: Tensor, directions: Tensor | None) -> tuple[Tensor, Tensor]:

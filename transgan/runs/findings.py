@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from transgan import checkpoint
 from transgan.config.classes import unknown_arguments
+from transgan.config.command_line import read
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container
 from transgan.runs.folder import folder_of
@@ -20,6 +21,26 @@ def check(config: DictConfig) -> None:
         found.append("patience= counts evaluations, and there are none: give metrics=fast, or patience=null")
     if found:
         raise UserError(*found)
+
+
+def without_effect(config: DictConfig, arguments: list[str]) -> list[str]:
+    """Sentences about keys that have no effect beside the others, once the number of classes is known."""
+    algorithm, found = config.algorithm, list[str]()
+    given = {read(word).key for word in arguments}
+    if algorithm.get("label_dropout") and not config.num_classes:
+        found.append(
+            f"algorithm.label_dropout={algorithm.label_dropout:g}: it hides classes, and there are none; leave it out"
+        )
+    if algorithm.get("reuse") == 1 and "algorithm.delay" in given:
+        found.append(
+            f"algorithm.delay={algorithm.delay}: with algorithm.reuse=1 nothing comes up again; leave one of them out"
+        )
+    for name in ("generator", "discriminator"):
+        start = (config.get("warm_start") or {}).get(name)
+        key = f"warm_start.{name}.freeze"
+        if start is not None and not start.get("frozen") and (start.get("freeze", "stack") != "stack" or key in given):
+            found.append(f"{key}={start.freeze}: nothing is frozen; give warm_start.{name}.frozen=KIMG as well")
+    return found
 
 
 def require_checkpoints(config: DictConfig) -> None:

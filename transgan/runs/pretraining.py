@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -118,6 +119,8 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
         every = named(links, str(config.name))
         whole = [*overrides, f"checkpoint={every[-1].place}"]
         missing = [each for each in every if not each.finished()]
+        if missing:
+            require_agreement([*every, Stage(whole, compose("train", whole))])
     if not missing:
         return compose("train", whole), whole, None
     if launched().by:
@@ -192,6 +195,19 @@ def shared(word: str) -> bool:
         return True
     override = read(word)
     return override.value is None and not override.prefix or override.key.split("@")[0].split(".")[0] in SHARED
+
+
+def require_agreement(every: Sequence[Stage]) -> None:
+    """Refuses a chain in which one run cannot begin with the one before it, before any of them is trained. What only
+    the images know, such as the number of their classes, is seen when they are read. Raises UserError."""
+    shape: dict[str, Any] | None = None
+    for before, stage in pairwise(every):
+        config = stage.config
+        if not before.last.exists() and (config.resolution is None or config.channels is None):
+            return  # chosen by the images
+        first = None if before.last.exists() else shape or container(before.config)
+        warm_start.settle(config, stage.overrides, first=first)
+        shape = container(config)
 
 
 def dry_run(every: list[Stage], present: Stage, console: Console) -> int:

@@ -21,12 +21,13 @@ from transgan.errors import UserError, one_line, setting_up
 from transgan.instantiation import container, make
 from transgan.launched import launched, left_alone
 from transgan.runs.beginning import count, nothing_left, say_data, say_heldout, say_plan, sizes
+from transgan.runs.begun_with import facts, remarks, settled
 from transgan.runs.callbacks import callbacks_of
 from transgan.runs.choosing import choose_again, choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
-from transgan.runs.findings import check
+from transgan.runs.findings import check, without_effect
 from transgan.runs.folder import (
     folder_of,
     hush,
@@ -126,7 +127,10 @@ class Training:
             self.config = config
             show(console, changed, first="instead")
         settle(config, self.dataset)
-        source = warm_start.settle(config, self.arguments, previous and previous["config"])
+        source = settled(config, self.arguments, previous, [] if previous else without_effect(config, self.arguments))
+        self.begun_with = facts(source) if source else (previous or {}).get("begun_with")
+        for each in remarks(source, config, self.dataset) if source else ():
+            console.print(f"note    {each}")
         if previous is not None:
             require_same(config, self.arguments, previous, self.dataset, self.folder)
             if self.kept:
@@ -235,6 +239,7 @@ class Training:
                 "chosen": {"arguments": self.plan.arguments, "minutes": self.plan.minutes},
                 "watched_by": self.resolved.get("callbacks"),  # never made from a checkpoint, which may name any class
                 "data": self.dataset.fingerprint, "class_names": list(self.dataset.class_names),
+                "begun_with": self.begun_with,
             },
             preparing=self.preparing,
         )  # fmt: skip

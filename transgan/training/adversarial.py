@@ -14,7 +14,7 @@ from transgan.augmentation import DiffAugment
 from transgan.augmentation.compose import Untouched
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
-from transgan.penalties import R1R2
+from transgan.penalties import R1R2, drawn_by
 from transgan.protocols import (
     Augmentation,
     Consistency,
@@ -221,8 +221,9 @@ class Adversarial(TwoNetworks):
         return Untouched() if unchanged else self.augmentation
 
     def augmentation_random(self, rng: RandomNumbers, count: int) -> Tensor:
-        """(count, n, num_random) uniform numbers: for the real images, for the fakes, and again."""
-        return torch.stack([rng.uniform(self.augmentation.num_random) for _ in range(count)])
+        """(count, n, A) uniform numbers: for the real images, for the fakes, and again."""
+        size = self.augmentation.num_random + drawn_by(self.discriminator)
+        return torch.stack([rng.uniform(size) for _ in range(count)])
 
     def scalar(self, value: float) -> Tensor:
         """As a tensor: a compiled graph would be rebuilt for every new Python number.

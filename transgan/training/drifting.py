@@ -19,6 +19,8 @@ from transgan.training.latents import FromLatents, latent_dim_of
 from transgan.training.one_network import OneNetwork
 from transgan.training.pretrained import Pretrained
 
+LEAST = 4  # images of a class in a batch: a sample alone does not move at all
+
 
 class Drifting(OneNetwork, FromLatents):
     """Trains `generator` so that its samples stand still in the drifting field.
@@ -35,7 +37,7 @@ class Drifting(OneNetwork, FromLatents):
         generator_pretrained: how pretrained weights are trained (pretrained.py).
         others: as in one_network.py and generative.py.
 
-    A sample sees others of its own class alone, so that a batch needs several images of each.
+    A sample sees others of its own class alone, so that a batch needs several images of each: `attach` asks for four.
     Raises ValueError where there is nothing to measure by.
     """
 
@@ -73,6 +75,20 @@ class Drifting(OneNetwork, FromLatents):
 
     def obstacle(self) -> str | None:
         return "the drifting field is one of a whole batch"
+
+    def attach(self, dataset: Any, heldout: Any) -> None:
+        """Raises ValueError for batches in which a sample would see next to none of its class, and not move."""
+        super().attach(dataset, heldout)
+        classes, size = self.num_classes or 1, self.batch_size
+        if size and size < LEAST * classes:
+            of, way = "", ""
+            if classes > 1:
+                of = f" of each of {classes} classes, about {size / classes:.2g} in a batch"
+                way = ", or conditional=false, with which all images see each other"
+            raise ValueError(
+                f"batch_size={size}: drifting moves images by others of their class, and needs {LEAST} or more{of}; "
+                f"give batch_size={LEAST * classes} or more{way}"
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None

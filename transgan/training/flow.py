@@ -10,7 +10,7 @@ from zlib import crc32
 import torch
 from torch import Tensor, nn
 
-from transgan.ode import check, log_density
+from transgan.ode import Pace, check, log_density, paced, runge_kutta
 from transgan.sampling import FlowSampler
 from transgan.sampling.pixels import checked, to_float
 from transgan.sampling.randomness import seeded_uniform
@@ -34,7 +34,8 @@ class Flow(LikelihoodModule):
             it do (classifier-free guidance, Ho and Salimans, 2022).
         divergence: for likelihoods, "exact" takes a pass for every value of an image; "hutchinson" one, with random
             signs; "auto" is exact for images of at most 16 values.
-        likelihood_steps: of Heun's method, for likelihoods.
+        likelihood_steps: for likelihoods, of Heun's method; of Runge's and Kutta's, by another time in which these
+            converge, where the network has a `pace`, as one that predicts images does.
         likelihood_count: held-out images, at most, whose likelihood is measured, for each takes long.
         compile: None for eager, or a torch.compile backend such as "inductor".
         others: as in likelihood.py and generative.py.
@@ -76,7 +77,8 @@ class Flow(LikelihoodModule):
         self.exact = divergence == "exact" or divergence == "auto" and values <= EXACT_VALUES
         self.likelihood_steps, self.likelihood_count = likelihood_steps, likelihood_count
         kind = "exact" if self.exact else "Hutchinson"
-        self.likelihood = f"uniform dequantisation, {kind} divergence, {likelihood_steps} Heun steps"
+        steps_of = "Heun" if self.pace is None else "Runge-Kutta"
+        self.likelihood = f"uniform dequantisation, {kind} divergence, {likelihood_steps} {steps_of} steps"
         self.objective = objective
         self.compile_objectives(compile)
         self.take_parts()
@@ -138,7 +140,17 @@ class Flow(LikelihoodModule):
             found: Tensor = network(x, time, labels)
             return found
 
-        return network.bits_per_dim(log_density(velocity, values, self.likelihood_steps, "heun", probes))
+        steps = self.likelihood_steps
+        if self.pace is None:
+            found = log_density(velocity, values, steps, "heun", probes)
+        else:
+            found = log_density(paced(velocity, self.pace), values, steps, runge_kutta, probes)
+        return network.bits_per_dim(found)
+
+    @property
+    def pace(self) -> Pace | None:
+        """The times that likelihoods are computed at, where they are others than evenly spread ones."""
+        return getattr(self.network, "pace", None)
 
     def sampler_of_images(self) -> FlowSampler:
         return FlowSampler(self.network_ema, self.num_classes, self.steps, self.solver, self.guidance)
@@ -156,4 +168,6 @@ def objective(network: nn.Module, images: Tensor, noise: Tensor, time: Tensor, l
     """The mean squared error of the velocity (Lipman et al., 2023, equation 23, without a smallest width)."""
     t = time.view(-1, 1, 1, 1)
     velocity = network(torch.lerp(noise, images, t), time, labels)
-    return (velocity - (images - noise)).square().mean()
+    own = getattr(network, "target", None)
+    target = images - noise if own is None else own(images, noise, time)
+    return (velocity - target).square().mean()

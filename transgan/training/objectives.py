@@ -2,7 +2,7 @@
 
 So they can be compiled completely, second derivative included.
 
-N batch, C channels, H W image, Z latent, A = augmentation.num_random.
+N batch, C channels, H W image, Z latent, A uniform numbers of an image: the augmentation's, and the discriminator's.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from transgan.penalties import AugmentedDiscriminator
+from transgan.penalties import AugmentedDiscriminator, drawn_by
 from transgan.protocols import Augmentation, Consistency, Loss, Matching, Penalty, Supervision
 from transgan.training.microbatches import part_of
 
@@ -22,7 +22,7 @@ class DiscriminatorInputs:
     real: Tensor  # (N, C, H, W) in [-1, 1]
     fake: Tensor  # (N, C, H, W), without a gradient
     labels: Tensor | None  # (N,)
-    random: Tensor  # (2 + consistency.num_augmentations, N, A) uniform, of the augmentation
+    random: Tensor  # (2 + consistency.num_augmentations, N, A) uniform
     noise: Tensor  # (N, ...), of the penalty
     strength: Tensor  # (), of the augmentation, in [0, 1]
     gamma: Tensor  # (), twice the penalty's weight
@@ -50,7 +50,7 @@ class GeneratorInputs:
     real: Tensor  # (N, C, H, W) in [-1, 1]
     latent: Tensor | None  # (N, Z), or None for outputs that are there already
     labels: Tensor | None  # (N,)
-    random: Tensor  # (2, N, A) uniform, of the augmentation
+    random: Tensor  # (2, N, A) uniform
     noise: Tensor  # (N, ...), of the supervision
     strength: Tensor  # (), of the augmentation, in [0, 1]
     reference: Reference | None = None  # for `matching`
@@ -88,9 +88,10 @@ def discriminator_objective(
         log[name] = values.mean()
         value = value + 0.5 * inputs.gamma * log[name]
     if consistency is not None:
-        augmented = AugmentedDiscriminator(
-            discriminator, augmentation, consistency.strength, inputs.labels, inputs.random[2:]
-        )  # fmt: skip
+        again = inputs.random[2:]
+        if own := drawn_by(discriminator):  # another augmentation, and nothing else
+            again = torch.cat([again[..., :-own], inputs.random[:2, :, -own:]], 2)
+        augmented = AugmentedDiscriminator(discriminator, augmentation, consistency.strength, inputs.labels, again)
         for name, values in consistency(augmented, real, fake, logits_real, logits_fake).items():
             log[name] = values.mean()
             value = value + consistency.weights[name] * log[name]

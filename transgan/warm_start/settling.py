@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from transgan.errors import UserError
 from transgan.instantiation import literal
 from transgan.warm_start import stack, whole
-from transgan.warm_start.source import LISTS, Source, article, one_of, read, ways
+from transgan.warm_start.source import LISTS, Source, article, one_of, planned, read, ways
 
 STACKS = ["image GPT", "masked model", "flow"]
 WHOLE = ["flow", "one-step generator"]
@@ -17,11 +17,16 @@ FROZEN = {  # parts of an algorithm that are another run's network, not trained:
 }
 
 
-def settle(config: DictConfig, arguments: list[str], previous: dict | None = None) -> Source | None:
+def settle(
+    config: DictConfig, arguments: list[str], previous: dict | None = None, first: dict | None = None
+) -> Source | None:
     """Gives the networks that begin with another run their shape, unless overrides contradict it.
 
+    Of a configuration that knows its number of classes, that of the source must be the same.
+
     Returns the source; None where no network needs one, or where `previous` is the configuration of the run to resume,
-    which includes the shape already. Raises UserError with all findings.
+    which includes the shape already. first: the configuration of the run at checkpoint=, where that is yet to be
+    trained: then there are shapes alone, and nothing to `begin` with. Raises UserError with all findings.
     """
     names, parts = parts_of(config)
     given = {word.lstrip("-+").partition("=")[0] for word in arguments}
@@ -48,7 +53,7 @@ def settle(config: DictConfig, arguments: list[str], previous: dict | None = Non
             f"init_from={config.init_from} would replace all weights, those of checkpoint="
             f"{config.checkpoint} too; give one of them"
         )
-    source = read(config.checkpoint, kinds)
+    source = read(config.checkpoint, kinds) if first is None else planned(first, config.checkpoint, kinds)
     findings, said = list[str](), f"checkpoint={config.checkpoint}"
     for key, own in (("resolution", source.network["img_size"]), ("channels", source.network["in_chans"])):
         if config[key] != own:
@@ -60,6 +65,10 @@ def settle(config: DictConfig, arguments: list[str], previous: dict | None = Non
         findings += (whole if whole_of(config, name) else stack).set_shape(config, name, source, given)
     for part in parts:
         whole.fill_in(config, part, source)
+        findings += whole.without_gradient(config, part, source) + whole.not_mirrored(config, part, source)
+    begun = [named(config, name) for name in names if whole_of(config, name)]
+    if whats := [f"{each} begins with" for each in begun] or [f"algorithm={chosen(config)} begins with"] * bool(parts):
+        findings += whole.other_classes(config, whats[0], source)
     known = config.warm_start.sha256
     if known not in (None, source.sha256):
         findings.append(
@@ -148,13 +157,11 @@ def begin(source: Source, module: Any) -> list[str]:
     for name, start in getattr(module, "pretrained", {}).items():
         network = getattr(module, name)
         if hasattr(start, "described"):
-            whole.require_classes(source, module.num_classes, f"{name}=from_flow")
             report += whole.lines(name, whole.copy_network(source, network, start), source, start)
         elif start.copied(network):
             report += stack.lines(name, stack.copy_stack(source, network, start), source, start)
     for part in FROZEN:
         if (network := getattr(module, part, None)) is not None:
-            whole.require_classes(source, module.num_classes, f"the {part}")
             network.load_state_dict(source.weights)
             report.append(f"start   {part}: {source.said}")
     module.ema.load_state_dict(getattr(module, module.networks[0]).state_dict())

@@ -1,6 +1,6 @@
 """The run that others begin with: its network's configuration and EMA weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,11 @@ HOW = {  # to train one
 
 @dataclass
 class Source:
-    """A run to start from: its checkpoint, its network's configuration and its EMA weights."""
+    """A run to start from: its checkpoint, its network's configuration and its EMA weights.
+
+    config: of the whole run. data, class_names: the images that it was trained on. begun_with: what it has written of
+    the run that it began with itself.
+    """
 
     kind: str
     path: Path
@@ -32,6 +36,19 @@ class Source:
     network: dict[str, Any]
     weights: dict[str, Tensor]
     kimg: float
+    config: dict[str, Any]
+    data: str | None = None
+    class_names: list[str] = field(default_factory=list)
+    begun_with: dict[str, Any] | None = None
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.network.get("num_classes") or 0)
+
+    @property
+    def holdout(self) -> float:
+        """The share of its images that it was not trained on."""
+        return float(self.config.get("holdout") or 0.0)
 
     @property
     def said(self) -> str:
@@ -43,18 +60,39 @@ def read(path: str, kinds: list[str]) -> Source:
     """The network of a run folder or checkpoint. Raises CheckpointError for a run of none of these kinds."""
     file = checkpoint.find(path)
     saved = checkpoint.read(file)
-    algorithm = saved["config"]["algorithm"]
-    name = "network" if "network" in algorithm else "generator"
-    network, prefix = algorithm.get(name) or {}, f"{name}_ema."
+    name, network, kind = network_of(saved["config"], path, kinds)
+    prefix = f"{name}_ema."
     weights = {n.removeprefix(prefix): v for n, v in saved["state_dict"].items() if n.startswith(prefix)}
+    if not any(n.startswith("stages.0.") for n in weights):
+        raise other_kind(saved["config"], path, kinds, None)
+    return Source(
+        kind, file.resolve(), files.sha256(file), network, weights, saved["images_seen"] / 1000, saved["config"],
+        saved.get("data"), list(saved.get("class_names") or []), saved.get("begun_with"),
+    )  # fmt: skip
+
+
+def planned(config: dict[str, Any], path: str, kinds: list[str]) -> Source:
+    """The network of a run that is yet to be trained at a place, by its configuration: its shape, and no weights."""
+    _, network, kind = network_of(config, path, kinds)
+    return Source(kind, Path(path), "", network, {}, 0.0, config)
+
+
+def network_of(config: dict[str, Any], path: str, kinds: list[str]) -> tuple[str, dict[str, Any], str]:
+    """-> (the name of what a run trains, its configuration, its kind)"""
+    name = "network" if "network" in config["algorithm"] else "generator"
+    network = config["algorithm"].get(name) or {}
     kind = KINDS.get(str(network.get("_target_")).split(".")[-1])
-    if kind not in kinds or not any(n.startswith("stages.0.") for n in weights):
-        own = str(algorithm.get("_target_", "another kind")).split(".")[-1]
-        found = own if (word := kind or OTHERS.get(own)) is None else f"{article(word)} {word}"
-        raise checkpoint.CheckpointError(
-            f"checkpoint={path}: that is a run of {found}, and this needs {one_of(kinds)}; train one with {ways(kinds)}"
-        )
-    return Source(kind, file.resolve(), files.sha256(file), network, weights, saved["images_seen"] / 1000)
+    if kind is None or kind not in kinds:
+        raise other_kind(config, path, kinds, kind)
+    return name, network, kind
+
+
+def other_kind(config: dict[str, Any], path: str, kinds: list[str], kind: str | None) -> checkpoint.CheckpointError:
+    own = str(config["algorithm"].get("_target_", "another kind")).split(".")[-1]
+    found = own if (word := kind or OTHERS.get(own)) is None else f"{article(word)} {word}"
+    return checkpoint.CheckpointError(
+        f"checkpoint={path}: that is a run of {found}, and this needs {one_of(kinds)}; train one with {ways(kinds)}"
+    )
 
 
 def one_of(kinds: list[str]) -> str:

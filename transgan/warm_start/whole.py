@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from transgan import checkpoint
 from transgan.warm_start.source import LISTS, Source, article
 from transgan.warm_start.weights import amount, parts, transplant
 
@@ -43,14 +43,37 @@ def fill_in(config: DictConfig, part: str, source: Source) -> None:
     OmegaConf.set_struct(config, True)
 
 
-def require_classes(source: Source, classes: int, what: str) -> None:
-    """Raises CheckpointError for a source of other classes than the data has."""
-    own = source.network.get("num_classes", 0)
-    if own != classes:
-        raise checkpoint.CheckpointError(
-            f"{what} begins with {article(source.kind)} {source.kind} of {own} classes ({source.path}), and these "
-            f"images have {classes}; give checkpoint= of one that was trained on them"
-        )
+def other_classes(config: DictConfig, what: str, source: Source) -> list[str]:
+    """A sentence where the source has other classes than the data, whose number is known by now."""
+    if config.num_classes in (None, source.num_classes):
+        return []
+    way = "give checkpoint= of one that was trained on them"
+    if not config.num_classes and config.conditional is False:
+        way = "give conditional=true, or checkpoint= of one without classes"
+    own, ours = (f"{count} classes" if count else "no classes" for count in (source.num_classes, config.num_classes))
+    return [f"{what} {article(source.kind)} {source.kind} of {own} ({source.path}), and here there are {ours}; {way}"]
+
+
+def without_gradient(config: DictConfig, part: str, source: Source) -> list[str]:
+    """A sentence where the features are those of tokens that have no gradient by the image."""
+    tokens = str((source.network.get("tokens") or {}).get("_target_", ""))
+    if part != "features" or not tokens or hasattr(get_class(tokens), "patches"):
+        return []
+    return [
+        f"checkpoint={config.checkpoint}: that {source.kind} has tokens of the kind {tokens.split('.')[-1]}, through "
+        "which no gradient by the image goes, and the features of algorithm=drifting need one; train it with "
+        "tokens=patches"
+    ]
+
+
+def not_mirrored(config: DictConfig, part: str, source: Source) -> list[str]:
+    """A sentence where a student, which looks at no real images, is to be shown them mirrored and its flow was not."""
+    if part != "teacher" or not config.get("mirror") or source.config["algorithm"].get("mirror"):
+        return []
+    return [
+        f"mirror=true: a student looks at no real images, and the flow of checkpoint={config.checkpoint} was trained "
+        "with mirror=false; leave it out, or give a flow trained with mirror=true"
+    ]
 
 
 def copy_network(source: Source, network: nn.Module, start: Any) -> dict[str, dict[str, int]]:
