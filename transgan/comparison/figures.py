@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 LINE = ("-", "--", "-.", ":")  # distinguishable without colour
+MANY = 8  # lines, with more of which the legend stands beside them
 MARK = "osD^vPX*<>h"  # one more than there are colours
 
 
@@ -75,7 +76,8 @@ def curves(
     axes.set_ylabel(f"{metric} (lower is better)")
     axes.set_title(drawn(title), fontsize=10)
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8, frameon=False)
+    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if len(found) > MANY else {}
+    axes.legend(fontsize=8, frameon=False, **beside)
     return save(figure, path)
 
 
