@@ -50,7 +50,7 @@ def test_what_is_to_be_chosen_is_not_given(kept):
 def test_processes_share_the_memory_of_a_cpu(monkeypatch):
     """Each takes a part of what is free, and what all take is said."""
     monkeypatch.setattr(free_memory, "of_machine", lambda: 8 * 2**30)
-    monkeypatch.setattr(free_memory, "of_container", lambda: 6 * 2**30)
+    monkeypatch.setattr(free_memory.control_groups, "free", lambda: 6 * 2**30)
     monkeypatch.setattr(free_memory, "of_limit", lambda: 5 * 2**30)
     monkeypatch.setattr(choosing, "memory_mib", lambda: 500.0)
     cpu = torch.device("cpu")
@@ -65,7 +65,8 @@ class Stand:
 
     def __init__(self, *arguments):
         self.module = torch.nn.Module()
-        self.module.parts, self.module.obstacle = torch.nn.Module(), lambda: None
+        self.module.parts = torch.nn.Module()
+        self.module.parts.obstacle = lambda: None
 
     def footprint(self, batch):
         return Footprint(0.0, 2.0**30)
@@ -74,7 +75,7 @@ class Stand:
 def test_what_fits_into_a_process_is_its_part_of_the_memory(monkeypatch):
     monkeypatch.setattr(planned, "Trial", Stand)
     monkeypatch.setattr(free_memory, "of_machine", lambda: 12 * 2**30)
-    monkeypatch.setattr(free_memory, "of_container", lambda: 2**63)
+    monkeypatch.setattr(free_memory.control_groups, "free", lambda: 2**63)
     config, plan = compose("train", [*RUN, "batch_size=8", "threads=1"]), planned.Plan(left=frozenset({"micro_batch"}))
 
     def fit(processes, plan=plan):
