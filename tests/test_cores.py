@@ -22,7 +22,7 @@ def test_the_fewest_count(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(12)), raising=False)
     assert cores() <= 12
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "3")
-    assert cores() == min(cores(), 3)
+    assert 1 <= cores() <= 3
 
 
 @pytest.mark.parametrize("quota, count", [("250000 100000", 3), ("100000 100000", 1), ("max 100000", 16)])

@@ -104,3 +104,23 @@ def test_what_contradicts_is_refused_before_anything_is_trained(here, run, more,
     with pytest.raises(UserError) as error:
         plan(more)
     assert more in str(error.value) and not run
+
+
+def test_what_another_process_trains_is_waited_for_and_taken_only_if_it_is_the_same(here, run, monkeypatch, capsys):
+    """As in a sweep over seeds whose jobs are beside each other."""
+    looks = []
+
+    def owner(folder):
+        if folder.name != "digits_flow" or len(looks) > 1:
+            return None
+        looks.append(folder)
+        if len(looks) == 2:
+            trained(*FLOW, kimg=60)  # of seed 0, and gone with the next look
+        return {"pid": 7, "host": "here"}
+
+    monkeypatch.setattr(pretraining, "owner", owner)
+    monkeypatch.setattr(pretraining, "LOOK", 0.01)
+    with pytest.raises(UserError, match="has stopped before its end"):
+        plan("seed=1", "name=other")
+    assert "wait    for runs/digits_flow, which process 7 on here trains" in capsys.readouterr().out
+    assert run == [[*FLOW, "seed=1", "name=other_flow"]]

@@ -134,9 +134,15 @@ def begun(config: DictConfig, arguments: list[str]) -> tuple[DictConfig, list[st
     if config.dry_run:
         return config, arguments, dry_run(every, Stage(whole, compose("train", whole)), console)
     for stage in missing:
+        if waited(stage, console):  # what is there now may have other settings
+            return begun(config, arguments)
         console.print(f"first   {stage.command}")
-        if code := train(stage, console):
-            return config, arguments, code
+        if code := run(stage.overrides):
+            if waited(stage, console):  # another process was quicker
+                return begun(config, arguments)
+            return config, arguments, of_signal(code, stage)
+        if not stage.finished():
+            raise UserError(f"{stage.place} has stopped before its end; the same command goes on with it")
     console.print(f"then    {config.name}, which begins with {every[-1].place}")
     return compose("train", whole), whole, None
 
@@ -203,7 +209,7 @@ def require_agreement(every: Sequence[Stage]) -> None:
     shape: dict[str, Any] | None = None
     for before, stage in pairwise(every):
         config = stage.config
-        if not before.last.exists() and (config.resolution is None or config.channels is None):
+        if config.resolution is None or config.channels is None:
             return  # chosen by the images
         first = None if before.last.exists() else shape or container(before.config)
         warm_start.settle(config, stage.overrides, first=first)
@@ -247,25 +253,24 @@ def stand_in(stage: Stage, folder: Path) -> Path:
     return folder / config.name
 
 
-def train(stage: Stage, console: Console) -> int:
-    """Trains a run to its end, or waits until another process has done so. -> 0, or the exit code of a signal"""
-    while not stage.finished():
-        if (other := owner(stage.folder)) is not None:
-            who = f"process {other['pid']} on {other['host']}" if other else "another process"
-            console.print(f"wait    for {stage.place}, which {who} trains")
-            while owner(stage.folder) is not None:
-                time.sleep(LOOK)
-            continue
-        code = run(stage.overrides)
-        if code > 128 or code < 0:
-            return code if code > 0 else 128 - code
-        if code and owner(stage.folder) is None:  # else another process was quicker
-            error = UserError(f"the run that this one begins with was not trained: {stage.command}")
-            error.said = True  # by that process
-            raise error
-        if not code and not stage.finished():
-            raise UserError(f"{stage.place} has stopped before its end; the same command goes on with it")
-    return 0
+def waited(stage: Stage, console: Console) -> bool:
+    """Whether another process trained this run, whose end is waited for."""
+    if (other := owner(stage.folder)) is None:
+        return False
+    who = f"process {other['pid']} on {other['host']}" if other else "another process"
+    console.print(f"wait    for {stage.place}, which {who} trains")
+    while owner(stage.folder) is not None:
+        time.sleep(LOOK)
+    return True
+
+
+def of_signal(code: int, stage: Stage) -> int:
+    """The exit code of a run that a signal has ended. Raises UserError where it was a mistake."""
+    if 0 < code <= 128:
+        error = UserError(f"the run that this one begins with was not trained: {stage.command}")
+        error.said = True  # by that process
+        raise error
+    return code if code > 0 else 128 - code
 
 
 def run(overrides: list[str]) -> int:
