@@ -3,6 +3,7 @@
 from itertools import islice
 
 import pytest
+import torch
 
 from transgan.data import EndlessSampler
 
@@ -82,3 +83,52 @@ def test_one_image():
 def test_impossible_arguments(options, says):
     with pytest.raises(ValueError, match=says):
         EndlessSampler(**{"length": 10, "batch_size": 4, "seed": 0, **options})
+
+
+LABELS = torch.tensor([0] * 50 + [1] * 30 + [2] * 19 + [3])[
+    torch.randperm(100, generator=torch.Generator().manual_seed(5))
+]
+
+
+def by_class(**options):
+    return EndlessSampler(
+        **{"length": 100, "batch_size": 8, "seed": 0, "images_per_class": 4, "labels": LABELS, **options}
+    )
+
+
+def test_images_of_a_class_stand_beside_each_other():
+    """Every epoch has each image once, in blocks of one class: as many as go, and what is left of each."""
+    for epoch in range(3):
+        order = by_class().indices(100 * epoch, 100)
+        assert sorted(order) == list(range(100))
+        found, sizes = LABELS[order].tolist(), {0: [], 1: [], 2: [], 3: []}
+        begin = 0
+        while begin < 100:
+            left = found[begin:].count(found[begin])  # of this class, in this epoch
+            size = min(4, left)
+            assert len(set(found[begin : begin + size])) == 1
+            sizes[found[begin]].append(size)
+            begin += size
+        assert sizes == {0: [4] * 12 + [2], 1: [4] * 7 + [2], 2: [4] * 4 + [3], 3: [1]}
+
+
+def test_classes_are_spread_over_an_epoch():
+    """No class is shown in one piece: half of an epoch has about half of each."""
+    first = torch.stack([LABELS[by_class(seed=seed).indices(0, 48)].bincount(minlength=4) for seed in range(20)])
+    shares = first.float().mean(0) / LABELS.bincount()
+    assert ((shares > 0.3) & (shares < 0.75)).all()
+
+
+def test_blocks_neither_depend_on_ranks_nor_on_where_a_run_goes_on():
+    whole = list(islice(by_class(), 60))  # almost five epochs
+    for rank in (0, 1):
+        halves = list(islice(by_class(rank=rank, world_size=2), 60))
+        assert halves == [batch[4 * rank : 4 * rank + 4] for batch in whole]
+    assert list(islice(by_class(start=16 * 8), 44)) == whole[16:]
+    assert by_class(seed=1).indices(0, 50) != by_class().indices(0, 50)
+
+
+def test_without_labels_or_a_number_the_order_is_the_usual_one():
+    usual = EndlessSampler(100, 8, 0).indices(0, 250)
+    assert by_class(images_per_class=None).indices(0, 250) == usual == by_class(labels=None).indices(0, 250)
+    assert by_class(images_per_class=100).order(0).tolist() != usual[:100]

@@ -8,6 +8,7 @@ from pytorch_lightning import Trainer
 from torch import nn
 from torch.utils.data import DataLoader
 
+from transgan.data import Digits, ImageData
 from transgan.models.masked_images import MaskedImages
 from transgan.models.tokens import Patches, Pixels
 from transgan.sampling.pixels import to_uint8
@@ -103,6 +104,7 @@ def test_what_is_learned_is_the_distribution_of_each_class():
         (dict(temperatures=[]), r"algorithm.temperatures=\[\]: give at least one number, more than 0"),
         (dict(temperatures=[0.1, 0]), "more than 0"),
         (dict(fakes=0), "algorithm.fakes=0: it takes a whole number"),
+        (dict(images_per_class=3), "algorithm.images_per_class=3: give 4 or more, or null"),
         (dict(pixels=False), "algorithm.pixels=false needs features"),
         (dict(micro_batch=2), "micro_batch=2: the drifting field is one of a whole batch"),
     ],
@@ -120,11 +122,28 @@ def test_batches_in_which_nothing_would_move(generator, classes, size):
         def __getitems__(self, indices):
             return torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, dtype=torch.long)
 
-    def made(size):
-        return Drifting(generator(num_classes=classes), batch_size=size, num_classes=classes)
+    def made(size, **options):
+        return Drifting(generator(num_classes=classes), batch_size=size, num_classes=classes, **options)
 
     with pytest.raises(
         ValueError, match=f"batch_size={size}: .* needs 4 or more.*; give batch_size={size + 1} or more"
     ):
         made(size).attach(Images(), None)
     made(size + 1).attach(Images(), None)
+    made(4, images_per_class=4).attach(Images(), None)  # of however many classes
+    with pytest.raises(ValueError, match="give batch_size=4 or more$"):
+        made(3, images_per_class=4).attach(Images(), None)
+
+
+@pytest.mark.parametrize("classes", [10, 0])
+def test_batches_of_few_classes(generator, classes):
+    """images_per_class reaches the loader; without classes there is nothing to put beside each other."""
+    module = Drifting(generator(num_classes=classes), batch_size=16, num_classes=classes, images_per_class=8)
+    seen = []
+    module.training_step = lambda batch, batch_idx: seen.append(batch[1])
+    Trainer(
+        accelerator="cpu", devices=1, max_epochs=1, limit_train_batches=10, logger=False, use_distributed_sampler=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    ).fit(module, ImageData(Digits(8, 1), 16, seed=0))  # fmt: skip
+    counts = [len(labels.unique()) for labels in seen]
+    assert counts == [2] * 10 if classes else min(counts) > 4

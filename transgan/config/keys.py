@@ -135,6 +135,7 @@ KEYS: dict[str, Kind] = {
     "freeze": Choice(of=("stack", "attention", "feedforward", "all")),
     "transport": Scheduled(of=WEIGHT, optional=True),
     "features": OBJECT, "teacher": OBJECT, "pixels": SWITCH, "fakes": Whole(most=1000),
+    "images_per_class": Whole(optional=True),
     "temperatures": Items(of=Number(above=0), example="[0.02,0.05,0.2]"),
     "teacher_steps": Whole(most=10_000), "teacher_solver": Choice(of=("euler", "heun")),
     "reuse": Whole(most=10_000), "delay": Whole(most=10_000),

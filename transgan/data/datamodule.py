@@ -29,8 +29,9 @@ def undisturbed(worker: int) -> None:
 class ImageData(pl.LightningDataModule):
     """Batches are uint8 (N, C, H, W) and int64 (N,); N = batch_size / number of processes.
 
-    Continues at the `images_seen` of the LightningModule (0 if it has none). Use it with
-    Trainer(use_distributed_sampler=False): the sampler itself divides the images among processes.
+    Continues at the `images_seen` of the LightningModule (0 if it has none); a module's `images_per_class` puts so many
+    images of a class beside each other. Use it with Trainer(use_distributed_sampler=False): the sampler itself divides
+    the images among processes.
     """
 
     def __init__(self, dataset: ImageDataset, batch_size: int, seed: int, num_workers: int = 0) -> None:
@@ -39,13 +40,16 @@ class ImageData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         assert self.trainer is not None, "a Trainer asks for the loader"
+        module = self.trainer.lightning_module
         sampler = EndlessSampler(
             len(self.dataset),
             self.batch_size,
             self.seed,
-            start=int(getattr(self.trainer.lightning_module, "images_seen", 0)),
+            start=int(getattr(module, "images_seen", 0)),
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
+            images_per_class=getattr(module, "images_per_class", None),
+            labels=self.dataset.labels,
         )
         return DataLoader(
             self.dataset,

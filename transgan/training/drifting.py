@@ -33,11 +33,13 @@ class Drifting(OneNetwork, FromLatents):
         temperatures: of the kernel, in units of the mean distance of two samples; the fields of all of them are added.
         pixels: whether images have a field, too, and not only their features.
         fakes: generated images for each real one.
+        images_per_class: real images of a class that stand beside each other in the batches; None: batches are drawn
+            without regard to classes, and have batch_size / num_classes of each.
         compile: None for eager, or a torch.compile backend such as "inductor".
         generator_pretrained: how pretrained weights are trained (pretrained.py).
         others: as in one_network.py and generative.py.
 
-    A sample sees others of its own class alone, so that a batch needs several images of each: `attach` asks for four.
+    A sample sees others of its own class alone, so that a batch needs several of a class: `attach` asks for four.
     Raises ValueError where there is nothing to measure by.
     """
 
@@ -53,6 +55,7 @@ class Drifting(OneNetwork, FromLatents):
         temperatures: Sequence[float] = (0.02, 0.05, 0.2),
         pixels: bool = True,
         fakes: int = 1,
+        images_per_class: int | None = None,
         optimizer: Any = None,
         lr: float | Schedule = 1e-3,
         compile: str | None = None,
@@ -64,11 +67,14 @@ class Drifting(OneNetwork, FromLatents):
             raise ValueError(f"algorithm.temperatures={list(temperatures)}: give at least one number, more than 0")
         if fakes < 1:
             raise ValueError(f"algorithm.fakes={fakes}: it takes a whole number, 1 or more")
+        if images_per_class is not None and images_per_class < LEAST:
+            raise ValueError(f"algorithm.images_per_class={images_per_class}: give {LEAST} or more, or null")
         if features is None and not pixels:
             raise ValueError("algorithm.pixels=false needs features: give checkpoint=RUN of a masked model")
         self.features = None if features is None else features.eval().requires_grad_(False)
         self.latent_dim = latent_dim_of(generator)
         self.temperatures, self.pixels, self.fakes = tuple(temperatures), pixels, fakes
+        self.images_per_class = images_per_class if self.num_classes else None  # read by the sampler of the batches
         self.objective = objective
         self.compile_objectives(compile)
         self.take_parts()
@@ -80,11 +86,13 @@ class Drifting(OneNetwork, FromLatents):
         """Raises ValueError for batches in which a sample would see next to none of its class, and not move."""
         super().attach(dataset, heldout)
         classes, size = self.num_classes or 1, self.batch_size
+        if self.images_per_class:
+            classes = 1
         if size and size < LEAST * classes:
             of, way = "", ""
             if classes > 1:
                 of = f" of each of {classes} classes, about {size / classes:.2g} in a batch"
-                way = ", or conditional=false, with which all images see each other"
+                way = ", algorithm.images_per_class=16, or conditional=false, with which all images see each other"
             raise ValueError(
                 f"batch_size={size}: drifting moves images by others of their class, and needs {LEAST} or more{of}; "
                 f"give batch_size={LEAST * classes} or more{way}"
