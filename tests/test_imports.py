@@ -48,7 +48,7 @@ OURS = {  # part: the parts of ours that it may import
     "sampling": {"sampling", "at_once", "ode"},
     "training": {"training", "at_once", "errors", "layers", "loadable", "migration", "protocols", "gathering", "sampling", *FUNCTIONS},
     **{name: {name, "protocols"} for name in ("augmentation", "penalties")},
-    "data": {"data", "cores", "files", "numerals"},
+    "data": {"data", "cores", "files", "launched", "numerals"},
     "metrics": {"metrics", "at_once", "files", "numerals"},
     "cores": set(),
     "callbacks": {"callbacks", "at_once", "errors", "files", "numerals", "provenance"},

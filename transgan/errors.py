@@ -135,9 +135,9 @@ def describe(error: BaseException, elsewhere: str = "") -> str:
     return f"{place}{error.strerror}; {way.format(elsewhere=named)}"
 
 
-OUT_OF_MEMORY = (  # of CUDA, of the allocators of the CPU, and of oneDNN, which has no name for it
+OUT_OF_MEMORY = (  # of CUDA and its libraries, of the allocators of the CPU, and of oneDNN, which has no name for it
     "can't allocate memory", "out of memory", "not enough memory", "Cannot allocate memory", "bad_alloc",
-    "could not create a primitive", "could not create a memory",
+    "could not create a primitive", "could not create a memory", "_ALLOC_FAILED",
 )  # fmt: skip
 
 

@@ -99,3 +99,6 @@ def test_the_memory_of_a_process_is_that_of_its_groups(linux, monkeypatch):
         monkeypatch.setattr(function, "__defaults__", (process,))
     assert free_memory.free_memory() == 2000 and machine.memory() == 3000
     assert free_memory.fits(499) and not free_memory.fits(500)
+    for name, value in {"RANK": 1, "GROUP_RANK": 0, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2, "WORLD_SIZE": 4}.items():
+        monkeypatch.setenv(name, str(value))
+    assert free_memory.fits(249) and not free_memory.fits(250), "each of two processes on this machine keeps its own"

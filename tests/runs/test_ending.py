@@ -80,6 +80,7 @@ def out_of_memory_errors():
         RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. "),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ]  # fmt: skip
 
 

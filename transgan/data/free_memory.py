@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from transgan.data import control_groups
+from transgan.launched import launched
 
 
 def free_memory(processes: int = 1) -> int:
@@ -12,8 +13,8 @@ def free_memory(processes: int = 1) -> int:
 
 
 def fits(size: int) -> bool:
-    """Whether `size` bytes are less than a quarter of the free memory."""
-    return size < free_memory() / 4
+    """Whether `size` bytes are less than a quarter of the free memory, for each of the processes on this machine."""
+    return size < free_memory(launched().local_world_size) / 4
 
 
 def of_machine() -> int:
