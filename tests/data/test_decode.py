@@ -190,3 +190,37 @@ def test_result_is_writable_and_quiet():
 def test_empty_bytes():
     with pytest.raises(ValueError, match="0 bytes"):
         decode(b"", 4, 3)
+
+
+def coded(image, form, **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+CODED = {
+    "jpeg": ("JPEG", {}), "progressive jpeg": ("JPEG", {"progressive": True}), "webp": ("WEBP", {}),
+    "lossless webp": ("WEBP", {"lossless": True}), "webp with exif before it": ("WEBP", {"icc_profile": b"a" * 500}),
+    "avif": ("AVIF", {}), "gif": ("GIF", {}), "png": ("PNG", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_zeros_for_the_rest_of_a_file(name):
+    """A download that reserved its size, and did not end: most decoders read the zeros, and make an image of them."""
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    kind, options = CODED[name]
+    data = coded(Image.fromarray(noise).resize((200, 150), Image.Resampling.BICUBIC), kind, **options)
+    for whole in (data, data + bytes(500)):  # some cameras fill up a block
+        assert decode(whole, 8, 3)[1] == (200, 150)
+    for share in (0.1, 0.5):
+        zeros = int(len(data) * share)
+        with pytest.raises(
+            (ValueError, OSError), match="truncated file, its last [0-9,]+ bytes are zeros|damaged|truncated"
+        ):
+            decode(data[:-zeros] + bytes(zeros), 8, 3)
+
+
+def test_a_black_image_is_whole():
+    for kind in ("JPEG", "WEBP", "AVIF", "BMP", "TGA", "GIF", "PNG"):
+        assert decode(coded(Image.new("RGB", (300, 200)), kind), 8, 3)[0].max() == 0
