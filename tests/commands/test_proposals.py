@@ -112,6 +112,14 @@ def test_what_is_proposed_of_folders_with_spaces_and_umlauts(runs, tiny_folder, 
     assert runs("train", "pets/0.png", "pets/1.png", more=[*options, "name=pets"], code=2) == ["train pets"]
 
 
+def test_of_one_image_nothing_is_measured(runs, tmp_path):
+    draw(tmp_path / "one", 1)
+    small = ["generator.dim=[16]", "generator.depth=[1]", "generator.num_heads=[2]", "threads=1", "trainer=cpu"]
+    assert runs("train", "one", *small, "kimg=0.032", "logger=none") == ["sample runs/one to=grid", "report runs/one"]
+    page = (tmp_path / "runs" / "one" / "report.html").read_text()
+    assert "transgan report" in page and "transgan evaluate" not in page
+
+
 @pytest.mark.parametrize("words, more", [
     (["data", "check", SPACE, "html=null"], ["dry_run=true"]), (["data", "prepare", SPACE, "out ü.zip"], []),
 ])  # fmt: skip

@@ -51,6 +51,12 @@ def test_extractor_by_what_is_here_and_what_it_costs():
     assert chosen(replace(many, device="cuda", inception=True))["extractor"] == "inception"
 
 
+def test_one_image_has_nothing_to_be_compared_with():
+    alone = chosen(replace(PHOTOS, count=1))
+    assert alone["metrics"] == "none" and "extractor" not in alone
+    assert "metrics" not in chosen(replace(PHOTOS, count=2)) and "extractor" in chosen(replace(PHOTOS, count=2))
+
+
 def test_channels_precision_and_batch():
     assert chosen(PHOTOS)["channels"] == 3 and chosen(replace(PHOTOS, grey=True))["channels"] == 1
     assert chosen(replace(PHOTOS, device="cuda"))["precision"] == "bf16-mixed" and "precision" not in chosen(PHOTOS)

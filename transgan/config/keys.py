@@ -28,8 +28,9 @@ RATE = Scheduled(of=WEIGHT)
 SWITCH = Switch()
 TIME = Number(above=0, optional=True)
 AUTO = (  # what planning/ chooses
-    "recipe", "resolution", "channels", "conditional", "extractor", "precision", "compile", "batch_size", "micro_batch",
-    "threads", "kimg", "metrics.num_samples", "log_every", "sample_every", "evaluate_every", "checkpoint_every",
+    "recipe", "resolution", "channels", "conditional", "extractor", "metrics", "precision", "compile", "batch_size",
+    "micro_batch", "threads", "kimg", "metrics.num_samples", "log_every", "sample_every", "evaluate_every",
+    "checkpoint_every",
 )  # fmt: skip
 OBJECT = Part(optional=True, made=True)
 PATH = Location(optional=True)

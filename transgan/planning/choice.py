@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 KEYS = (  # in the order in which they are shown
-    "recipe", "resolution", "channels", "conditional", "extractor", "precision", "compile", "batch_size", "micro_batch",
-    "threads", "kimg", "metrics.num_samples", "log_every", "sample_every", "evaluate_every", "checkpoint_every",
+    "recipe", "resolution", "channels", "conditional", "extractor", "metrics", "precision", "compile", "batch_size",
+    "micro_batch", "threads", "kimg", "metrics.num_samples", "log_every", "sample_every", "evaluate_every",
+    "checkpoint_every",
 )  # fmt: skip
 FIRST = KEYS[: KEYS.index("batch_size") + 1]  # are chosen before a step was measured
 

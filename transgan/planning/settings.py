@@ -39,7 +39,11 @@ def choices(facts: Facts, long: bool = False) -> Iterator[Choice]:
     yield channels(facts)
     if (classes := conditional(facts)) is not None:
         yield classes
-    yield extractor(facts)
+    yield (
+        extractor(facts)
+        if facts.count > 1
+        else Choice("metrics", "none", "one image has no distribution to compare with")
+    )
     yield from precision(facts, recipe)
     if (batch := fewer(facts)) is not None:
         yield batch

@@ -64,9 +64,10 @@ def commands(material: Material) -> list[tuple[str, str]]:
         again = typed("transgan", "train", f"config={at}", f"name={material.folder.resolve().name}-again")
         found.append(("trains it again, as another run", again))
     if material.run is not None:
-        measured = measuring(material.config, bool(material.class_names))
+        if "metrics=none" not in ((material.run.facts.get("chosen") or {}).get("arguments") or ()):  # of one image
+            measured = measuring(material.config, bool(material.class_names))
+            found.append(("measures it, between floor and ceiling", typed("transgan", "evaluate", run, *measured)))
         found += [
-            ("measures it, between floor and ceiling", typed("transgan", "evaluate", run, *measured)),
             ("makes a grid of images", typed("transgan", "sample", run, "to=grid", "seeds=0-99")),
         ]
     found.append(("writes this report again", typed("transgan", "report", run)))

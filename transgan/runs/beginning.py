@@ -10,6 +10,7 @@ from rich.console import Console
 
 from transgan.callbacks.patience import TRAIN_ON, sentence
 from transgan.data.inspection.short import short
+from transgan.numerals import number
 from transgan.runs.findings import evaluations_of
 from transgan.training.generative import Generative
 
@@ -55,7 +56,7 @@ def say_plan(
     console.print(f"model   {networks} parameters; {kind}; {config.precision}")
     done = f", from {previous['images_seen'] / 1000:g}" if previous else ""
     epochs = 1000 * config.kimg / count_images
-    console.print(f"plan    to {config.kimg:g} kimg{done} ({epochs:.3g} times the data), batch {config.batch_size}")
+    console.print(f"plan    to {config.kimg:g} kimg{done} ({number(epochs)} times the data), batch {config.batch_size}")
 
 
 def sizes(module: Generative) -> dict[str, int]:

@@ -48,11 +48,14 @@ def report(module: Any, trainer: Trainer, session: Session, device: torch.device
         console.print(f"explain {sentence}")
     if (folder / "checkpoints" / "last.ckpt").exists():
         classes = getattr(session.dataset, "num_classes", 0) > 0
-        console.print("next    " + " · ".join([
+        measure = typed("transgan", "evaluate", folder, *measuring(session.facts.get("config", {}), classes))
+        one = len(session.dataset) == 1  # which has no distribution to compare with
+        ways = [
             typed("transgan", "sample", folder, "to=grid"),
-            typed("transgan", "evaluate", folder, *measuring(session.facts.get("config", {}), classes)),
+            *[measure] * (not one),
             typed("transgan", "report", folder),
-        ]))  # fmt: skip
+        ]
+        console.print("next    " + " · ".join(ways))
 
 
 def quality(module: Any, evaluation: Evaluation, session: Session, device: torch.device) -> tuple[str, list[str]]:

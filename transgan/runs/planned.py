@@ -38,7 +38,12 @@ OF_TIME = (
     "evaluate_every",
     "checkpoint_every",
 )  # follow minutes=
-OF_IMAGES = {"conditional", "extractor", "batch_size"}  # follow how many images there are, and of which classes
+OF_IMAGES = {
+    "conditional",
+    "extractor",
+    "metrics",
+    "batch_size",
+}  # follow how many images there are, and of which classes
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
 CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
 SLACK = 1.15  # memory that allocators and libraries take, over what tensors hold
@@ -78,7 +83,7 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
     last = files.expanded(config.runs) / config.name / "checkpoints" / "last.ckpt"
     if last.exists():
         return continued(config, given, keys, last, minutes)
-    there = {key for key in auto if key in ("recipe", "extractor") or has(config, key)}
+    there = {key for key in auto if key in ("recipe", "extractor", "metrics") or has(config, key)}
     wanted = there - keys
     if SAMPLES in wanted - chosen_by_itself(given) and config.metrics.num_samples is not None:
         wanted.remove(SAMPLES)  # metrics=paper says how many, and numbers are to be had by it
@@ -94,7 +99,9 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
     if not plan.choices:
         return config, given, plan
     whole = [*plan.arguments, *given]
-    return compose("train", whole), whole, plan
+    config = compose("train", whole)
+    plan.left = frozenset(key for key in plan.left if has(config, key))  # none of metrics=none
+    return config, whole, plan
 
 
 def revised(plan: Plan, dataset: Any) -> list[Choice]:

@@ -52,7 +52,9 @@ class Run:
         saved = checkpoint.read(self.path)
         states = saved.get("callbacks") or {}
         health = states.get("Health") or {}
-        found = {key: saved.get(key) for key in ("config", "images_seen", "data", "class_names", "begun_with")}
+        found = {
+            key: saved.get(key) for key in ("config", "images_seen", "data", "class_names", "begun_with", "chosen")
+        }
         patience = (saved.get("watched_by") or {}).get("patience") or {}
         why = sentence(states.get("Patience"), patience.get("evaluations"))
         return found | {"health": health.get("finding"), "out_of_patience": why}
