@@ -35,6 +35,9 @@ class Listed(Files):
     def _load(self, keep: bool) -> None:
         """Reads nothing."""
 
+    def _note_parts(self) -> None:
+        """Nothing: what is done with them, whoever lists them says."""
+
     def other_files(self) -> list[str]:
         """The names of files that are not images, without a dataset.json that is used."""
         taken = {file.name for file in self.files} | {file.name for part in self.left.values() for file in part}
@@ -44,11 +47,6 @@ class Listed(Files):
     def classes_of(self, files: list[File]) -> Classes:
         """The classes of some of the files, as training names them."""
         return self._classes_of(files)
-
-    def held_out_part(self) -> list[File]:
-        """The files that training measures against, of a part named test or val; none without one."""
-        part = self._test_part()
-        return [] if part is None else self.left[part]
 
 
 class ListedFolder(Listed, Folder):

@@ -92,6 +92,12 @@ def other_parts(left: Mapping[str, Sequence[File]]) -> str:
     return f"Left out {named}: not parts to train on."
 
 
+def checked_parts(left: Mapping[str, Sequence[File]], measured: str | None) -> str:
+    """measured: the part to measure against, if any."""
+    named = (f"{part} {len(files):,}{', to measure against' * (part == measured)}" for part, files in left.items())
+    return f"Not trained on, but checked: {'; '.join(named)}."
+
+
 def several_pages(frames: list[tuple[int, str]]) -> list[str]:
     """At most one sentence. frames: of each file how many it has, and its name."""
     several = [each for each in frames if each[0] > 1]

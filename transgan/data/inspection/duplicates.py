@@ -1,10 +1,10 @@
 """Images that are there more than once: the same pixels, or almost, after another encoding, size or exposure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from transgan.data.inspection.traits import HUES, THUMB
+from transgan.data.inspection.traits import HUES, THUMB, Traits
 
 NEAR = 0.15  # largest distance of near duplicates: 1 is that of unrelated patterns, or of other colours
 SHARE = 0.25  # of the distance to the nearest image, in the median of a set: where all images look alike, less is near
@@ -19,6 +19,28 @@ def exact(digests: Sequence[bytes]) -> list[list[int]]:
     for i, digest in enumerate(digests):
         found.setdefault(digest, []).append(i)
     return [group for group in found.values() if len(group) > 1]
+
+
+def within(groups: Iterable[list[int]], parts: Sequence[Hashable]) -> list[list[int]]:
+    """What is left of groups of images where only those of one part belong together, each of two or more."""
+    found = []
+    for group in groups:
+        for part in dict.fromkeys(parts[i] for i in group):
+            found.append([i for i in group if parts[i] == part])
+    return [group for group in found if len(group) > 1]
+
+
+def in_doubt(pairs: Iterable[tuple[int, int]], images: Sequence[Traits]) -> list[int]:
+    """The images whose digests are of bytes while they may have the pixels of another one, by pairs that are near;
+    ascending, of those with one digest the first."""
+    first: dict[bytes, int] = {}
+    for i, each in enumerate(images):
+        first.setdefault(each.digest, i)
+    found = set()
+    for a, b in pairs:
+        if images[a].size == images[b].size and images[a].digest != images[b].digest:
+            found |= {first[each.digest] for each in (images[a], images[b]) if each.reduced}
+    return sorted(found)
 
 
 def vectors(thumbs: np.ndarray) -> np.ndarray:

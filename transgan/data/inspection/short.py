@@ -45,12 +45,12 @@ def of_sample(dataset: ImageDataset) -> list[str]:
     chosen = np.linspace(0, len(dataset) - 1, min(MOST, len(dataset))).astype(int).tolist()
     images = rules.Set(
         [str(i) for i in chosen], [traits(dataset, i) for i in chosen], dataset.labels[chosen].numpy(),
-        dataset.class_names, np.zeros(len(chosen), bool),
+        dataset.class_names, [rules.TRAINED] * len(chosen),
     )  # fmt: skip
     findings = rules.of_size(images, dataset.resolution)
     if dataset.images is not None:
         findings = rules.of_content(images, dataset.resolution) + findings
-    every = rules.Set([], [], dataset.labels.numpy(), dataset.class_names, np.zeros(len(dataset), bool))
+    every = rules.Set([], [], dataset.labels.numpy(), dataset.class_names, [rules.TRAINED] * len(dataset))
     said = [f"{each.title}: {numbered(each.count)}" for each in findings if each.level == SPOILS]
     named = [each for each in rules.of_classes(every) if each.level == SPOILS]
     return said + [f"{each.title}: {', '.join(each.named())}" for each in named]

@@ -23,8 +23,8 @@ GREY = ("1", "L", "LA", "La", "I", "F")
 
 
 class Traits(NamedTuple):
-    """size: upright (width, height) in pixels; digest: of the pixels, or of the bytes of a JPEG that was not fully
-    decoded; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard deviation; blur: see
+    """size: upright (width, height) in pixels; digest: of the pixels, or where it was reduced, a JPEG that was not fully
+    decoded, of the bytes; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard deviation; blur: see
     above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES pixels wide."""
 
     size: tuple[int, int]
@@ -41,6 +41,7 @@ class Traits(NamedTuple):
     blur: float
     grey: bool
     thumb: bytes
+    reduced: bool = False
 
 
 class Broken(NamedTuple):
@@ -77,20 +78,32 @@ def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits
     transparent = has_alpha(seen) and seen.convert("RGBA").getchannel("A").getextrema()[0] != 255
     grey = found.mode in GREY or found.mode.startswith("I;")
     small = square(flatten(seen, 1 if grey else 3), resolution)
-    whole = data if small_copy(found.size, seen) else repr((seen.mode, seen.size)).encode() + seen.tobytes()
+    reduced = max(found.size) > max(seen.size)
     pixels = np.asarray(small, np.float32)
     luminance = pixels if grey else pixels @ LUMINANCE
     if not grey:
         grey = bool(np.ptp(pixels, axis=2).max() <= 4)
     return Traits(
         found.size, found.frames, found.form, found.mode, found.turn, found.deep, transparent, found.facts,
-        hashlib.blake2b(whole, digest_size=16).digest(), *light_of(luminance), grey, thumb_of(small),
+        short_hash(data) if reduced else pixel_hash(seen), *light_of(luminance), grey, thumb_of(small), reduced,
     )  # fmt: skip
 
 
-def small_copy(size: tuple[int, int], image: Image.Image) -> bool:
-    """Whether the image was decoded at a fraction of its size."""
-    return max(size) > max(image.size)
+def whole_digest(data: bytes) -> bytes:
+    """The digest of a JPEG that `inspect` had reduced, of all its pixels."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = upright(data).image
+    assert image is not None, "a JPEG has eight bits"
+    return pixel_hash(image)
+
+
+def pixel_hash(image: Image.Image) -> bytes:
+    return short_hash(repr((image.mode, image.size)).encode() + image.tobytes())
+
+
+def short_hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def square(image: Image.Image, resolution: int) -> Image.Image:
