@@ -42,8 +42,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         show(console, choices)
         data, size = config.data, (config.resolution, config.channels)
         report = check(
-            data.path, *size, labels=data.labels, white=data.white, holdout=config.holdout, workers=config.workers,
-            watch=lambda results, total: shown(results, total),
+            data.path, *size, labels=data.labels, white=data.white, holdout=config.holdout, limit=data.limit,
+            workers=config.workers, watch=lambda results, total: shown(results, total),
         )  # fmt: skip
         say(console, report)
         source = listed(data.path, *size, labels=data.labels, white=report.levels)

@@ -85,8 +85,8 @@ class Digesting:
 
 
 def compared(images: rules.Set, digesting: Digesting, workers: int | None, watch: Watch) -> list[tuple[int, int]]:
-    """The pairs of images that are near. Gives those with digests of bytes that of their pixels where that may be another
-    one's: so what is an exact duplicate does not depend on the resolution."""
+    """The pairs of images that are near. Digests of bytes become digests of pixels where those may be another image's:
+    so what is an exact duplicate does not depend on the resolution."""
     pairs, _ = duplicates.near(images.thumbs)
     doubtful = duplicates.in_doubt(pairs, images.traits)
     found = watch(in_processes(digesting, doubtful, workers), len(doubtful)) if doubtful else ()
@@ -102,17 +102,19 @@ def check(
     labels: str | None = None,
     white: float | None = None,
     holdout: float = 0.0,
+    limit: int | None = None,
     workers: int | None = None,
     watch: Watch = lambda results, total: results,
 ) -> Report:
     """Reads every image of a folder or zip once, and says what training would make of it.
 
     resolution: 1 to 4096 pixels, channels: 1 or 3, labels: None, "folders" or "none", white: above 0, holdout: 0 to
-    below 1, all as `transgan train` takes them. workers: processes, None for one a core. watch(results, total) may show
-    progress. Raises ValueError or OSError where `path` holds no images, as `Folder` and `Zip` do.
+    below 1, limit: images to take, all as `transgan train` takes them. workers: processes, None for one a core.
+    watch(results, total) may show progress. Raises ValueError or OSError where `path` holds no images, as `Folder` and
+    `Zip` do.
     """
     began = time.monotonic()
-    source = listed(path, resolution, channels, labels, white)
+    source = listed(path, resolution, channels, labels, white, limit)
     files = [*source.files, *(file for part in source.left.values() for file in part)]
     parts = [rules.TRAINED] * len(source.files) + [name for name, part in source.left.items() for _ in part]
     reading = Reading(source, [file.place for file in files], resolution)
@@ -152,9 +154,9 @@ def check(
         findings += rules.of_copies(images, pairs)
         findings += rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
-    keys = {"data.labels": labels}
+    keys: dict[str, object] = {"data.labels": labels, "data.limit": limit, "holdout": holdout}
     if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect
-        keys["data.white"] = str(white).removesuffix(".0")
+        keys["data.white"] = white
     said = advice(str(path), images, resolution, channels, findings, keys) if images else ["There is nothing to learn."]
     measured = None if holdout else source.test_part()
     of_parts = [checked_parts(source.left, measured)] if source.left else []
@@ -163,7 +165,8 @@ def check(
     return Report(
         path=str(path),
         settings={
-            "resolution": resolution, "channels": channels, "labels": labels, "white": white, "holdout": holdout
+            "resolution": resolution, "channels": channels, "labels": labels, "white": white, "holdout": holdout,
+            "limit": limit,
         },
         count=len(files), readable=len(good), bytes=weight,
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},

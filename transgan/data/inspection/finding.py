@@ -15,7 +15,7 @@ LEVELS = {  # what a finding means for training, in the order in which they are 
 
 
 def in_groups(count: int) -> str:
-    """ in N groups, or nothing where there are none."""
+    """What follows a number of images that are in groups; nothing where there are none."""
     return f" in {count:,} group{'s' * (count != 1)}" if count else ""
 
 

@@ -23,9 +23,10 @@ GREY = ("1", "L", "LA", "La", "I", "F")
 
 
 class Traits(NamedTuple):
-    """size: upright (width, height) in pixels; digest: of the pixels, or where it was reduced, a JPEG that was not fully
-    decoded, of the bytes; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard deviation; blur: see
-    above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES pixels wide."""
+    """size: upright (width, height) in pixels; digest: of the pixels, or of the bytes where it is `reduced`, a JPEG
+    that was not fully decoded; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard
+    deviation; blur: see above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES
+    pixels wide."""
 
     size: tuple[int, int]
     frames: int
