@@ -347,19 +347,3 @@ def test_duplicates_are_those_of_one_part(tmp_path):
     report = check(root, resolution=32)
     (found,) = [each for each in report.findings if each.kind == "exact_duplicates"]
     assert found.groups == [["train/a/2.png", "train/a/again.png"], ["test/a/2.png", "test/a/again.png"]]
-
-
-@pytest.mark.parametrize("form", ["png", "bmp", "jpg"])
-@pytest.mark.parametrize("resolution", [8, 32, 128])
-def test_an_exact_duplicate_is_one_at_every_resolution(tmp_path, form, resolution):
-    """Also of a JPEG that is read at a fraction of its size: by its pixels, in a file of other bytes."""
-    for i in range(6):
-        good(i, 128).save(tmp_path / f"{i}.jpg", quality=90)
-    if form == "jpg":
-        data = (tmp_path / "2.jpg").read_bytes()
-        (tmp_path / "twin.jpg").write_bytes(data[:2] + b"\xff\xfe\x00\x04hi" + data[2:])  # a comment
-    else:
-        Image.open(tmp_path / "2.jpg").save(tmp_path / f"twin.{form}")
-    good(3, 128).save(tmp_path / "near.jpg", quality=80)
-    found = kinds(check(tmp_path, resolution=resolution))
-    assert found["exact_duplicates"] == {"2.jpg", f"twin.{form}"} and found["near_duplicates"] == {"3.jpg", "near.jpg"}

@@ -12,11 +12,12 @@ import torch
 from transgan.data.checking import why
 from transgan.data.dataset import printable, readable
 from transgan.data.file import File
-from transgan.data.inspection import duplicates, rules
+from transgan.data.inspection import rules
 from transgan.data.inspection.advice import advice
 from transgan.data.inspection.finding import LEVELS, Finding
+from transgan.data.inspection.pixels import Digesting, comparable
 from transgan.data.inspection.survey import in_processes
-from transgan.data.inspection.traits import Broken, Traits, inspect, whole_digest
+from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
 from transgan.data.labels import Classes, lost
 from transgan.data.levels import Levels, decide_with, decided
@@ -71,30 +72,6 @@ class Reading:
         return len(data), inspect(data, self.resolution, self.levels)
 
 
-class Digesting:
-    """The digest of all pixels of one file of a list, by its index; picklable, for processes."""
-
-    def __init__(self, source: Listed, places: list[Any]) -> None:
-        self.source, self.places = source, places
-
-    def __call__(self, index: int) -> bytes | None:
-        try:
-            return whole_digest(self.source.read(self.places[index]))
-        except Exception:  # noqa: BLE001 - of many kinds, where it has changed meanwhile
-            return None
-
-
-def compared(images: rules.Set, digesting: Digesting, workers: int | None, watch: Watch) -> list[tuple[int, int]]:
-    """The pairs of images that are near. Digests of bytes become digests of pixels where those may be another image's:
-    so what is an exact duplicate does not depend on the resolution."""
-    pairs, _ = duplicates.near(images.thumbs)
-    doubtful = duplicates.in_doubt(pairs, images.traits)
-    found = watch(in_processes(digesting, doubtful, workers), len(doubtful)) if doubtful else ()
-    known = {images.traits[i].digest: whole for i, whole in zip(doubtful, found, strict=True) if whole}
-    images.traits = [each._replace(digest=known.get(each.digest, each.digest)) for each in images.traits]
-    return pairs
-
-
 def check(
     path: str | Path,
     resolution: int = 64,
@@ -135,7 +112,8 @@ def check(
     classes: Classes | None = None
     images: rules.Set | None = None
     if good:
-        traits = [each for each in found if isinstance(each, Traits)]
+        digesting = Digesting(source, [files[i].place for i in good])
+        traits = comparable([each for each in found if isinstance(each, Traits)], digesting, workers, watch)
         own = [files[i] for i in good if i < len(source.files)]
         classes = source.classes_of(own) if own else Classes([], [])
         readable_own = [isinstance(each, Traits) for each in found[: len(source.files)]]
@@ -150,9 +128,7 @@ def check(
         if asked:
             deep = images.named(images.those(lambda each: each.facts is not None))
             findings.append(finding("white", deep, reason=asked[0]))
-        pairs = compared(images, Digesting(source, [files[i].place for i in good]), workers, watch)
-        findings += rules.of_copies(images, pairs)
-        findings += rules.of_content(images, resolution) + rules.of_size(images, resolution)
+        findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
     keys: dict[str, object] = {"data.labels": labels, "data.limit": limit, "holdout": holdout}
     if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from transgan.data.inspection.traits import HUES, THUMB, Traits
+from transgan.data.inspection.traits import HUES, THUMB
 
 NEAR = 0.15  # largest distance of near duplicates: 1 is that of unrelated patterns, or of other colours
 SHARE = 0.25  # of the distance to the nearest image, in the median of a set: where all images look alike, less is near
@@ -28,19 +28,6 @@ def within(groups: Iterable[list[int]], parts: Sequence[Hashable]) -> list[list[
         for part in dict.fromkeys(parts[i] for i in group):
             found.append([i for i in group if parts[i] == part])
     return [group for group in found if len(group) > 1]
-
-
-def in_doubt(pairs: Iterable[tuple[int, int]], images: Sequence[Traits]) -> list[int]:
-    """The images whose digests are of bytes while they may have the pixels of another one, by pairs that are near;
-    ascending, of those with one digest the first."""
-    first: dict[bytes, int] = {}
-    for i, each in enumerate(images):
-        first.setdefault(each.digest, i)
-    found = set()
-    for a, b in pairs:
-        if images[a].size == images[b].size and images[a].digest != images[b].digest:
-            found |= {first[each.digest] for each in (images[a], images[b]) if each.reduced}
-    return sorted(found)
 
 
 def vectors(thumbs: np.ndarray) -> np.ndarray:

@@ -134,13 +134,11 @@ def of_form(images: Set, channels: int) -> list[Finding]:
     return found
 
 
-def of_copies(images: Set, pairs: list[tuple[int, int]]) -> list[Finding]:
-    """Exact and near duplicates within a part, those in several classes, and those in several parts.
-
-    pairs: of images that are near, as `duplicates.near` finds them.
-    """
+def of_copies(images: Set) -> list[Finding]:
+    """Exact and near duplicates within a part, those in several classes, and those in several parts."""
     same = duplicates.exact([each.digest for each in images.traits])
     twins = {i: group[0] for group in same for i in group}
+    pairs, _ = duplicates.near(images.thumbs)
     everything = duplicates.groups([*pairs, *((group[0], i) for group in same for i in group[1:])], len(images.names))
     inside, several = duplicates.within(everything, images.parts), []
     for group in everything:
