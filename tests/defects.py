@@ -1,5 +1,6 @@
 """A folder of images with one file of every defect that `transgan data check` knows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,13 @@ def spoiled(root: Path) -> tuple[Path, dict[str, set[str]]]:
     }  # fmt: skip
     expected[heic] = expected.get(heic, set()) | {"cats/phone.heic"}
     return root, expected
+
+
+def in_parts(root: Path, **parts: dict[str, Iterable[int]]) -> Path:
+    """Fills a folder with images by their seeds, {part: {class: seeds}}."""
+    for part, classes in parts.items():
+        for name, seeds in classes.items():
+            (root / part / name).mkdir(parents=True)
+            for seed in seeds:
+                good(seed).save(root / part / name / f"{seed}.png")
+    return root

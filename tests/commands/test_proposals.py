@@ -107,7 +107,7 @@ def test_what_is_proposed_of_folders_with_spaces_and_umlauts(runs, tiny_folder, 
     runs("train", f"{SPACE} runs/folder", *tiny_folder, code=2)
     (tmp_path / SPACE / "Äpfel" / "twin.png").write_bytes((tmp_path / SPACE / "Äpfel" / "0.png").read_bytes())
     found = runs("train", SPACE, *options, "name=other")
-    assert f"data check '{SPACE}' resolution=8" in found  # which names the duplicate
+    assert f"data check '{SPACE}' resolution=8 channels=3" in found  # which names the duplicate
     draw(tmp_path / "pets", 3)
     assert runs("train", "pets/0.png", "pets/1.png", more=[*options, "name=pets"], code=2) == ["train pets"]
 

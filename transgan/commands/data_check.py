@@ -42,8 +42,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         show(console, choices)
         data, size = config.data, (config.resolution, config.channels)
         report = check(
-            data.path, *size, labels=data.labels, white=data.white, holdout=config.holdout, workers=config.workers,
-            watch=lambda results, total: shown(results, total),
+            data.path, *size, labels=data.labels, white=data.white, holdout=config.holdout, limit=data.limit,
+            workers=config.workers, watch=lambda results, total: shown(results, total),
         )  # fmt: skip
         say(console, report)
         source = listed(data.path, *size, labels=data.labels, white=report.levels)
@@ -95,13 +95,12 @@ def say(console: Console, report: Report) -> None:
         console.print(Text(title.capitalize(), style=f"bold {COLOURS[level]}"))
         table = Table(box=None, padding=(0, 2, 1, 0), show_header=False, width=min(console.width, 120))
         table.add_column(no_wrap=False, min_width=12, ratio=3)
-        table.add_column(justify="right", ratio=1)
+        table.add_column(justify="right", min_width=9, ratio=1)
         table.add_column(ratio=7, overflow="fold")
         table.add_column(ratio=7)
         for each in findings:
-            amount = f"{each.count:,}" + (f" in {len(each.groups):,}" if each.groups else "")
             names = Group(*(Text(name, style="dim") for name in each.named()))
-            table.add_row(each.title, amount, names, f"training {each.training}\n→ {each.way}")
+            table.add_row(each.title, each.amount, names, f"training {each.training}\n→ {each.way}")
         console.print(table, soft_wrap=False)
     if not report.findings:
         console.print("Nothing was found that training would stumble over.")

@@ -1,6 +1,5 @@
 """`transgan data prepare`: images at one size in a zip that trains at once."""
 
-import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.progress import track
 from transgan import __version__, files
 from transgan.data.dataset import printable, readable
 from transgan.data.preparation.prepare import Prepared, Settings, prepare
+from transgan.data.proposal import proposal
 from transgan.errors import UserError, setting_up
 from transgan.runs.folder import open_console
 from transgan.runs.names import wrong_suffix
@@ -55,5 +55,5 @@ def say(console: Console, config: DictConfig, done: Prepared) -> None:
         console.print(f"skipped {printable(name)}: {reason}")
     if len(done.skipped) > 20:
         console.print(f"skipped {len(done.skipped) - 20:,} more, which transgan.json in the zip lists")
-    grey = " channels=1" if config.channels == 1 else ""
-    console.print(f"next    transgan train {shlex.quote(str(done.path))} resolution={size}{grey}")
+    given = {"resolution": size, "channels": 1 if config.channels == 1 else None}
+    console.print(f"next    {proposal('train', done.path, given=given)}")

@@ -194,10 +194,11 @@ memory for them. Takes every key of `transgan train`.
     "data check": """\
 transgan data check IMAGES [key=value ...]
 
-Reads every image of a folder or zip once and names what training would refuse, suffer from or convert: damaged files,
-exact and near duplicates (also in several classes, and both trained on and held out), dark, blurred, blank and tiny
-images, extreme shapes, grey among colours, alpha, palettes, CMYK, depth, EXIF, animations, HEIC, folders that are no
-classes, rare classes. Limits of what is dark or blurred follow the set. Exit code 0, whatever was found.
+Reads every image of a folder or zip once, those of test and val included, and names what training would refuse, suffer
+from or convert: damaged files, exact and near duplicates (also in several classes, and both trained on and held out),
+dark, blurred, blank and tiny images, extreme shapes, grey among colours, alpha, palettes, CMYK, depth, EXIF,
+animations, HEIC, folders that are no classes, rare classes. Limits of what is dark or blurred follow the set. Exit code
+0, whatever was found.
 
   transgan data check ~/photos
   transgan data check ~/photos.zip resolution=128 holdout=0.1 json=report.json sheet=sheet.png
@@ -205,8 +206,9 @@ classes, rare classes. Limits of what is dark or blurred follow the set. Exit co
   resolution=N  channels=1|3    as the networks will see them, 1 to 4,096 pixels (what training would choose)
   holdout=X             share that training would hold out, 0 to 1 (0)      images=N      on the sheet (96)
   data.labels=folders|none  whether sub-folders are classes                 data.white=X  what is white in deep files
+  data.limit=N          images to take, as many of every class (all)        workers=N     processes (one a core)
   html=PATH|null        the report as one page (NAME-check.html)            json=PATH     the same for programs
-  sheet=PATH            a PNG of images as the networks will see them       workers=N     processes (one a core)
+  sheet=PATH            a PNG of images as the networks will see them
 """,
     "data prepare": """\
 transgan data prepare IMAGES OUT.zip [key=value ...]
@@ -224,8 +226,9 @@ crop=center, and channels= where a run is grey, training sees exactly the pixels
   data.on_error=raise|skip  refuse unreadable files, or leave them out      workers=N         processes (one a core)
   data.labels=folders|none  whether sub-folders are classes                 data.white=X      of deep files
 
-In the zip: the images by their names, dataset.json with labels as StyleGAN's tools read them, and transgan.json with
-settings, version, class names, counts, and every file left out with its reason.
+In the zip: the images by their names, those of test and val included, dataset.json with labels as StyleGAN's tools read
+them, and transgan.json with settings, version, class names, counts, and every file left out with its reason. Training
+leaves test and val out; StyleGAN's tools would not: for those, prepare the folder to train on alone.
 """,
     "import-transgan": """\
 transgan import-transgan PATH [key=value ...]

@@ -153,10 +153,13 @@ class Files(ImageDataset):
             return
         self.files, self.left = training_files(self.files)
         if self.left:
-            self.notes.append(remarks.other_parts(self.left))
+            self._note_parts()
             self.hints.append(f"data.path={self.path}/... takes another part, data.labels=folders all of them.")
 
-    def _test_part(self) -> str | None:
+    def _note_parts(self) -> None:
+        self.notes.append(remarks.other_parts(self.left))
+
+    def test_part(self) -> str | None:
         """The folder of the part to measure against; None if there is none."""
         return part_to_test_on(self.left)
 
@@ -262,7 +265,7 @@ class Files(ImageDataset):
     def heldout(self) -> ImageDataset | None:
         """The part named test, or else val or another, of a data set with such parts, under the classes of this one;
         None if its classes differ."""
-        folder = self._test_part()
+        folder = self.test_part()
         if folder is None:
             return None
         part = copy.copy(self)

@@ -191,7 +191,7 @@ class TestPart(Files):
 
     def _take_training_part(self) -> None:
         super()._take_training_part()
-        folder = self._test_part()
+        folder = self.test_part()
         if folder is None:
             raise NoTestPart(f"{self.path} has no part named test, and there is none beside it.")
         self.files, self.notes, self.hints = self.left[folder], [], []

@@ -12,6 +12,7 @@ SPLIT = (
     r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev(elopment)?|eval(uation)?|held[-_ ]?out|hold[-_ ]?out"
     r"|pred(ict(ion)?s?)?|unlabel+ed|extra)"
 )
+OUTSIDE = "outside of them"  # instead of a folder: of images beside those of the parts
 AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"  # trainset, val2017, test_512, trainA
 
 
@@ -118,7 +119,7 @@ def training_part(names: Sequence[str]) -> tuple[list[int], dict[str, list[int]]
         left: dict[str, list[int]] = {}
         for i, folder in enumerate(folders):
             if folder not in chosen:
-                left.setdefault(folder or "outside of them", []).append(i)
+                left.setdefault(folder or OUTSIDE, []).append(i)
         return [i for i in everything if folders[i] in chosen], left
     return everything, {}
 

@@ -35,6 +35,9 @@ class Listed(Files):
     def _load(self, keep: bool) -> None:
         """Reads nothing."""
 
+    def _note_parts(self) -> None:
+        """Nothing: what is done with them, whoever lists them says."""
+
     def other_files(self) -> list[str]:
         """The names of files that are not images, without a dataset.json that is used."""
         taken = {file.name for file in self.files} | {file.name for part in self.left.values() for file in part}
@@ -44,11 +47,6 @@ class Listed(Files):
     def classes_of(self, files: list[File]) -> Classes:
         """The classes of some of the files, as training names them."""
         return self._classes_of(files)
-
-    def held_out_part(self) -> list[File]:
-        """The files that training measures against, of a part named test or val; none without one."""
-        part = self._test_part()
-        return [] if part is None else self.left[part]
 
 
 class ListedFolder(Listed, Folder):
@@ -60,12 +58,17 @@ class ListedZip(Listed, Zip):
 
 
 def listed(
-    path: str | Path, resolution: int, channels: int, labels: str | None = None, white: float | Levels | None = None
+    path: str | Path,
+    resolution: int,
+    channels: int,
+    labels: str | None = None,
+    white: float | Levels | None = None,
+    limit: int | None = None,
 ) -> Listed:
     """The files of a folder or a zip. Raises as `Folder` and `Zip` do where `path` is neither, or holds no image.
 
     resolution: of the networks, 1 to 4096 pixels; channels: 1 or 3; labels: None, "folders" or "none"; white: what is
-    white in files that do not state it.
+    white in files that do not state it; limit: images to take, None for all.
     """
     place = expanded(path)
     archive = place.is_file() or not place.exists() and place.suffix.lower() == ".zip"
@@ -73,7 +76,7 @@ def listed(
         cut = ", or it is cut short" if place.suffix.lower() == ".zip" else ""
         raise ValueError(f"{path} is neither a folder nor a zip of images{cut}; give one of them.")
     kind: type[Listed] = ListedZip if archive else ListedFolder
-    options: dict[str, Any] = {"labels": labels, "white": white, "on_error": "skip", "in_memory": False}
+    options: dict[str, Any] = {"labels": labels, "white": white, "on_error": "skip", "in_memory": False, "limit": limit}
     return kind(path, resolution, channels, **options)
 
 

@@ -1,6 +1,6 @@
 """What is said of a source of files: of options that are not possible, of what is left out, of what cannot be used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from transgan.data.dataset import printable
@@ -90,6 +90,22 @@ def unreadable_classes(names: list[str], held: bool = False) -> str:
 def other_parts(left: Mapping[str, Sequence[File]]) -> str:
     named = ", ".join(f"{folder} {len(files):,}" for folder, files in left.items())
     return f"Left out {named}: not parts to train on."
+
+
+def checked_parts(left: Mapping[str, Sequence[File]], measured: str | None) -> str:
+    """measured: the part to measure against, if any."""
+    named = (f"{part} {len(files):,}{', to measure against' * (part == measured)}" for part, files in left.items())
+    return f"Not trained on, but checked: {'; '.join(named)}."
+
+
+def stored_parts(left: Mapping[str, Sequence[File]], skipped: Collection[str]) -> str:
+    """Of a prepared zip. skipped: names of files that are not in it."""
+    counts = {part: sum(file.name not in skipped for file in files) for part, files in left.items()}
+    named = ", ".join(f"{part} {count:,}" for part, count in counts.items())
+    return (
+        f"In the zip, but not to train on: {named}. transgan keeps them apart; StyleGAN's tools train on every image "
+        "of a zip: for those, prepare the folder to train on alone."
+    )
 
 
 def several_pages(frames: list[tuple[int, str]]) -> list[str]:

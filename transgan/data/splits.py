@@ -4,7 +4,7 @@ import torch
 
 from transgan.data.dataset import ImageDataset
 from transgan.data.file import File
-from transgan.data.labels import after_prefix, shared, training_part
+from transgan.data.labels import OUTSIDE, after_prefix, shared, training_part
 
 
 def training_files(files: list[File]) -> tuple[list[File], dict[str, list[File]]]:
@@ -15,7 +15,7 @@ def training_files(files: list[File]) -> tuple[list[File], dict[str, list[File]]
 
 def part_to_test_on(left: dict[str, list[File]]) -> str | None:
     """The folder of the part to measure against: test, or else val or another; None if there is none."""
-    named = [folder for folder in left if folder != "outside of them"]
+    named = [folder for folder in left if folder != OUTSIDE]
     short = {folder: name.lower() for folder, name in after_prefix(named).items()}
     order = {folder: [not name.startswith(kind) for kind in ("test", "val")] for folder, name in short.items()}
     return min(named, key=lambda name: (order[name], name), default=None)

@@ -148,7 +148,7 @@ def unsaid(config: DictConfig) -> list[Choice]:
     """Resolution and channels as training would choose them, of those that a command on images alone is not given."""
     left = {key for key in ("resolution", "channels") if config[key] is None}
     data = config.data
-    facts = facts_of(data.path, data.labels, None, config.holdout, device_of(), None) if left else None
+    facts = facts_of(data.path, data.labels, data.limit, config.holdout, device_of(), None) if left else None
     return [each for each in choose(facts) if each.key in left] if facts else []
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from defects import SIDE, good, spoiled
+from defects import SIDE, good, in_parts, spoiled
 from transgan.data import Folder, hold_out
 from transgan.data.inspection import duplicates
 from transgan.data.inspection.check import check, summary
@@ -171,7 +171,8 @@ def test_the_short_check_of_what_is_in_memory(folder, tmp_path):
     root, expected = folder
     dataset = Folder(root, 32, 3, on_error="skip", in_memory=True)
     said = " | ".join(short(dataset))
-    assert all(f"{each}: 1 image" in said for each in ("exact duplicates", "dark", "blurred", "one colour"))
+    assert all(f"{each}: 1 image" in said for each in ("dark", "blurred", "one colour"))
+    assert "duplicates at 32 px: 2 images in 1 group" in said
     assert "extreme shape: 1 image" in said and "suspicious classes: Dataset" in said
     twice = Folder(root, 32, 3, on_error="skip", in_memory=True)
     assert f"{len(twice)} of {len(twice)} held-out images" in short(dataset, twice)[0]
@@ -215,6 +216,7 @@ def half_read(root):
     (floats, {}, {"data.white": "NUMBER"}), (floats, {"white": 20.0}, {"data.white": "20"}),
     (partly_labelled, {}, {"data.labels": "none"}), (partly_labelled, {"labels": "none", "white": 1.0}, {"data.labels": "none"}),
     (half_read, {"labels": "none"}, {"data.labels": "none", "data.on_error": "skip"}),
+    (floats, {"white": 20.0, "limit": 4}, {"data.white": "20", "data.limit": "4"}),
 ])  # fmt: skip
 def test_what_is_advised_has_the_keys_that_training_needs(tmp_path, fill, options, keys):
     fill(tmp_path)
@@ -224,7 +226,19 @@ def test_what_is_advised_has_the_keys_that_training_needs(tmp_path, fill, option
     found = {key.removeprefix("data."): value for key, value in found.items() if value != "NUMBER"}
     if len(found) == len(keys):
         white = float(found.pop("white")) if "white" in found else None
-        assert len(Folder(tmp_path, 16, 3, white=white, **found)) == 4 - (fill is half_read)
+        limit = int(found.pop("limit")) if "limit" in found else None
+        assert len(Folder(tmp_path, 16, 3, white=white, limit=limit, **found)) == 4 - (fill is half_read)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"holdout": 0.25}, ["holdout=0.25"]), ({"limit": 8, "holdout": 0.5}, ["holdout=0.5", "data.limit=8"]),
+    ({"channels": 1, "labels": "folders"}, ["channels=1", "data.labels=folders"]),
+])  # fmt: skip
+def test_what_is_advised_is_of_the_images_that_were_checked(tmp_path, options, words):
+    in_parts(tmp_path, a={"": range(6)}, b={"": range(6, 12)})
+    report = check(tmp_path, resolution=16, **options)
+    assert report.advice[-1] == f"Then: transgan train {tmp_path} resolution=16 {' '.join(words)}"
+    assert report.count == options.get("limit", 12) == sum(report.classes.values())
 
 
 def test_preparing_is_advised_with_the_same_keys(tmp_path):
@@ -235,6 +249,8 @@ def test_preparing_is_advised_with_the_same_keys(tmp_path):
     (tmp_path / "0.bmp").write_bytes(b"")
     said = " ".join(check(tmp_path, resolution=4, labels="none", workers=1).advice)
     assert "images.zip resolution=4 data.labels=none data.on_error=skip; training" in said
+    said = " ".join(check(tmp_path, resolution=4, channels=1, workers=1).advice)
+    assert "images.zip resolution=4 channels=1 data.on_error=skip; training" in said
 
 
 @pytest.mark.parametrize(("names", "alike"), [

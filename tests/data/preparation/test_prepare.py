@@ -103,6 +103,18 @@ def test_unreadable_files_are_all_named_and_nothing_is_left_half_done(spoiled_fo
     assert prepare(spoiled_folder, tmp_path / "out.zip", Settings(16), on_error="skip").again > 60
 
 
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_parts_that_are_not_to_train_on_are_said_to_be_in_the_zip(tmp_path, part):
+    root = tree(tmp_path / "set", [name.replace("test", part) for name in NAMES])
+    (root / part / "cats" / "cut.png").write_bytes(b"")
+    done = prepare(root, tmp_path / "out.zip", Settings(8), on_error="skip")
+    assert [note for note in done.notes if f"In the zip, but not to train on: {part} 6." in note]
+    assert not [note for note in done.notes if "Left out" in note]
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        record, labels = (json.loads(archive.read(name)) for name in ("transgan.json", "dataset.json"))
+    assert record["notes"] == done.notes and record["count"] == len(labels["labels"]) == 12  # all of them, as they are
+
+
 def test_train_and_test_parts_stay_apart(tmp_path):
     prepare(tree(tmp_path / "set", NAMES), tmp_path / "out.zip", Settings(8))
     a, b = Folder(tmp_path / "set", 8, 3), Zip(tmp_path / "out.zip", 8, 3)

@@ -1,19 +1,18 @@
 """How to train on so many images of this kind: sentences, with the command."""
 
-import shlex
-
 from transgan.data.inspection.finding import Finding
 from transgan.data.inspection.rules import Set, fitting, limits
+from transgan.data.proposal import proposal
 
 FEW, SOME, ENOUGH = 200, 2_000, 20_000
 LARGE = 4  # times the resolution: reading such images takes longer than training on them
 
 
 def advice(
-    path: str, images: Set, resolution: int, channels: int, findings: list[Finding], keys: dict[str, str | None]
+    path: str, images: Set, resolution: int, channels: int, findings: list[Finding], keys: dict[str, object]
 ) -> list[str]:
-    """By the number of images to train on, their sizes, and what was found. keys: those of the data that the command
-    was given, which the next one needs too."""
+    """By the number of images to train on, their sizes, and what was found. keys: those that the command was given
+    beside them, which the next one needs too."""
     count, side = int((~images.held).sum()), limits(images)["side"]
     said = []
     if count < FEW:
@@ -33,20 +32,19 @@ def advice(
     if "across_holdout" not in kinds and kinds & {"exact_duplicates", "near_duplicates"}:
         said.append("Remove duplicates before holding images out: both sides would have them.")
     size = resolution if side >= resolution else fitting(side)
-    grey = " channels=1" if channels == 1 or "all_grey" in kinds else ""
-    needed = {key: value for key, value in keys.items() if value is not None}
+    needed = keys | {"resolution": size}
+    if channels == 1 or "all_grey" in kinds:
+        needed["channels"] = 1
     if "labels" in kinds:
         needed["data.labels"] = "none"
     if "white" in kinds:
         needed["data.white"] = "NUMBER"
     if kinds & {"empty", "truncated", "unreadable"}:
         needed["data.on_error"] = "skip"
-    more = "".join(f" {key}={value}" for key, value in needed.items())
-    place = shlex.quote(path)
     if side >= LARGE * resolution and count >= 500 or count >= 50_000:
         said.append(
-            f"Bring them to their size once: transgan data prepare {place} images.zip resolution={size}{more}; "
+            f"Bring them to their size once: {proposal('data prepare', path, 'images.zip', given=needed)}; "
             "training reads that in place of the originals."
         )
-    said.append(f"Then: transgan train {place} resolution={size}{grey}{more}")
+    said.append(f"Then: {proposal('train', path, given=needed)}")
     return said

@@ -15,6 +15,7 @@ from transgan.data.file import File
 from transgan.data.inspection import rules
 from transgan.data.inspection.advice import advice
 from transgan.data.inspection.finding import LEVELS, Finding
+from transgan.data.inspection.pixels import Digesting, comparable
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
@@ -23,7 +24,7 @@ from transgan.data.levels import Levels, decide_with, decided
 from transgan.data.listed import Listed, listed, suffixes
 from transgan.data.listing import WAYS
 from transgan.data.part import held_out
-from transgan.data.remarks import unreadable_classes
+from transgan.data.remarks import checked_parts, unreadable_classes
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -31,7 +32,8 @@ Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 @dataclass(frozen=True)
 class Report:
     """What was found. count: of files that are images by name, readable: of those; sizes: {"median", "smallest",
-    "largest"}: (width, height); classes: {name: images}; notes: sentences of training; seconds: that it took."""
+    "largest"}: (width, height); classes: {name: images}; held: images that are not trained on; parts: {name: files} of
+    the parts that they are; notes: sentences of training; seconds: that it took."""
 
     path: str
     settings: dict[str, Any]
@@ -41,6 +43,7 @@ class Report:
     sizes: dict[str, tuple[int, int]]
     classes: dict[str, int]
     held: int
+    parts: dict[str, int]
     findings: list[Finding]
     advice: list[str]
     notes: list[str]
@@ -76,19 +79,21 @@ def check(
     labels: str | None = None,
     white: float | None = None,
     holdout: float = 0.0,
+    limit: int | None = None,
     workers: int | None = None,
     watch: Watch = lambda results, total: results,
 ) -> Report:
     """Reads every image of a folder or zip once, and says what training would make of it.
 
     resolution: 1 to 4096 pixels, channels: 1 or 3, labels: None, "folders" or "none", white: above 0, holdout: 0 to
-    below 1, all as `transgan train` takes them. workers: processes, None for one a core. watch(results, total) may show
-    progress. Raises ValueError or OSError where `path` holds no images, as `Folder` and `Zip` do.
+    below 1, limit: images to take, all as `transgan train` takes them. workers: processes, None for one a core.
+    watch(results, total) may show progress. Raises ValueError or OSError where `path` holds no images, as `Folder` and
+    `Zip` do.
     """
     began = time.monotonic()
-    source = listed(path, resolution, channels, labels, white)
-    part = source.held_out_part()
-    files = [*source.files, *part]
+    source = listed(path, resolution, channels, labels, white, limit)
+    files = [*source.files, *(file for part in source.left.values() for file in part)]
+    parts = [rules.TRAINED] * len(source.files) + [name for name, part in source.left.items() for _ in part]
     reading = Reading(source, [file.place for file in files], resolution)
     weight, found = 0, []
     for length, each in watch(in_processes(reading, range(len(files)), workers), len(files)):
@@ -107,51 +112,57 @@ def check(
     classes: Classes | None = None
     images: rules.Set | None = None
     if good:
-        traits = [each for each in found if isinstance(each, Traits)]
+        digesting = Digesting(source, [files[i].place for i in good])
+        traits = comparable([each for each in found if isinstance(each, Traits)], digesting, workers, watch)
         own = [files[i] for i in good if i < len(source.files)]
         classes = source.classes_of(own) if own else Classes([], [])
         readable_own = [isinstance(each, Traits) for each in found[: len(source.files)]]
         if names_lost := lost(source.classes_of(source.files), readable_own):
             assumed.append(unreadable_classes(names_lost))
-        held = np.array([i >= len(source.files) for i in good])
+        readable_parts = [parts[i] for i in good]
         if holdout and own:
-            held[: len(own)] |= held_out(torch.tensor(classes.labels), holdout)[0].numpy()
-        known = labels_of(source, part, [i for i in good if i >= len(source.files)], files, classes)
-        images = rules.Set([files[i].name for i in good], traits, known, classes.names, held)
+            for i in held_out(torch.tensor(classes.labels), holdout)[0].nonzero().flatten().tolist():
+                readable_parts[i] = share_of(holdout)
+        known = labels_of(source, [files[i] for i in good], readable_parts, classes)
+        images = rules.Set([files[i].name for i in good], traits, known, classes.names, readable_parts)
         if asked:
             deep = images.named(images.those(lambda each: each.facts is not None))
             findings.append(finding("white", deep, reason=asked[0]))
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
         findings += rules.of_form(images, channels) + rules.of_classes(images)
-    keys = {"data.labels": labels}
+    keys: dict[str, object] = {"data.labels": labels, "data.limit": limit, "holdout": holdout}
     if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect
-        keys["data.white"] = str(white).removesuffix(".0")
+        keys["data.white"] = white
     said = advice(str(path), images, resolution, channels, findings, keys) if images else ["There is nothing to learn."]
+    measured = None if holdout else source.test_part()
+    of_parts = [checked_parts(source.left, measured)] if source.left else []
     order = list(LEVELS)
     findings.sort(key=lambda each: order.index(each.level))
     return Report(
         path=str(path),
         settings={
-            "resolution": resolution, "channels": channels, "labels": labels, "white": white, "holdout": holdout
+            "resolution": resolution, "channels": channels, "labels": labels, "white": white, "holdout": holdout,
+            "limit": limit,
         },
         count=len(files), readable=len(good), bytes=weight,
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
-        held=int(images.held.sum()) if images else 0, findings=findings,
-        advice=said,
-        notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
+        held=int(images.held.sum()) if images else 0,
+        parts=sizes_of_parts(source, images, holdout), findings=findings, advice=said,
+        notes=[*of_parts, *source.notes, *([classes.note] if classes and classes.note else []), *assumed],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
         good=images.names if images else [], levels=None if asked else levels,
     )  # fmt: skip
 
 
-def labels_of(source: Listed, part: list[File], those: list[int], files: list[File], classes: Classes) -> np.ndarray:
-    """The labels of all readable files; of the source's own held-out part those of the same names, or -1 each."""
-    numbers = {name: i for i, name in enumerate(classes.names)}
-    if not those:
-        return np.array(classes.labels, np.int64)
-    own = source.classes_of([files[i] for i in those])
-    names = [own.names[label] if own.names else "" for label in own.labels]
-    return np.array([*classes.labels, *(numbers.get(name, -1) for name in names)], np.int64)
+def labels_of(source: Listed, files: list[File], parts: list[str], classes: Classes) -> np.ndarray:
+    """The labels of all N readable files, by the names of `classes`, those of the images to train on, which come first;
+    -1 of images of other parts that have no such class. parts: N names."""
+    numbers, found = {name: i for i, name in enumerate(classes.names)}, list(classes.labels)
+    for part in source.left:
+        if those := [file for file, name in zip(files, parts, strict=True) if name == part]:
+            own = source.classes_of(those)
+            found += [numbers.get(own.names[label], -1) if own.names else -1 for label in own.labels]
+    return np.array(found, np.int64)
 
 
 def of_reading(files: list[File], found: list[Traits | Broken]) -> list[Finding]:
@@ -206,6 +217,17 @@ def sizes_of(images: rules.Set) -> dict[str, tuple[int, int]]:
     return {"median": (width, height), "smallest": (least[0], least[1]), "largest": (most[0], most[1])}
 
 
+def share_of(holdout: float) -> str:
+    """The part that a share of the images is, which training holds out."""
+    return f"holdout={holdout:g}"
+
+
+def sizes_of_parts(source: Listed, images: rules.Set | None, holdout: float) -> dict[str, int]:
+    """Of each part that is not trained on, how many files it has."""
+    share = images.parts.count(share_of(holdout)) if images else 0
+    return {name: len(part) for name, part in source.left.items()} | ({share_of(holdout): share} if share else {})
+
+
 def counts_of(images: rules.Set) -> dict[str, int]:
     counts = np.bincount(images.labels[images.labels >= 0], minlength=len(images.class_names))
     return dict(zip(images.class_names, counts.tolist(), strict=False))
@@ -226,8 +248,8 @@ def summary(report: Report) -> list[str]:
         lines.append(f"{len(most_first):,} class{'es' if len(most_first) != 1 else ''}: {named}{more}")
     else:
         lines.append("no classes")
-    if report.held:
-        lines.append(f"{report.held:,} of the images held out of training, to measure against")
+    if share := report.parts.get(share_of(report.settings["holdout"])):
+        lines.append(f"{share:,} of the images held out of training, to measure against")
     size, grey = report.settings["resolution"], report.settings["channels"] == 1
     lines.append(f"in training {size}x{size} pixels{' in grey' if grey else ''}: the centre, by Lanczos")
     return lines

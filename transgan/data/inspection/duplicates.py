@@ -1,6 +1,6 @@
 """Images that are there more than once: the same pixels, or almost, after another encoding, size or exposure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,15 @@ def exact(digests: Sequence[bytes]) -> list[list[int]]:
     for i, digest in enumerate(digests):
         found.setdefault(digest, []).append(i)
     return [group for group in found.values() if len(group) > 1]
+
+
+def within(groups: Iterable[list[int]], parts: Sequence[Hashable]) -> list[list[int]]:
+    """What is left of groups of images where only those of one part belong together, each of two or more."""
+    found = []
+    for group in groups:
+        for part in dict.fromkeys(parts[i] for i in group):
+            found.append([i for i in group if parts[i] == part])
+    return [group for group in found if len(group) > 1]
 
 
 def vectors(thumbs: np.ndarray) -> np.ndarray:

@@ -14,6 +14,11 @@ LEVELS = {  # what a finding means for training, in the order in which they are 
 }
 
 
+def in_groups(count: int) -> str:
+    """What follows a number of images that are in groups; nothing where there are none."""
+    return f" in {count:,} group{'s' * (count != 1)}" if count else ""
+
+
 @dataclass(frozen=True)
 class Finding:
     """kind: a word for programs, such as near_duplicates; title: the same for users; level: a key of LEVELS; training:
@@ -32,6 +37,11 @@ class Finding:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "count", self.count or len(self.files))
+
+    @property
+    def amount(self) -> str:
+        """How many there are, in words."""
+        return f"{self.count:,}{in_groups(len(self.groups))}"
 
     def named(self, most: int = 4) -> list[str]:
         """The first files or groups as a user reads them, and how many more there are."""

@@ -68,10 +68,9 @@ def section(finding: Finding, source: Listed) -> str:
     shown = [name for group in groups[:SHOWN] for name in group[:2]][: 2 * SHOWN if finding.groups else SHOWN]
     images = seen(source, shown)
     strip = embedded(png(sheet(images, max(1, min(16, 960 // max(48, source.resolution)))))) if images else ""
-    amount = f"{finding.count:,}" + (f" in {len(finding.groups):,} groups" if finding.groups else "")
     names = f"<details{' open' if len(groups) < 9 else ''}><summary>names</summary><ul>{listing}</ul></details>"
     return (
-        f'<section class="{finding.level}"><h3>{escape(finding.title)}: {amount}</h3>'
+        f'<section class="{finding.level}"><h3>{escape(finding.title)}: {finding.amount}</h3>'
         f"<p>Training {escape(finding.training)}.</p><p>Way out: {escape(finding.way)}.</p>"
         f"{names if items else ''}{strip}</section>"
     )

@@ -11,11 +11,13 @@ from transgan.data.inspection import duplicates
 from transgan.data.inspection.finding import Finding
 from transgan.data.inspection.traits import Traits
 from transgan.data.inspection.wording import finding
+from transgan.data.labels import OUTSIDE
 
 DARK, DARK_SHARE = 40.0, 0.35  # of 255, and of the set's median
 BLURRED, BLURRED_SHARE = 0.75, 0.65
 BLANK = 2.0  # standard deviation of luminance
 EXTREME = 2.0  # long side over short side: more than half of it is cut off
+TRAINED = ""  # the part of images to train on
 BALANCE, SMALL_CLASS = 10.0, 50  # largest over smallest class; images of a class
 SUSPICIOUS = re.compile(  # names of folders that hold something else than a class
     r"(?i)(data|image|photo|pic(ture)?|img|file|sample)s?|data[-_ ]?sets?|backup|te?mp|cache|thumbs?|thumbnails?"
@@ -27,16 +29,22 @@ SUSPICIOUS = re.compile(  # names of folders that hold something else than a cla
 
 @dataclass
 class Set:
-    """All readable files of a set: those to train on first, then those of its own held-out part.
+    """All readable files of a set: those to train on first, then those of its other parts.
 
-    labels: int64 (N,); held: bool (N,), which of them training measures against; names and traits: N each.
+    labels: int64 (N,), -1 without one; parts: N names, TRAINED or another;
+    names and traits: N each.
     """
 
     names: list[str]
     traits: list[Traits]
     labels: np.ndarray
     class_names: list[str]
-    held: np.ndarray
+    parts: list[str]
+
+    @property
+    def held(self) -> np.ndarray:
+        """bool (N,), which of them are not trained on"""
+        return np.array([part != TRAINED for part in self.parts], bool)
 
     @property
     def thumbs(self) -> np.ndarray:
@@ -127,17 +135,22 @@ def of_form(images: Set, channels: int) -> list[Finding]:
 
 
 def of_copies(images: Set) -> list[Finding]:
-    """Exact and near duplicates, those in several classes, and those on both sides of what is held out."""
+    """Exact and near duplicates within a part, those in several classes, and those in several parts."""
     same = duplicates.exact([each.digest for each in images.traits])
     twins = {i: group[0] for group in same for i in group}
     pairs, _ = duplicates.near(images.thumbs)
     everything = duplicates.groups([*pairs, *((group[0], i) for group in same for i in group[1:])], len(images.names))
+    inside, several = duplicates.within(everything, images.parts), []
+    for group in everything:
+        parts = {images.parts[i] for i in group} - {OUTSIDE}
+        several += [(group, TRAINED in parts)] if len(parts) > 1 else []
     found = []
     for kind, groups in (
-        ("exact_duplicates", same),
-        ("near_duplicates", [group for group in everything if len({twins.get(i, i) for i in group}) > 1]),
-        ("across_classes", [group for group in everything if len(set(images.labels[group].tolist())) > 1]),
-        ("across_holdout", [group for group in everything if len(set(images.held[group].tolist())) > 1]),
+        ("exact_duplicates", duplicates.within(same, images.parts)),
+        ("near_duplicates", [group for group in inside if len({twins.get(i, i) for i in group}) > 1]),
+        ("across_classes", [group for group in everything if len(set(images.labels[group].tolist()) - {-1}) > 1]),
+        ("across_holdout", [group for group, trained in several if trained]),
+        ("across_parts", [group for group, trained in several if not trained]),
     ):
         if groups and (kind != "across_classes" or images.class_names):
             files = images.named(i for group in groups for i in group)

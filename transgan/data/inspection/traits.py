@@ -19,13 +19,16 @@ from transgan.data.levels import Facts, Levels, decide
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
+MEANS = 4
 GREY = ("1", "L", "LA", "La", "I", "F")
 
 
 class Traits(NamedTuple):
-    """size: upright (width, height) in pixels; digest: of the pixels, or of the bytes of a JPEG that was not fully
-    decoded; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard deviation; blur: see
-    above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES pixels wide."""
+    """size: upright (width, height) in pixels; digest: of the pixels, or of the bytes where it is `reduced`, a JPEG
+    that was not fully decoded; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard
+    deviation; blur: see above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES
+    pixels wide; means: of the luminance of a reduced JPEG, or of an image of which there could be one, whatever the
+    resolution, uint8 of MEANS x MEANS fields."""
 
     size: tuple[int, int]
     frames: int
@@ -41,6 +44,8 @@ class Traits(NamedTuple):
     blur: float
     grey: bool
     thumb: bytes
+    reduced: bool = False
+    means: bytes = b""
 
 
 class Broken(NamedTuple):
@@ -77,20 +82,41 @@ def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits
     transparent = has_alpha(seen) and seen.convert("RGBA").getchannel("A").getextrema()[0] != 255
     grey = found.mode in GREY or found.mode.startswith("I;")
     small = square(flatten(seen, 1 if grey else 3), resolution)
-    whole = data if small_copy(found.size, seen) else repr((seen.mode, seen.size)).encode() + seen.tobytes()
+    reduced = max(found.size) > max(seen.size)
+    large = min(found.size) >= 2 * resolution and seen.mode in ("L", "RGB", "CMYK")
     pixels = np.asarray(small, np.float32)
     luminance = pixels if grey else pixels @ LUMINANCE
     if not grey:
         grey = bool(np.ptp(pixels, axis=2).max() <= 4)
     return Traits(
         found.size, found.frames, found.form, found.mode, found.turn, found.deep, transparent, found.facts,
-        hashlib.blake2b(whole, digest_size=16).digest(), *light_of(luminance), grey, thumb_of(small),
+        short_hash(data) if reduced else pixel_hash(seen), *light_of(luminance), grey, thumb_of(small), reduced,
+        means_of(seen, found.size) if large else b"",
     )  # fmt: skip
 
 
-def small_copy(size: tuple[int, int], image: Image.Image) -> bool:
-    """Whether the image was decoded at a fraction of its size."""
-    return max(size) > max(image.size)
+def whole_digest(data: bytes) -> bytes:
+    """The digest of a JPEG that `inspect` had reduced, of all its pixels."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = upright(data).image
+    assert image is not None, "a JPEG has eight bits"
+    return pixel_hash(image)
+
+
+def means_of(image: Image.Image, size: tuple[int, int]) -> bytes:
+    """size: of the file; where it is no multiple of what the image was reduced by, that reaches beyond the edge."""
+    by = 2 ** round(np.log2(max(size) / max(image.size)))
+    box = (0, 0, min(size[0] / by, image.width), min(size[1] / by, image.height))
+    return image.convert("L").resize((MEANS, MEANS), Image.Resampling.BOX, box).tobytes()
+
+
+def pixel_hash(image: Image.Image) -> bytes:
+    return short_hash(repr((image.mode, image.size)).encode() + image.tobytes())
+
+
+def short_hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def square(image: Image.Image, resolution: int) -> Image.Image:

@@ -16,7 +16,7 @@ class Words(NamedTuple):
 
 
 SKIP = "stops and names them; data.on_error=skip goes on without them"
-MEASURED = "measures distances and memorisation against images that it has seen"
+MEASURED = "shows images that are there to measure against"
 CUT = "takes the centre, and cuts more than half of each away"
 NONE = "nothing to do"
 KINDS = {
@@ -28,10 +28,11 @@ KINDS = {
     "heic_unread": Words("HEIC", STOPS, "leaves them out: it cannot read them", "{reason}"),
     "other_formats": Words("other image formats", STOPS, "leaves them out: it cannot read them", "{reason}"),
     "video": Words("video", STOPS, "leaves them out: it takes images", "take frames out of it"),
-    "exact_duplicates": Words("exact duplicates", SPOILS, "shows each as often as it is there", "keep one of each"),
+    "exact_duplicates": Words("exact duplicates", SPOILS, "takes each as often as it is there", "keep one of each"),
     "near_duplicates": Words("near duplicates", SPOILS, "shows each, and memorises them sooner", "keep one of each"),
     "across_classes": Words("in several classes", SPOILS, "takes one for several classes", "keep it in one class"),
     "across_holdout": Words("trained on and held out", SPOILS, MEASURED, "keep one of each, or all on one side"),
+    "across_parts": Words("in several parts", SAYS, "shows none of them", "keep one of each"),
     "blank": Words("one colour", SPOILS, "learns to generate empty images", "remove them"),
     "dark": Words("dark", SPOILS, "learns to generate such images", "remove or brighten them"),
     "blurred": Words("blurred", SPOILS, "learns to generate blurred images", "remove them: blurred even at {size} px"),

@@ -24,7 +24,7 @@ from transgan.data.listed import Listed, listed
 from transgan.data.preparation.crops import fit
 from transgan.data.preparation.growing import Growing
 from transgan.data.prepared import FORMAT, RECORD, hash_of_files, plain_pixels
-from transgan.data.remarks import unreadable_classes
+from transgan.data.remarks import stored_parts, unreadable_classes
 from transgan.files import expanded, hash_of
 
 LABELS = "dataset.json"
@@ -169,6 +169,8 @@ def prepare(
             raise complaint(path, skipped, len(files))
         if names_lost := lost(source.classes_of(source.files), [file.name not in reasons for file in source.files]):
             notes.append(unreadable_classes(names_lost))
+        if source.left:
+            notes.append(stored_parts(source.left, reasons))
         record, classes = recorded(source, names, reasons, settings, head, program, notes)
         archive.add(LABELS, labels_json(source, names, reasons, classes))
         sign(archive, record, settings, workers, watch)
