@@ -59,6 +59,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             with files.replacing(files.expanded(config.sheet)) as file:
                 file.write(png(sheet(images, max(1, min(12, 960 // config.resolution)))))
             written.append(config.sheet)
+    if config.html is None and config.json is None and any(each.is_cut for each in report.findings):
+        console.print("\nhtml=FILE and json=FILE name all")
     if written:
         console.print(f"\nwritten {', '.join(written)}; {report.seconds:.1f} s")
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 from transgan.data.file import File
 from transgan.data.files import Files
 from transgan.data.folder import Folder
-from transgan.data.labels import Classes
+from transgan.data.labels import Classes, outsiders
 from transgan.data.levels import Levels
 from transgan.data.zip import Zip
 from transgan.files import expanded
@@ -44,6 +44,12 @@ class Listed(Files):
     def classes_of(self, files: list[File]) -> Classes:
         """The classes of some of the files, as training names them."""
         return self._classes_of(files)
+
+    def outsiders(self, files: list[File]) -> tuple[list[str], Classes]:
+        """The few of the files outside of the class folders, and the classes that the others would have."""
+        if self.labelling == "none" or self.labelling is None and self.table is not None:
+            return [], Classes([], [])
+        return outsiders([file.name for file in files], self.labelling)
 
     def held_out_part(self) -> list[File]:
         """The files that training measures against, of a part named test or val; none without one."""

@@ -12,7 +12,7 @@ import torch
 from transgan.data.checking import why
 from transgan.data.dataset import printable, readable
 from transgan.data.file import File
-from transgan.data.inspection import rules
+from transgan.data.inspection import class_rules, rules
 from transgan.data.inspection.advice import advice
 from transgan.data.inspection.finding import LEVELS, Finding
 from transgan.data.inspection.survey import in_processes
@@ -106,6 +106,7 @@ def check(
         findings.append(finding("labels", ["dataset.json"], reason=source.refused))
     classes: Classes | None = None
     images: rules.Set | None = None
+    outside: list[str] = []
     if good:
         traits = [each for each in found if isinstance(each, Traits)]
         own = [files[i] for i in good if i < len(source.files)]
@@ -122,7 +123,9 @@ def check(
             deep = images.named(images.those(lambda each: each.facts is not None))
             findings.append(finding("white", deep, reason=asked[0]))
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
-        findings += rules.of_form(images, channels) + rules.of_classes(images)
+        findings += rules.of_form(images, channels)
+        outside, within = source.outsiders(own)
+        findings += of_outsiders(outside, within, images) if outside else class_rules.of_classes(images)
     keys = {"data.labels": labels}
     if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect
         keys["data.white"] = str(white).removesuffix(".0")
@@ -138,7 +141,7 @@ def check(
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
         held=int(images.held.sum()) if images else 0, findings=findings,
         advice=said,
-        notes=[*source.notes, *([classes.note] if classes and classes.note else []), *assumed],
+        notes=[*source.notes, *([classes.note] if classes and classes.note and not outside else []), *assumed],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
         good=images.names if images else [], levels=None if asked else levels,
     )  # fmt: skip
@@ -181,6 +184,17 @@ def of_left_out(source: Listed) -> list[Finding]:
         if names:
             said.append(finding(kind, names))
     return said
+
+
+def of_outsiders(outside: list[str], within: Classes, images: rules.Set) -> list[Finding]:
+    """Images outside of the class folders, which cost all classes, and what is to be said of these. within: of the
+    other images to train on."""
+    alone = set(outside)
+    held = np.array([held for name, held in zip(images.names, images.held, strict=True) if name not in alone], bool)
+    labels = np.array(within.labels, np.int64)
+    named = {"number": f"{len(within.names):,}", "them": "it" if len(outside) == 1 else "them"}
+    there = rules.Set([], [], labels, within.names, held[: len(labels)])
+    return [finding("outside", outside, **named), *class_rules.of_classes(there)]
 
 
 def whites_of(

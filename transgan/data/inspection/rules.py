@@ -1,7 +1,5 @@
 """What is a finding, and what is not. Limits follow the set: what all images are like is no defect of one of them."""
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,13 +14,6 @@ DARK, DARK_SHARE = 40.0, 0.35  # of 255, and of the set's median
 BLURRED, BLURRED_SHARE = 0.75, 0.65
 BLANK = 2.0  # standard deviation of luminance
 EXTREME = 2.0  # long side over short side: more than half of it is cut off
-BALANCE, SMALL_CLASS = 10.0, 50  # largest over smallest class; images of a class
-SUSPICIOUS = re.compile(  # names of folders that hold something else than a class
-    r"(?i)(data|image|photo|pic(ture)?|img|file|sample)s?|data[-_ ]?sets?|backup|te?mp|cache|thumbs?|thumbnails?"
-    r"|(train|test|val|valid|dev|eval)([-_ ]?(set|data|images)?)|training|testing|validation|evaluation|hold[-_ ]?out"
-    r"|held[-_ ]?out|new folder( \(\d+\))?|untitled.*|copy of .*|.* - copy|.*[-_ ](backup|copy|old)|results?|outputs?"
-    r"|generated|fakes?|unsorted|duplicates?|trash|deleted|deprecated|dcim|camera|[@$_].*"
-)
 
 
 @dataclass
@@ -142,33 +133,4 @@ def of_copies(images: Set) -> list[Finding]:
         if groups and (kind != "across_classes" or images.class_names):
             files = images.named(i for group in groups for i in group)
             found.append(finding(kind, files, [images.named(group) for group in groups]))
-    return found
-
-
-def folded_name(name: str) -> str:
-    """What names that differ only in case, separators or the encoding of accents have in common. Separators between
-    numbers tell them apart: 1.0 is not 10."""
-    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
-    return re.sub(r"(?<!\d)[\s_.\-]+|[\s_.\-]+(?!\d)", "", plain) or name
-
-
-def of_classes(images: Set) -> list[Finding]:
-    """Classes of very different sizes, and names that are rather folders' than classes'."""
-    names, found = images.class_names, []
-    if odd := [name for name in names if SUSPICIOUS.fullmatch(name)]:
-        found.append(finding("class_names", odd))
-    folded: dict[str, list[str]] = {}
-    for name in names:
-        folded.setdefault(folded_name(name), []).append(name)
-    if alike := [group for group in folded.values() if len(group) > 1]:
-        found.append(finding("similar_classes", [name for group in alike for name in group], alike))
-    labels = images.labels[~images.held]
-    counts = dict(zip(names, np.bincount(labels[labels >= 0], minlength=len(names)).tolist(), strict=False))
-    most = max(counts, key=lambda name: counts[name], default="")
-    rare = {name: f"{count:,}" for name, count in counts.items() if count * BALANCE < counts[most]}
-    small = {name: f"{count:,}" for name, count in counts.items() if count < SMALL_CLASS and name not in rare}
-    if rare:
-        found.append(finding("balance", rare, why=rare, most=f"{most} ({counts[most]:,})", ratio=BALANCE))
-    if small and len(names) > 1:
-        found.append(finding("small_classes", small, why=small, least=SMALL_CLASS))
     return found

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from transgan.data.dataset import ImageDataset
-from transgan.data.inspection import rules
+from transgan.data.inspection import class_rules, rules
 from transgan.data.inspection.finding import SPOILS
 from transgan.data.inspection.traits import Traits, light_of, thumb_of
 
@@ -52,7 +52,7 @@ def of_sample(dataset: ImageDataset) -> list[str]:
         findings = rules.of_content(images, dataset.resolution) + findings
     every = rules.Set([], [], dataset.labels.numpy(), dataset.class_names, np.zeros(len(dataset), bool))
     said = [f"{each.title}: {numbered(each.count)}" for each in findings if each.level == SPOILS]
-    named = [each for each in rules.of_classes(every) if each.level == SPOILS]
+    named = [each for each in class_rules.of_classes(every) if each.level == SPOILS]
     return said + [f"{each.title}: {', '.join(each.named())}" for each in named]
 
 

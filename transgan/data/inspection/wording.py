@@ -19,6 +19,7 @@ SKIP = "stops and names them; data.on_error=skip goes on without them"
 MEASURED = "measures distances and memorisation against images that it has seen"
 CUT = "takes the centre, and cuts more than half of each away"
 NONE = "nothing to do"
+LIMIT = "data.limit=N takes less of them, or add images to the others"
 KINDS = {
     "empty": Words("empty, 0 bytes", STOPS, SKIP, "copy them again"),
     "truncated": Words("truncated", STOPS, SKIP, "copy or download them again"),
@@ -49,7 +50,10 @@ KINDS = {
     "heic": Words("HEIC", CHANGES, "reads them by pillow-heif", NONE),
     "class_names": Words("suspicious classes", SPOILS, "takes each for a class", "rename, or data.labels=none"),
     "similar_classes": Words("classes alike in name", SPOILS, "takes them for several classes", "rename them"),
-    "balance": Words("rare classes", SPOILS, "shows {most} {ratio:.0f} times as often", "add images, or data.limit=N"),
+    "doubtful_names": Words("class names", SAYS, "takes each for a class", "if it is none, rename it"),
+    "outside": Words("outside class folders", SPOILS, "loses all {number} classes", "move or remove {them}"),
+    "balance": Words("rare classes", SPOILS, "shows {most} {ratio} as often", "add images, or data.limit=N"),
+    "large_classes": Words("large classes", SPOILS, "shows them {ratio} as often as a class of {middle}", LIMIT),
     "small_classes": Words("small classes", SAYS, "sees less than {least} of each", "add images, or conditional=false"),
     "other_files": Words("no images", SAYS, "leaves them out", NONE),
     "system_folders": Words("system's folders", SAYS, "leaves them out", NONE),
