@@ -73,10 +73,15 @@ def page_of(path: str) -> str:
         return name
     with suppress(OSError, ValueError):
         before = images_of(files.read_text(name))
-    if before is None or os.path.abspath(files.expanded(before)) != os.path.abspath(files.expanded(path)):
+    if before is None or written_out(before) != written_out(path):
         whose = "is no report of these images" if before is None else f"is the report of {before}"
         raise UserError(f"{name} is there already and {whose}; give html=OTHER.html, or html=null for none")
     return name
+
+
+def written_out(path: str) -> str:
+    """As it stands in a page, where bytes that are no text are escapes."""
+    return os.path.abspath(files.expanded(path)).encode("utf-8", "backslashreplace").decode()
 
 
 def shown(results: Iterable[Any], total: int) -> Iterable[Any]:

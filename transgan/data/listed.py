@@ -35,11 +35,11 @@ class Listed(Files):
     def _load(self, keep: bool) -> None:
         """Reads nothing."""
 
-    def other_files(self) -> list[str]:
-        """The names of files that are not images, without a dataset.json that is used."""
+    def other_files(self) -> list[File]:
+        """Files that are not images by their names, without a dataset.json that is used."""
         taken = {file.name for file in self.files} | {file.name for part in self.left.values() for file in part}
-        names = [file.name for file in self.every if file.name not in taken]
-        return [name for name in names if self.table is None or PurePosixPath(name).name != "dataset.json"]
+        files = [file for file in self.every if file.name not in taken]
+        return [file for file in files if self.table is None or PurePosixPath(file.name).name != "dataset.json"]
 
     def classes_of(self, files: list[File]) -> Classes:
         """The classes of some of the files, as training names them."""
@@ -58,7 +58,10 @@ class Listed(Files):
 
 
 class ListedFolder(Listed, Folder):
-    """Of a folder."""
+    """Of a folder; those below it that may not be read are listed in `locked`."""
+
+    def _cannot_enter(self, folder: str, reason: str) -> None:
+        """Goes on with the others."""
 
 
 class ListedZip(Listed, Zip):

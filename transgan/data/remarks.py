@@ -7,6 +7,7 @@ from transgan.data.dataset import printable
 from transgan.data.file import File, NothingThere, UnreadableImages
 from transgan.data.levels import Levels
 from transgan.data.listing import kinds
+from transgan.files import in_shell
 
 
 def impossible(on_error: object, in_memory: object, labels: str | None, white: float | Levels | None) -> str | None:
@@ -39,6 +40,20 @@ def no_image(path: Path, kind: str, files: list[File], notes: list[str]) -> Valu
     others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
     others = f" ({'; '.join(notes)}){others if files else ''}" if notes else others
     return ValueError(f"No image in {path}{others}; give a {kind} with png, jpg, webp... files.")
+
+
+def locked(path: Path, folders: Mapping[str, str]) -> PermissionError:
+    """folders: below `path`, "." for itself, that cannot be read, and why."""
+    named = ", ".join(f"{printable(str(path / name))} ({reason})" for name, reason in list(folders.items())[:3])
+    more = f" and {len(folders) - 3:,} more" if len(folders) > 3 else ""
+    return PermissionError(f"{named}{more} cannot be read: allow it (chmod -R u+rX {in_shell(path)})")
+
+
+def by_content(found: list[tuple[str, str, str]]) -> str:
+    """found: (name, format, its usual suffix) of images whose names do not say so."""
+    (name, form, suffix), count = found[0], len(found)
+    images = f"{count:,} files are images" if count > 1 else "1 file is an image"
+    return f"{images} by content: {printable(name)} is {form}, name it {printable(name)}{suffix}"
 
 
 def own_outputs(folders: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """What `transgan train` reports before its first step: the images, the networks, how far it goes or why it does not."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from transgan.callbacks.patience import TRAIN_ON, sentence
 from transgan.data.inspection.short import short
+from transgan.files import in_shell
 from transgan.numerals import number
 from transgan.runs.findings import evaluations_of
 from transgan.training.generative import Generative
@@ -21,7 +21,7 @@ def say_data(console: Console, config: DictConfig, dataset: Any, heldout: Any, i
     if heldout is not None:
         say_heldout(console, heldout, 0)  # a share of what was said
     if is_new and str(config.data._target_).endswith((".Folder", ".Zip")):
-        command = f"transgan data check {shlex.quote(str(config.data.path))} resolution={config.resolution}"
+        command = f"transgan data check {in_shell(config.data.path)} resolution={config.resolution}"
         if skipped := getattr(dataset, "skipped", None):
             files = f"{len(skipped):,} file{'s' * (len(skipped) != 1)}"
             console.print(f"note    {files} cannot be read, and training goes on without; `{command}` names them")

@@ -1,9 +1,8 @@
 """How to train on so many images of this kind: sentences, with the command."""
 
-import shlex
-
 from transgan.data.inspection.finding import Finding
 from transgan.data.inspection.rules import Set, fitting, limits
+from transgan.files import in_shell
 
 FEW, SOME, ENOUGH = 200, 2_000, 20_000
 LARGE = 4  # times the resolution: reading such images takes longer than training on them
@@ -39,10 +38,10 @@ def advice(
         needed["data.labels"] = "none"
     if "white" in kinds:
         needed["data.white"] = "NUMBER"
-    if kinds & {"empty", "truncated", "unreadable"}:
+    if kinds & {"empty", "truncated", "unreadable", "locked", "heic_named"}:
         needed["data.on_error"] = "skip"
     more = "".join(f" {key}={value}" for key, value in needed.items())
-    place = shlex.quote(path)
+    place = in_shell(path)
     if side >= LARGE * resolution and count >= 500 or count >= 50_000:
         said.append(
             f"Bring them to their size once: transgan data prepare {place} images.zip resolution={size}{more}; "

@@ -15,13 +15,13 @@ from transgan.data.file import File
 from transgan.data.inspection import class_rules, rules
 from transgan.data.inspection.advice import advice
 from transgan.data.inspection.finding import LEVELS, Finding
+from transgan.data.inspection.left_out import of_left_out
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
 from transgan.data.labels import Classes, lost
 from transgan.data.levels import Levels, decide_with, decided
-from transgan.data.listed import Listed, listed, suffixes
-from transgan.data.listing import WAYS
+from transgan.data.listed import Listed, listed
 from transgan.data.part import held_out
 from transgan.data.remarks import unreadable_classes
 
@@ -65,7 +65,7 @@ class Reading:
         try:
             data = self.source.read(self.places[index])
         except Exception as error:  # noqa: BLE001 - of zip archives many kinds
-            return 0, Broken("unreadable", why(error))
+            return 0, Broken("locked" if isinstance(error, PermissionError) else "unreadable", why(error))
         return len(data), inspect(data, self.resolution, self.levels)
 
 
@@ -159,31 +159,12 @@ def labels_of(source: Listed, part: list[File], those: list[int], files: list[Fi
 
 def of_reading(files: list[File], found: list[Traits | Broken]) -> list[Finding]:
     """Files that cannot be read."""
-    reasons: dict[str, dict[str, str]] = {"empty": {}, "truncated": {}, "unreadable": {}}
+    reasons: dict[str, dict[str, str]] = {}
     for file, each in zip(files, found, strict=True):
         if isinstance(each, Broken):
-            reasons[each.kind][file.name] = each.reason
-    return [
-        finding(kind, why, why={} if kind in ("empty", "truncated") else why) for kind, why in reasons.items() if why
-    ]
-
-
-def of_left_out(source: Listed) -> list[Finding]:
-    """Files and folders that training does not take for images."""
-    said, known = [], suffixes(source.other_files())
-    for way, kinds in WAYS.items():
-        if names := [name for suffix in sorted(kinds & set(known)) for name in known.pop(suffix)]:
-            kind = "heic_unread" if ".heic" in kinds else "video" if way == "video" else "other_formats"
-            said.append(finding(kind, names, reason=way))
-    rest = [name for names in known.values() for name in names]
-    for kind, names in (
-        ("other_files", rest),
-        ("system_folders", sorted(source.system)),
-        ("hidden_folders", sorted(source.hidden)),
-    ):
-        if names:
-            said.append(finding(kind, names))
-    return said
+            reasons.setdefault(each.kind, {})[file.name] = each.reason
+    plain = ("empty", "truncated", "locked", "heic_named")
+    return [finding(kind, why, why={} if kind in plain else why) for kind, why in sorted(reasons.items())]
 
 
 def of_outsiders(outside: list[str], within: Classes, images: rules.Set) -> list[Finding]:

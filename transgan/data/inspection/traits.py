@@ -14,8 +14,10 @@ from PIL import Image
 
 from transgan.data import tiff
 from transgan.data.checking import quiet, why
+from transgan.data.contents import HEAD, is_heif
 from transgan.data.decode import flatten, has_alpha, upright
 from transgan.data.levels import Facts, Levels, decide
+from transgan.data.listing import image_suffixes
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
@@ -44,7 +46,7 @@ class Traits(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """A file that cannot be read. kind: empty, truncated or unreadable; reason: in a few words."""
+    """A file that cannot be read. kind: empty, truncated, heic_named, locked or unreadable; reason: in a few words."""
 
     kind: str
     reason: str
@@ -62,7 +64,11 @@ def inspect(data: bytes, resolution: int, levels: Levels | None = None) -> Trait
             warnings.simplefilter("ignore")
             return traits(data, resolution, levels)
     except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises many kinds
-        return Broken("truncated" if is_cut(data, error) else "unreadable", why(error))
+        if is_cut(data, error):
+            return Broken("truncated", why(error))
+        if is_heif(data[:HEAD]) and ".heic" not in image_suffixes():
+            return Broken("heic_named", "HEIC")
+        return Broken("unreadable", why(error))
 
 
 def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits:

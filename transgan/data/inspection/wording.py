@@ -24,6 +24,13 @@ KINDS = {
     "empty": Words("empty, 0 bytes", STOPS, SKIP, "copy them again"),
     "truncated": Words("truncated", STOPS, SKIP, "copy or download them again"),
     "unreadable": Words("unreadable", STOPS, SKIP, "repair or remove them"),
+    "locked": Words("without permission", STOPS, SKIP, "allow reading them: chmod u+r"),
+    "locked_folders": Words("folders without permission", STOPS, "stops", "{reason}"),
+    "heic_named": Words("HEIC under another name", STOPS, SKIP, "pip install pillow-heif reads them"),
+    "unnamed": Words("images by content", STOPS, "leaves them out: their names do not say so", "rename them"),
+    "unfinished": Words("unfinished downloads", STOPS, "leaves them out", "download them again"),
+    "archives": Words("archives", SAYS, "leaves them out", "unpack them if they hold images"),
+    "empty_others": Words("empty, 0 bytes", SAYS, "leaves them out", "copy them again"),
     "labels": Words("dataset.json", STOPS, "stops", "{reason}"),
     "white": Words("white unknown", STOPS, "stops", "{reason}"),
     "heic_unread": Words("HEIC", STOPS, "leaves them out: it cannot read them", "{reason}"),
@@ -55,9 +62,11 @@ KINDS = {
     "balance": Words("rare classes", SPOILS, "shows {most} {ratio} as often", "add images, or data.limit=N"),
     "large_classes": Words("large classes", SPOILS, "shows them {ratio} as often as a class of {middle}", LIMIT),
     "small_classes": Words("small classes", SAYS, "sees less than {least} of each", "add images, or conditional=false"),
+    "not_unicode": Words("names not in UTF-8", SAYS, "takes them; data prepare cannot", "rename them"),
     "other_files": Words("no images", SAYS, "leaves them out", NONE),
     "system_folders": Words("system's folders", SAYS, "leaves them out", NONE),
     "hidden_folders": Words("hidden folders", SAYS, "leaves them out", NONE),
+    "hidden_files": Words("hidden images", SAYS, "leaves them out", "rename those that you want, without the dot"),
 }  # fmt: skip
 
 
