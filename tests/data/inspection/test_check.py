@@ -281,3 +281,17 @@ def test_images_to_measure_against_that_are_beyond_the_white_are_named(tmp_path)
             values = np.random.default_rng(i).integers(0, most, (16, 16)).astype(np.uint16)
             Image.fromarray(values).save(tmp_path / part / f"{i}.png")
     assert kinds(check(tmp_path, resolution=16))["unreadable"] == {"test/0.png", "test/1.png"}
+
+
+@pytest.mark.parametrize(("side", "resolution", "small", "then"), [
+    (28, 32, 0, 32), (24, 32, 0, 32), (99, 100, 0, 100), (28, 28, 0, 28), (48, 32, 0, 32), (20, 32, 5, 16),
+    (40, 128, 5, 32),
+])  # fmt: skip
+def test_images_just_below_the_resolution_are_made_at_it(tmp_path, side, resolution, small, then):
+    """As training chooses; it is not for the next page to say otherwise."""
+    for i in range(5):
+        good(i, side).save(tmp_path / f"{i}.png")
+    report = check(tmp_path, resolution=resolution)
+    found = [each for each in report.findings if each.kind in ("small", "tiny")]
+    assert sum(each.count for each in found) == small and f" resolution={then}" in report.advice[-1]
+    assert all(f"resolution={then} fits most" in each.way for each in found if each.kind == "small")

@@ -1,7 +1,8 @@
 """How to train on so many images of this kind: sentences, with the command."""
 
 from transgan.data.inspection.finding import Finding
-from transgan.data.inspection.rules import Set, fitting, limits
+from transgan.data.inspection.rules import Set, limits
+from transgan.data.sides import ENLARGED, fitting
 from transgan.files import in_shell
 
 FEW, SOME, ENOUGH = 200, 2_000, 20_000
@@ -31,7 +32,7 @@ def advice(
     kinds = {each.kind for each in findings}
     if "across_holdout" not in kinds and kinds & {"exact_duplicates", "near_duplicates"}:
         said.append("Remove duplicates before holding images out: both sides would have them.")
-    size = resolution if side >= resolution else fitting(side)
+    size = resolution if side >= ENLARGED * resolution else min(resolution, fitting(side))
     grey = " channels=1" if channels == 1 or "all_grey" in kinds else ""
     needed = {key: value for key, value in keys.items() if value is not None}
     if "labels" in kinds:

@@ -9,6 +9,7 @@ from transgan.data.inspection import duplicates
 from transgan.data.inspection.finding import Finding
 from transgan.data.inspection.traits import Traits
 from transgan.data.inspection.wording import finding
+from transgan.data.sides import ENLARGED, fitting
 
 DARK, DARK_SHARE = 40.0, 0.35  # of 255, and of the set's median
 BLURRED, BLURRED_SHARE = 0.75, 0.65
@@ -76,21 +77,19 @@ def of_content(images: Set, resolution: int) -> list[Finding]:
 def of_size(images: Set, resolution: int) -> list[Finding]:
     """Images that are tiny, smaller than the resolution, or far from a square."""
     found, side = [], limits(images)["side"]
-    small = images.those(lambda each: min(each.size) < resolution)
+    just_below = ENLARGED * resolution <= side < resolution
+    least = ENLARGED * resolution if just_below else resolution
+    small = images.those(lambda each: min(each.size) < least)
     tiny = [i for i in small if min(images.traits[i].size) < min(resolution, side) / 2]
     rest = [i for i in small if min(images.traits[i].size) >= min(resolution, side) / 2]
     wide = images.those(lambda each: max(each.size) > EXTREME * min(each.size))
-    way = f"resolution={fitting(side)} fits most" if side < resolution else "remove them, or a lower resolution="
+    most_are = side < least and fitting(side) < resolution
+    way = f"resolution={fitting(side)} fits most" if most_are else "remove them, or a lower resolution="
     for kind, indices in (("tiny", tiny), ("small", rest), ("extreme", wide)):
         if indices:
             why = {images.names[i]: "{}x{}".format(*images.traits[i].size) for i in indices}
             found.append(finding(kind, images.named(indices), why=why, size=resolution, reason=way))
     return found
-
-
-def fitting(side: float) -> int:
-    """The largest of the usual resolutions that is not larger than a side, at least 8."""
-    return max([each for each in (8, 16, 28, 32, 64, 128, 256, 512) if each <= side], default=8)
 
 
 FORMS: dict[str, Callable[[Traits], bool]] = {

@@ -131,8 +131,9 @@ def prepare(
     if odd and on_error == "raise":
         raise UnreadableImages(
             f"{len(odd):,} image{'s' * (len(odd) > 1)} in {path} with a name that is not in UTF-8 (the first is "
-            f"{printable(odd[0])}), and a zip holds no others: ", {"": "rename them", "data.on_error": "go on without them: data.on_error=skip"},
-        )  # fmt: skip
+            f"{printable(odd[0])}), and a zip holds no others: ",
+            {"": "rename them", "data.on_error": "go on without them: data.on_error=skip"},
+        )
     files = [file for file in files if is_unicode(file.name)]
     originals, own = [file.name for file in files], {file.name for file in source.files}
     names = dict(zip(originals, stored_names(originals, settings.format), strict=True))
