@@ -12,7 +12,8 @@ from transgan.data.inspection.wording import finding
 from transgan.data.sides import ENLARGED, fitting
 
 DARK, DARK_SHARE = 40.0, 0.35  # of 255, and of the set's median
-BLURRED, BLURRED_SHARE = 0.75, 0.65
+BLURRED, BLURRED_SHARE = 0.42, 0.6  # and of the sharpness that a quarter of the set exceeds
+SHARP = 0.8  # of images at the resolution that is theirs
 BLANK = 2.0  # standard deviation of luminance
 EXTREME = 2.0  # long side over short side: more than half of it is cut off
 
@@ -42,8 +43,12 @@ class Set:
         return [self.names[i] for i in indices]
 
     def median(self, of: str) -> float:
+        return self.quantile(of, 0.5)
+
+    def quantile(self, of: str, share: float) -> float:
+        """Of a trait, where it is finite; 0 where it is nowhere."""
         values = [getattr(each, of) for each in self.traits]
-        return float(np.median([value for value in values if np.isfinite(value)] or [0.0]))
+        return float(np.quantile([value for value in values if np.isfinite(value)] or [0.0], share))
 
 
 def limits(images: Set) -> dict[str, float]:
@@ -52,17 +57,18 @@ def limits(images: Set) -> dict[str, float]:
     side = float(np.median([min(each.size) for each in images.traits] or [0]))
     return {
         "dark": min(DARK, DARK_SHARE * images.median("light")),
-        "blurred": min(BLURRED, BLURRED_SHARE * images.median("blur")),
+        "blurred": min(BLURRED, BLURRED_SHARE * images.quantile("blur", 0.75)),
         "side": side,
     }
 
 
 def of_content(images: Set, resolution: int) -> list[Finding]:
     """Dark, blurred and blank images, of one colour."""
-    limit, found, usual = limits(images), [], images.median("blur")
+    limit, found, usual = limits(images), [], images.quantile("blur", 0.75)
     blank = images.those(lambda each: each.spread < BLANK)
     dark = images.those(lambda each: each.light < limit["dark"] and each.spread >= BLANK)
     blurred = images.those(lambda each: each.blur < limit["blurred"] and each.spread >= BLANK)
+    soft = images.those(lambda each: each.blur < BLURRED and each.spread >= BLANK)
     if blank:
         found.append(finding("blank", images.named(blank)))
     if dark:
@@ -71,6 +77,9 @@ def of_content(images: Set, resolution: int) -> list[Finding]:
     if blurred:
         why = {images.names[i]: f"sharpness {images.traits[i].blur:.2f}, others {usual:.2f}" for i in blurred}
         found.append(finding("blurred", images.named(blurred), why=why, size=resolution))
+    fits = fitting(resolution * images.median("blur") / SHARP)
+    if 2 * len(soft) > len(images.names) and len(blurred) < len(soft) / 2 and fits < resolution:
+        found.append(finding("all_blurred", count=len(soft), size=resolution, fits=fits))
     return found
 
 
@@ -106,10 +115,12 @@ FORMS: dict[str, Callable[[Traits], bool]] = {
 def of_form(images: Set, channels: int) -> list[Finding]:
     """What training converts: modes, depth, orientation, animations; and grey images where others have colours."""
     found, grey = [], images.those(lambda each: each.grey)
-    if channels == 3 and 0 < len(grey) <= len(images.names) / 2:
-        found.append(finding("grey", images.named(grey)))
-    if channels == 3 and len(grey) == len(images.names):
+    colours = sorted(set(range(len(images.names))) - set(grey))
+    if channels == 3 and not colours:
         found.append(finding("all_grey", count=len(grey)))
+    elif channels == 3 and grey:
+        kind, fewer = ("grey", grey) if len(grey) <= len(colours) else ("coloured", colours)
+        found.append(finding(kind, images.named(fewer), grey=f"{len(grey):,}", colours=f"{len(colours):,}"))
     for kind, wanted in FORMS.items():
         if indices := images.those(wanted):
             found.append(finding(kind, images.named(indices)))

@@ -19,6 +19,7 @@ SKIP = "stops and names them; data.on_error=skip goes on without them"
 MEASURED = "measures distances and memorisation against images that it has seen"
 CUT = "takes the centre, and cuts more than half of each away"
 NONE = "nothing to do"
+ONE_KIND = "channels=1 for all, or remove the fewer"
 LIMIT = "data.limit=N takes less of them, or add images to the others"
 KINDS = {
     "empty": Words("empty, 0 bytes", STOPS, SKIP, "copy them again"),
@@ -43,10 +44,12 @@ KINDS = {
     "blank": Words("one colour", SPOILS, "learns to generate empty images", "remove them"),
     "dark": Words("dark", SPOILS, "learns to generate such images", "remove or brighten them"),
     "blurred": Words("blurred", SPOILS, "learns to generate blurred images", "remove them: blurred even at {size} px"),
+    "all_blurred": Words("most are blurred", SAYS, "sees no more at {size} px", "resolution={fits} shows as much"),
     "tiny": Words("tiny", SPOILS, "enlarges them to {size} px, more than twice", "remove them"),
     "small": Words("below {size} px", CHANGES, "enlarges them to {size} px", "{reason}"),
     "extreme": Words("extreme shape", SPOILS, CUT, "remove or crop them; or data prepare with crop=entropy or pad"),
     "grey": Words("grey among colours", SPOILS, "generates grey images, too", "remove them, or channels=1 for all"),
+    "coloured": Words("colours among grey", SPOILS, "generates both: {grey} are grey, {colours} in colour", ONE_KIND),
     "all_grey": Words("all are grey", SAYS, "learns three equal channels", "channels=1 costs less"),
     "animated": Words("several frames", CHANGES, "takes the first frame or page", "save frames as single files"),
     "alpha": Words("transparent", CHANGES, "puts them over white", "save them over another background"),
