@@ -36,7 +36,11 @@ def is_utf8(path: str | os.PathLike) -> bool:
 
 def is_unicode(name: str) -> bool:
     """Whether a name has no byte that is not UTF-8, which Python keeps as a surrogate."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def in_shell(path: str | os.PathLike) -> str:

@@ -66,7 +66,8 @@ def classes(names: Sequence[str], labels: str | None = None, table: dict[str, in
 def outsiders(names: Sequence[str], labels: str | None = None) -> tuple[list[str], Classes]:
     """The few images outside of the class folders, and the classes that the others would have without them; none where
     the others have no classes either."""
-    rest, outside = list(names), []
+    rest = list(names)
+    outside: list[str] = []
     while rest and len(outside) <= STRAY * len(names):
         depth = len(shared(rest))
         within = [name for name in rest if len(folders_of(name)) > depth]

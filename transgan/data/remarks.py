@@ -1,5 +1,7 @@
 """What is said of a source of files: of options that are not possible, of what is left out, of what cannot be used."""
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -126,13 +128,20 @@ def other_sizes(path: Path, resolution: int, wrong: int, count: int, first: str)
     )
 
 
+def mend(skipped: list[tuple[str, str]]) -> str:
+    """The way out of files that cannot be read, by their reasons."""
+    denied = sum(reason == os.strerror(errno.EACCES) for _, reason in skipped)
+    allow = ["allow reading them (chmod u+r)"] if denied else []
+    return " or ".join([*allow, *(["repair or remove them"] if denied < len(skipped) else [])])
+
+
 def unreadable(path: Path, skipped: list[tuple[str, str]], count: int, held: bool) -> UnreadableImages:
     """skipped: names and reasons of those that cannot be read, of `count` images; held: to measure against."""
     purpose = "to measure against" if held else "to train on"
     listed = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
     what = f"{len(skipped):,} of {count:,} images{f' {purpose}' * held} in {path} cannot be read:\n{listed}{more}\n"
-    ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
+    ways = {"": mend(skipped), "data.on_error": "go on without them: data.on_error=skip"}
     if len(skipped) == count:
         ways = {"": f"there is nothing {purpose}."}
     return UnreadableImages(what, ways)

@@ -125,6 +125,20 @@ def test_a_folder_that_may_not_be_read_ends_no_check(photos, closed):
         Folder(photos, 16, 3)
 
 
+@pytest.mark.parametrize(("damaged", "way"), [
+    (["0.png"], "allow reading them (chmod u+r), or go on"),
+    (["0.png", "bad.png"], "allow reading them (chmod u+r) or repair or remove them, or go on"),
+    (["bad.png"], "\nrepair or remove them, or go on"),
+])  # fmt: skip
+def test_training_says_how_to_allow_reading(photos, closed, damaged, way):
+    closed |= {"0.png"} & set(damaged)
+    if "bad.png" in damaged:
+        (photos / "bad.png").write_text("no image")
+    with pytest.raises(ValueError, match="cannot be read") as raised:
+        Folder(photos, 16, 3)
+    assert way in str(raised.value)
+
+
 def test_nothing_but_what_may_not_be_read_is_no_empty_folder(tmp_path, closed):
     (tmp_path / "b").mkdir()
     closed.add("b")

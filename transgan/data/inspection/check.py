@@ -173,9 +173,9 @@ def of_outsiders(outside: list[str], within: Classes, images: rules.Set) -> list
     alone = set(outside)
     held = np.array([held for name, held in zip(images.names, images.held, strict=True) if name not in alone], bool)
     labels = np.array(within.labels, np.int64)
-    named = {"number": f"{len(within.names):,}", "them": "it" if len(outside) == 1 else "them"}
+    them = "it" if len(outside) == 1 else "them"
     there = rules.Set([], [], labels, within.names, held[: len(labels)])
-    return [finding("outside", outside, **named), *class_rules.of_classes(there)]
+    return [finding("outside", outside, number=f"{len(within.names):,}", them=them), *class_rules.of_classes(there)]
 
 
 def whites_of(

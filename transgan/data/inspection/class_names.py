@@ -8,7 +8,7 @@ from transgan.data.labels import is_split
 
 COPY = r"([-_ ]?(v[-_ ]?)?\d{1,4}|[-_ ]?\(\d+\)|[-_ ]v\d\S*)?"  # images2, images_v2, images (2)
 THING = re.compile(  # holds images, or what belongs to them, of whatever class
-    rf"(?i)(datas?|data[-_ ]?sets?|images?|imgs?|photos|pics|pictures){COPY}"
+    rf"(?i)(datas?|data[-_ ]?sets?|images?|imgs?|photos|pic(ture)?s){COPY}"
     r"|annotations?|labels|bounding[-_ ]?boxes|bboxes|downloads?|node_modules|site-packages|dcim"
     r"|backups?|te?mp|cache|thumbnails?|results?|outputs?|unsorted|duplicates?|deleted|deprecated"
     r"|new folder( \(\d+\))?|untitled( folder)?.*|copy of .*|.* - copy( \(\d+\))?|.+[-_ .](backup|bak)|[@$_].*"
@@ -26,7 +26,7 @@ KINSHIP = {  # a word that is a class, too: beside which classes it is one
     "camera": "",
     "fakes?|generated": r"(un)?real|original|genuine|authentic|live|true|natural|human",
     "trash|junk": r"cardboard|glass|metal|paper|plastic|recycl\w*|compost|organic|good|treasure|keep",
-    "photo|pic|picture|image": r"art\w*|cartoon|sketch|drawing|painting|clip\w*|illustration|text|document|diagram",
+    "photo|pic(ture)?|image": r"art\w*|cartoon|sketch|drawing|painting|clip\w*|illustration|text|document|diagram",
     "thumbs?": "index|middle|ring|little|pinky|fist|palm",
     "masks": "",
     "samples?|files?": "",

@@ -24,7 +24,7 @@ from transgan.data.listed import Listed, listed
 from transgan.data.preparation.crops import fit
 from transgan.data.preparation.growing import Growing
 from transgan.data.prepared import FORMAT, RECORD, hash_of_files, plain_pixels
-from transgan.data.remarks import locked, unreadable_classes
+from transgan.data.remarks import locked, mend, unreadable_classes
 from transgan.files import expanded, hash_of, is_unicode
 
 LABELS = "dataset.json"
@@ -261,6 +261,4 @@ def complaint(path: str | Path, skipped: list[tuple[str, str]], count: int) -> U
     what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listing}{more}\n"
     if len(skipped) == count:
         return UnreadableImages(what, {"": "there is nothing to prepare."})
-    return UnreadableImages(
-        what, {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
-    )
+    return UnreadableImages(what, {"": mend(skipped), "data.on_error": "go on without them: data.on_error=skip"})
