@@ -4,6 +4,7 @@ import errno
 import hashlib
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,14 @@ def test_csv_without_a_file_and_with_what_a_lost_disk_left(tmp_path):
 def test_hashes_are_of_bytes():
     assert files.hash_of("abc") == files.hash_of(b"abc") == hashlib.sha256(b"abc").hexdigest()
     assert files.hash_of("a\udcff") == hashlib.sha256(b"a\xff").hexdigest()  # a file name that is not text
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("name", [
+    b"caf\xe9", b"it's \"q\" $HOME", b"new\nline\xff0", b"back\\slash\x01", b"photos", "\u202egnp".encode(), b"'\xe9'",
+])  # fmt: skip
+def test_a_shell_reads_the_path_that_it_is_shown(name):
+    said = files.in_shell(os.fsdecode(name))
+    assert said.isprintable()
+    found = subprocess.run(["bash", "-c", f"printf %s {said}"], capture_output=True, check=True).stdout
+    assert found == name

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import secrets
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,30 @@ def is_utf8(path: str | os.PathLike) -> bool:
         return os.fsencode(path) == str(path).encode()
     except UnicodeEncodeError:
         return False
+
+
+def is_unicode(name: str) -> bool:
+    """Whether a name has no byte that is not UTF-8, which Python keeps as a surrogate."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_shell(path: str | os.PathLike) -> str:
+    """A path as a shell reads it; as $'...' with escapes where it cannot be printed as it is."""
+    text = str(path)
+    if text.isprintable():  # surrogates are not
+        return shlex.quote(text)
+    plain = {"'": "\\'", "\\": "\\\\"}
+    signs = (plain.get(sign, sign) if sign.isprintable() else escaped(sign) for sign in text)
+    return f"$'{''.join(signs)}'"
+
+
+def escaped(sign: str) -> str:
+    """The bytes of a character in a file's name, in octal, which no following character can prolong."""
+    return "".join(f"\\{byte:03o}" for byte in sign.encode("utf-8", "surrogateescape"))
 
 
 @contextmanager

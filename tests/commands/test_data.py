@@ -1,6 +1,8 @@
 """`transgan data check` and `transgan data prepare` as commands."""
 
+import io
 import json
+import os
 import re
 import signal
 import time
@@ -44,6 +46,56 @@ def test_check_looks_at_what_training_would_make(inside, tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["settings"]["resolution"] == 32
     code, out, err = inside("data", "check", photos, "workers=1", "resolution=16", "channels=3")
     assert code == 0 and "chosen" not in out and "in training 16x16 pixels:" in out, err
+
+
+def test_every_name_is_on_the_page(inside, tmp_path):
+    """As many as there are; where no page is written, the command that names them is."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    good(0).save(photos / "good.png")
+    for i in range(260):
+        (photos / f"empty{i}.png").write_bytes(b"")
+    assert inside("data", "check", photos, "resolution=16", "workers=1")[0] == 0
+    page = (tmp_path / "photos-check.html").read_text()
+    assert all(f"<li>empty{i}.png</li>" in page for i in range(260))
+    code, out, err = inside("data", "check", photos, "resolution=16", "workers=1", "html=null")
+    assert code == 0 and "and 256 more" in out and "html=FILE and json=FILE name all" in out, err
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A folder whose name is not UTF-8, with an image of such a name and two others."""
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    try:
+        os.mkdir(folder)
+    except OSError:
+        pytest.skip("this system has no such names")
+    for i, name in enumerate((b"0.png", b"1.png", b"\xe9t\xe9.png")):
+        file = io.BytesIO()
+        good(i).save(file, "PNG")
+        with open(os.path.join(folder, name), "wb") as target:
+            target.write(file.getvalue())
+    return os.fsdecode(folder)
+
+
+def test_a_folder_whose_name_is_not_utf8_is_checked_twice(inside, odd):
+    for _ in range(2):
+        code, out, err = inside("data", "check", odd, "resolution=16", "workers=1")
+        assert code == 0 and "names not in UTF-8" in out and "caf\\351' resolution=16" in out.replace("\n", ""), err
+
+
+def test_names_that_are_not_utf8_are_refused_or_skipped(inside, refused, odd, tmp_path):
+    err = refused("data", "prepare", odd, "out.zip", "resolution=16", "workers=1")
+    assert (
+        "1 image in " in err
+        and "not in UTF-8" in err
+        and "data.on_error=skip" in err
+        and not (tmp_path / "out.zip").exists()
+    )
+    code, out, err = inside("data", "prepare", odd, "out.zip", "resolution=16", "workers=1", "data.on_error=skip")
+    assert code == 0 and "skipped" in out and "its name is not in UTF-8" in out, err
+    names = set(zipfile.ZipFile(tmp_path / "out.zip").namelist())
+    assert names == {"0.png", "1.png", "dataset.json", "transgan.json"}
 
 
 def test_check_does_not_overwrite_what_it_wrote_of_other_images(inside, refused, tmp_path):

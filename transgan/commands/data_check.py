@@ -59,6 +59,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             with files.replacing(files.expanded(config.sheet)) as file:
                 file.write(png(sheet(images, max(1, min(12, 960 // config.resolution)))))
             written.append(config.sheet)
+    if config.html is None and config.json is None and any(each.is_cut for each in report.findings):
+        console.print("\nhtml=FILE and json=FILE name all")
     if written:
         console.print(f"\nwritten {', '.join(written)}; {report.seconds:.1f} s")
     return 0
@@ -71,10 +73,15 @@ def page_of(path: str) -> str:
         return name
     with suppress(OSError, ValueError):
         before = images_of(files.read_text(name))
-    if before is None or os.path.abspath(files.expanded(before)) != os.path.abspath(files.expanded(path)):
+    if before is None or written_out(before) != written_out(path):
         whose = "is no report of these images" if before is None else f"is the report of {before}"
         raise UserError(f"{name} is there already and {whose}; give html=OTHER.html, or html=null for none")
     return name
+
+
+def written_out(path: str) -> str:
+    """As it stands in a page, where bytes that are no text are escapes."""
+    return os.path.abspath(files.expanded(path)).encode("utf-8", "backslashreplace").decode()
 
 
 def shown(results: Iterable[Any], total: int) -> Iterable[Any]:

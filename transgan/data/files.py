@@ -1,6 +1,7 @@
 """The user's own images: every image file in a folder or a zip archive, in any format that Pillow reads."""
 
 import copy
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from torch.utils.data import get_worker_info
 
 from transgan.data import own, remarks
 from transgan.data.checking import Remembered, check_all, quiet, remember, why
+from transgan.data.contents import HEAD, image_in
 from transgan.data.dataset import ImageDataset
 from transgan.data.decode import decode, form
 from transgan.data.file import File, UnreadableFile
@@ -20,6 +22,7 @@ from transgan.data.prepared import RECORD, Kept, hash_of_files, plain_pixels, re
 from transgan.data.splits import forget, part_to_test_on, take_classes, training_files
 from transgan.files import expanded
 
+LOOKED_AT = 100  # files whose first bytes are read where no name is that of an image
 MANY = 5_000  # images that were prepared are not all read before training begins, if they are so many
 Zipped = "zip archive"
 
@@ -59,6 +62,8 @@ class Files(ImageDataset):
         self.folders: list[str] = []  # all of them
         self.system: set[str] = set()  # names of those left out because a storage system keeps them
         self.hidden: set[str] = set()  # names of folders that are hidden
+        self.hidden_images: list[str] = []
+        self.locked: dict[str, str] = {}  # folders that may not be read, and why
         self.again: list[str] = []  # links to folders that are already read
         self.repeated: list[str] = []  # names that an archive holds several times
         self.table: dict[str, int | str] | None = None
@@ -70,8 +75,10 @@ class Files(ImageDataset):
         self.folders = own.outside(self.folders, within)
         notes = [remarks.own_outputs(within)] if within else []
         self.files = self.images_among(files)
+        if not self.files and self.locked:
+            raise remarks.locked(self.path, self.locked)
         if not self.files:
-            raise remarks.no_image(self.path, self.kind, files, notes)
+            raise remarks.no_image(self.path, self.kind, files, [*notes, *self._images_by_content(files)])
         as_they_are = resolution is None
         if resolution is None or channels is None:
             width, grey = self._first()
@@ -95,16 +102,29 @@ class Files(ImageDataset):
             raise remarks.other_sizes(self.path, self.resolution, len(other), len(self), f"{first}, {width}x{height}")
 
     def find(self) -> list[File]:
-        """All files that are not hidden. May fill `folders`, `system`, `hidden`, `again` and `repeated`."""
+        """All files that are not hidden. May fill `folders`, `system`, `hidden`, `locked` and so on."""
         raise NotImplementedError(f"{type(self).__name__} defines no find()")
 
     def read(self, place: Any) -> bytes:
         """The content of a file."""
         raise NotImplementedError(f"{type(self).__name__} defines no read(place)")
 
+    def head(self, place: Any) -> bytes:
+        """The first bytes of a file, which tell what it is."""
+        return self.read(place)[:HEAD]
+
     def images_among(self, files: list[File]) -> list[File]:
         suffixes = image_suffixes()
         return [file for file in files if is_image(file[0], suffixes)]
+
+    def _images_by_content(self, files: list[File]) -> list[str]:
+        """At most one sentence, on files that are images but for their names."""
+        found = []
+        for file in files[:LOOKED_AT]:
+            with suppress(Exception):  # of zip archives of many kinds; the sentence is only a help
+                if known := image_in(self.head(file.place)):
+                    found.append((file.name, *known))
+        return [remarks.by_content(found)] if found else []
 
     def _leave_out_others(self, files: list[File]) -> None:
         """Notes which files are not images and which folders have none; reads the labels of a dataset.json."""
@@ -133,7 +153,7 @@ class Files(ImageDataset):
             self.notes.append(remarks.repeated_folders(self.again))
         if self.repeated:
             self.notes.append(remarks.repeated_names(self.repeated))
-        folders = [folder for folder in self.folders if folder not in self.again]
+        folders = [folder for folder in self.folders if folder not in self.again and folder not in self.locked]
         if self.table is None and self.labelling != "none" and (empty := without_images(sorted(taken), folders)):
             self.notes.append(remarks.empty_folders(empty))
 

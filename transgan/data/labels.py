@@ -7,13 +7,18 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
+from transgan.data.dataset import printable
+
 TRAIN = r"train(ing)?"
 SPLIT = (
     r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev(elopment)?|eval(uation)?|held[-_ ]?out|hold[-_ ]?out"
     r"|pred(ict(ion)?s?)?|unlabel+ed|extra)"
 )
 OUTSIDE = "outside of them"  # instead of a folder: of images beside those of the parts
-AFTER = r"((?i:[-_ ]?(set|data|images|imgs))|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"  # trainset, val2017, test_512, trainA
+STRAY = 0.2  # of the images: so many outside of the folders may be a mistake
+AFTER = (  # trainset, "test set 2", val2017, test_512, trainA
+    r"((?i:[-_ ]?(set|data|images|imgs))([-_ .]?\d\S*)?|[-_ .]?\d\S*|[-_ .]\S+|[AB])?"
+)
 
 
 class Classes(NamedTuple):
@@ -45,17 +50,44 @@ def classes(names: Sequence[str], labels: str | None = None, table: dict[str, in
     if not folders:
         return unlabelled
     if len(folders) < len(names):
-        return unlabelled._replace(
-            note=(
-                f"No labels: {len(folders):,} of {len(names):,} images lie in sub-folders and the others do not; "
-                "for classes, put every image into a sub-folder."
-            )
+        outside, within = outsiders(names, labels)
+        said = (
+            f"{len(folders):,} of {len(names):,} images lie in sub-folders and the others do not; "
+            "for classes, put every image into a sub-folder."
         )
+        said = lost_to(outside, len(within.names)) if outside else said
+        return unlabelled._replace(note=f"No labels: {said}")
     if labels is None and (what := no_classes(names, folders)):
         return unlabelled._replace(note=f"No labels: {what}; data.labels=folders takes the folders as classes.")
     class_names = sorted(set(folders))
     number = {name: i for i, name in enumerate(class_names)}
     return Classes([number[folder] for folder in folders], class_names, "by folder")
+
+
+def outsiders(names: Sequence[str], labels: str | None = None) -> tuple[list[str], Classes]:
+    """The few images outside of the class folders, and the classes that the others would have without them; none where
+    the others have no classes either."""
+    rest = list(names)
+    outside: list[str] = []
+    while rest and len(outside) <= STRAY * len(names):
+        depth = len(shared(rest))
+        within = [name for name in rest if len(folders_of(name)) > depth]
+        if not within or len(within) == len(rest):
+            break
+        outside += [name for name in rest if len(folders_of(name)) <= depth]
+        rest = within
+    found = Classes([0] * len(rest), []) if len(outside) > STRAY * len(names) else classes(rest, labels)
+    return (outside, found) if outside and len(found.names) > 1 else ([], found._replace(names=[]))
+
+
+def lost_to(outside: Sequence[str], count: int) -> str:
+    """outside: images outside of the class folders, of which there are `count`."""
+    some = ", ".join(map(printable, outside[:3])) + (", ..." if len(outside) > 3 else "")
+    images, them = ("image", "it") if len(outside) == 1 else ("images", "them")
+    return (
+        f"{len(outside):,} {images} outside the class folders ({some}): all {count:,} classes are lost; "
+        f"move or remove {them}."
+    )
 
 
 def folders_of(name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from transgan.data.file import File
 from transgan.data.files import Files
 from transgan.data.folder import Folder
-from transgan.data.labels import Classes
+from transgan.data.labels import Classes, outsiders
 from transgan.data.levels import Levels
 from transgan.data.zip import Zip
 from transgan.files import expanded
@@ -38,19 +38,28 @@ class Listed(Files):
     def _note_parts(self) -> None:
         """Nothing: what is done with them, whoever lists them says."""
 
-    def other_files(self) -> list[str]:
-        """The names of files that are not images, without a dataset.json that is used."""
+    def other_files(self) -> list[File]:
+        """Files that are not images by their names, without a dataset.json that is used."""
         taken = {file.name for file in self.files} | {file.name for part in self.left.values() for file in part}
-        names = [file.name for file in self.every if file.name not in taken]
-        return [name for name in names if self.table is None or PurePosixPath(name).name != "dataset.json"]
+        files = [file for file in self.every if file.name not in taken]
+        return [file for file in files if self.table is None or PurePosixPath(file.name).name != "dataset.json"]
 
     def classes_of(self, files: list[File]) -> Classes:
         """The classes of some of the files, as training names them."""
         return self._classes_of(files)
 
+    def outsiders(self, files: list[File]) -> tuple[list[str], Classes]:
+        """The few of the files outside of the class folders, and the classes that the others would have."""
+        if self.labelling == "none" or self.labelling is None and self.table is not None:
+            return [], Classes([], [])
+        return outsiders([file.name for file in files], self.labelling)
+
 
 class ListedFolder(Listed, Folder):
-    """Of a folder."""
+    """Of a folder; those below it that may not be read are listed in `locked`."""
+
+    def _cannot_enter(self, folder: str, reason: str) -> None:
+        """Goes on with the others."""
 
 
 class ListedZip(Listed, Zip):

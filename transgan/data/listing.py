@@ -42,6 +42,12 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith(".") or is_system(part) for part in parts) or bool(parts) and parts[-1].lower() in LITTER
 
 
+def is_hidden_image(name: str, suffixes: set[str]) -> bool:
+    """Whether a file of this name, without folders, would be an image if it were not hidden; no file that a Mac keeps
+    beside each (._name)."""
+    return name.startswith(".") and not name.startswith("._") and is_image(name[1:], suffixes)
+
+
 def parts_of(name: str) -> list[str]:
     """The folders and the name of a path with slashes; many times as fast as pathlib, which matters for 100,000."""
     return [part for part in name.split("/") if part not in ("", ".")]

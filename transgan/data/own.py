@@ -1,12 +1,12 @@
 """Recognises transgan's own outputs, runs, generated images and comparisons, which are never inputs."""
 
 import json
-import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from transgan.data.file import File
+from transgan.files import in_shell
 
 BESIDE = ("checkpoints", "samples", "env.json", "metrics.jsonl", "stats.csv", "log.txt", "evaluations", "tensorboard")
 
@@ -60,7 +60,7 @@ def outside(folders: list[str], within: list[str]) -> list[str]:
 
 def typed(path: Path) -> str:
     """As a shell reads it."""
-    return shlex.quote(str(path))
+    return in_shell(path)
 
 
 def contains(outer: str, inner: str) -> bool:

@@ -1,8 +1,9 @@
 """Commands on images that the output proposes, with every key that they share: what one of them was given, the next one
 needs, too."""
 
-import shlex
 from collections.abc import Mapping
+
+from transgan.files import in_shell
 
 OF_FILES = ("data.labels", "data.white")
 TAKEN = {  # command: the shared keys that it takes
@@ -16,7 +17,7 @@ def proposal(command: str, *paths: object, given: Mapping[str, object]) -> str:
     """A command line for a POSIX shell, to paste. command: a key of TAKEN; given: values by their keys, of which it has
     those that the command takes; None, and a share of 0, are left out."""
     words = [f"{key}={plain(value)}" for key in TAKEN[command] if (value := given.get(key)) not in (None, 0)]
-    return shlex.join(["transgan", *command.split(), *map(str, paths), *words])
+    return " ".join(["transgan", command, *map(in_shell, [*map(str, paths), *words])])
 
 
 def plain(value: object) -> str:

@@ -1,5 +1,7 @@
 """What is said of a source of files: of options that are not possible, of what is left out, of what cannot be used."""
 
+import errno
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -7,6 +9,7 @@ from transgan.data.dataset import printable
 from transgan.data.file import File, NothingThere, UnreadableImages
 from transgan.data.levels import Levels
 from transgan.data.listing import kinds
+from transgan.files import in_shell
 
 
 def impossible(on_error: object, in_memory: object, labels: str | None, white: float | Levels | None) -> str | None:
@@ -39,6 +42,20 @@ def no_image(path: Path, kind: str, files: list[File], notes: list[str]) -> Valu
     others = f", only {len(files):,} other files ({others})" if files else ": it is empty"
     others = f" ({'; '.join(notes)}){others if files else ''}" if notes else others
     return ValueError(f"No image in {path}{others}; give a {kind} with png, jpg, webp... files.")
+
+
+def locked(path: Path, folders: Mapping[str, str]) -> PermissionError:
+    """folders: below `path`, "." for itself, that cannot be read, and why."""
+    named = ", ".join(f"{printable(str(path / name))} ({reason})" for name, reason in list(folders.items())[:3])
+    more = f" and {len(folders) - 3:,} more" if len(folders) > 3 else ""
+    return PermissionError(f"{named}{more} cannot be read: allow it (chmod -R u+rX {in_shell(path)})")
+
+
+def by_content(found: list[tuple[str, str, str]]) -> str:
+    """found: (name, format, its usual suffix) of images whose names do not say so."""
+    (name, form, suffix), count = found[0], len(found)
+    images = f"{count:,} files are images" if count > 1 else "1 file is an image"
+    return f"{images} by content: {printable(name)} is {form}, name it {printable(name)}{suffix}"
 
 
 def own_outputs(folders: Sequence[str]) -> str:
@@ -127,13 +144,20 @@ def other_sizes(path: Path, resolution: int, wrong: int, count: int, first: str)
     )
 
 
+def mend(skipped: list[tuple[str, str]]) -> str:
+    """The way out of files that cannot be read, by their reasons."""
+    denied = sum(reason == os.strerror(errno.EACCES) for _, reason in skipped)
+    allow = ["allow reading them (chmod u+r)"] if denied else []
+    return " or ".join([*allow, *(["repair or remove them"] if denied < len(skipped) else [])])
+
+
 def unreadable(path: Path, skipped: list[tuple[str, str]], count: int, held: bool) -> UnreadableImages:
     """skipped: names and reasons of those that cannot be read, of `count` images; held: to measure against."""
     purpose = "to measure against" if held else "to train on"
     listed = "\n".join(f"  {printable(name)}: {reason}" for name, reason in skipped[:20])
     more = f"\n  and {len(skipped) - 20:,} more" if len(skipped) > 20 else ""
     what = f"{len(skipped):,} of {count:,} images{f' {purpose}' * held} in {path} cannot be read:\n{listed}{more}\n"
-    ways = {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
+    ways = {"": mend(skipped), "data.on_error": "go on without them: data.on_error=skip"}
     if len(skipped) == count:
         ways = {"": f"there is nothing {purpose}."}
     return UnreadableImages(what, ways)

@@ -5,12 +5,13 @@ import zipfile
 import zlib
 
 from transgan.data.checking import why
+from transgan.data.contents import HEAD
 from transgan.data.file import File
 from transgan.data.files import Files
 from transgan.data.folder import stamp
-from transgan.data.listing import is_hidden, is_system, parts_of, separated
+from transgan.data.listing import image_suffixes, is_hidden, is_hidden_image, is_system, parts_of, separated
 
-HEAD = 30  # bytes before the name of a file
+BEFORE = 30  # bytes before the name of a file
 UTF8 = 0x800  # the flag of a name in UTF-8
 
 
@@ -45,9 +46,12 @@ class Zip(Files):
             for member in members
         )
         folders: dict[str, tuple[str, bool]] = {}
+        suffixes = image_suffixes()
         for filename, member in zip(names, members, strict=True):
             folder, _, last = filename.rpartition("/")
             before, hidden = folders.get(folder) or folders.setdefault(folder, self._folder(folder))
+            if not hidden and is_hidden_image(last, suffixes):
+                self.hidden_images.append(before + last)
             if hidden or last in ("", ".", "..") or is_hidden(last):
                 continue
             if before + last in result:
@@ -82,12 +86,18 @@ class Zip(Files):
         if member.compress_type != zipfile.ZIP_STORED or not hasattr(os, "pread") or archive.fp is None:
             return archive.read(place)
         start, size = member.header_offset, member.file_size
-        near = os.pread(archive.fp.fileno(), HEAD + 2 * len(member.filename) + 64 + size, start)  # most often all of it
-        skip = HEAD + int.from_bytes(near[26:28], "little") + int.from_bytes(near[28:30], "little")
+        near = os.pread(
+            archive.fp.fileno(), BEFORE + 2 * len(member.filename) + 64 + size, start
+        )  # most often all of it
+        skip = BEFORE + int.from_bytes(near[26:28], "little") + int.from_bytes(near[28:30], "little")
         data = near[skip : skip + size]
         if len(data) < size:
             data = os.pread(archive.fp.fileno(), size, start + skip)
         return data if zlib.crc32(data) == member.CRC else archive.read(place)  # which says what is wrong
+
+    def head(self, place: str) -> bytes:
+        with self._open().open(place) as file:
+            return file.read(HEAD)
 
     def _open(self) -> zipfile.ZipFile:
         if self._archive is None or self._process != os.getpid():

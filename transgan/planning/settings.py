@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from transgan.data.sides import fitting
 from transgan.planning.choice import FIRST, Choice
 from transgan.planning.facts import Facts
 
@@ -12,7 +13,7 @@ RECIPES = {
     "cuda": ((3.0, "hour"), (30.0, "day"), (float("inf"), "gpu")),
     "mps": ((10.0, "minutes"), (120.0, "hour"), (float("inf"), "day")),
 }
-SIDES = ((24, 16), (48, 32))  # images below so many pixels are made at these
+LEAST, MOST = 16, 64  # pixels that the recipes are for
 LARGE_ON_CPU = 180.0  # minutes from which a CPU is given 64 px
 OF_CLASS = 20  # images of a class, at least, that teach a generator what is its own
 LITE0, INCEPTION = 0.024, 0.3  # seconds of a CPU core for an image
@@ -57,7 +58,7 @@ def in_words(minutes: float) -> str:
 
 def resolution(facts: Facts) -> Choice:
     """Of those that the recipes are for."""
-    side = next((chosen for limit, chosen in SIDES if facts.side < limit), 64)
+    side = min(max(LEAST, fitting(facts.side)), MOST)
     why = f"short side {facts.side:,} px in the median"
     if side == 64 and facts.device == "cpu" and facts.budget < LARGE_ON_CPU:
         return Choice("resolution", 32, f"{why}; 64 takes four times as long")

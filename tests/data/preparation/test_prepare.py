@@ -199,7 +199,7 @@ def test_names_that_no_zip_can_hold_are_refused_before_anything_is_written(tmp_p
         pytest.skip("this file system has no such names")
     good(0).save(tmp_path / "a.png")
     os.rename(tmp_path / "a.png", path)
-    with pytest.raises(ValueError, match=r"1 names of images in .* are not in UTF-8 \(the first is .*\\udc"):
+    with pytest.raises(ValueError, match=r"1 image in .* with a name that is not in UTF-8 \(the first is .*\\udc"):
         prepare(tmp_path / "set", tmp_path / "out.zip", Settings(16))
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 

@@ -1,8 +1,9 @@
 """How to train on so many images of this kind: sentences, with the command."""
 
 from transgan.data.inspection.finding import Finding
-from transgan.data.inspection.rules import Set, fitting, limits
+from transgan.data.inspection.rules import Set, limits
 from transgan.data.proposal import proposal
+from transgan.data.sides import ENLARGED, fitting
 
 FEW, SOME, ENOUGH = 200, 2_000, 20_000
 LARGE = 4  # times the resolution: reading such images takes longer than training on them
@@ -31,7 +32,7 @@ def advice(
     kinds = {each.kind for each in findings}
     if "across_holdout" not in kinds and kinds & {"exact_duplicates", "near_duplicates"}:
         said.append("Remove duplicates before holding images out: both sides would have them.")
-    size = resolution if side >= resolution else fitting(side)
+    size = resolution if side >= ENLARGED * resolution else min(resolution, fitting(side))
     needed = keys | {"resolution": size}
     if channels == 1 or "all_grey" in kinds:
         needed["channels"] = 1
@@ -39,7 +40,7 @@ def advice(
         needed["data.labels"] = "none"
     if "white" in kinds:
         needed["data.white"] = "NUMBER"
-    if kinds & {"empty", "truncated", "unreadable"}:
+    if kinds & {"empty", "truncated", "unreadable", "locked", "heic_named"}:
         needed["data.on_error"] = "skip"
     if side >= LARGE * resolution and count >= 500 or count >= 50_000:
         said.append(

@@ -12,17 +12,17 @@ import torch
 from transgan.data.checking import why
 from transgan.data.dataset import printable, readable
 from transgan.data.file import File
-from transgan.data.inspection import rules
+from transgan.data.inspection import class_rules, rules
 from transgan.data.inspection.advice import advice
 from transgan.data.inspection.finding import LEVELS, Finding
+from transgan.data.inspection.left_out import of_left_out
 from transgan.data.inspection.pixels import Digesting, comparable
 from transgan.data.inspection.survey import in_processes
 from transgan.data.inspection.traits import Broken, Traits, inspect
 from transgan.data.inspection.wording import finding
 from transgan.data.labels import Classes, lost
 from transgan.data.levels import Levels, decide_with, decided
-from transgan.data.listed import Listed, listed, suffixes
-from transgan.data.listing import WAYS
+from transgan.data.listed import Listed, listed
 from transgan.data.part import held_out
 from transgan.data.remarks import checked_parts, unreadable_classes
 
@@ -68,7 +68,7 @@ class Reading:
         try:
             data = self.source.read(self.places[index])
         except Exception as error:  # noqa: BLE001 - of zip archives many kinds
-            return 0, Broken("unreadable", why(error))
+            return 0, Broken("locked" if isinstance(error, PermissionError) else "unreadable", why(error))
         return len(data), inspect(data, self.resolution, self.levels)
 
 
@@ -111,6 +111,7 @@ def check(
         findings.append(finding("labels", ["dataset.json"], reason=source.refused))
     classes: Classes | None = None
     images: rules.Set | None = None
+    outside: list[str] = []
     if good:
         digesting = Digesting(source, [files[i].place for i in good])
         traits = comparable([each for each in found if isinstance(each, Traits)], digesting, workers, watch)
@@ -129,7 +130,9 @@ def check(
             deep = images.named(images.those(lambda each: each.facts is not None))
             findings.append(finding("white", deep, reason=asked[0]))
         findings += rules.of_copies(images) + rules.of_content(images, resolution) + rules.of_size(images, resolution)
-        findings += rules.of_form(images, channels) + rules.of_classes(images)
+        findings += rules.of_form(images, channels)
+        outside, within = source.outsiders(own)
+        findings += of_outsiders(outside, within, images) if outside else class_rules.of_classes(images)
     keys: dict[str, object] = {"data.labels": labels, "data.limit": limit, "holdout": holdout}
     if white is not None and images and any(each.facts for each in images.traits):  # else it would have no effect
         keys["data.white"] = white
@@ -148,7 +151,9 @@ def check(
         sizes=sizes_of(images) if images else {}, classes=counts_of(images) if images else {},
         held=int(images.held.sum()) if images else 0,
         parts=sizes_of_parts(source, images, holdout), findings=findings, advice=said,
-        notes=[*of_parts, *source.notes, *([classes.note] if classes and classes.note else []), *assumed],
+        notes=[
+            *of_parts, *source.notes, *([classes.note] if classes and classes.note and not outside else []), *assumed,
+        ],
         limits=rules.limits(images) if images else {}, seconds=time.monotonic() - began,
         good=images.names if images else [], levels=None if asked else levels,
     )  # fmt: skip
@@ -167,31 +172,23 @@ def labels_of(source: Listed, files: list[File], parts: list[str], classes: Clas
 
 def of_reading(files: list[File], found: list[Traits | Broken]) -> list[Finding]:
     """Files that cannot be read."""
-    reasons: dict[str, dict[str, str]] = {"empty": {}, "truncated": {}, "unreadable": {}}
+    reasons: dict[str, dict[str, str]] = {}
     for file, each in zip(files, found, strict=True):
         if isinstance(each, Broken):
-            reasons[each.kind][file.name] = each.reason
-    return [
-        finding(kind, why, why={} if kind in ("empty", "truncated") else why) for kind, why in reasons.items() if why
-    ]
+            reasons.setdefault(each.kind, {})[file.name] = each.reason
+    plain = ("empty", "truncated", "locked", "heic_named")
+    return [finding(kind, why, why={} if kind in plain else why) for kind, why in sorted(reasons.items())]
 
 
-def of_left_out(source: Listed) -> list[Finding]:
-    """Files and folders that training does not take for images."""
-    said, known = [], suffixes(source.other_files())
-    for way, kinds in WAYS.items():
-        if names := [name for suffix in sorted(kinds & set(known)) for name in known.pop(suffix)]:
-            kind = "heic_unread" if ".heic" in kinds else "video" if way == "video" else "other_formats"
-            said.append(finding(kind, names, reason=way))
-    rest = [name for names in known.values() for name in names]
-    for kind, names in (
-        ("other_files", rest),
-        ("system_folders", sorted(source.system)),
-        ("hidden_folders", sorted(source.hidden)),
-    ):
-        if names:
-            said.append(finding(kind, names))
-    return said
+def of_outsiders(outside: list[str], within: Classes, images: rules.Set) -> list[Finding]:
+    """Images outside of the class folders, which cost all classes, and what is to be said of these. within: of the
+    other images to train on."""
+    alone = set(outside)
+    parts = [part for name, part in zip(images.names, images.parts, strict=True) if name not in alone]
+    labels = np.array(within.labels, np.int64)
+    them = "it" if len(outside) == 1 else "them"
+    there = rules.Set([], [], labels, within.names, parts[: len(labels)])
+    return [finding("outside", outside, number=f"{len(within.names):,}", them=them), *class_rules.of_classes(there)]
 
 
 def whites_of(

@@ -1,10 +1,12 @@
 """One thing that `transgan data check` found, and which training does something about or suffers from."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
 from transgan.data.dataset import printable
 
+MOST, OF_GROUP = 4, 3  # names, or groups, and names of a group in a table
 STOPS, SPOILS, CHANGES, SAYS = "stops", "spoils", "changes", "notes"
 LEVELS = {  # what a finding means for training, in the order in which they are shown
     STOPS: "training refuses these, or goes on without them",
@@ -43,15 +45,24 @@ class Finding:
         """How many there are, in words."""
         return f"{self.count:,}{in_groups(len(self.groups))}"
 
-    def named(self, most: int = 4) -> list[str]:
+    def named(self, most: int = MOST) -> list[str]:
         """The first files or groups as a user reads them, and how many more there are."""
         if self.groups:
-            said = [
-                " = ".join(map(printable, group[:3])) + (" = ..." if len(group) > 3 else "") for group in self.groups
-            ]
+            said = [self.line(group, OF_GROUP) for group in self.groups[:most]]
         else:
-            said = [printable(name) + (f" ({self.why[name]})" if name in self.why else "") for name in self.files]
-        return [*said[:most], *([f"and {len(said) - most:,} more"] if len(said) > most else [])]
+            said = [self.line([name]) for name in self.files[:most]]
+        rest = len(self.groups or self.files) - most
+        return [*said, *([f"and {rest:,} more"] if rest > 0 else [])]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether `named` names not all."""
+        return len(self.groups or self.files) > MOST or any(len(group) > OF_GROUP for group in self.groups)
+
+    def line(self, group: list[str], most: int | None = None) -> str:
+        """Names that belong together, the first `most` of them, with what is said of them."""
+        names = " = ".join(distinct(group)[:most]) + (" = ..." if most and len(group) > most else "")
+        return names + (f" ({self.why[group[0]]})" if group[0] in self.why else "")
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -59,3 +70,9 @@ class Finding:
             "kind": self.kind, "title": self.title, "level": self.level, "count": self.count, "files": self.files,
             "groups": self.groups, "why": self.why, "training": self.training, "way": self.way,
         }  # fmt: skip
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Names as a user reads them: with escapes where they would be printed alike."""
+    printed = {unicodedata.normalize("NFKC", printable(name)).strip() for name in names}
+    return [printable(name) if len(printed) == len(set(names)) else ascii(name) for name in names]

@@ -5,14 +5,13 @@ import re
 from collections.abc import Sequence
 from html import escape, unescape
 
-from transgan.data.dataset import printable
 from transgan.data.inspection.check import Report, summary
 from transgan.data.inspection.finding import LEVELS, Finding
 from transgan.data.inspection.sheet import png, seen, sheet
 from transgan.data.listed import Listed
 
 TITLE = "transgan data check "  # and the images
-SHOWN, LISTED = 8, 200  # images and names of a finding
+SHOWN, LISTED = 8, 50_000  # images and names of a finding
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #d0d7de }
@@ -59,11 +58,8 @@ def images_of(text: str) -> str | None:
 def section(finding: Finding, source: Listed) -> str:
     """One finding, with the images it is about."""
     groups = finding.groups or [[name] for name in finding.files]
-    items = [
-        " = ".join(map(printable, group)) + (f" ({finding.why[group[0]]})" if group[0] in finding.why else "")
-        for group in groups[:LISTED]
-    ]
-    more = f"<li>and {len(groups) - LISTED:,} more, in the JSON</li>" if len(groups) > LISTED else ""
+    items = [finding.line(group) for group in groups[:LISTED]]
+    more = f"<li>and {len(groups) - LISTED:,} more: json=FILE names all</li>" if len(groups) > LISTED else ""
     listing = "".join(f"<li>{escape(item)}</li>" for item in items) + more
     shown = [name for group in groups[:SHOWN] for name in group[:2]][: 2 * SHOWN if finding.groups else SHOWN]
     images = seen(source, shown)

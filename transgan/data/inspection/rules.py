@@ -1,7 +1,5 @@
 """What is a finding, and what is not. Limits follow the set: what all images are like is no defect of one of them."""
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,19 +10,14 @@ from transgan.data.inspection.finding import Finding
 from transgan.data.inspection.traits import Traits
 from transgan.data.inspection.wording import finding
 from transgan.data.labels import OUTSIDE
+from transgan.data.sides import ENLARGED, fitting
 
 DARK, DARK_SHARE = 40.0, 0.35  # of 255, and of the set's median
-BLURRED, BLURRED_SHARE = 0.75, 0.65
+BLURRED, BLURRED_SHARE = 0.42, 0.6  # and of the sharpness that a quarter of the set exceeds
+SHARP = 0.8  # of images at the resolution that is theirs
 BLANK = 2.0  # standard deviation of luminance
 EXTREME = 2.0  # long side over short side: more than half of it is cut off
 TRAINED = ""  # the part of images to train on
-BALANCE, SMALL_CLASS = 10.0, 50  # largest over smallest class; images of a class
-SUSPICIOUS = re.compile(  # names of folders that hold something else than a class
-    r"(?i)(data|image|photo|pic(ture)?|img|file|sample)s?|data[-_ ]?sets?|backup|te?mp|cache|thumbs?|thumbnails?"
-    r"|(train|test|val|valid|dev|eval)([-_ ]?(set|data|images)?)|training|testing|validation|evaluation|hold[-_ ]?out"
-    r"|held[-_ ]?out|new folder( \(\d+\))?|untitled.*|copy of .*|.* - copy|.*[-_ ](backup|copy|old)|results?|outputs?"
-    r"|generated|fakes?|unsorted|duplicates?|trash|deleted|deprecated|dcim|camera|[@$_].*"
-)
 
 
 @dataclass
@@ -58,8 +51,12 @@ class Set:
         return [self.names[i] for i in indices]
 
     def median(self, of: str) -> float:
+        return self.quantile(of, 0.5)
+
+    def quantile(self, of: str, share: float) -> float:
+        """Of a trait, where it is finite; 0 where it is nowhere."""
         values = [getattr(each, of) for each in self.traits]
-        return float(np.median([value for value in values if np.isfinite(value)] or [0.0]))
+        return float(np.quantile([value for value in values if np.isfinite(value)] or [0.0], share))
 
 
 def limits(images: Set) -> dict[str, float]:
@@ -68,17 +65,18 @@ def limits(images: Set) -> dict[str, float]:
     side = float(np.median([min(each.size) for each in images.traits] or [0]))
     return {
         "dark": min(DARK, DARK_SHARE * images.median("light")),
-        "blurred": min(BLURRED, BLURRED_SHARE * images.median("blur")),
+        "blurred": min(BLURRED, BLURRED_SHARE * images.quantile("blur", 0.75)),
         "side": side,
     }
 
 
 def of_content(images: Set, resolution: int) -> list[Finding]:
     """Dark, blurred and blank images, of one colour."""
-    limit, found, usual = limits(images), [], images.median("blur")
+    limit, found, usual = limits(images), [], images.quantile("blur", 0.75)
     blank = images.those(lambda each: each.spread < BLANK)
     dark = images.those(lambda each: each.light < limit["dark"] and each.spread >= BLANK)
     blurred = images.those(lambda each: each.blur < limit["blurred"] and each.spread >= BLANK)
+    soft = images.those(lambda each: each.blur < BLURRED and each.spread >= BLANK)
     if blank:
         found.append(finding("blank", images.named(blank)))
     if dark:
@@ -87,27 +85,28 @@ def of_content(images: Set, resolution: int) -> list[Finding]:
     if blurred:
         why = {images.names[i]: f"sharpness {images.traits[i].blur:.2f}, others {usual:.2f}" for i in blurred}
         found.append(finding("blurred", images.named(blurred), why=why, size=resolution))
+    fits = fitting(resolution * images.median("blur") / SHARP)
+    if 2 * len(soft) > len(images.names) and len(blurred) < len(soft) / 2 and fits < resolution:
+        found.append(finding("all_blurred", count=len(soft), size=resolution, fits=fits))
     return found
 
 
 def of_size(images: Set, resolution: int) -> list[Finding]:
     """Images that are tiny, smaller than the resolution, or far from a square."""
     found, side = [], limits(images)["side"]
-    small = images.those(lambda each: min(each.size) < resolution)
+    just_below = ENLARGED * resolution <= side < resolution
+    least = ENLARGED * resolution if just_below else resolution
+    small = images.those(lambda each: min(each.size) < least)
     tiny = [i for i in small if min(images.traits[i].size) < min(resolution, side) / 2]
     rest = [i for i in small if min(images.traits[i].size) >= min(resolution, side) / 2]
     wide = images.those(lambda each: max(each.size) > EXTREME * min(each.size))
-    way = f"resolution={fitting(side)} fits most" if side < resolution else "remove them, or a lower resolution="
+    most_are = side < least and fitting(side) < resolution
+    way = f"resolution={fitting(side)} fits most" if most_are else "remove them, or a lower resolution="
     for kind, indices in (("tiny", tiny), ("small", rest), ("extreme", wide)):
         if indices:
             why = {images.names[i]: "{}x{}".format(*images.traits[i].size) for i in indices}
             found.append(finding(kind, images.named(indices), why=why, size=resolution, reason=way))
     return found
-
-
-def fitting(side: float) -> int:
-    """The largest of the usual resolutions that is not larger than a side, at least 8."""
-    return max([each for each in (8, 16, 28, 32, 64, 128, 256, 512) if each <= side], default=8)
 
 
 FORMS: dict[str, Callable[[Traits], bool]] = {
@@ -124,10 +123,12 @@ FORMS: dict[str, Callable[[Traits], bool]] = {
 def of_form(images: Set, channels: int) -> list[Finding]:
     """What training converts: modes, depth, orientation, animations; and grey images where others have colours."""
     found, grey = [], images.those(lambda each: each.grey)
-    if channels == 3 and 0 < len(grey) <= len(images.names) / 2:
-        found.append(finding("grey", images.named(grey)))
-    if channels == 3 and len(grey) == len(images.names):
+    colours = sorted(set(range(len(images.names))) - set(grey))
+    if channels == 3 and not colours:
         found.append(finding("all_grey", count=len(grey)))
+    elif channels == 3 and grey:
+        kind, fewer = ("grey", grey) if len(grey) <= len(colours) else ("coloured", colours)
+        found.append(finding(kind, images.named(fewer), grey=f"{len(grey):,}", colours=f"{len(colours):,}"))
     for kind, wanted in FORMS.items():
         if indices := images.those(wanted):
             found.append(finding(kind, images.named(indices)))
@@ -155,33 +156,4 @@ def of_copies(images: Set) -> list[Finding]:
         if groups and (kind != "across_classes" or images.class_names):
             files = images.named(i for group in groups for i in group)
             found.append(finding(kind, files, [images.named(group) for group in groups]))
-    return found
-
-
-def folded_name(name: str) -> str:
-    """What names that differ only in case, separators or the encoding of accents have in common. Separators between
-    numbers tell them apart: 1.0 is not 10."""
-    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
-    return re.sub(r"(?<!\d)[\s_.\-]+|[\s_.\-]+(?!\d)", "", plain) or name
-
-
-def of_classes(images: Set) -> list[Finding]:
-    """Classes of very different sizes, and names that are rather folders' than classes'."""
-    names, found = images.class_names, []
-    if odd := [name for name in names if SUSPICIOUS.fullmatch(name)]:
-        found.append(finding("class_names", odd))
-    folded: dict[str, list[str]] = {}
-    for name in names:
-        folded.setdefault(folded_name(name), []).append(name)
-    if alike := [group for group in folded.values() if len(group) > 1]:
-        found.append(finding("similar_classes", [name for group in alike for name in group], alike))
-    labels = images.labels[~images.held]
-    counts = dict(zip(names, np.bincount(labels[labels >= 0], minlength=len(names)).tolist(), strict=False))
-    most = max(counts, key=lambda name: counts[name], default="")
-    rare = {name: f"{count:,}" for name, count in counts.items() if count * BALANCE < counts[most]}
-    small = {name: f"{count:,}" for name, count in counts.items() if count < SMALL_CLASS and name not in rare}
-    if rare:
-        found.append(finding("balance", rare, why=rare, most=f"{most} ({counts[most]:,})", ratio=BALANCE))
-    if small and len(names) > 1:
-        found.append(finding("small_classes", small, why=small, least=SMALL_CLASS))
     return found

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from transgan.data.dataset import ImageDataset
-from transgan.data.inspection import duplicates, rules
+from transgan.data.inspection import class_rules, duplicates, rules
 from transgan.data.inspection.finding import SPOILS, in_groups
 from transgan.data.inspection.leaks import also_trained_on, digest, leaks
 from transgan.data.inspection.traits import Traits, light_of, thumb_of
@@ -58,7 +58,7 @@ def of_sample(dataset: ImageDataset) -> list[str]:
         findings = rules.of_content(images, dataset.resolution) + findings
     every = rules.Set([], [], dataset.labels.numpy(), dataset.class_names, [rules.TRAINED] * len(dataset))
     said = [f"{each.title}: {numbered(each.count)}" for each in findings if each.level == SPOILS]
-    named = [each for each in rules.of_classes(every) if each.level == SPOILS]
+    named = [each for each in class_rules.of_classes(every) if each.level == SPOILS]
     return said + [f"{each.title}: {', '.join(each.named())}" for each in named]
 
 

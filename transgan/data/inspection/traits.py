@@ -1,8 +1,7 @@
 """What is to be known of one image file, measured on the square that the networks would see of it.
 
-`blur` is the root mean square of the second difference of the luminance over that of its gradient: 1.4 of CIFAR-10's
-images, at least 0.86 of any; at most 0.71 of 99 % of them after a Gaussian blur of 1.5 pixels. It is of pixels as the
-networks see them, so that what is sharp enough for a run's resolution is sharp.
+`blur` is the sharpness of its edges (sharpness.py), of pixels as the networks see them, so that what is sharp enough
+for a run's resolution is sharp.
 """
 
 import hashlib
@@ -14,8 +13,11 @@ from PIL import Image
 
 from transgan.data import tiff
 from transgan.data.checking import quiet, why
+from transgan.data.contents import HEAD, is_heif
 from transgan.data.decode import flatten, has_alpha, upright
+from transgan.data.inspection.sharpness import sharpness
 from transgan.data.levels import Facts, Levels, decide
+from transgan.data.listing import image_suffixes
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
@@ -49,7 +51,7 @@ class Traits(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """A file that cannot be read. kind: empty, truncated or unreadable; reason: in a few words."""
+    """A file that cannot be read. kind: empty, truncated, heic_named, locked or unreadable; reason: in a few words."""
 
     kind: str
     reason: str
@@ -67,7 +69,11 @@ def inspect(data: bytes, resolution: int, levels: Levels | None = None) -> Trait
             warnings.simplefilter("ignore")
             return traits(data, resolution, levels)
     except Exception as error:  # noqa: BLE001 - of a damaged file Pillow raises many kinds
-        return Broken("truncated" if is_cut(data, error) else "unreadable", why(error))
+        if is_cut(data, error):
+            return Broken("truncated", why(error))
+        if is_heif(data[:HEAD]) and ".heic" not in image_suffixes():
+            return Broken("heic_named", "HEIC")
+        return Broken("unreadable", why(error))
 
 
 def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits:
@@ -132,16 +138,10 @@ def square(image: Image.Image, resolution: int) -> Image.Image:
 
 
 def light_of(luminance: np.ndarray) -> tuple[float, float, float]:
-    """light, spread and blur of a square, float32 (S, S) of values 0 to 255; blur is infinite below four pixels."""
+    """light, spread and blur of a square, float32 (S, S) of values 0 to 255; blur is infinite without edges."""
     flat = luminance.ravel()
     rank = int(0.98 * (flat.size - 1))
-    light, spread = float(np.partition(flat, rank)[rank]), float(flat.std())
-    if len(luminance) < 4:
-        return light, spread, float("inf")
-    down, right = luminance[1:] - luminance[:-1], luminance[:, 1:] - luminance[:, :-1]
-    second = down[1:, 1:-1] - down[:-1, 1:-1] + right[1:-1, 1:] - right[1:-1, :-1]
-    gradient = np.sqrt(np.vdot(down, down) / down.size + np.vdot(right, right) / right.size)
-    return light, spread, float(np.sqrt(np.vdot(second, second) / second.size) / (gradient + 0.5))
+    return float(np.partition(flat, rank)[rank]), float(flat.std()), sharpness(luminance)
 
 
 def thumb_of(image: Image.Image) -> bytes:

@@ -24,8 +24,8 @@ from transgan.data.listed import Listed, listed
 from transgan.data.preparation.crops import fit
 from transgan.data.preparation.growing import Growing
 from transgan.data.prepared import FORMAT, RECORD, hash_of_files, plain_pixels
-from transgan.data.remarks import stored_parts, unreadable_classes
-from transgan.files import expanded, hash_of
+from transgan.data.remarks import locked, mend, stored_parts, unreadable_classes
+from transgan.files import expanded, hash_of, is_unicode
 
 LABELS = "dataset.json"
 PARTIAL = ".partial"  # added to the name of a zip that is not complete
@@ -119,18 +119,23 @@ def prepare(
     """
     began, target = time.monotonic(), expanded(out)
     source = listed(path, settings.resolution, settings.channels or 3, labels, white)
+    if source.locked:
+        raise locked(source.path, source.locked)
     if source.refused:
         raise ValueError(source.refused)
     if target.exists():
         raise ValueError(f"{out} is there already: remove it, or give another name.")
     every = [source.files, *source.left.values()]
     files = sorted((file for part in every for file in part), key=lambda file: file.name)
-    originals, own = [file.name for file in files], {file.name for file in source.files}
-    if odd := [name for name in originals if any("\ud800" <= sign <= "\udfff" for sign in name)]:
-        raise ValueError(
-            f"{len(odd):,} names of images in {path} are not in UTF-8 (the first is {printable(odd[0])}), and a zip "
-            "holds no others: rename them."
+    odd = [file.name for file in files if not is_unicode(file.name)]
+    if odd and on_error == "raise":
+        raise UnreadableImages(
+            f"{len(odd):,} image{'s' * (len(odd) > 1)} in {path} with a name that is not in UTF-8 (the first is "
+            f"{printable(odd[0])}), and a zip holds no others: ",
+            {"": "rename them", "data.on_error": "go on without them: data.on_error=skip"},
         )
+    files = [file for file in files if is_unicode(file.name)]
+    originals, own = [file.name for file in files], {file.name for file in source.files}
     names = dict(zip(originals, stored_names(originals, settings.format), strict=True))
     given = None if white is None else Levels(*[white] * 3)
     head = {
@@ -141,7 +146,7 @@ def prepare(
         archive.drop({LABELS, RECORD})
         again = {entry.name for entry in archive.entries}
         begun_anew = [ANEW.format(archive.path.name)] * archive.anew
-        reasons: dict[str, str] = {}
+        reasons: dict[str, str] = dict.fromkeys(odd, "its name is not in UTF-8")
         facts: dict[int, Facts] = {}
         waiting = [i for i, file in enumerate(files) if names[file.name] not in again]
         notes: list[str] = []
@@ -165,8 +170,8 @@ def prepare(
                 else:
                     facts[i] = result
         skipped = sorted(reasons.items())
-        if len(skipped) == len(files) or skipped and on_error == "raise":
-            raise complaint(path, skipped, len(files))
+        if len(skipped) == len(files) + len(odd) or skipped and on_error == "raise":
+            raise complaint(path, skipped, len(files) + len(odd))
         if names_lost := lost(source.classes_of(source.files), [file.name not in reasons for file in source.files]):
             notes.append(unreadable_classes(names_lost))
         if source.left:
@@ -258,6 +263,4 @@ def complaint(path: str | Path, skipped: list[tuple[str, str]], count: int) -> U
     what = f"{len(skipped):,} of {count:,} images in {path} cannot be read:\n{listing}{more}\n"
     if len(skipped) == count:
         return UnreadableImages(what, {"": "there is nothing to prepare."})
-    return UnreadableImages(
-        what, {"": "repair or remove them", "data.on_error": "go on without them: data.on_error=skip"}
-    )
+    return UnreadableImages(what, {"": mend(skipped), "data.on_error": "go on without them: data.on_error=skip"})
