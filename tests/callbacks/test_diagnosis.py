@@ -99,9 +99,14 @@ def test_a_generator_that_has_hardly_moved_is_not_to_learn_more_slowly(key):
     new = found((0.17, 0.171, 0.1715), (63.5, 63.4, 63.4), 0.02)
     assert new.word == "low variety" and "hardly begun" in new.reason
     assert new.remedy.startswith("raise algorithm.generator_lr") and "give a larger kimg=" in new.remedy
-    for collapsed in (found((0.9, 0.2, 0.2), (63.5, 63.4, 63.4), 0.02), found((0.1, 0.1, 0.1), (63.5, 63.4, 63.4), 0.9),
-                      found((0.0, 0.0, 0.0), (63.5, 50.0, 40.0), 0.3)):  # fmt: skip
-        assert collapsed.word == "low variety" and "lower algorithm.generator_lr" in collapsed.remedy
+    collapsed = [
+        found((0.9, 0.2, 0.2), (63.5, 63.4, 63.4), 0.02),
+        found((0.1, 0.1, 0.1), (63.5, 63.4, 63.4), 0.9),
+        found((0.0, 0.0, 0.0), (63.5, 50.0, 40.0), 0.3),
+        found((0.0, 0.0, 0.0), (63.5, 63.4, 63.4), 0.02),
+    ]
+    for each in collapsed:
+        assert each.word == "low variety" and "lower algorithm.generator_lr" in each.remedy
     assert found((0.22, 0.26, 0.29), (57.1, 50.0, 45.5), 0.3).word == "improving"  # slowly
 
 

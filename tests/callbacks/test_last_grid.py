@@ -12,13 +12,15 @@ from transgan.callbacks.patience import sentence
 from transgan.callbacks.stopping import TIME_IS_UP, Skipped, Stop
 
 
+def black(seeds, labels):
+    return torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8)
+
+
 def ended(folder, reason, took=None, generate=None):
     """The files after a run has stopped for this reason; took: seconds of the grid before."""
     stop, samples, session = Stop(), Samples(4.0, 4), Session(folder, 9.0)
     trainer = SimpleNamespace(is_global_zero=True, loggers=[], callbacks=[session, stop, samples])
-    module = SimpleNamespace(
-        images_seen=1500, num_classes=0, generate=generate or (lambda seeds, labels: torch.zeros(len(seeds), 1, 8, 8, dtype=torch.uint8)),
-    )  # fmt: skip
+    module = SimpleNamespace(images_seen=1500, num_classes=0, generate=generate or black)
     samples.setup(trainer, module, "fit")
     samples.took, stop.reason, stop.training, stop.stop = took, reason, True, stop
     for each in (stop, samples):

@@ -69,7 +69,7 @@ def test_a_picture_is_made_again_from_itself(sample, run, tmp_path):
 
 
 def test_images_of_one_name_are_made_again_beside_each_other(sample, run, tmp_path):
-    """In files of their own, the same image in the same, and none of them, nor a grid, among those that are measured."""
+    """In files of their own, the same image in the same; none of them, nor a grid, among those that are measured."""
     before = set((run / "generated").glob("*"))
     made = [sample(run, f"seeds={seed}", f"out={seed}/x.png")[0] for seed in (0, 1)]
     made.append(sample(run, "seeds=0-3", "to=grid", "out=2/x.png")[0])

@@ -28,6 +28,7 @@ VARIETY = 0.3  # of that of real images
 WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
 SURE, PULLS = 0.8, 0.07  # share of the pairs, and how much it has risen since the last moment
 PENALTY, STEEPER = 2.0, 2.0  # squared input gradient of the discriminator, and times the smallest before
+ALIKE = 0.01  # of the variety of real images; an untrained generator has more, a constant one has none
 MOVED = 0.1  # change of the images below which a generator has hardly moved, and growth of variety that counts
 STILL = 1e-3  # change of the images, over the distances between real ones
 APART = 0.5  # of the usual kimg between moments, at least, for two to be compared
@@ -136,7 +137,7 @@ def low_variety(history: Sequence[Moment], remedies: Remedies) -> Finding | None
     going = progress(history, remedies).word == "improving"
     if new and going and now > before[-1] and now > (1 + MOVED) * before[0]:
         return None
-    if new and not going and max(each.get("grid_change", 0.0) for each in history) < MOVED:
+    if new and not going and now > ALIKE and max(each.get("grid_change", 0.0) for each in history) < MOVED:
         ways = either(remedies.rate("raise", "generator"), "give a larger kimg=")
         return Finding("low variety", f"{said}, and the generator has hardly begun to learn", ways)
     return Finding("low variety", said, either(remedies.more_penalty(), remedies.rate("lower", "generator")))
