@@ -201,14 +201,15 @@ def assert_same_image(path: Path, other: Path) -> None:
 
 
 def assert_repeated(run: Path, other: Path) -> None:
-    """All that a run leaves, but for the time it took."""
+    """All that a run leaves, but for the time it took; and a grid of the moment where it was stopped, which `other` was
+    not."""
     assert measured(run) == measured(other) and repeatable_stats(run) == repeatable_stats(other)
     a, b = (torch.load(each / "checkpoints" / "last.ckpt", weights_only=True) for each in (run, other))
     assert any(name.startswith("generator_ema.") for name in a["state_dict"]) and len(a["optimizer_states"]) == 2
     for part in ("state_dict", "optimizer_states", "images_seen", "global_step", "nonfinite"):
         assert_equal(a[part], b[part], part)
-    for grid in sorted((run / "samples").iterdir()):
-        assert_same_image(grid, other / "samples" / grid.name)
+    for grid in sorted((other / "samples").iterdir()):
+        assert_same_image(run / "samples" / grid.name, grid)
     assert not list(run.rglob("*.tmp"))
 
 

@@ -81,6 +81,35 @@ def test_a_number_that_is_wrong_has_its_word(change, expected):
     assert any(f"{key}" in found.remedy for key in ("algorithm.", "data check", "augmentation="))
 
 
+@pytest.mark.parametrize("first", [{}, {"distance": 63.5}, {"distance": 63.5, "grid_spread": 0.2}])
+def test_before_the_second_look_no_evaluations_are_counted(first):
+    """There may be two by then, one before the first step, or none with metrics=none."""
+    for history in ([], [{"kimg": 4.0} | first]):
+        assert diagnosis(history).word == "warming up" and "evaluation" not in str(diagnosis(history))
+
+
+@pytest.mark.parametrize("key", ["grid_spread", "spread_features"])
+def test_a_generator_that_has_hardly_moved_is_not_to_learn_more_slowly(key):
+    """An untrained one has little variety, too; one that had more, or that moves and gets nowhere, has collapsed."""
+
+    def found(values, distances, change):
+        history = [each | {"grid_change": change} for each in moments(*distances)]
+        return diagnosis([each | {key: value} for each, value in zip(history, values, strict=True)])
+
+    new = found((0.17, 0.171, 0.1715), (63.5, 63.4, 63.4), 0.02)
+    assert new.word == "low variety" and "hardly begun" in new.reason
+    assert new.remedy.startswith("raise algorithm.generator_lr") and "give a larger kimg=" in new.remedy
+    collapsed = [
+        found((0.9, 0.2, 0.2), (63.5, 63.4, 63.4), 0.02),
+        found((0.1, 0.1, 0.1), (63.5, 63.4, 63.4), 0.9),
+        found((0.0, 0.0, 0.0), (63.5, 50.0, 40.0), 0.3),
+        found((0.0, 0.0, 0.0), (63.5, 63.4, 63.4), 0.02),
+    ]
+    for each in collapsed:
+        assert each.word == "low variety" and "lower algorithm.generator_lr" in each.remedy
+    assert found((0.22, 0.26, 0.29), (57.1, 50.0, 45.5), 0.3).word == "improving"  # slowly
+
+
 @pytest.mark.parametrize("usual", [0.5, 4.0, 100.0])
 def test_images_that_had_no_time_to_change_are_no_alarm(usual):
     """Two moments that follow each other closely, by the clock or where a finished run goes on."""

@@ -198,7 +198,7 @@ def test_sizes_and_colours_that_do_not_fit(sentences, sides, tmp_path):
         ((made, f"against={tmp_path / 'empty'}"), "No image in", "it is empty"),
         ((tmp_path / "empty", f"against={real}"), "No image in", "it is empty"),
         ((made,), "say what to compare them with", "against=FOLDER"),
-        ((made, f"against={real}", "psi=0.5"), "psi= are for runs", "leave them out"),
+        ((made, f"against={real}", "psi=0.5"), "psi= is for runs", "leave it out"),
         ((made, f"against={real}", "metrics=paper", "metrics.measures.prdc.k=80"), "k", "80"),
     ]
     for words, *parts in cases:

@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 
 import transgan
 from page_check import Page, faults
+from transgan.commands.report import require_same_runs
 from transgan.errors import UserError
 from transgan.reporting import drawing, neighbours, page
 from transgan.runs.lock import Lock, owner
@@ -108,7 +110,11 @@ def test_several_runs_beside_each_other(inside, digits, others, tmp_path):
         "and this run makes its images token by token." in said and said.count("A walk needs") == 1
     )  # a VAE has latents
     assert "A model that predicts images value by value: ImageGPT" in said and "A variational autoencoder: VAE" in said
-    assert said.count("Nothing was measured of this run yet.") == 4 and "transgan evaluate" in said
+    assert (
+        said.count("Nothing was measured of this run yet.") == 4
+        and "was measured once" not in said
+        and "transgan evaluate" in said
+    )
     assert "transgan.training.variational.Variational" in said and "in which the runs differ" in said
     assert re.search(r"gpt 64 – – – – – [\d,]+ ", said)  # of the table beside each other
 
@@ -127,6 +133,42 @@ def test_a_folder_of_runs(inside, others):
     assert code == 0 and "3 runs)" in out, err
     assert "<h1>gpt, plain, vae</h1>" in (others / "report.html").read_text()
     os.remove(others / "report.html")
+
+
+def test_a_folder_in_which_there_are_more_runs_has_its_report_anew(tmp_path):
+    """And not over that of others, nor over what is no report: given as one word or as several."""
+    runs, out = [str(tmp_path / name) for name in "abc"], tmp_path / "report.html"
+
+    def writes(of, grown):
+        try:
+            require_same_runs(of, out, grown)
+        except UserError:
+            return False
+        return True
+
+    def report_of(*those):
+        marks = " ".join(page.identity(Path(run) for run in those))
+        out.write_text(f'<meta name="runs" content="{marks}">')
+
+    assert writes(runs, True)
+    report_of(*runs[:2])
+    assert writes(runs, True) and not writes(runs, False) and writes(runs[:2], False)
+    assert not writes(runs[1:], True) and not writes(runs[:1], True)
+    report_of(*runs)
+    assert writes(runs[::-1], False)
+    out.write_text("mine")
+    assert not writes(runs, True)
+
+
+def test_a_folder_of_runs_does_not_write_over_a_report_of_others(inside, digits, tmp_path):
+    shutil.copytree(digits, tmp_path / "runs" / "moved")
+    assert inside("report", "runs", "neighbours=0")[0] == 0
+    shutil.rmtree(tmp_path / "runs" / "moved")
+    shutil.copytree(digits, tmp_path / "runs" / "other")
+    before = (tmp_path / "runs" / "report.html").read_bytes()
+    code, out, err = inside("report", "runs", "neighbours=0")
+    assert code == 2 and "is there already and is not of these runs" in err
+    assert (tmp_path / "runs" / "report.html").read_bytes() == before
 
 
 def test_runs_of_one_folder_have_their_report_beside_them(inside, digits, others, tmp_path):
@@ -184,6 +226,18 @@ def test_a_run_without_a_checkpoint(inside, digits):
     assert "after 1,280 images" in said
 
 
+def test_a_run_that_was_killed_shows_images_of_its_checkpoint(inside, digits):
+    """And not the grid before training, which is all there is in samples/: the very grid that training writes."""
+    shutil.copy(digits / "checkpoints" / "last.ckpt", digits / "checkpoints" / "best.ckpt")
+    whole = inside("report", "runs/digits", "neighbours=0", "out=whole.html")
+    for path in (digits / "samples").glob("00000[01]_*.png"):
+        path.unlink()
+    assert whole[0] == inside("report", "runs/digits", "neighbours=0")[0] == 0
+    lead = re.compile(r'<img class="lead" src="([^"]*)".*?alt="([^"]*)"')
+    last, again = (lead.search(Path(path).read_text()).groups() for path in ("whole.html", digits / "report.html"))
+    assert again == last and last[1] == "Grid of generated images of digits, after 1,280 images"
+
+
 def test_a_damaged_checkpoint_is_named(inside, digits):
     for path in (digits / "checkpoints").iterdir():
         path.write_bytes(b"half")
@@ -231,6 +285,15 @@ def test_images_that_are_gone(inside, tmp_path, pictures, tiny_folder):
     assert said.count("The training images cannot be read on this machine: ") == 2
     assert "The data had 2 classes: <b>cats, dogs & co." in said
     assert 'alt="10 generated images of class &lt;b&gt;cats"' in text
+    assert said.count("give it for NEW_FOLDER in the commands of this page") == 2
+    assert said.count(" data.path=NEW_FOLDER") == 2 and said.count(" against=NEW_FOLDER") >= 1
+    lines = [html.unescape(each) for each in re.findall(r"<code>(transgan [^<]*NEW_FOLDER)</code>", text)]
+    pictures(tmp_path / "elsewhere", classes=["<b>cats", "dogs & co"])
+    for line in dict.fromkeys(lines):  # each goes on with the images in their new place
+        words = shlex.split(line.replace("NEW_FOLDER", "elsewhere"))[1:]
+        words += ["extractor=pixels", "bounds=false", "device=cpu"] if words[0] == "evaluate" else ["dry_run=true"]
+        code, out, err = inside(*words)
+        assert code == 0, (line, err)
 
 
 def test_a_check_of_the_data_beside_the_run_is_shown(inside, digits):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,8 +64,36 @@ def test_a_picture_is_made_again_from_itself(sample, run, tmp_path):
     assert provenance.read(one) == provenance.read(again)
     one.rename(run / "generated-moved.png")  # beside the run it needs no more
     again, out = sample(f"like={run / 'generated-moved.png'}")
-    assert "every pixel is that of" in out and again == str(run / "generated" / "like-generated-moved.png")
+    assert "every pixel is that of" in out and again.startswith(str(run / "redrawn" / "generated-moved-"))
     (run / "generated-moved.png").unlink()
+
+
+def test_images_of_one_name_are_made_again_beside_each_other(sample, run, tmp_path):
+    """In files of their own, the same image in the same; none of them, nor a grid, among those that are measured."""
+    before = set((run / "generated").glob("*"))
+    made = [sample(run, f"seeds={seed}", f"out={seed}/x.png")[0] for seed in (0, 1)]
+    made.append(sample(run, "seeds=0-3", "to=grid", "out=2/x.png")[0])
+    (tmp_path / "3").mkdir()
+    made.append(str(tmp_path / "3" / "x.png"))
+    shutil.copy(made[0], made[3])
+    again = [sample(run, f"like={path}")[0] for path in made]
+    assert len(set(again)) == 3 and again[3] == again[0]
+    assert all((pixels(one) == pixels(other)).all() for one, other in zip(made, again, strict=True))
+    assert set((run / "generated").glob("*")) == before
+    shutil.rmtree(run / "redrawn")
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_a_film_is_made_again_by_its_command(refused, tmp_path, kind):
+    (tmp_path / f"walk.{kind}").write_bytes(b"film")
+    found = refused("sample", f"like=walk.{kind}")
+    assert "like= makes single images, grids and sheets again" in found and f"to={kind}" in found
+
+
+@pytest.mark.parametrize("key", ["psi", "temperature"])
+def test_a_sweep_has_no_strength_of_all_rows(refused, run, key):
+    found = refused("sample", run, "to=sheet", "sweep=[0.3,1]", f"{key}=0.5")
+    assert f"{key}=0.5: sweep= gives the strength of each row" in found
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif"])

@@ -55,6 +55,8 @@ def test_commands_of_runs_with_any_name(digits, tmp_path, name):
         config = compose(command, arguments)
         if what.startswith("continues"):
             assert (tmp_path / config.runs / config.name).samefile(place)
+        if what.startswith("trains it again"):  # beside it
+            assert (tmp_path / config.runs / config.name).parent.samefile(place.parent)
 
 
 def test_a_table_for_each_protocol():

@@ -35,6 +35,46 @@ def test_what_a_distance_means(value, said):
     assert "An untrained generator has 100, the ceiling" in first
 
 
+@pytest.mark.parametrize(
+    "value, said",
+    [(1.2, "hardly distinguish"), (3.0, "near real images"), (20.0, "clearly distinguish"), (60.0, "clearly")],
+)
+def test_what_was_learned_is_not_said_without_a_ceiling(value, said):
+    (second,) = result.quality(measured(value, floor=1.0))[1:]
+    assert said in second and "learned" not in second
+
+
+def test_what_a_run_began_with_is_no_untrained_generator(folder, line):
+    """One with the weights of another run: its first evaluation is `begun` in sentences, rows and the scale."""
+    material = folder([line(0, 9.0), line(8, 2.0, bounds={"floor": 1.0, "begun": 9.0})])
+    material.config["init_from"] = "runs/other"
+    (first, *_) = all_measured(material)
+    assert first.bounds == {"floor": 1.0, "begun": 9.0, "begun_num": 5000}
+    said = " ".join(result.quality(first))
+    assert "As it began, with weights of another run, it had 9." in said and "untrained" not in said
+    assert [row[0] for row in first.rows_of_bounds] == ["floor", "as it began"]
+    assert [kind for _, _, kind in scale(first).marks] == ["bound", "value", "begun"] and scale(first).height > 62
+    first.bounds["ceiling"] = 90.0
+    assert len(scale(first).marks) == 4 and "An untrained generator has 90, the ceiling" in result.quality(first)[0]
+    first.bounds["begun"] = 1.5
+    assert result.quality(first)[1] == "So training has not brought it nearer to real images than it began."
+
+
+def test_a_run_out_of_patience_is_not_said_to_become_better(folder, line):
+    material = folder([line(4, 3.0), line(8, 2.99)], kimg=20.0)
+    vars(material)["out_of_patience"] = "fd_pixels has not become better than 3 in one evaluation"
+    said = " ".join(result.trend(material, measured(2.99)))
+    assert said == "The last evaluation while training was the best one, but by less than patience= counts as better."
+
+
+def test_images_alike_are_no_collapse_before_anything_was_learned(folder):
+    def said(value):
+        return " ".join(result.notes(folder(), measured(value, floor=1.0, ceiling=100.0, spread=0.1)))
+
+    assert "look alike, which is mode collapse." in said(20.0)
+    assert "or because training has hardly begun" in said(99.0)
+
+
 def test_without_floor_and_ceiling_there_is_the_number_alone():
     assert result.quality(measured(3.0)) == ["fd_pixels is 3 (lower is better), measured at 8 kimg."]
     assert result.quality(None) == [] and scale(measured(3.0, floor=1.0)) is None
@@ -50,7 +90,9 @@ def test_the_scale_is_logarithmic():
 
 def test_what_is_to_be_minded(folder, line):
     material = folder([line(0, 90.0), line(4, 2.0), line(8, 3.0)], STATS)
-    first = measured(2.0, mesh=5.0, spread=0.3, accuracy_pixels=0.5, accuracy_real_pixels=0.96, copy_rate_p=0.001)
+    first = measured(
+        2.0, ceiling=90.0, mesh=5.0, spread=0.3, accuracy_pixels=0.5, accuracy_real_pixels=0.96, copy_rate_p=0.001
+    )
     said = " ".join(result.notes(material, first))
     for part in (
         "recognises 50 % of its images", "96 % of the training", "grid of its patches is visible", "mode collapse",

@@ -88,6 +88,26 @@ def test_colour_is_not_left_out_without_a_word(inside, near, tmp_path):
     assert code == 0 and "compared with what runs/b was trained on" in out and "in grey" not in out, err
 
 
+@pytest.mark.parametrize(
+    "words, those",
+    [
+        (["real"], "runs/mine was trained on"),
+        (["real", "against=runs/mine"], "runs/mine was trained on"),
+        (["copy", "against=real", "extractor=pixels"], "real holds"),
+    ],
+)
+def test_images_that_are_compared_with_themselves_are_named(inside, near, tmp_path, words, those):
+    draw(tmp_path / "real")
+    draw(tmp_path / "copy")
+    near("mine", "real")
+    code, out, err = inside("evaluate", *words, *FEW)
+    assert code == 0 and f"note    {words[0]} holds the very images that {those}: compared with themselves" in out, err
+    assert f"`transgan evaluate {'runs/mine' if 'mine' in those else 'RUN'}` measures what a run makes" in out
+    draw(tmp_path / "made", seed=1)
+    code, out, err = inside("evaluate", "made", *words[1:], *FEW)
+    assert code == 0 and "very images" not in out, err
+
+
 def test_images_in_a_run_are_compared_with_what_that_run_was_trained_on(inside, near, tmp_path):
     draw(tmp_path / "real")
     draw(tmp_path / "others", seed=5)
@@ -116,7 +136,7 @@ def test_all_that_is_missing_is_asked_for_at_once(refused, inside, tmp_path):
     draw(tmp_path / "real", size=12, mode="L")
     err = refused("evaluate", "made ü", *FEW, "psi=0.5")
     assert len(err.splitlines()) == 4 and "say what to compare them with: against=FOLDER" in err
-    assert "psi= are for runs" in err and "extractor=masked" in err
+    assert "psi= is for runs" in err and "extractor=masked" in err
     assert proposed(err) == ["evaluate", "made ü", *FEW, "against=REAL_IMAGES", "extractor=masked"]
     err = refused("evaluate", "made ü", *FEW, "against=real")
     assert len(err.splitlines()) == 4 and "have 12 px" in err and "are grey" in err and "which features" in err

@@ -28,6 +28,8 @@ VARIETY = 0.3  # of that of real images
 WON = 0.97  # share of the pairs that the discriminator tells apart, twice in a row
 SURE, PULLS = 0.8, 0.07  # share of the pairs, and how much it has risen since the last moment
 PENALTY, STEEPER = 2.0, 2.0  # squared input gradient of the discriminator, and times the smallest before
+ALIKE = 0.01  # of the variety of real images; an untrained generator has more, a constant one has none
+MOVED = 0.1  # change of the images below which a generator has hardly moved, and growth of variety that counts
 STILL = 1e-3  # change of the images, over the distances between real ones
 APART = 0.5  # of the usual kimg between moments, at least, for two to be compared
 GAP = 0.6  # share of pairs with the training image ranked above the held-out one, twice in a row; 0.5 is no gap
@@ -57,11 +59,11 @@ class Finding:
 def diagnosis(history: Sequence[Moment], remedies: Remedies = USUAL) -> Finding:
     """What the moments of a run say, oldest first, and what of its settings could be changed."""
     if not history:
-        return Finding("warming up", "nothing has been measured yet")
+        return Finding("warming up", "nothing has been looked at since training began")
     if found := urgent(history, remedies):
         return found
     if len(history) < 2:
-        return Finding("warming up", "there is one evaluation, and nothing to compare it with")
+        return Finding("warming up", "it was looked at once since training began; the second look shows what changes")
     for rule in (
         no_real_variety,
         frozen,
@@ -126,16 +128,24 @@ def too_near(history: Sequence[Moment]) -> bool:
 
 
 def low_variety(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
-    now = history[-1]
-    pixels, features = now.get("grid_spread", math.inf), now.get("spread_features", math.inf)
-    if min(pixels, features) >= VARIETY:
+    *before, now = map(variety, history)
+    if now >= VARIETY:
         return None
-    what = "pixels" if pixels <= features else "features"
-    return Finding(
-        "low variety",
-        f"the {what} of generated images vary {min(pixels, features):.2f} times as much as those of real ones",
-        either(remedies.more_penalty(), remedies.rate("lower", "generator")),
-    )
+    what = "pixels" if history[-1].get("grid_spread", math.inf) == now else "features"
+    said = f"the {what} of generated images vary {now:.2f} times as much as those of real ones"
+    new = max(before) < VARIETY  # as an untrained generator, which has little, too
+    going = progress(history, remedies).word == "improving"
+    if new and going and now > before[-1] and now > (1 + MOVED) * before[0]:
+        return None
+    if new and not going and now > ALIKE and max(each.get("grid_change", 0.0) for each in history) < MOVED:
+        ways = either(remedies.rate("raise", "generator"), "give a larger kimg=")
+        return Finding("low variety", f"{said}, and the generator has hardly begun to learn", ways)
+    return Finding("low variety", said, either(remedies.more_penalty(), remedies.rate("lower", "generator")))
+
+
+def variety(moment: Moment) -> float:
+    """Of pixels or of features, whichever is less."""
+    return min(moment.get("grid_spread", math.inf), moment.get("spread_features", math.inf))
 
 
 def exploding(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
@@ -159,7 +169,7 @@ def heavier(history: Sequence[Moment], remedies: Remedies) -> Finding | None:
         if growth > HEAVIER:
             return Finding(
                 "diverging",
-                f"the weights of the {name} have become {number(growth)} times as large between two evaluations",
+                f"the weights of the {name} have become {number(growth)} times as large from one look to the next",
                 either(remedies.rate("lower", name), then="begin anew"),
             )
     return None
@@ -251,11 +261,11 @@ def progress(history: Sequence[Moment], remedies: Remedies) -> Finding:
     name = {"distance": "the distance", "bits": "bits per dimension of held-out images"}[key]
     values = [(each["kimg"], each[key]) for each in history if key in each]
     if not values and any("failed" in each for each in history):
-        return Finding("warming up", "no evaluation has succeeded, for reasons that log.txt has")
+        return Finding("warming up", "no evaluation since training began has succeeded, for reasons that log.txt has")
     if not values:
         return Finding("warming up", "nothing says whether it improves", "give metrics=fast, which measures a distance")
     if len(values) < 2:
-        return Finding("warming up", f"{name} is known of one evaluation alone")
+        return Finding("warming up", f"{name} is known once since training began, and nothing to compare it with")
     kimg, best = min(values, key=lambda each: each[1])
     earlier = min((value for _, value in values[:-RECENT]), default=values[0][1])
     if best < (1 - BETTER) * earlier:

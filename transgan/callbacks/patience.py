@@ -77,5 +77,6 @@ def sentence(state: dict[str, Any] | None, evaluations: int | None) -> str | Non
     """Why a run whose Patience has this state has stopped, at so many evaluations; None if it has not."""
     if state is None or not evaluations or state["wait_count"] < evaluations:
         return None
-    best = state["best_score"].item()
-    return f"{state['monitor']} has not become better than {number(best, 4)} in {state['wait_count']} evaluations"
+    best, count = state["best_score"].item(), state["wait_count"]
+    within = f"in {count} evaluations" if count != 1 else "in one evaluation"
+    return f"{state['monitor']} has not become better than {number(best, 4)} {within}"

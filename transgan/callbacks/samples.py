@@ -1,8 +1,10 @@
 """samples/: images of the same seeds all along the run, and real images beside them."""
 
 import logging
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from torchvision.utils import make_grid
 
 from transgan import provenance
 from transgan.callbacks.interval import Alarm, Interval, moment
-from transgan.callbacks.session import Session, Trained
+from transgan.callbacks.session import Session, Trained, find
+from transgan.callbacks.stopping import Stop
 from transgan.callbacks.tracking import log_grid
 from transgan.errors import is_out_of_memory, one_line
 from transgan.files import replacing
@@ -26,6 +29,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # suffix: (Pillow's name, op
 }  # fmt: skip
 
 BATCH = 64  # images made at once
+SOON = 10.0  # seconds that a grid may take where a signal has ended the run: what sends it may wait no longer
 MOST_OBLONG = 2.0  # the longer side of a grid over the shorter one, where each class is to have its own columns
 
 log = logging.getLogger(__name__)
@@ -90,7 +94,8 @@ def oblong(count: int, columns: int) -> float:
 
 
 class Samples(Callback):
-    """A grid of `count` images at the start and at every interval, and once one of real images in the same layout.
+    """A grid of `count` images at the start, at every interval and where the run stops, and once one of real images in
+    the same layout.
 
     They go to samples/, and to every logger that takes images, at the step of its numbers: the images shown so far.
     """
@@ -100,6 +105,7 @@ class Samples(Callback):
     ) -> None:
         self.interval, self.alarm = Interval(every_kimg), Alarm(every_minutes)
         self.seeds, self.tells = list(range(count)), provenance
+        self.took: float | None = None  # seconds of this session's latest grid
 
     def setup(self, trainer: Trainer, module: Any, stage: str) -> None:
         session = Session.of(trainer)
@@ -131,8 +137,21 @@ class Samples(Callback):
             if trainer.is_global_zero:
                 self.write(trainer, module)
 
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        """Where a run stops between two grids, the last checkpoint has one as well: it is written by then."""
+        path = self.folder / f"{moment(module.images_seen)}.png"
+        if not trainer.is_global_zero or not module.images_seen or path.exists():
+            return
+        stop = find(trainer, Stop)
+        reason = None if stop is None else stop.reason
+        unknown = 0.0 if reason in (None, signal.SIGINT) else float("inf")  # a further Ctrl-C leaves the grid out
+        if reason is None or (unknown if self.took is None else self.took) <= SOON:
+            with nullcontext() if stop is None else stop.skippable():
+                self.write(trainer, module)
+
     def write(self, trainer: Trainer, module: Trained) -> None:
         """Writes the grid. What cannot be made of images is reported, and training continues."""
+        began = time.monotonic()
         try:
             grid = grid_of(self.images(module), self.columns)
         except ValueError as error:  # images that are not finite: the steps will say so too
@@ -147,6 +166,7 @@ class Samples(Callback):
             )  # fmt: skip
             return
         write_grid(grid, self.folder / f"{moment(module.images_seen)}.png", self.facts(module))
+        self.took = time.monotonic() - began
         log_grid(trainer, "generated", grid, module.images_seen, self.failures)
 
     def images(self, module: Trained) -> Tensor:

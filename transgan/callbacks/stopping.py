@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,6 +38,10 @@ class Stopped(BaseException):
         self.number, self.when = number, when
 
 
+class Skipped(BaseException):
+    """A further Ctrl-C does not wait for what may be left out."""
+
+
 class Stop(Callback):
     """Ends training after the step that reaches the run's length, or in which something asked for an end.
 
@@ -48,7 +53,7 @@ class Stop(Callback):
     def __init__(self) -> None:
         self.reason: int | None = None
         self.asked: int | None = None  # on this process, not yet agreed upon
-        self.began = self.training = self.over = False
+        self.began = self.training = self.over = self.optional = False
         self.until: float | None = None  # of time.monotonic
         self.reader_gone: Callable[[], bool] = lambda: False
         self.owner = os.getpid()
@@ -73,7 +78,11 @@ class Stop(Callback):
         self.previous = {}
 
     def note(self, number: int, frame: object) -> None:
-        if self.over or os.getpid() != self.owner:  # a process that was forked has its own way to end
+        if os.getpid() != self.owner:  # a process that was forked has its own way to end
+            return
+        if self.over:
+            if self.optional and number == signal.SIGINT:
+                raise Skipped
             return
         if not self.training:
             raise Stopped(number)
@@ -91,6 +100,17 @@ class Stop(Callback):
         when = f", about {max(left, 1):.0f} s" if self.doing == STEP and self.took else ""
         # a handler may interrupt a print: straight to the system
         os.write(2, f"\nstopping: finishing {self.doing}{when}; Ctrl-C again to stop now\n".encode())
+
+    @contextmanager
+    def skippable(self) -> Iterator[None]:
+        """What is inside follows the end of training, and a further Ctrl-C leaves it out."""
+        self.optional = True
+        try:
+            yield
+        except Skipped:
+            pass
+        finally:
+            self.optional = False
 
     def limit(self, seconds: float | None) -> None:
         """Ends training after so many seconds from now."""

@@ -102,12 +102,12 @@ def say(console: Console, report: Report) -> None:
         console.print(Text(title.capitalize(), style=f"bold {COLOURS[level]}"))
         table = Table(box=None, padding=(0, 2, 1, 0), show_header=False, width=min(console.width, 120))
         table.add_column(no_wrap=False, min_width=12, ratio=3)
-        table.add_column(justify="right", min_width=9, ratio=1)
+        table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=7, overflow="fold")
         table.add_column(ratio=7)
         for each in findings:
             names = Group(*(Text(name, style="dim") for name in each.named()))
-            table.add_row(each.title, each.amount, names, f"training {each.training}\n→ {each.way}")
+            table.add_row(each.title, each.amount.replace(" in ", " in\n"), names, f"training {each.training}\n→ {each.way}")
         console.print(table, soft_wrap=False)
     if not report.findings:
         console.print("Nothing was found that training would stumble over.")

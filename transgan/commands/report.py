@@ -1,6 +1,7 @@
 """`transgan report`: one HTML file about a run or several, with everything in it."""
 
 import os
+import re
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -32,8 +33,8 @@ def report(config: DictConfig) -> Path:
         check(config)
         console = open_console()
         out = files.expanded(config.out) if config.out else default_out(given, list(config.run))
-        if not config.out and len(given) > 1:
-            require_same_runs(list(config.run), out)
+        if not config.out and len(config.run) > 1:
+            require_same_runs(list(config.run), out, grown=len(given) == 1)
         materials = [Material(str(run), config.checkpoint, config.device) for run in config.run]
         with console.status("reading") as status:
             size = write(materials, out, config.neighbours, __version__, lambda name: status.update(f"reading {name}"))
@@ -53,10 +54,14 @@ def default_out(given: list[str], runs: list[str]) -> Path:
     return (next(iter(parents.values())) if len(parents) == 1 else Path("comparisons")) / "report.html"
 
 
-def require_same_runs(runs: list[str], out: Path) -> None:
-    """Refuses to write over a report of other runs, or over what is none. Raises UserError."""
-    mark = f'<meta name="runs" content="{identity(map(Material.folder_of, runs))}">'
-    if out.exists() and mark not in files.read_text(out):
+def require_same_runs(runs: list[str], out: Path, grown: bool) -> None:
+    """Refuses to write over a report of other runs, or over what is none. grown: a report of some of these runs may be
+    written over, as that of a folder in which there are more by now. Raises UserError."""
+    if not out.exists():
+        return
+    mark = re.search(r'<meta name="runs" content="([0-9a-f ]+)">', files.read_text(out))
+    before, now = set(mark[1].split() if mark else ()), set(identity(map(Material.folder_of, runs)))
+    if not before or not (before <= now if grown else before == now):
         raise UserError(f"{out} is there already and is not of these runs; give another file, such as out=NAME.html")
 
 

@@ -127,6 +127,12 @@ def check(config: DictConfig) -> None:
     for key, kinds in OWN.items():
         if config[key] != otherwise[key] and config.to not in kinds:
             found.append(f"{key}={config[key]}: it is for to={' or to='.join(kinds)}; leave it out, or give that")
+    if config.sweep is not None and config.like is None:
+        found += [
+            f"{key}={config[key]:g}: sweep= gives the strength of each row; leave one of them out"
+            for key in ("psi", "temperature")
+            if config[key] != otherwise[key]
+        ]
     if config.complete is not None and config.to in ("sheet", "gif", "mp4"):
         found.append(f"complete={config.complete}: to={config.to} has no images that go on; give to=png or to=grid")
     if config.rows is not None and config.complete is None:

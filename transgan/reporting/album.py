@@ -56,7 +56,11 @@ class Album:
         """A grid of images with `tile` pixels a side, made about square and, where it is small, larger. Raises OSError
         if the file cannot be read."""
         with Image.open(path) as image:
-            grid = about_square(image.convert("RGB"), tile + BORDER)
+            return self.square(image.convert("RGB"), tile)
+
+    def square(self, image: Image.Image, tile: int) -> Embedded:
+        """The same of a grid that is in no file."""
+        grid = about_square(image, tile + BORDER)
         factor = max(1, -(-NARROW // grid.width))
         return self.image(grid.resize((factor * grid.width, factor * grid.height), Image.Resampling.NEAREST))
 

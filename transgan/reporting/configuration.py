@@ -45,6 +45,7 @@ def written(value: Any) -> str:
 def commands(material: Material) -> list[tuple[str, str]]:
     """(what it does, a command line to paste), for the folder in which the report is made."""
     run = material.given
+    data = ["data.path=NEW_FOLDER"] if material.moved else []
     found = []
     recorded = material.environment.get("command")
     if isinstance(recorded, list) and recorded and all(isinstance(each, str) for each in recorded):
@@ -59,13 +60,15 @@ def commands(material: Material) -> list[tuple[str, str]]:
             what = "continues it to twice its length" if material.finished else "continues it"
             if material.out_of_patience is not None:
                 longer.append("patience=null")
+            longer += data
             what = what if material.run is not None else "trains it, from the beginning: there is no checkpoint"
             found.append((what, typed("transgan", "train", f"config={at}", f"runs={runs}", f"name={name}", *longer)))
-        again = typed("transgan", "train", f"config={at}", f"name={material.folder.resolve().name}-again")
+        again = typed("transgan", "train", f"config={at}", f"runs={runs}", f"name={name}-again", *data)
         found.append(("trains it again, as another run", again))
     if material.run is not None:
         if "metrics=none" not in ((material.run.facts.get("chosen") or {}).get("arguments") or ()):  # of one image
             measured = measuring(material.config, bool(material.class_names))
+            measured += ["against=NEW_FOLDER"] if data else []
             found.append(("measures it, between floor and ceiling", typed("transgan", "evaluate", run, *measured)))
         found += [
             ("makes a grid of images", typed("transgan", "sample", run, "to=grid", "seeds=0-99")),

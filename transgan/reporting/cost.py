@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from transgan.data.dataset import readable
+from transgan.numerals import number
 from transgan.reporting.chart import brief
 from transgan.reporting.material import Material
 
@@ -41,7 +42,9 @@ def training_seconds(material: Material) -> float:
 
 
 def duration(seconds: float) -> str:
-    """12 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
+    """0.4 s, 12 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
+    if 0 < seconds < 1:
+        return f"{number(seconds, 2)} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from transgan.callbacks.samples import grid_of
+from transgan.callbacks.samples import layout as layout_of
 from transgan.numerals import number
 from transgan.reporting.album import Album, Embedded, size_of
 from transgan.reporting.material import Gap, Material
@@ -18,6 +21,7 @@ from transgan.sampling.walk import slerp
 LONG = 30.0  # seconds, after which a section ends with what it has
 CLASSES, ACROSS = 20, 10  # rows and columns of the sheet of classes
 SMALLEST = 40  # pixels a side, to which training enlarges the images of a grid
+MOST_IMAGES = 100  # of a grid that is made for the report
 STEPS, WALKS = 9, 4  # images of a way from one latent to another, and ways
 
 
@@ -109,11 +113,36 @@ def chosen(count: int, most: int) -> list[int]:
 
 
 def grids(material: Material, album: Album, most: int = 5) -> Iterator[tuple[float, Embedded]]:
-    """(kimg, image) of grids of samples/, evenly over the run; those that cannot be read are left out."""
-    for i in chosen(len(material.grids), most):
+    """(kimg, image) of grids of samples/, evenly over the run, and of the checkpoint where it is later than all of
+    them; those that cannot be read are left out."""
+    later = latest(material, album)
+    for i in chosen(len(material.grids), most - (later is not None)):
         kimg, path = material.grids[i]
         if (image := grid_in(path, material, album)) is not None:
             yield kimg, image
+    if later is not None:
+        yield later
+
+
+def latest(material: Material, album: Album) -> tuple[float, Embedded] | None:
+    """(kimg, grid) of the checkpoint, as training lays it out, of a run that ended before it wrote one of its last
+    images; None where there is one, or there are no images of a checkpoint."""
+    run = material.run
+    if run is None or material.grids and material.grids[-1][0] >= run.kimg or not run.kimg:
+        return None
+    seeds = list(range(min(int(material.config.get("grid") or MOST_IMAGES), MOST_IMAGES)))
+    columns, labels = layout_of(len(seeds), run.module.num_classes)
+    parts, start = [], time.monotonic()
+    for i in range(0, len(seeds), columns):
+        part = slice(i, i + columns)
+        try:
+            parts.append(run.module.generate(seeds[part], None if labels is None else labels[part]))
+        except ValueError:  # of weights that are not finite: the sheet of classes says so
+            return None
+        if time.monotonic() - start > LONG:
+            break
+    canvas = Image.fromarray(grid_of(torch.cat(parts), columns).permute(1, 2, 0).numpy())
+    return run.kimg, album.square(canvas, tile_of(material))
 
 
 def tile_of(material: Material) -> int:

@@ -92,6 +92,12 @@ class Material:
         name, folder = str(self.config.get("name") or ""), self.folder.resolve()
         return name if name and folder.as_posix().endswith(f"/{name}") else folder.name
 
+    @cached_property
+    def moved(self) -> bool:
+        """Whether there is nothing any more where its images were."""
+        path = (self.config.get("data") or {}).get("path")
+        return path is not None and not files.expanded(str(path)).exists()
+
     @property
     def algorithm(self) -> dict[str, Any]:
         return self.config.get("algorithm") or {}

@@ -5,16 +5,23 @@ from typing import Any
 
 from transgan.metrics.meanings import meaning
 from transgan.reporting.material import Material
+from transgan.runs.ending import begins_trained
 from transgan.runs.report import number, protocol_line
 
 MOST = 6  # further evaluations that are shown
+BOUNDS = {  # and what they are of
+    "floor": "real images against real ones",
+    "ceiling": "an untrained generator",
+    "begun": "its first weights, another run's",
+}
 
 
 @dataclass
 class Measured:
     """One evaluation: its numbers and their protocol, and where they are from.
 
-    bounds: floor and ceiling of the primary number, as far as they are known, as `transgan evaluate` writes them.
+    bounds: floor and ceiling of the primary number, as far as they are known, as `transgan evaluate` writes them; and
+    begun, the number of a run with weights of another one before its first step.
     """
 
     kimg: float
@@ -35,6 +42,20 @@ class Measured:
     @property
     def value(self) -> float | None:
         return self.numbers.get(self.primary) if self.primary else None
+
+    @property
+    def rows_of_bounds(self) -> list[tuple[str, str, float]]:
+        """name, what it is of, and value of floor, ceiling and beginning, as far as they are known."""
+        of = {"floor": self.bounds.get("floor_of", "real images")}
+        counts = {name: self.bounds.get(f"{name}_num") for name in BOUNDS}
+        return [
+            (
+                name if name != "begun" else "as it began",
+                f"{self.primary} of {of.get(name, what)}" + (f", {counts[name]:,} images" if counts[name] else ""),
+                self.bounds[name],
+            )
+            for name, what in BOUNDS.items() if self.bounds.get(name) is not None
+        ]  # fmt: skip
 
     @property
     def id(self) -> str:
@@ -114,20 +135,19 @@ def all_measured(material: Material) -> list[Measured]:
         *(of_line(line) for line in reversed(training[-1:])), *map(of_evaluation, rest),
     ]  # fmt: skip
     found = [each for i, each in enumerate(found) if each.numbers and not any(each.repeats(one) for one in found[:i])]
-    if found and "ceiling" not in found[0].bounds:
-        found[0].bounds |= untrained(found, training)
+    if found:
+        found[0].bounds = others_of(found, training, begins_trained(material.config)) | found[0].bounds
     return found[: 1 + MOST]
 
 
-def untrained(found: list[Measured], training: list[dict[str, Any]]) -> dict[str, Any]:
+def others_of(found: list[Measured], training: list[dict[str, Any]], begins_trained: bool) -> dict[str, Any]:
     """Floor and ceiling of the first of `found` by others of the same protocol: an evaluation before the first step
-    is a ceiling, too."""
+    is a ceiling, too, or `begun` where the first weights were another run's."""
     first = found[0]
-    bounds = next((each.bounds for each in found if each.id == first.id and "ceiling" in each.bounds), None)
-    if bounds is not None:
-        return bounds
+    bounds = next((each.bounds for each in found if each.id == first.id and "ceiling" in each.bounds), {})
+    name, count = ("begun", "begun_num") if begins_trained else ("ceiling", "ceiling_num")
     for line in training:
         value = finite(line["metrics"]).get(first.primary or "")
         if line["kimg"] == 0 and line["protocol"]["id"] == first.id and value is not None:
-            return {"ceiling": value, "ceiling_num": line["protocol"].get("num_generated", 0)}
-    return {}
+            return {name: value, count: line["protocol"].get("num_generated", 0)} | bounds
+    return bounds

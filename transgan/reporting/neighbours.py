@@ -51,7 +51,12 @@ def opened(material: Material) -> tuple[Any, Any, Gap | None]:
             return *training_data(material.config), None
     except UserError as error:
         said = " ".join(str(error).split())
-    return None, None, Gap(f"The training images cannot be read on this machine: {said[:300].rstrip('.')}.")
+    why = f"The training images cannot be read on this machine: {said[:300].rstrip('.')}."
+    if material.moved:
+        why += (
+            " If they are in another place, give it for NEW_FOLDER in the commands of this page; data.path= trains on."
+        )
+    return None, None, Gap(why)
 
 
 def neighbours(material: Material, dataset: Any, album: Album, count: int) -> Neighbours:

@@ -21,7 +21,7 @@ from transgan.reporting.cost import costs
 from transgan.reporting.drawing import Sheet
 from transgan.reporting.latex import latex
 from transgan.reporting.material import Gap, Material
-from transgan.reporting.measured import Measured, all_measured
+from transgan.reporting.measured import BOUNDS, Measured, all_measured
 from transgan.reporting.neighbours import Neighbours
 from transgan.reporting.scale import Scale, scale
 
@@ -65,6 +65,23 @@ class Part:
     @property
     def first(self) -> Measured | None:
         return self.measured[0] if self.measured else None
+
+    @property
+    def once(self) -> bool:
+        """Whether a distance was measured while training."""
+        primary = None if self.first is None else self.first.primary
+        return primary is not None and bool(curves.measured(self.material, primary))
+
+    @property
+    def unknown(self) -> str:
+        """Which bounds of the primary number are not known, in a sentence before the command that gives them."""
+        if self.first is None or self.first.primary is None:
+            return ""
+        lack = [f"the {name}, {BOUNDS[name]}," for name in ("floor", "ceiling") if self.first.bounds.get(name) is None]
+        if not lack:
+            return ""
+        are, them = ("is", "it") if len(lack) == 1 else ("are", "both")
+        return f"T{' and '.join(lack)[1:]} {are} not known yet. This gives {them}:"
 
     @property
     def evaluate(self) -> Gap:
@@ -136,7 +153,7 @@ def render(parts: list[Part], version: str) -> str:
     materials, firsts = [part.material for part in parts], [part.first for part in parts]
     names = [part.name for part in parts]
     return environment.get_template("report.html").render(
-        parts=parts, several=len(parts) > 1, runs=identity(material.folder for material in materials),
+        parts=parts, several=len(parts) > 1, runs=" ".join(identity(material.folder for material in materials)),
         title=headline(names), written=time.strftime("%Y-%m-%d %H:%M"),
         version=version, distances=curves.distances(materials, firsts), latex=latex(names, firsts),
         differences=configuration.differences(materials) if len(parts) > 1 else [],
@@ -144,9 +161,9 @@ def render(parts: list[Part], version: str) -> str:
     )  # fmt: skip
 
 
-def identity(folders: Iterable[Path]) -> str:
-    """Of the runs in a report, which tells it from one of others and says nothing about where they are."""
-    return files.hash_of("\n".join(sorted(str(folder.resolve()) for folder in folders)))[:16]
+def identity(folders: Iterable[Path]) -> list[str]:
+    """Of each run in a report: together they tell it from one of others and say nothing about where they are."""
+    return sorted(files.hash_of(str(folder.resolve()))[:16] for folder in folders)
 
 
 def beside(parts: list[Part]) -> list[tuple[str, str, list[str]]]:
@@ -156,10 +173,11 @@ def beside(parts: list[Part]) -> list[tuple[str, str, list[str]]]:
         rows = {} if part.first is None else {row["name"]: row["value"] for row in part.first.rows}
         for name, value in rows.items():
             found.setdefault(name, ["–"] * len(parts))[i] = value
-    rows_of_bounds = [
-        (name, what, [known(part.first.bounds.get(name)) if part.first else "–" for part in parts])
-        for name, what in (("floor", "real images against real ones"), ("ceiling", "of an untrained generator"))
-    ]
+    rows_of_bounds = []
+    for name, what in BOUNDS.items():
+        values = [known(part.first.bounds.get(name)) if part.first else "–" for part in parts]
+        if name != "begun" or set(values) != {"–"}:
+            rows_of_bounds.append((name if name != "begun" else "as it began", what, values))
     return [*((name, meaning(name), values) for name, values in found.items()), *rows_of_bounds]
 
 

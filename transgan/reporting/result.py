@@ -80,7 +80,7 @@ def quality(first: Measured | None) -> list[str]:
     if first is None or first.primary is None or first.value is None:
         return []
     name, value, bounds = first.primary, first.value, first.bounds
-    floor, ceiling = bounds.get("floor"), bounds.get("ceiling")
+    floor, ceiling, begun = bounds.get("floor"), bounds.get("ceiling"), bounds.get("begun")
     if first.kimg == 0:
         return [f"It was measured only before the first step, when {name} was {brief(value)}."]
     said = f"{name} is {brief(value)} (lower is better), measured at {number(first.kimg, 4)} kimg."
@@ -91,15 +91,19 @@ def quality(first: Measured | None) -> list[str]:
         share = ceiling / value if value > 0 else float("inf")
         below = f"1/{share:.0f} of that" if share >= 3 else f"{100 * value / ceiling:.0f} % of that"
         said += f" An untrained generator has {brief(ceiling)}, the ceiling: this is {below}."
-    return [said, *reading(value, floor, ceiling)]
+    if begun is not None:
+        said += f" As it began, with weights of another run, it had {brief(begun)}."
+    return [said, *reading(value, floor, ceiling, begun)]
 
 
 def times(factor: float) -> str:
     return f"the value is {number(factor, 2)} times"
 
 
-def reading(value: float, floor: float | None, ceiling: float | None) -> list[str]:
-    """What a place between floor and ceiling means."""
+def reading(value: float, floor: float | None, ceiling: float | None, begun: float | None = None) -> list[str]:
+    """What a place between floor and ceiling means. How much was learned is said only where the ceiling is known."""
+    if begun is not None and value >= begun:
+        return ["So training has not brought it nearer to real images than it began."]
     if ceiling and value > 0.5 * ceiling:
         return ["So it has learned little yet: it is nearer to an untrained generator than to real images."]
     if floor and floor > 0:
@@ -107,6 +111,8 @@ def reading(value: float, floor: float | None, ceiling: float | None) -> list[st
             return ["So these features hardly distinguish its images from real ones."]
         if value <= 4 * floor:
             return ["So these features find it near real images, with a difference that can be measured."]
+        if not ceiling:
+            return ["So these features clearly distinguish its images from real ones."]
         return ["So it has learned much of the data, and these features still distinguish its images from real ones."]
     return []
 
@@ -128,7 +134,9 @@ def notes(material: Material, first: Measured | None) -> list[str]:
         if mesh is not None and mesh >= MESH:
             found.append(f"mesh is {number(mesh)}: the grid of its patches is visible in the images.")
         if spread is not None and spread <= COLLAPSE:
-            found.append(f"spread is {number(spread, 2)}: images of a class look alike, which is mode collapse.")
+            begun = first.value is None or first.value <= 0.5 * first.bounds.get("ceiling", 0.0)
+            why = "which is mode collapse" if begun else "by mode collapse, or because training has hardly begun"
+            found.append(f"spread is {number(spread, 2)}: images of a class look alike, {why}.")
         if (rate := numbers.get("copy_rate_p")) is not None and rate < 0.01:
             found.append("More of its images lie next to training images than chance allows: look at the neighbours.")
         counts = [first.protocol.get(key) for key in ("num_generated", "num_real")]
@@ -176,6 +184,8 @@ def trend(material: Material, first: Measured) -> list[str]:
     if len(points) < 2:
         return []
     best, end = min(points, key=lambda point: point[1]), points[-1]
+    if best == end and material.out_of_patience is not None:
+        return ["The last evaluation while training was the best one, but by less than patience= counts as better."]
     if best == end:
         return ["The last evaluation while training was the best one: with more images it may become better."]
     if end[1] > 1.2 * best[1]:

@@ -8,26 +8,31 @@ from transgan.reporting.measured import Measured
 
 WIDTH = 360
 INSET = 8  # of the line's ends
-LABEL = 58  # two labels nearer than this are in two rows
 
 
 @dataclass(frozen=True)
 class Scale:
-    """marks: (x, label, kind) of floor, value and ceiling from left to right; the axis is logarithmic."""
+    """marks: (x, label, kind) of floor, value, ceiling and beginning; the axis is logarithmic."""
 
     description: str
     marks: list[tuple[float, str, str]]
     width: int = WIDTH
 
+    @property
+    def height(self) -> int:
+        """With a further row of labels where there is a beginning."""
+        return 78 if any(kind == "begun" for _, _, kind in self.marks) else 62
+
 
 def scale(first: Measured | None) -> Scale | None:
-    """Of the primary number; None unless floor and ceiling are known, too."""
+    """Of the primary number; None unless the floor and the ceiling or the beginning are known, too."""
     if first is None or first.value is None or first.value <= 0:
         return None
     known = {
         "real images": first.bounds.get("floor"),
         "this run": first.value,
         "untrained": first.bounds.get("ceiling"),
+        "as it began": first.bounds.get("begun"),
     }
     marks = {name: value for name, value in known.items() if value is not None and value > 0}
     if len(marks) < 3:
@@ -43,4 +48,4 @@ def scale(first: Measured | None) -> Scale | None:
 
 
 def kind(name: str) -> str:
-    return "value" if name == "this run" else "bound"
+    return {"this run": "value", "as it began": "begun"}.get(name, "bound")

@@ -65,7 +65,8 @@ def measured(
                 bounds = evaluator.bounds(target.untrained())
         likelihood = target.likelihood()
         protocol = target.protocol(evaluator)
-    print_table(console, result, bounds, evaluator.primary, target.ceiling)
+    classes = real.class_names if real is not None and target.takes_classes_of(real) else ()
+    print_table(console, result, bounds, evaluator.primary, target.ceiling, classes)
     for sentence in explained(result.numbers, evaluator.primary, bounds) if config.explain else ():
         console.print(f"explain {sentence}")
     for flag, sentence in result.flags.items():

@@ -14,6 +14,7 @@ from transgan.errors import UserError
 from transgan.runs.asking import FEATURES, against_what, ask, command
 from transgan.runs.images import images_at
 from transgan.runs.nearby import Nearby, openable, run_at, runs_near
+from transgan.runs.proposals import typed
 from transgan.runs.references import Statistics, Unlike, compared_with, heldout_of
 from transgan.runs.targets import Generate, References
 
@@ -59,6 +60,13 @@ class ImagesTarget:
             except Unlike as error:
                 found += error.findings
                 values |= error.keys
+        if not found and self.is_compared_with_itself(like):
+            run = "RUN" if like is None else like.path
+            those = f"{config.against or 'data='} holds" if like is None else f"{run} was trained on"
+            self.notes.append(
+                f"{self.path} holds the very images that {those}: compared with themselves they are perfect; "
+                f"`{typed('transgan', 'evaluate', run)}` measures what a run makes"
+            )
         self.extractor = None if like is None else like.extractor
         self.name, self.description = self.path.stem, self.images.describe(hints=False)
         ignored = [
@@ -76,7 +84,8 @@ class ImagesTarget:
             if config.get(key, none) != none  # fmt: skip
         ]
         if ignored:
-            found.append(f"{', '.join(ignored)} are for runs; {self.path} holds images, leave them out")
+            are, them = ("is for runs", "it") if len(ignored) == 1 else ("are for runs", "them")
+            found.append(f"{', '.join(ignored)} {are}; {self.path} holds images, leave {them} out")
         named = config.get("extractor") or (config.get("metrics") or {}).get("extractor")
         if not named and self.extractor is None:
             found.append(FEATURES)
@@ -96,6 +105,17 @@ class ImagesTarget:
         if like.channels == 1 and images_at(self.path).channels == 3:
             self.notes.append(f"measured in grey, as {like.path} is; channels=3 measures in colour, on both sides")
         return images
+
+    def is_compared_with_itself(self, like: Nearby | None) -> bool:
+        """Whether the images are the real ones: the folder that a run was trained on, or a copy of it."""
+        real = self.compared[0]
+        if real is None:
+            return False
+        path = None if like is None else like.config["data"].get("path")
+        if path is not None and os.path.realpath(files.expanded(str(path))) == os.path.realpath(self.path):
+            return True
+        kinds = [(len(each), each.resolution, each.channels) for each in (real, self.images)]
+        return kinds[0] == kinds[1] and real.fingerprint == self.images.fingerprint
 
     def named(self, config: DictConfig, like: Nearby | None) -> Compared:
         """What against= or data= names."""

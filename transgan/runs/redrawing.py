@@ -18,6 +18,7 @@ from transgan.runs.proposals import typed
 from transgan.runs.run import Run
 from transgan.runs.sample_files import plain
 
+FILMS = (".gif", ".mp4")
 SAID = (
     "seeds", "class", "psi", "temperature", "steps", "solver", "guidance", "top_k", "complete", "rows", "to", "columns",
     "sweep",
@@ -35,6 +36,11 @@ def asked_for(config: DictConfig, defaults: DictConfig) -> provenance.Facts:
     if found := found or no_file("like", config.like, "one image that transgan has made"):
         raise UserError(*found)
     path = files.expanded(config.like)
+    if path.suffix.lower() in FILMS:
+        raise UserError(
+            f"like={config.like}: like= makes single images, grids and sheets again; a film is made again by the "
+            f"command that made it, `transgan sample RUN to={path.suffix.lower()[1:]} seeds=...`"
+        )
     try:
         facts = provenance.read(path)
     except ValueError as error:
@@ -107,9 +113,16 @@ def labels_of(facts: provenance.Facts) -> Tensor | None:
 
 
 def default_out(config: DictConfig, run: Run) -> Path:
-    """RUN/generated/like-NAME.png."""
-    source = Path(str(config.like))
-    return run.folder / "generated" / f"like-{plain(source.stem)}{source.suffix.lower()}"
+    """RUN/redrawn/NAME-a1b2c3.png: not among the images of generated/, which are measured; and images of one name have
+    files of their own."""
+    source = files.expanded(config.like)
+    suffix = ".png" if config.to == "png" else source.suffix.lower()
+    return run.folder / "redrawn" / f"{plain(source.stem)}-{digest(source)}{suffix}"
+
+
+def digest(path: Path) -> str:
+    """What tells one image file from others, wherever it lies."""
+    return files.sha256(path)[:6]
 
 
 def compared(out: Path, like: str | Path) -> str:

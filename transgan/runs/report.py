@@ -1,15 +1,23 @@
 """Numbers to read: a table, one line that says how they were measured, and a row for a LaTeX table."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from transgan.data.dataset import printable
 from transgan.metrics.evaluator import Result
 
 
-def print_table(console: Console, result: Result, bounds: dict[str, Any], primary: str, ceiling: str) -> None:
-    """A line per number, with its spread over the blocks of seeds; floor and ceiling beside the primary one."""
+def print_table(
+    console: Console, result: Result, bounds: dict[str, Any], primary: str, ceiling: str, classes: Sequence[str] = ()
+) -> None:
+    """A line per number, with its spread over the blocks of seeds; floor and ceiling beside the primary one.
+
+    classes: their names, where they are known.
+    """
+    of = dict(enumerate(map(printable, classes)))
     columns = ["metric", "value"] + ["± std"] * bool(result.spread) + ["floor", ceiling] * bool(bounds)
     table = Table(*columns, box=None)
     for name, value in result.numbers.items():
@@ -26,7 +34,7 @@ def print_table(console: Console, result: Result, bounds: dict[str, Any], primar
         console.print(f"        {floor}{ceiling}: {bounds['ceiling_num']:,} images", style="dim")
     for name, values in result.details.items():
         if name.endswith("_per_class"):
-            shown = ", ".join(f"{k}: {number(value)}" for k, value in values.items())
+            shown = ", ".join(f"{of.get(int(k), k)}: {number(value)}" for k, value in values.items())
             console.print(f"        {name}: {shown}")
 
 
@@ -76,9 +84,13 @@ LATEX: dict[str | int, str | int | None] = {  # the ten characters that mean som
 
 
 def latex_row(name: str, result: Result) -> str:
-    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns; all of it one line."""
+    """`name & value $\\pm$ std & ... \\\\` and, as a comment, the names of the columns; all of it one line.
+
+    std: over blocks of seeds, else over the subsets of a number that has some.
+    """
     cells = [" ".join(name.translate(str.maketrans(LATEX)).split())]
-    for key, value in result.numbers.items():
-        std = rf" $\pm$ {result.spread[key]['std']:.2g}" if result.spread else ""
-        cells.append(f"{value:.4g}{std}")
-    return " & ".join(cells) + r" \\  % " + " ".join(", ".join(result.numbers).split())
+    columns = [key for key in result.numbers if not key.endswith("_std")]
+    for key in columns:
+        std = result.spread[key]["std"] if result.spread else result.numbers.get(f"{key}_std")
+        cells.append(f"{result.numbers[key]:.4g}" + (rf" $\pm$ {std:.2g}" if std is not None else ""))
+    return " & ".join(cells) + r" \\  % " + " ".join(", ".join(columns).split())
