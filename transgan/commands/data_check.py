@@ -107,7 +107,9 @@ def say(console: Console, report: Report) -> None:
         table.add_column(ratio=7)
         for each in findings:
             names = Group(*(Text(name, style="dim") for name in each.named()))
-            table.add_row(each.title, each.amount.replace(" in ", " in\n"), names, f"training {each.training}\n→ {each.way}")
+            table.add_row(
+                each.title, each.amount.replace(" in ", " in\n"), names, f"training {each.training}\n→ {each.way}"
+            )
         console.print(table, soft_wrap=False)
     if not report.findings:
         console.print("Nothing was found that training would stumble over.")
