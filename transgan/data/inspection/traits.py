@@ -14,6 +14,7 @@ from PIL import Image
 
 from transgan.data import tiff
 from transgan.data.checking import quiet, why
+from transgan.data.damage import Cut
 from transgan.data.decode import flatten, has_alpha, upright
 from transgan.data.levels import Facts, Levels, decide
 
@@ -130,7 +131,9 @@ def thumb_of(image: Image.Image) -> bytes:
 
 
 def is_cut(data: bytes, error: Exception) -> bool:
-    """Whether a file that cannot be read is the beginning of one that could: it lacks the end that its format has."""
+    """Whether a file that cannot be read lacks a part of one that could, or the end that its format has."""
+    if isinstance(error, Cut) or "image file is truncated" in str(error):
+        return True
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return b"IEND" not in data[-16:]
     if data[:2] == b"\xff\xd8":
