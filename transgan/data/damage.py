@@ -1,7 +1,7 @@
 """Parts of an image file that are missing without a word of its decoder.
 
 Pillow does not pass on the warnings of libjpeg and libwebp, which make grey, smeared or flat areas of what they lack.
-Such files are told from whole ones by what they decode to when their end is another.
+What a file decodes to when its end is another shows whether it was whole.
 """
 
 from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def grey_end(image: Image.Image) -> bool:
     """Whether the last pixels of a JPEG are of the grey that stands for blocks which are missing."""
     width, height = image.size
     corner = image.getpixel((width - 1, height - 1))
-    if (corner[0] if isinstance(corner, tuple) else corner) not in (127, 128):
+    if not set(corner if isinstance(corner, tuple) else (corner,)) <= {127, 128}:
         return False
     last = image.crop((width - max(1, width // 4), height - 1, width, height))
     return {value for band in extrema(last) for value in band} <= {127, 128}

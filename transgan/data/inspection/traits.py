@@ -79,7 +79,7 @@ def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits
     transparent = has_alpha(seen) and seen.convert("RGBA").getchannel("A").getextrema()[0] != 255
     grey = found.mode in GREY or found.mode.startswith("I;")
     flat = flatten(seen, 1 if grey else 3)
-    small = square(flat, resolution)
+    small, thumb = square(flat, resolution), thumb_of(square(flat, BASE, Image.Resampling.BILINEAR))
     whole = data if small_copy(found.size, seen) else repr((seen.mode, seen.size)).encode() + seen.tobytes()
     pixels = np.asarray(small, np.float32)
     luminance = pixels if grey else pixels @ LUMINANCE
@@ -87,7 +87,7 @@ def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits
         grey = bool(np.ptp(pixels, axis=2).max() <= 4)
     return Traits(
         found.size, found.frames, found.form, found.mode, found.turn, found.deep, transparent, found.facts,
-        hashlib.blake2b(whole, digest_size=16).digest(), *light_of(luminance), grey, thumb_of(square(flat, BASE)),
+        hashlib.blake2b(whole, digest_size=16).digest(), *light_of(luminance), grey, thumb,
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def small_copy(size: tuple[int, int], image: Image.Image) -> bool:
     return max(size) > max(image.size)
 
 
-def square(image: Image.Image, resolution: int) -> Image.Image:
+def square(image: Image.Image, resolution: int, filtered: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
     """The centre, as training cuts it, at most `resolution` pixels wide: what is smaller is not enlarged."""
     width, height = image.size
     side = min(width, height)
@@ -104,7 +104,7 @@ def square(image: Image.Image, resolution: int) -> Image.Image:
     if width != height:
         image = image.crop((left, top, left + side, top + side))
     if side > resolution:
-        image = image.resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        image = image.resize((resolution, resolution), filtered, reducing_gap=2.0)
     return image
 
 
