@@ -22,7 +22,7 @@ from transgan.files import cache_folder, hash_of, read_json, write_json
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-VERSION = 3  # of the cached records
+VERSION = 4  # of the cached records
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -1,13 +1,15 @@
 """One image file, as any program may have saved it, to one uint8 tensor of the size and channels a network takes."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
+from transgan.data.damage import check_decoded, check_whole
 from transgan.data.levels import Facts, Levels, decide, decided, facts, scaled, within
-from transgan.data.metadata import frames, header_size, opened, orientation, reducible, software, turned
+from transgan.data.metadata import frames, header_size, loaded, opened, orientation, reducible, software, turned
 from transgan.data.samples import Samples, is_deep, samples, tiff_samples
 
 try:
@@ -18,7 +20,6 @@ except ImportError:
     pass
 
 
-ZEROS = 64  # bytes at the end of a file: no coded image has as many
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange width and height
 GRID = "transgan, many images in one picture"  # written by transgan/provenance.py
 
@@ -90,8 +91,7 @@ def upright(data: bytes, levels: Levels | None = None, least: int | None = None)
     """
     if not data:
         raise ValueError("empty file, 0 bytes")
-    if (zeros := missing(data)) > 0:
-        raise ValueError(f"truncated file, its last {zeros:,} bytes are zeros")
+    check_whole(data)
     image: Image.Image | None = None
     try:
         image, data = opened(data, least)
@@ -104,6 +104,7 @@ def upright(data: bytes, levels: Levels | None = None, least: int | None = None)
     else:
         if GRID in (image.info.get("Software"), software(image)):
             raise ValueError("a grid of generated images made by transgan")
+        check_decoded(data, image, partial(loaded, least=least))
         found = samples(image, data)
     count = frames(image, data)
     form = image.format or "" if image is not None else "TIFF"
@@ -120,36 +121,6 @@ def upright(data: bytes, levels: Levels | None = None, least: int | None = None)
         return Upright(None, size, count, known, form, mode, found.orientation, True)
     image = turned(scaled(found, levels or Levels()), found.orientation)
     return Upright(image, size, count, known, form, mode, found.orientation, True)
-
-
-def missing(data: bytes) -> int:
-    """Zeros at the end of a JPEG, WebP, AVIF or HEIC that stand for what is missing, as after a download that reserved
-    its whole size: decoders read them as image. 0 for whole files, also for those with zeros behind their end."""
-    jpeg = data[:3] == b"\xff\xd8\xff"
-    end = len(data) if jpeg else coded_end(data)
-    end = min(end, len(data))
-    if not end or any(data[max(0, end - ZEROS) : end]):
-        return 0
-    kept = data[:end].rstrip(b"\0")
-    return 0 if jpeg and kept.endswith(b"\xff\xd9") else end - len(kept)
-
-
-def coded_end(data: bytes) -> int:
-    """Where the last chunk of a WebP or the last box of an AVIF or HEIC ends, if that is what holds pixels, else 0."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        at, kind = 12, b""
-        while at + 8 <= len(data) and data[at : at + 4].strip(b"\0"):
-            kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-            at += 8 + size + size % 2
-        return at if kind in (b"VP8 ", b"VP8L", b"ANMF") else 0
-    if data[4:8] != b"ftyp":
-        return 0
-    at, kind = 0, b""
-    while at + 8 <= len(data) and data[at : at + 4].strip(b"\0"):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
-        at += max(size, 8)
-    return at if kind == b"mdat" else 0
 
 
 def form(data: bytes) -> tuple[int, bool]:

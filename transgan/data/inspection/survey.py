@@ -1,4 +1,4 @@
-"""Reads every file once, by several processes, and keeps a few hundred bytes of each."""
+"""Reads every file once, by several processes, and keeps little more than a kilobyte of each."""
 
 import multiprocessing
 import os

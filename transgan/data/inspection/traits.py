@@ -14,13 +14,15 @@ from PIL import Image
 from transgan.data import tiff
 from transgan.data.checking import quiet, why
 from transgan.data.contents import HEAD, is_heif
+from transgan.data.damage import Cut
 from transgan.data.decode import flatten, has_alpha, upright
 from transgan.data.inspection.sharpness import sharpness
 from transgan.data.levels import Facts, Levels, decide
 from transgan.data.listing import image_suffixes
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-THUMB, HUES = 16, 4  # sides of the luminance and of the colours that tell near duplicates
+THUMB, HUES = 32, 4  # sides of the luminance and of the colours that tell near duplicates
+BASE = 2 * THUMB  # side of the square that they are made of, whatever the resolution: smaller images as they are
 MEANS = 4
 GREY = ("1", "L", "LA", "La", "I", "F")
 
@@ -28,9 +30,9 @@ GREY = ("1", "L", "LA", "La", "I", "F")
 class Traits(NamedTuple):
     """size: upright (width, height) in pixels; digest: of the pixels, or of the bytes where it is `reduced`, a JPEG
     that was not fully decoded; light: luminance that 98 % of the pixels do not exceed, 0 to 255; spread: its standard
-    deviation; blur: see above; grey: without colour; thumb: uint8 luminance and colours of the square, THUMB and HUES
-    pixels wide; means: of the luminance of a reduced JPEG, or of an image of which there could be one, whatever the
-    resolution, uint8 of MEANS x MEANS fields."""
+    deviation; blur: see above; grey: without colour; thumb: of the square, as `thumb_of` makes it; means: of the
+    luminance of a reduced JPEG, or of an image of which there could be one, whatever the resolution, uint8 of MEANS x
+    MEANS fields."""
 
     size: tuple[int, int]
     frames: int
@@ -78,25 +80,26 @@ def inspect(data: bytes, resolution: int, levels: Levels | None = None) -> Trait
 
 def traits(data: bytes, resolution: int, levels: Levels | None = None) -> Traits:
     """Raises as `look` does for a file that cannot be read."""
-    found = upright(data, levels, least=resolution)
+    found = upright(data, levels, least=max(resolution, BASE))
     if found.image is None:
         assert found.facts is not None
-        seen = upright(data, decide([found.facts])[0], least=resolution).image
+        seen = upright(data, decide([found.facts])[0], least=max(resolution, BASE)).image
     else:
         seen = found.image
     assert seen is not None
     transparent = has_alpha(seen) and seen.convert("RGBA").getchannel("A").getextrema()[0] != 255
     grey = found.mode in GREY or found.mode.startswith("I;")
-    small = square(flatten(seen, 1 if grey else 3), resolution)
+    flat, least = flatten(seen, 1 if grey else 3), max(resolution, BASE)
+    small, thumb = square(flat, resolution), thumb_of(square(flat, BASE, Image.Resampling.BILINEAR))
     reduced = max(found.size) > max(seen.size)
-    large = min(found.size) >= 2 * resolution and seen.mode in ("L", "RGB", "CMYK")
+    large = min(found.size) >= 2 * least and seen.mode in ("L", "RGB", "CMYK")
     pixels = np.asarray(small, np.float32)
     luminance = pixels if grey else pixels @ LUMINANCE
     if not grey:
         grey = bool(np.ptp(pixels, axis=2).max() <= 4)
     return Traits(
         found.size, found.frames, found.form, found.mode, found.turn, found.deep, transparent, found.facts,
-        short_hash(data) if reduced else pixel_hash(seen), *light_of(luminance), grey, thumb_of(small), reduced,
+        short_hash(data) if reduced else pixel_hash(seen), *light_of(luminance), grey, thumb, reduced,
         means_of(seen, found.size) if large else b"",
     )  # fmt: skip
 
@@ -125,7 +128,7 @@ def short_hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def square(image: Image.Image, resolution: int) -> Image.Image:
+def square(image: Image.Image, resolution: int, filtered: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
     """The centre, as training cuts it, at most `resolution` pixels wide: what is smaller is not enlarged."""
     width, height = image.size
     side = min(width, height)
@@ -133,7 +136,7 @@ def square(image: Image.Image, resolution: int) -> Image.Image:
     if width != height:
         image = image.crop((left, top, left + side, top + side))
     if side > resolution:
-        image = image.resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        image = image.resize((resolution, resolution), filtered, reducing_gap=2.0)
     return image
 
 
@@ -145,18 +148,30 @@ def light_of(luminance: np.ndarray) -> tuple[float, float, float]:
 
 
 def thumb_of(image: Image.Image) -> bytes:
-    """Luminance of THUMB x THUMB pixels and both colour differences of HUES x HUES, of an image of mode L or RGB."""
-    box = Image.Resampling.BOX if min(image.size) >= THUMB else Image.Resampling.BILINEAR
-    thumb = image.resize((THUMB, THUMB), box)
-    if image.mode == "L":
-        return thumb.tobytes() + bytes([128]) * (2 * HUES * HUES)
-    luminance, blue, red = thumb.convert("YCbCr").split()
-    hues = [each.resize((HUES, HUES), Image.Resampling.BOX).tobytes() for each in (blue, red)]
-    return luminance.tobytes() + b"".join(hues)
+    """uint8 (THUMB**2 + 2 * HUES**2 + 1,) of a square of mode L or RGB: its luminance, stretched to 0 to 255; both
+    differences of colour; and the standard deviation of the luminance before, at half the size, times 16."""
+    luminance = image.convert("L")
+    if (times := -(-BASE // min(image.size))) > 1:  # so that means are of areas
+        luminance = luminance.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+    light = np.asarray(luminance.convert("F").resize((THUMB, THUMB), Image.Resampling.BOX))
+    low, deviation = light.min(), half(light).std()
+    stretched = (light - low) * (255 / max(float(light.max() - low), 1e-3))
+    hues = bytes([128]) * (2 * HUES * HUES)
+    if image.mode != "L":
+        _, blue, red = image.resize((HUES, HUES), Image.Resampling.BOX).convert("YCbCr").split()
+        hues = blue.tobytes() + red.tobytes()
+    return stretched.round().astype(np.uint8).tobytes() + hues + bytes([min(255, round(16 * float(deviation)))])
+
+
+def half(pixels: np.ndarray) -> np.ndarray:
+    """(..., 2 H, 2 W) to the means of two by two, (..., H, W)."""
+    return (pixels[..., ::2, ::2] + pixels[..., 1::2, ::2] + pixels[..., ::2, 1::2] + pixels[..., 1::2, 1::2]) / 4
 
 
 def is_cut(data: bytes, error: Exception) -> bool:
-    """Whether a file that cannot be read is the beginning of one that could: it lacks the end that its format has."""
+    """Whether a file that cannot be read lacks a part of one that could, or the end that its format has."""
+    if isinstance(error, Cut) or "image file is truncated" in str(error):
+        return True
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return b"IEND" not in data[-16:]
     if data[:2] == b"\xff\xd8":
