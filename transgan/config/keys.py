@@ -47,8 +47,7 @@ WORDS = Items(of=Text(), example="[a,b]")
 
 KEYS: dict[str, Kind] = {
     # the run
-    "name": Label(),
-    "train.name": Name(),
+    "name": Label(), "train.name": Name(),
     "runs": Location(), "seed": SEED, "resolution": SIZE, "channels": CHANNELS,
     "conditional": Switch(literals=("auto",)),
     "num_classes": Whole(least=0, most=10**6, optional=True),
@@ -136,8 +135,7 @@ KEYS: dict[str, Kind] = {
     "freeze": Choice(of=("stack", "attention", "feedforward", "all")),
     "transport": Scheduled(of=WEIGHT, optional=True),
     "features": OBJECT, "teacher": OBJECT, "pixels": SWITCH, "fakes": Whole(most=1000),
-    "images_per_class": Whole(optional=True),
-    "temperatures": Items(of=Number(above=0), example="[0.02,0.05,0.2]"),
+    "images_per_class": Whole(optional=True), "temperatures": Items(of=Number(above=0), example="[0.02,0.05,0.2]"),
     "teacher_steps": Whole(most=10_000), "teacher_solver": Choice(of=("euler", "heun")),
     "reuse": Whole(most=10_000), "delay": Whole(most=10_000),
     "top_k": Whole(optional=True), "mask_ratio": Number(most=1, above=0, optional=True),

@@ -48,13 +48,10 @@ def report(module: Any, trainer: Trainer, session: Session, device: torch.device
         console.print(f"explain {sentence}")
     if (folder / "checkpoints" / "last.ckpt").exists():
         classes = getattr(session.dataset, "num_classes", 0) > 0
-        measure = typed("transgan", "evaluate", folder, *measuring(session.facts.get("config", {}), classes))
-        one = len(session.dataset) == 1  # which has no distribution to compare with
-        ways = [
-            typed("transgan", "sample", folder, "to=grid"),
-            *[measure] * (not one),
-            typed("transgan", "report", folder),
-        ]
+        ways = [typed("transgan", "sample", folder, "to=grid"), typed("transgan", "report", folder)]
+        if len(session.dataset) > 1:  # one image has no distribution to compare with
+            config = session.facts.get("config", {})
+            ways.insert(1, typed("transgan", "evaluate", folder, *measuring(config, classes)))
         console.print("next    " + " · ".join(ways))
 
 

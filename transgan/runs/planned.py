@@ -38,12 +38,7 @@ OF_TIME = (
     "evaluate_every",
     "checkpoint_every",
 )  # follow minutes=
-OF_IMAGES = {
-    "conditional",
-    "extractor",
-    "metrics",
-    "batch_size",
-}  # follow how many images there are, and of which classes
+OF_IMAGES = {"conditional", "extractor", "metrics", "batch_size"}  # follow how many images there are, of which classes
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
 CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
 SLACK = 1.15  # memory that allocators and libraries take, over what tensors hold

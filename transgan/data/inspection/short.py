@@ -14,9 +14,9 @@ TWINS = 100_000
 
 
 def short(dataset: ImageDataset, heldout: ImageDataset | None = None) -> list[str]:
-    """Sentences about images that spoil training: duplicates also of the held-out images or the set's own
-    part to measure against, dark, blurred and blank ones, extreme shapes, and classes. Of images that are not in memory
-    only sizes and classes are known, and files of the own part that are also there to train on.
+    """Sentences about images that spoil training: duplicates also of the held-out images or the set's own part to
+    measure against, dark, blurred and blank ones, extreme shapes, and classes. Of images that are not in memory only
+    sizes and classes are known, and files of the own part that are also there to train on.
 
     Looks at no more than MOST images, evenly spaced, and takes less than a second; `transgan data check` looks at all.
     """
@@ -39,7 +39,7 @@ def seen_several_times(dataset: ImageDataset, digests: list[bytes]) -> list[list
     groups = duplicates.exact(digests)
     if not groups:
         return []
-    thumbs = np.stack([np.frombuffer(traits(dataset, group[0]).thumb, np.uint8) for group in groups])
+    thumbs = np.stack([np.frombuffer(thumb_of(grey(dataset, group[0])), np.uint8) for group in groups])
     return [group for group, seen in zip(groups, duplicates.visible(thumbs), strict=True) if seen]
 
 
@@ -63,13 +63,18 @@ def of_sample(dataset: ImageDataset) -> list[str]:
 
 
 def traits(dataset: ImageDataset, index: int) -> Traits:
-    """Of an image in memory; of others the size alone."""
+    """Of an image in memory, without what tells duplicates; of others the size alone."""
     width, height = dataset.sizes[index].tolist()
-    light, thumb = (255.0, 255.0, float("inf")), b""
+    light = (255.0, 255.0, float("inf"))
     if dataset.images is not None:
-        pixels = dataset.images[index].permute(1, 2, 0).numpy()
-        image = Image.fromarray(pixels[..., 0] if dataset.channels == 1 else pixels).convert("L")
-        side = min(width, height, dataset.resolution)
-        image = image.resize((side, side), Image.Resampling.BOX) if side < dataset.resolution else image
-        light, thumb = light_of(np.asarray(image, np.float32)), thumb_of(image)
-    return Traits((width, height), 1, "", "", 1, False, False, None, b"", *light, False, thumb)
+        light = light_of(np.asarray(grey(dataset, index), np.float32))
+    return Traits((width, height), 1, "", "", 1, False, False, None, b"", *light, False, b"")
+
+
+def grey(dataset: ImageDataset, index: int) -> Image.Image:
+    """An image in memory without its colours, not larger than it was before it was enlarged."""
+    assert dataset.images is not None
+    pixels = dataset.images[index].permute(1, 2, 0).numpy()
+    image = Image.fromarray(pixels[..., 0] if dataset.channels == 1 else pixels).convert("L")
+    side = min(*dataset.sizes[index].tolist(), dataset.resolution)
+    return image.resize((side, side), Image.Resampling.BOX) if side < dataset.resolution else image
