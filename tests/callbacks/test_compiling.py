@@ -8,6 +8,7 @@ import torch
 
 from transgan.callbacks import Compiling, Session
 from transgan.callbacks.compiling import STEPS, WARM
+from transgan.errors import UserError
 
 
 class Module:
@@ -29,12 +30,14 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # to be as before in the end
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setattr(torch, "compile", lambda function, backend: function)
 
     def begin(backend, kimg, eager=0.1, compiled=0.04, compiling=30.0, steps=40, module=None, described="it"):
         said, module = [], module or Module()
         console = SimpleNamespace(print=said.append)
         session = Session(tmp_path, kimg, console=console)
-        trainer = SimpleNamespace(callbacks=[session], strategy=SimpleNamespace(broadcast=lambda value: value))
+        strategy = SimpleNamespace(broadcast=lambda value: value, reduce_boolean_decision=lambda value, all: value)
+        trainer = SimpleNamespace(callbacks=[session], strategy=strategy)
         callback = Compiling(backend, described)
         callback.setup(trainer, module, "fit")
         callback.on_train_start(trainer, module)
@@ -98,6 +101,20 @@ def test_what_cannot_be_compiled_says_so(run):
     module.device = torch.device("mps")
     said, module = run("auto", kimg=100, module=module)
     assert said == ["compile compile=auto leaves the step as it is: nothing is known of mps"] and not module.compiled
+
+
+def test_without_a_compiler_auto_leaves_the_step_as_it_is_and_a_backend_is_refused(run, monkeypatch):
+    def compile(function, backend):
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nin a trace")
+
+    monkeypatch.setattr(torch, "compile", compile)
+    said, module = run("auto", kimg=100)
+    assert not module.compiled
+    assert len(said) == 1 and said[0].startswith("compile not: 9,988 steps of 0.1 s are 17 minutes, or 13 minutes with")
+    assert "no step can be compiled on this machine: " in said[0] and "No working C++ compiler found" in said[0]
+    assert run("auto", kimg=2)[0] == ["compile not: 188 steps of 0.1 s are 19 s, or 19 s with 5 s to compile"]
+    with pytest.raises(UserError, match="compile=inductor does not work on this machine: .*; leave it out"):
+        run("inductor", kimg=1)
 
 
 def test_kernels_are_kept_in_the_cache_folder_and_a_file_that_is_broken_is_none(run, tmp_path, monkeypatch):

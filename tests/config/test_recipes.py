@@ -89,3 +89,15 @@ def test_another_algorithm_takes_an_experiments_rates_and_not_its_kind_of_step()
     config = compose("train", ["experiment=digits", "algorithm=transgan_official"])
     assert not config.algorithm.share_fakes and compose("train", []).algorithm.share_fakes is True
     assert config.algorithm.generator_lr.start == compose("train", []).algorithm.generator_lr.start
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("kimg", [150, 20_000])
+def test_a_recipe_follows_the_length_of_the_run_and_the_number_of_images(recipe, kimg):
+    config = compose("train", [f"recipe={recipe}", f"kimg={kimg}", "resolution=16", "data=digits"])
+    algorithm = checkpoint.build(container(config))
+    largest = max(range(0, 1000 * kimg, 10 * kimg), key=lambda i: algorithm.schedules["generator_lr"](i))
+    assert largest < 100 * kimg  # the rate rises for less than a tenth of the run
+    assert algorithm.schedules["gamma"](500 * kimg) < algorithm.schedules["gamma"](0)
+    assert algorithm.adaptive is not None and algorithm.schedules["augment"](0) > 0
+    assert config.threads is None or recipe in ("minutes", "hour")

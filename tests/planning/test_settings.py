@@ -64,6 +64,23 @@ def test_channels_precision_and_batch():
     assert chosen(replace(PHOTOS, count=30))["batch_size"] == 16
 
 
+@pytest.mark.parametrize("facts, given, expected", [
+    ({"device": "cuda", "half": False}, (), ("32-true", "auto")), ({"device": "cuda"}, ("recipe",), ("bf16-mixed", "auto")),
+    ({}, ("recipe",), ("32-true", None)), ({"device": "mps"}, ("recipe",), ("32-true", None)), ({}, (), (None, None)),
+])  # fmt: skip
+def test_half_precision_is_for_gpus_that_have_it_whatever_the_recipe_is_for(facts, given, expected):
+    found = chosen(replace(PHOTOS, **facts), given)
+    assert (found.get("precision"), found["compile"]) == expected
+
+
+@pytest.mark.parametrize("facts, batch", [
+    ({"count": 100, "device": "cuda"}, 64), ({"count": 300, "device": "cuda"}, None), ({"count": 100}, None),
+    ({"count": 3, "processes": 2}, 8), ({"count": 30, "processes": 2}, 16), ({"count": 30, "processes": 8}, 32),
+])  # fmt: skip
+def test_a_batch_is_no_larger_than_the_set_and_has_enough_for_every_process(facts, batch):
+    assert chosen(replace(PHOTOS, **facts)).get("batch_size") == batch
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_of_very_few_images_a_batch_has_one_for_the_penalties(count):
     assert chosen(replace(PHOTOS, count=count))["batch_size"] == 4

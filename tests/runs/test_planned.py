@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
+from transgan.config.compose import compose
 from transgan.data import Folder
+from transgan.instantiation import make
 from transgan.planning import choose, look
+from transgan.runs.beside import TRAINING_IT, preparing
 from transgan.runs.planned import OF_IMAGES, Plan, revised
 
 
@@ -49,3 +53,18 @@ def test_what_the_user_gave_is_not_chosen_again(tmp_path):
     facts = look.facts_of(tmp_path, None, None, 0.0, "cpu", None)
     plan = Plan(choose(facts, OF_IMAGES), frozenset(), facts=facts)
     assert revised(plan, Folder(tmp_path, 8, 3, on_error="skip")) == []
+
+
+@pytest.mark.parametrize("name", ["masked", "classifier", "pixels"])
+def test_what_an_earlier_run_has_left_in_the_cache_takes_no_time(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("TRANSGAN_CACHE", str(tmp_path / "cache"))
+    files(tmp_path / "images" / "a", 12, 0)
+    files(tmp_path / "images" / "b", 8, 0)
+    config = compose("train", [str(tmp_path / "images"), "resolution=8", f"extractor={name}", "metrics=fast"])
+    OmegaConf.update(config, "metrics.extractor", dict(config.extractor) | ({} if name == "pixels" else {"steps": 2}))
+    dataset = make(config.data)
+    assert preparing(config, dataset, 0.5) == 10 + (0 if name == "pixels" else TRAINING_IT)
+    make(config.metrics).prepare(dataset)
+    assert preparing(config, dataset, 0.5) == 0
+    files(tmp_path / "images" / "c", 1, 0)  # other images
+    assert preparing(config, make(config.data), 0.5) > 10

@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, Trainer
 
 from transgan import files
 from transgan.callbacks.session import Session
+from transgan.errors import UserError, one_line
 from transgan.numerals import number
 
 STEPS = 12  # at the start of a session, of which the last half are measured
@@ -59,6 +60,10 @@ class Compiling(Callback):
             self.say(f"compile=auto leaves the step as it is: nothing is known of {kind}")
         elif self.backend not in (None, "auto"):
             self.compiled_at = 0
+            if why := self.unable(trainer, module, self.backend):
+                error = UserError(f"compile={self.backend} does not work on this machine: {why}; leave it out")
+                error.everywhere, error.said = True, not self.session.context.is_main
+                raise error
             self.say(f"{self.backend}, in about {minutes(self.seconds(module))} before the second step")
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -82,6 +87,8 @@ class Compiling(Callback):
         worth = trainer.strategy.broadcast(compiled < (1 - WORTH) * eager)  # the same in every process
         says = f"{left:,.0f} steps of {number(step)} s are {minutes(eager)}, or {minutes(compiled)} with "
         says += f"{minutes(seconds)} to compile"
+        if worth and self.backend == "auto" and (why := self.unable(trainer, module, "inductor")):
+            worth, says = False, f"{says}, but no step can be compiled on this machine: {why}"
         self.done = not worth or self.backend is None
         if self.backend == "auto":
             self.say(f"{'inductor' if worth else 'not'}: {says}")
@@ -90,6 +97,17 @@ class Compiling(Callback):
                 module.compile_objectives("inductor")
         elif worth:
             self.say(f"{says}: compile=auto would")
+
+    def unable(self, trainer: Trainer, module: Any, backend: str) -> str | None:
+        """Why nothing can be compiled here, as without a C++ compiler; None where all processes can."""
+        why = None
+        try:
+            torch.compile(shifted, backend=backend)(torch.ones(8, device=module.device))
+        except Exception as error:  # of many kinds: every backend has its own
+            why = one_line(error)
+        if trainer.strategy.reduce_boolean_decision(why is None, all=True):
+            return None
+        return why or "another process cannot"
 
     def seconds(self, module: Any) -> float:
         """Of compiling: as it took the last time, or an estimate."""
@@ -128,6 +146,11 @@ class Compiling(Callback):
 
     def say(self, text: str) -> None:
         self.session.console.print(f"compile {text}")
+
+
+def shifted(x: torch.Tensor) -> torch.Tensor:
+    """The smallest thing to compile."""
+    return x.sin() + 1
 
 
 def minutes(seconds: float) -> str:

@@ -52,6 +52,11 @@ def entry_of(facts: dict[str, Any], extractor: FeatureExtractor) -> tuple[Path, 
     return cache_folder() / f"{extractor.name}-{key[:16]}", key
 
 
+def is_kept(facts: dict[str, Any], extractor: FeatureExtractor) -> bool:
+    """Whether there is an entry of these images' features, by an extractor that is prepared."""
+    return entry_of(facts, extractor)[0].is_dir()
+
+
 def load(facts: dict[str, Any], extractor: FeatureExtractor) -> tuple[Tensor, Tensor | None, Moments] | None:
     """Features, logits and moments of a complete and valid entry, or None; an invalid one is reported and removed."""
     entry, key = entry_of(facts, extractor)

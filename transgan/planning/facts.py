@@ -11,7 +11,8 @@ class Facts:
     """count: of images; side: pixels of the short side, in the median; grey: whether all that were looked at are;
     classes: images of each class, or none; device: cpu, cuda or mps; cores: of the CPU, that may be used;
     inception: whether the standard network's file is here; installed: whether that of extractor=efficientnet_lite0 is;
-    minutes: of the run, None where nobody said; coloured: images whose colours were looked at, 0 for all of them."""
+    minutes: of the run, None where nobody said; coloured: images whose colours were looked at, 0 for all of them;
+    half: whether a GPU computes in bfloat16 itself; processes: of the run, that share a batch."""
 
     count: int
     side: int
@@ -23,6 +24,8 @@ class Facts:
     installed: bool
     minutes: float | None = None
     coloured: int = 0
+    half: bool = True
+    processes: int = 1
 
     @property
     def budget(self) -> float:

@@ -24,16 +24,16 @@ TRAINED = 1_000  # images, at least, to train a network on that measures the oth
 
 def choose(facts: Facts, given: Collection[str] = ()) -> list[Choice]:
     """The settings for these images on this machine, without those that the user has `given`, by key."""
-    return [each for each in choices(facts, "kimg" in given) if each.key not in given and each.key in FIRST]
+    return [each for each in choices(facts, given) if each.key not in given and each.key in FIRST]
 
 
-def choices(facts: Facts, long: bool = False) -> Iterator[Choice]:
-    """long: whether the user said how long the run is, by kimg=, of which nobody knows the time before a step."""
+def choices(facts: Facts, given: Collection[str] = ()) -> Iterator[Choice]:
+    """Those of the keys that are `given`, too. How long kimg= takes nobody knows before a step."""
     minutes, kind = facts.budget, facts.device
     limits = RECIPES.get(kind, RECIPES["cpu"])
     recipe = next(name for limit, name in limits if minutes <= limit)
     said = f"{in_words(minutes)} on {'a CPU' if kind == 'cpu' else kind}"
-    if long and facts.minutes is None:
+    if "kimg" in given and facts.minutes is None:
         said = f"that of {said}; how long kimg takes is measured later"
     yield Choice("recipe", recipe, said)
     yield resolution(facts)
@@ -45,8 +45,8 @@ def choices(facts: Facts, long: bool = False) -> Iterator[Choice]:
         if facts.count > 1
         else Choice("metrics", "none", "one image has no distribution to compare with")
     )
-    yield from precision(facts, recipe)
-    if (batch := fewer(facts)) is not None:
+    yield from precision(facts, "gpu" if "recipe" in given else recipe)  # that may be meant for a GPU
+    if (batch := fewer(facts, 256 if recipe == "gpu" else 64)) is not None:
         yield batch
 
 
@@ -105,19 +105,21 @@ def extractor(facts: Facts) -> Choice:
 
 def precision(facts: Facts, recipe: str) -> Iterator[Choice]:
     """Half precision and the compiler are for GPUs."""
-    if recipe == "gpu" or facts.device == "cuda":
-        half = facts.device == "cuda"
-        yield Choice("precision", "bf16-mixed" if half else "32-true", f"on {facts.device}")
-        yield Choice("compile", "auto" if half else None, "where it pays" if half else "for GPUs")
-    else:
-        yield Choice("compile", None, "short runs do not earn it back")
+    if facts.device == "cuda":
+        why = "on cuda" if facts.half else "this GPU has no bfloat16 of its own"
+        yield Choice("precision", "bf16-mixed" if facts.half else "32-true", why)
+        yield Choice("compile", "auto", "where it pays")
+        return
+    if recipe == "gpu":
+        yield Choice("precision", "32-true", f"on {facts.device}")
+    yield Choice("compile", None, "for GPUs" if recipe == "gpu" else "short runs do not earn it back")
 
 
-def fewer(facts: Facts) -> Choice | None:
-    """A batch no larger than the set, if that has LEAST_BATCH images."""
-    if facts.count >= 64:
+def fewer(facts: Facts, usual: int = 64) -> Choice | None:
+    """A batch no larger than the set where the `usual` one is, if that has LEAST_BATCH images for every process."""
+    if facts.count >= usual:
         return None
-    size = LEAST_BATCH
+    size = LEAST_BATCH * facts.processes
     while 2 * size <= facts.count:
         size *= 2
     return Choice("batch_size", size, "there is 1 image" if facts.count == 1 else f"there are {facts.count:,} images")

@@ -6,10 +6,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from transgan.callbacks.likelihood import spread_over
+from transgan.instantiation import make
+from transgan.metrics import cache
+from transgan.metrics.extractors.trained import TrainedOnImages
+from transgan.metrics.reference import facts_of
 from transgan.planning import Beside
 from transgan.runs.measuring import Speed, Trial
 
 AS_MANY = 10_000  # images of an evaluation, at most, where their number is not given
+TRAINING_IT = 15.0  # seconds to train an extractor on the images themselves
 
 
 def beside_of(config: DictConfig, left: Collection[str], count: int, processes: int) -> Beside:
@@ -35,3 +40,13 @@ def likelihood_of(config: DictConfig, trial: Trial, speed: Speed) -> float:
         return 0.0
     most = min(node.get("count") or AS_MANY, getattr(trial.module, "likelihood_count", AS_MANY))
     return speed.likelihood * len(spread_over(len(trial.heldout), most))
+
+
+def preparing(config: DictConfig, dataset: Any, each: float) -> float:
+    """Seconds until there are an extractor and the features of all real images, `each` for one of them; what an earlier
+    run has left in the cache takes none. Raises ValueError for an extractor whose weights cannot be had."""
+    extractor = make(config.metrics).extractor
+    if isinstance(extractor, TrainedOnImages) and not extractor.is_kept(dataset):
+        return TRAINING_IT + each * len(dataset)
+    extractor.prepare(dataset)
+    return 0.0 if cache.is_kept(facts_of(dataset, "train"), extractor) else each * len(dataset)

@@ -1,5 +1,7 @@
 """What is wrong with a configuration of `transgan train`, said before anything heavy begins."""
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from transgan import checkpoint
@@ -41,6 +43,17 @@ def without_effect(config: DictConfig, arguments: list[str]) -> list[str]:
         if start is not None and not start.get("frozen") and (start.get("freeze", "stack") != "stack" or key in given):
             found.append(f"{key}={start.freeze}: nothing is frozen; give warm_start.{name}.frozen=KIMG as well")
     return found
+
+
+def require_penalty(module: Any, batch_size: int, processes: int) -> None:
+    """Every process penalises images of its own, and a share of few images is none. Raises ValueError."""
+    penalty = getattr(module, "penalty", None)
+    if processes < 2 or penalty is None:
+        return
+    try:
+        penalty.check(batch_size // processes, module.discriminator)
+    except ValueError as error:
+        raise ValueError(f"batch_size={batch_size} in {processes} processes: {error}, or the batch larger") from None
 
 
 def require_checkpoints(config: DictConfig) -> None:

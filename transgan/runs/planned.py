@@ -4,6 +4,7 @@ What is chosen stands in front of the command's own arguments, as if the user ha
 compared, saved and continued like everything else. A run that continues takes what was chosen when it began.
 """
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from transgan.planning import Choice, Facts, Measured, choose, spend
 from transgan.planning.choice import FIRST, KEYS, arguments
 from transgan.planning.look import facts_of
 from transgan.planning.settings import INCEPTION, LITE0
-from transgan.runs.beside import beside_of, likelihood_of
+from transgan.runs.beside import beside_of, likelihood_of, preparing
 from transgan.runs.measuring import Trial
 from transgan.runs.timed import minutes_of, note
 
@@ -40,7 +41,7 @@ OF_TIME = (
 )  # follow minutes=
 OF_IMAGES = {"conditional", "extractor", "metrics", "batch_size"}  # follow how many images there are, of which classes
 EXTRACTING = {"inception": INCEPTION, "efficientnet_lite0": LITE0}  # seconds of a core for an image
-CHEAP, TRAINING_IT = 0.0004, 15.0  # of extractors trained on the images themselves, and seconds to train one
+CHEAP = 0.0004  # of extractors trained on the images themselves
 SLACK = 1.15  # memory that allocators and libraries take, over what tensors hold
 SPARE = 0.9  # of the free memory, at most
 FASTER = 0.9  # more threads are worth it where a step takes at most so much of its time
@@ -88,7 +89,8 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
         with setting_up():
             device = device_of(config.trainer.get("accelerator", "auto"))
             limit = data.get("limit")
-            plan.facts = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
+            found = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
+            plan.facts = replace(found, half=half(device), processes=processes_of(config))
         plan.wanted = frozenset(wanted)
         plan.choices = [each for each in choose(plan.facts, keys) if each.key in wanted]
     if not plan.choices:
@@ -160,6 +162,17 @@ def device_of(accelerator: str = "auto") -> str:
     return "mps" if accelerator in ("mps", "auto", "gpu") and torch.backends.mps.is_available() else "cpu"
 
 
+def half(device: str) -> bool:
+    """Whether a GPU computes in bfloat16; those before Ampere imitate it, slowly."""
+    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def processes_of(config: DictConfig) -> int:
+    """Of a run, as far as its command says it."""
+    devices, nodes = config.trainer.get("devices", 1), config.trainer.get("num_nodes", 1)
+    return max(1, devices) * nodes if isinstance(devices, int) else 1
+
+
 @dataclass
 class Fitted:
     """A module that is thrown away, whose steps fit into memory: images of a step on this process, and at once; bytes
@@ -218,8 +231,8 @@ def measured(
     looking = EXTRACTING.get(str(extractor_name(config)), CHEAP)
     looking = looking / 50 if device.type != "cpu" else looking / max(best, 1)
     waiting = time.monotonic() - plan.began
-    if config.get("metrics"):  # the features of all real images
-        waiting += looking * len(dataset) + (TRAINING_IT if looking <= CHEAP else 0)
+    if config.get("metrics"):
+        waiting += preparing(config, dataset, looking)
     found = Measured(
         images_per_second=config.batch_size / speed.seconds[best],
         threads=best if len(threads) > 1 else None,
@@ -244,7 +257,7 @@ def candidates(count: int) -> list[int]:
         running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1
     except (OSError, ValueError, IndexError):  # not Linux
         running = 0
-    free = max(1, count - max(running, 0))
+    free = max(1, min(count, (os.cpu_count() or count) - max(running, 0)))  # of a container the others are outside
     return sorted({1, min(free, 4), min(free, 8)})
 
 

@@ -27,7 +27,7 @@ from transgan.runs.choosing import choose_again, choose_length, say_cost
 from transgan.runs.continuing import keep_settings, require_same, said
 from transgan.runs.distributed import DistributedContext
 from transgan.runs.ending import report
-from transgan.runs.findings import check, without_effect
+from transgan.runs.findings import check, require_penalty, without_effect
 from transgan.runs.folder import (
     folder_of,
     hush,
@@ -182,6 +182,7 @@ class Training:
         torch.manual_seed(config.seed)
         used = resolved if self.previous is None else checkpoint.without_weights(resolved)
         module = cast(Generative, checkpoint.build(used))
+        require_penalty(module, config.batch_size, self.trainer.world_size)
         if self.previous is None and config.init_from is not None:
             path = checkpoint.find(config.init_from)
             checkpoint.load_weights(module, checkpoint.read(path), path)

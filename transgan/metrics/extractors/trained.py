@@ -56,9 +56,13 @@ class TrainedOnImages(Extractor):
             self.network = None  # other images, another network
         super().prepare(dataset)
 
+    def is_kept(self, dataset: ImageData) -> bool:
+        """Whether the cache has a network for these images, so that `prepare` trains none."""
+        return self._path(self._key(dataset)).is_file()
+
     def load(self, dataset: ImageData) -> nn.Module:
         key = self._key(dataset)
-        path = files.cache_folder() / f"{self.name}-{key[:16]}.pt"
+        path = self._path(key)
         with one_thread():
             network = self._initial(dataset)
             found, accuracy = self._load(path, network)
@@ -80,6 +84,9 @@ class TrainedOnImages(Extractor):
 
     def _key(self, dataset: ImageData) -> str:
         return files.hash_of(json.dumps(self.facts(dataset)))
+
+    def _path(self, key: str) -> Path:
+        return files.cache_folder() / f"{self.name}-{key[:16]}.pt"
 
     def _initial(self, dataset: ImageData) -> nn.Module:
         torch.random.default_generator.manual_seed(self.seed)  # initialisation knows only this one
