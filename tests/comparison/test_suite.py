@@ -1,5 +1,8 @@
 """What a suite plans: which runs, in which order, how long each is, and what begins with what."""
 
+import json
+import math
+
 import pytest
 
 from transgan.comparison.suite import Suite
@@ -126,3 +129,40 @@ def test_what_others_begin_with_is_given_nothing_about_evaluations(tmp_path):
     assert asked == ["metrics=none"] and {"holdout=0.2", "callbacks.likelihood=null"} <= set(first.arguments)
     assert "callbacks.likelihood=null" not in measured.arguments
     assert {"metrics=fast", "patience=3"} <= set(measured.arguments)
+
+
+def lengths_of(plans, names):
+    return {job.name: job.kimg for job in plans.jobs("seconds", names)}
+
+
+def trained_before(plans, names):
+    """The folders of these runs, as training leaves their command in them."""
+    for job in plans.jobs("seconds", names):
+        (plans.runs / job.name).mkdir(parents=True)
+        (plans.runs / job.name / "env.json").write_text(json.dumps({"command": ["python", "train", *job.arguments]}))
+
+
+@pytest.mark.parametrize("names, name", [(None, "gan"), (None, "post_trained"), (["flow_first"], "flow_first")])
+def test_seeds_added_later_leave_every_length_of_equal_seconds(tmp_path, monkeypatch, names, name):
+    """The speed of the new ones changes the median; a run that is there was annealed over its own length."""
+    both = {"budgets": ["images", "seconds"]}
+    monkeypatch.setattr(Suite, "speed", lambda self, name: 100.0 + 7 * len(self.config["seeds"]))
+    first = lengths_of(suite(tmp_path, **both), names)
+    more = lengths_of(suite(tmp_path, **both, seeds=[0, 1, 2]), names)
+    assert first.items() <= more.items() and more[f"{name}-seconds-2"] == first[f"{name}-seconds-0"]
+    longer = lengths_of(suite(tmp_path, **both, seconds=120.0), names)  # another budget is another length
+    assert longer[f"{name}-seconds-0"] == pytest.approx(2 * first[f"{name}-seconds-0"], rel=0.1)
+
+
+@pytest.mark.parametrize("factor, kept", [(1.1, True), (0.9, True), (3.0, False)])
+def test_runs_of_earlier_versions_keep_their_length(tmp_path, monkeypatch, factor, kept):
+    """Of a folder without lengths; unless that was for other seconds."""
+    both = {"budgets": ["images", "seconds"]}
+    monkeypatch.setattr(Suite, "speed", lambda self, name: 100.0)
+    trained_before(suite(tmp_path, **both), None)
+    first = lengths_of(suite(tmp_path, **both), None)
+    (tmp_path / "runs" / "lengths.json").unlink()
+    monkeypatch.setattr(Suite, "speed", lambda self, name: 100.0 * factor)
+    again = lengths_of(suite(tmp_path, **both, seeds=[0, 1, 2]), None)
+    assert math.isclose(again["gan-seconds-2"], again["gan-seconds-0"])
+    assert (again["gan-seconds-0"] == first["gan-seconds-0"]) is kept

@@ -7,14 +7,19 @@ images follows from the speed of the first ones, which were trained under the sa
 import math
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from transgan.comparison import lengths
 from transgan.comparison.jobs import Job, ending_well, finished, run_all
 from transgan.comparison.record import Record
 from transgan.errors import UserError
 from transgan.numerals import number
 
 IMAGES, SECONDS = "images", "seconds"
+OWN = (     # arguments of a single run
+    "runs", "name", "seed", "checkpoint", "kimg", "log_every", "evaluate_every", "sample_every", "checkpoint_every",
+)  # fmt: skip
 EVALUATION = ("metrics", "extractor", "patience")  # how the arguments of evaluations begin
 
 
@@ -153,6 +158,17 @@ class Suite:
             return round(share * self.amount("kimg"), 1)
         return max(0.1, round(share * self.amount("seconds") * self.speed(name) / 1000, 1))
 
+    def chosen(self, name: str, share: float, budget: str, job: Callable[..., Job]) -> float:
+        """The length of the runs of a system or of pre-training, for every seed; job(seed, kimg) makes one of them."""
+        if budget == IMAGES:
+            return self.length(name, share, budget)
+        first = job(0, 1.0).arguments
+        settings = {
+            "seconds": round(share * self.amount("seconds"), 3), "clock": self.clock,
+            "arguments": [each for each in first if each.partition("=")[0] not in OWN],
+        }  # fmt: skip
+        return lengths.kept(self.runs, f"{name}-{budget}", settings, partial(self.length, name, share, budget), job)
+
     def rounds(self) -> list[list[str]]:
         """The names of pre-training that is needed: those that begin with nothing, those that begin with them, ..."""
         found: dict[int, dict[str, None]] = {}
@@ -179,11 +195,17 @@ class Suite:
             members = self.trained() if names is None else {name: self.pretraining[name] for name in names}
             for name, system in members.items():
                 first = system.get("begins_with")
-                start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
                 share = 1 - self.share(first) if names is None else system["share"]
-                kimg = self.length(name, share, budget)
-                found.append(self.job(name, system["train"] + start, budget, seed, kimg, measured=names is None))
+                make = partial(self.job_of, name, budget, measured=names is None)
+                found.append(make(seed, self.chosen(name, share, budget, make)))
         return found
+
+    def job_of(self, name: str, budget: str, seed: int, kimg: float, measured: bool) -> Job:
+        """The run of a system, which is measured, or of pre-training."""
+        system = (self.config["systems"] if measured else self.pretraining)[name]
+        first = system.get("begins_with")
+        start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
+        return self.job(name, system["train"] + start, budget, seed, kimg, measured)
 
     def missing(self, jobs: list[Job]) -> list[Job]:
         return [job for job in jobs if not finished(self.runs / job.name, job)]
