@@ -166,3 +166,10 @@ def test_runs_of_earlier_versions_keep_their_length(tmp_path, monkeypatch, facto
     again = lengths_of(suite(tmp_path, **both, seeds=[0, 1, 2]), None)
     assert math.isclose(again["gan-seconds-2"], again["gan-seconds-0"])
     assert (again["gan-seconds-0"] == first["gan-seconds-0"]) is kept
+
+
+@pytest.mark.parametrize("changes", [dict(kimg=0.1), dict(kimg=0.04), dict(kimg=10.0, scale=0.001)])
+def test_no_run_is_of_no_images(tmp_path, changes):
+    plans = suite(tmp_path, **changes)
+    jobs = [job for names in (*plans.rounds(), None) for job in plans.jobs("images", names)]
+    assert len(jobs) == 12 and min(job.kimg for job in jobs) == 0.1

@@ -1,4 +1,4 @@
-"""How long the runs of equal seconds are: chosen once for each system of a suite, so that seeds added later change none."""
+"""How long the runs of equal seconds are: chosen once for each system of a suite, so that more seeds change none."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -155,7 +155,7 @@ class Suite:
     def length(self, name: str, share: float, budget: str) -> float:
         """Kimg of a run whose part of the budget is `share`; a whole number of hundreds of images."""
         if budget == IMAGES:
-            return round(share * self.amount("kimg"), 1)
+            return max(0.1, round(share * self.amount("kimg"), 1))
         return max(0.1, round(share * self.amount("seconds") * self.speed(name) / 1000, 1))
 
     def chosen(self, name: str, share: float, budget: str, job: Callable[..., Job]) -> float:
