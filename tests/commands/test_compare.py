@@ -157,6 +157,7 @@ def test_runs_that_may_not_stand_in_one_table(inside, refused, two, tiny, pictur
         (["suite=digit"], ["did you mean digits?"]),
         (["suite=digits", "systems=[gann,vae]"], ["there is no gann in this suite; there are: image_gpt, "]),
         (["suite=digits", "systems=gan"], ["systems=gan: it takes a list"]),
+        (["suite=digits", "suite.systems.flow_4.like=gan"], ["suite.systems.flow_4.sample: gan is no flow"]),
         (["suite=digits", "suite.kimg=0", "suite.seeds=[]"], ["suite.kimg=0: it takes", "suite.seeds=[]"]),
         (
             ["suite=digits", "suite.budgets=[seconds]"],

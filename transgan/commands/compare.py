@@ -13,8 +13,10 @@ from transgan.comparison.given import given_runs
 from transgan.comparison.measuring import ROUNDS, measure, sampling_speeds, sizes_of
 from transgan.comparison.record import leaks, mixed
 from transgan.comparison.results import Results
+from transgan.comparison.samplers import check_samplers
 from transgan.comparison.suite import Suite
 from transgan.comparison.tables import require_same_runs
+from transgan.config.compose import compose
 from transgan.cores import cores
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, literal
@@ -42,6 +44,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
             suite = Suite(container(config.suite), out, only)
+            check_samplers(suite, lambda words: compose("train", words))
             jobs = config.jobs or cores()
             suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
