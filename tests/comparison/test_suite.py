@@ -173,3 +173,40 @@ def test_no_run_is_of_no_images(tmp_path, changes):
     plans = suite(tmp_path, **changes)
     jobs = [job for names in (*plans.rounds(), None) for job in plans.jobs("images", names)]
     assert len(jobs) == 12 and min(job.kimg for job in jobs) == 0.1
+
+
+@pytest.mark.parametrize(
+    "fails, seeds, left_out, whole",
+    [
+        ("gan-images-0", [0, 1], [], "flow,flow_4,student,post_trained"),
+        ("flow_first-images-0", [0, 1], ["student_first-images-0", "student-images-0", "post_trained-images-0"],
+         "gan,flow,flow_4"),
+        ("flow-images-0", [0], ["flow-seconds-0"], "gan,student,post_trained"),  # nothing says how long that is
+    ],
+)  # fmt: skip
+def test_a_run_that_fails_stops_what_depends_on_it_alone(tmp_path, monkeypatch, fails, seeds, left_out, whole):
+    trained = []
+
+    def run_all(jobs, count, logs, say):
+        trained.extend(job.name for job in jobs)
+        yield from ((job, f"{job.name} was not trained: why") for job in jobs if job.name == fails)
+
+    monkeypatch.setattr("transgan.comparison.suite.run_all", run_all)
+    monkeypatch.setattr(Suite, "speed", lambda self, name: 100.0)
+    plans = suite(tmp_path, budgets=["images", "seconds"], seeds=seeds)
+    (sentence,) = plans.train(1, lambda text: None)
+    assert sentence.startswith(f"{fails} was not trained: why; `transgan train holdout=0.2 ")
+    assert sentence.endswith(f"` is its command; systems=[{whole}] compares the others")
+    assert sorted(plans.left_out) == sorted(left_out)
+    assert len(trained) == len(set(trained)) == 12 * len(seeds) - len(left_out) and not set(left_out) & set(trained)
+    named = {record.folder.name for record in plans.records()}
+    assert named and not named & {fails, *left_out}
+
+
+def test_where_every_run_fails_there_is_nothing_to_compare(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "transgan.comparison.suite.run_all", lambda jobs, *others: [(job, f"{job.name} failed") for job in jobs]
+    )
+    with pytest.raises(UserError) as error:
+        suite(tmp_path, only=["gan", "flow"]).train(1, lambda text: None)
+    assert len(error.value.findings) == 4 and all(each.endswith("is its command") for each in error.value.findings)

@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 from transgan import files
+from transgan.comparison.beside import keep_others
 from transgan.comparison.charging import charge
 from transgan.comparison.given import given_runs
 from transgan.comparison.measuring import ROUNDS, measure, sampling_speeds, sizes_of
@@ -39,18 +40,25 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         torch.set_num_threads(config.threads)
         out = files.expanded(config.out or f"comparisons/{config.suite.name if config.suite else 'runs'}")
         notes: list[str] = []
+        failed: list[str] = []
         title: Callable[[str], str]
         says: Callable[[str], str]
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
             suite = Suite(container(config.suite), out, only)
             check_samplers(suite, lambda words: compose("train", words))
+            if others := keep_others(suite):
+                console.print(f"beside  {', '.join(others)}: the table keeps them, as their runs are")
             jobs = config.jobs or cores()
-            suite.train(jobs, lambda text: console.print(text))
+            failed = suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
             charged = charge(records)
             claims = suite.config["claims"]
             notes += [f"{jobs} runs trained at a time", *suite.missed(records)]
+            if failed:
+                notes.append(f"not trained: {', '.join(suite.failed)}")
+            if suite.left_out:
+                notes.append(f"left out, for they depend on those: {', '.join(suite.left_out)}")
         else:
             records, notes = given_runs(config)
             charged = charge(records)
@@ -83,6 +91,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         results.write()
     results.show(console, config.explain)
     console.print(f"look    {out / 'comparison.md'} ({time.monotonic() - start:.0f} s)")
+    if failed:
+        raise UserError(*failed)
     return 0
 
 

@@ -10,7 +10,7 @@ KEYS = ("steps", "solver", "guidance")
 
 
 def check_samplers(suite: Suite, compose: Callable[[list[str]], Any]) -> None:
-    """Raises UserError with all that is wrong. compose: the configuration of a `transgan train` with these arguments."""
+    """Raises UserError with all that is wrong. compose: the configuration of `transgan train` with these words."""
     found = []
     for name, system in suite.systems.items():
         for sentence in wrong(suite, system.get("like") or name, system.get("sample") or {}, compose):

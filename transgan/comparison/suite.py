@@ -15,6 +15,7 @@ from transgan.comparison.jobs import Job, ending_well, finished, run_all
 from transgan.comparison.record import Record
 from transgan.errors import UserError
 from transgan.numerals import number
+from transgan.runs.proposals import typed
 
 IMAGES, SECONDS = "images", "seconds"
 OWN = (     # arguments of a single run
@@ -33,6 +34,9 @@ class Suite:
         self.config, self.folder = config, Path(folder)
         self.runs = self.folder / "runs"
         self.systems, self.pretraining = config["systems"], config.get("pretraining") or {}
+        self.failed: dict[str, tuple[Job, str]] = {}  # by the names of runs: their training, and a sentence
+        self.left_out: dict[str, None] = {}  # runs that depend on those
+        self.beside: list[Record] = []  # of systems that the table has had before
         self.refuse(only or [])
         self.systems = {name: system for name, system in self.systems.items() if only is None or name in only}
 
@@ -143,6 +147,7 @@ class Suite:
         found = [
             Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed, clock=self.clock)
             for seed in self.config["seeds"]
+            if not self.out(f"{name}-{IMAGES}-{seed}")
         ]
         speeds = [speed for record in found if math.isfinite(speed := record.images_per_second)]
         if not speeds:
@@ -197,6 +202,10 @@ class Suite:
                 first = system.get("begins_with")
                 share = 1 - self.share(first) if names is None else system["share"]
                 make = partial(self.job_of, name, budget, measured=names is None)
+                alike = [f"{name}-{IMAGES}-{each}" for each in self.config["seeds"]]
+                if first and self.out(f"{first}-{budget}-{seed}") or budget == SECONDS and all(map(self.out, alike)):
+                    self.left_out[f"{name}-{budget}-{seed}"] = None  # it begins with one that failed, or has no length
+                    continue
                 found.append(make(seed, self.chosen(name, share, budget, make)))
         return found
 
@@ -210,8 +219,11 @@ class Suite:
     def missing(self, jobs: list[Job]) -> list[Job]:
         return [job for job in jobs if not finished(self.runs / job.name, job)]
 
-    def train(self, count: int, say: Callable[[str], None]) -> None:
-        """Trains what is missing, `count` runs at a time. Raises UserError with what failed, at the end."""
+    def train(self, count: int, say: Callable[[str], None]) -> list[str]:
+        """Trains what is missing, `count` runs at a time, without what depends on a run that fails.
+
+        Returns a sentence for each that failed. Raises UserError with them if no system has a run.
+        """
         for budget in self.budgets:
             for names in (*self.rounds(), None):
                 jobs = self.missing(self.jobs(budget, names))
@@ -219,9 +231,29 @@ class Suite:
                     what = "to begin with" if names else self.says(budget)
                     say(f"train   {len(jobs)} runs, {what}, {count} at a time")
                     with ending_well(say):
-                        failed = list(run_all(jobs, count, self.folder / "logs", say))
-                    if failed:
-                        raise UserError(*failed)
+                        for job, sentence in run_all(jobs, count, self.folder / "logs", say):
+                            self.failed[job.name] = job, sentence
+        found = [f"{sentence}; {self.way_out(job)}" for job, sentence in self.failed.values()]
+        if found and all(map(self.lacks, self.planned())):
+            raise UserError(*found)
+        return found
+
+    def way_out(self, job: Job) -> str:
+        """Of a run that failed: its command, and the systems that need none that did."""
+        whole = {record.system for record in self.records()} - {record.system for record in self.absent()}
+        others = ",".join(name for name in self.systems if name in whole)
+        way = f"; systems=[{others}] compares the others" if others else ""
+        return f"`{typed('transgan', 'train', *job.arguments)}` is its command{way}"
+
+    def absent(self) -> list[Record]:
+        """Those of all runs that were not trained, for they failed or depend on one that did."""
+        return [record for record in self.planned() if self.lacks(record)]
+
+    def lacks(self, record: Record) -> bool:
+        return any(self.out(each.folder.name) for each in record.chain)
+
+    def out(self, run: str) -> bool:
+        return run in self.failed or run in self.left_out
 
     def missed(self, records: list[Record]) -> list[str]:
         """Sentences about runs of equal seconds that took a tenth more or less, as where other work came in between."""
@@ -233,6 +265,12 @@ class Suite:
         ]
 
     def records(self) -> list[Record]:
+        """All runs that were trained, with what they began with, and those beside them."""
+        found = [record for record in self.planned() + self.beside if not self.lacks(record)]
+        order = list(self.config["systems"])
+        return sorted(found, key=lambda record: (self.budgets.index(record.budget), order.index(record.system)))
+
+    def planned(self) -> list[Record]:
         """All runs, with what they began with."""
         found = []
         for budget in self.budgets:
