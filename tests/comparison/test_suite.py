@@ -75,7 +75,7 @@ def test_a_larger_machine_does_more_of_everything(tmp_path):
     plans = suite(tmp_path, scale=3, path="/images")
     assert plan(plans.jobs("images", ["flow_first"]))["flow_first-images-0"] == 12
     assert plans.says("images") == "equal images: 30 kimg" and "180 s" in plans.says("seconds")
-    assert "CPU-seconds" in suite(tmp_path, clock="cpu").says("seconds")
+    assert "CPU-seconds" in suite(tmp_path, clock="cpu", trainer="cpu").says("seconds")
     assert "data.path=/images" in plans.jobs("images", None)[0].arguments
 
 
@@ -210,3 +210,30 @@ def test_where_every_run_fails_there_is_nothing_to_compare(tmp_path, monkeypatch
     with pytest.raises(UserError) as error:
         suite(tmp_path, only=["gan", "flow"]).train(1, lambda text: None)
     assert len(error.value.findings) == 4 and all(each.endswith("is its command") for each in error.value.findings)
+
+
+@pytest.mark.parametrize(
+    "common", [["trainer=gpu"], ["trainer=ddp", "trainer.accelerator=gpu"], ["trainer.accelerator=cuda"]]
+)
+def test_seconds_of_a_cpu_are_not_counted_on_a_gpu(tmp_path, common):
+    with pytest.raises(UserError, match="suite.clock=cpu: .* give suite.clock=wall"):
+        suite(tmp_path, clock="cpu", common=common)
+    assert suite(tmp_path, clock="wall", common=common).on_gpu
+    both = suite(tmp_path, clock="cpu", common=common[:1], trainer="gpu")
+    assert both.clock == "wall" and both.on_gpu and "60 s of training" in both.says("seconds")
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion_mnist", "cifar10"])
+def test_one_key_trains_a_shipped_suite_on_a_gpu(tmp_path, name):
+    usual, other = (Suite(container(compose("compare", [f"suite={name}", *words]).suite), tmp_path)
+                    for words in ([], ["suite.trainer=gpu"]))  # fmt: skip
+    assert (usual.clock, usual.on_gpu, other.clock, other.on_gpu) == ("cpu", False, "wall", True)
+    first, second = (list(plans.jobs("images", None)[0].arguments) for plans in (usual, other))
+    assert [each.replace("trainer=gpu", "trainer=cpu") for each in second] == first != second
+
+
+def test_runs_without_speed_are_given_the_way_out_of_their_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr("transgan.comparison.suite.Record.images_per_second", math.nan)
+    for clock, way in (("cpu", "suite.clock=wall"), ("wall", r"suite.budgets=\[images\]")):
+        with pytest.raises(UserError, match=f"give {way}$"):
+            suite(tmp_path, clock=clock, common=["trainer=cpu"]).speed("gan")

@@ -49,7 +49,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
             check_samplers(suite, lambda words: compose("train", words))
             if others := keep_others(suite):
                 console.print(f"beside  {', '.join(others)}: the table keeps them, as their runs are")
-            jobs = config.jobs or cores()
+            jobs = config.jobs or (1 if suite.on_gpu else cores())
             failed = suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
             charged = charge(records)

@@ -7,6 +7,9 @@ from typing import Any
 from transgan import files
 from transgan.comparison.jobs import Job
 
+OWN = (     # arguments of a single run
+    "runs", "name", "seed", "checkpoint", "kimg", "log_every", "evaluate_every", "sample_every", "checkpoint_every",
+)  # fmt: skip
 ALIKE = 1.3  # by how much a length may differ from today's speed and still be one of as many seconds
 
 
@@ -18,6 +21,8 @@ def kept(runs: Path, name: str, settings: dict[str, Any], fresh: Callable[[], fl
     one that were given another length would be trained on after that. job(seed, kimg) is the run that it would be.
     """
     file = runs / "lengths.json"
+    words = [each for each in job(0, 1.0).arguments if each.partition("=")[0] not in OWN]
+    settings = settings | {"arguments": words}
     known = files.read_json(file) if file.exists() else {}
     if name in known and known[name]["settings"] == settings:
         return float(known[name]["kimg"])

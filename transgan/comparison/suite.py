@@ -13,14 +13,12 @@ from pathlib import Path
 from transgan.comparison import lengths
 from transgan.comparison.jobs import Job, ending_well, finished, run_all
 from transgan.comparison.record import Record
+from transgan.comparison.trainers import asks_for_gpu, with_trainer
 from transgan.errors import UserError
 from transgan.numerals import number
 from transgan.runs.proposals import typed
 
 IMAGES, SECONDS = "images", "seconds"
-OWN = (     # arguments of a single run
-    "runs", "name", "seed", "checkpoint", "kimg", "log_every", "evaluate_every", "sample_every", "checkpoint_every",
-)  # fmt: skip
 EVALUATION = ("metrics", "extractor", "patience")  # how the arguments of evaluations begin
 
 
@@ -57,6 +55,11 @@ class Suite:
             )
         if not config["seeds"]:
             found.append("suite.seeds=[]: give at least one seed, three for a result")
+        if self.clock == "cpu" and self.on_gpu:
+            found.append(
+                "suite.clock=cpu: runs on a GPU spend few seconds on a CPU; give suite.clock=wall, which counts those "
+                "that go by"
+            )
         if config["points"] < 1:
             found.append(f"suite.points={config['points']}: it takes 1 or more")
         for group, members in (("systems", self.systems), ("pretraining", self.pretraining)):
@@ -109,7 +112,18 @@ class Suite:
     @property
     def clock(self) -> str:
         """Of what the seconds are: "wall", or "cpu", which other work on the machine changes little."""
+        if self.config.get("trainer") and self.on_gpu:
+            return "wall"
         return str(self.config.get("clock", "wall"))
+
+    @property
+    def common(self) -> list[str]:
+        """The arguments of every run, with the suite's trainer in the place of theirs."""
+        return with_trainer(list(self.config["common"]), self.config.get("trainer"))
+
+    @property
+    def on_gpu(self) -> bool:
+        return asks_for_gpu(self.common)
 
     @property
     def unit(self) -> str:
@@ -128,7 +142,7 @@ class Suite:
     def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float, measured: bool = True) -> Job:
         """measured: whether it is evaluated along the way; what others begin with is not, for that may take longer than
         the training."""
-        points, common = self.config["points"] if measured else 1, list(self.config["common"])
+        points, common = self.config["points"] if measured else 1, self.common
         if not measured:
             common = [each for each in common if not each.startswith(EVALUATION)]
             common += ["metrics=none", "callbacks.likelihood=null"]
@@ -153,7 +167,7 @@ class Suite:
         if not speeds:
             raise UserError(
                 f"{found[0].folder} does not tell how fast it was trained, so that runs of equal seconds "
-                "have no length; give suite.budgets=[images]"
+                f"have no length; give {'suite.clock=wall' if self.clock == 'cpu' else 'suite.budgets=[images]'}"
             )
         return statistics.median(speeds)
 
@@ -167,11 +181,7 @@ class Suite:
         """The length of the runs of a system or of pre-training, for every seed; job(seed, kimg) makes one of them."""
         if budget == IMAGES:
             return self.length(name, share, budget)
-        first = job(0, 1.0).arguments
-        settings = {
-            "seconds": round(share * self.amount("seconds"), 3), "clock": self.clock,
-            "arguments": [each for each in first if each.partition("=")[0] not in OWN],
-        }  # fmt: skip
+        settings = {"seconds": round(share * self.amount("seconds"), 3), "clock": self.clock}
         return lengths.kept(self.runs, f"{name}-{budget}", settings, partial(self.length, name, share, budget), job)
 
     def rounds(self) -> list[list[str]]:
@@ -240,14 +250,10 @@ class Suite:
 
     def way_out(self, job: Job) -> str:
         """Of a run that failed: its command, and the systems that need none that did."""
-        whole = {record.system for record in self.records()} - {record.system for record in self.absent()}
-        others = ",".join(name for name in self.systems if name in whole)
+        broken = {record.system for record in self.planned() if self.lacks(record)}
+        others = ",".join(name for name in self.systems if name not in broken)
         way = f"; systems=[{others}] compares the others" if others else ""
         return f"`{typed('transgan', 'train', *job.arguments)}` is its command{way}"
-
-    def absent(self) -> list[Record]:
-        """Those of all runs that were not trained, for they failed or depend on one that did."""
-        return [record for record in self.planned() if self.lacks(record)]
 
     def lacks(self, record: Record) -> bool:
         return any(self.out(each.folder.name) for each in record.chain)
