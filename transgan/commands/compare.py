@@ -46,7 +46,7 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
             suite = Suite(container(config.suite), out, only)
-            check_samplers(suite, lambda words: compose("train", words))
+            check_samplers(suite, lambda overrides: compose("train", overrides))
             if others := keep_others(suite):
                 console.print(f"beside  {', '.join(others)}: the table keeps them, as their runs are")
             jobs = config.jobs or (1 if suite.on_gpu else cores())

@@ -21,16 +21,17 @@ def kept(runs: Path, name: str, settings: dict[str, Any], fresh: Callable[[], fl
     one that were given another length would be trained on after that. job(seed, kimg) is the run that it would be.
     """
     file = runs / "lengths.json"
-    words = [each for each in job(0, 1.0).arguments if each.partition("=")[0] not in OWN]
-    settings = settings | {"arguments": words}
+    overrides = [each for each in job(0, 1.0).arguments if each.partition("=")[0] not in OWN]
+    settings = settings | {"arguments": overrides}
     known = files.read_json(file) if file.exists() else {}
     if name in known and known[name]["settings"] == settings:
         return float(known[name]["kimg"])
     kimg = fresh()
     there = [each.parent for each in runs.glob(f"{name}-*/env.json")]
-    earlier = {found for each in there if (found := length_of(each, job)) is not None}
-    if name not in known and len(earlier) == 1 and 1 / ALIKE < (found := earlier.pop()) / kimg < ALIKE:
-        kimg = found
+    earlier = {length for each in there if (length := length_of(each, job)) is not None}
+    if name not in known and len(earlier) == 1:
+        (only,) = earlier
+        kimg = only if 1 / ALIKE < only / kimg < ALIKE else kimg
     files.write_json(file, known | {name: {"kimg": kimg, "settings": settings}})
     return kimg
 
