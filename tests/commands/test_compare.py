@@ -157,6 +157,7 @@ def test_runs_that_may_not_stand_in_one_table(inside, refused, two, tiny, pictur
         (["suite=digit"], ["did you mean digits?"]),
         (["suite=digits", "systems=[gann,vae]"], ["there is no gann in this suite; there are: image_gpt, "]),
         (["suite=digits", "systems=gan"], ["systems=gan: it takes a list"]),
+        (["suite=digits", "suite.systems.flow_4.like=gan"], ["suite.systems.flow_4.sample: gan is no flow"]),
         (["suite=digits", "suite.kimg=0", "suite.seeds=[]"], ["suite.kimg=0: it takes", "suite.seeds=[]"]),
         (
             ["suite=digits", "suite.budgets=[seconds]"],
@@ -235,3 +236,18 @@ def test_a_run_that_cannot_be_trained_is_named_with_its_log(transgan_process, tm
     assert (
         "image_gpt-images-0 was not trained: tokens.levels=3" in done.stderr and "image_gpt-images-0.txt" in done.stderr
     )
+    assert not list((tmp_path / "comparisons" / "digits").glob("comparison.*"))
+
+
+@pytest.mark.slow
+def test_the_other_systems_are_compared_where_one_cannot_be_trained(transgan_process, tmp_path):
+    words = [*SHORT, "systems=[image_gpt,gan_from_gpt]", "suite.budgets=[images]"]
+    words.append('suite.systems.image_gpt.train=["experiment=digits_gpt","tokens.levels=3"]')
+    done = transgan_process(*words, cwd=tmp_path, timeout=1200)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "image_gpt-images-0 was not trained: tokens.levels=3" in done.stderr
+    assert "systems=[gan_from_gpt] compares the others" in done.stderr
+    out = tmp_path / "comparisons" / "digits"
+    assert [row["system"] for row in rows_of(out / "comparison.csv")] == ["gan_from_gpt"]
+    text = (out / "comparison.md").read_text()
+    assert "not trained: image_gpt-images-0" in text and "without numbers: image GPT (images)" in text

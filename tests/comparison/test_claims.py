@@ -73,6 +73,25 @@ def test_a_claim_about_a_system_without_numbers_is_undecided_and_says_so():
     assert result_of_part == UNDECIDED and len(tests) == 1 and missing == [("gan", "images")]
 
 
+@pytest.mark.parametrize(
+    "theirs, expected",
+    [(["best", "gan"], FAILS), (["gan", "best"], FAILS), (["rnn", "best", "gan"], FAILS), (["rnn", "gan"], UNDECIDED),
+     (["same", "gan"], UNDECIDED), (["gan"], UNDECIDED), (["rnn", "same"], UNDECIDED), (["rnn"], HOLDS)],
+)  # fmt: skip
+def test_one_that_fails_fails_whatever_else_is_missing(theirs, expected):
+    numbers = {
+        "gpt": [1.0, 1.1, 0.9],
+        "rnn": [2.0, 2.1, 1.9],
+        "same": [1.0, 1.1, 0.9],
+        "best": [0.2, 0.3, 0.1],
+        "gan": [],
+    }
+    test = {"metric": "bits", "budget": "images", "better": "lower", "ours": "gpt", "theirs": theirs}
+    found = check_claims({"one": {"says": "", "tests": [test]}}, lambda system, budget, metric: numbers[system])
+    result, _, missing = found["one"]
+    assert result == expected and missing == [("gan", "images")] * ("gan" in theirs)
+
+
 def test_one_table_with_a_sentence_for_each_pair():
     numbers = {"gpt": [1.0, 1.1, 0.9], "rnn": [2.0, 2.1, 1.9], "gan": []}
     test = {"metric": "bits", "budget": "images", "better": "lower", "ours": "gpt", "theirs": ["rnn", "gan"]}

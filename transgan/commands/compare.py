@@ -8,13 +8,16 @@ import torch
 from omegaconf import DictConfig
 
 from transgan import files
+from transgan.comparison.beside import keep_others
 from transgan.comparison.charging import charge
 from transgan.comparison.given import given_runs
 from transgan.comparison.measuring import ROUNDS, measure, sampling_speeds, sizes_of
 from transgan.comparison.record import leaks, mixed
 from transgan.comparison.results import Results
+from transgan.comparison.samplers import check_samplers
 from transgan.comparison.suite import Suite
 from transgan.comparison.tables import require_same_runs
+from transgan.config.compose import compose
 from transgan.cores import cores
 from transgan.errors import UserError, setting_up
 from transgan.instantiation import container, literal
@@ -37,17 +40,25 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         torch.set_num_threads(config.threads)
         out = files.expanded(config.out or f"comparisons/{config.suite.name if config.suite else 'runs'}")
         notes: list[str] = []
+        failed: list[str] = []
         title: Callable[[str], str]
         says: Callable[[str], str]
         if config.suite is not None:
             only = None if config.systems is None else list(config.systems)
             suite = Suite(container(config.suite), out, only)
-            jobs = config.jobs or cores()
-            suite.train(jobs, lambda text: console.print(text))
+            check_samplers(suite, lambda overrides: compose("train", overrides))
+            if others := keep_others(suite):
+                console.print(f"beside  {', '.join(others)}: the table keeps them, as their runs are")
+            jobs = config.jobs or (1 if suite.on_gpu else cores())
+            failed = suite.train(jobs, lambda text: console.print(text))
             records, title, says = suite.records(), suite.title, suite.says
             charged = charge(records)
             claims = suite.config["claims"]
             notes += [f"{jobs} runs trained at a time", *suite.missed(records)]
+            if failed:
+                notes.append(f"not trained: {', '.join(suite.failed)}")
+            if suite.left_out:
+                notes.append(f"left out, for they depend on those: {', '.join(suite.left_out)}")
         else:
             records, notes = given_runs(config)
             charged = charge(records)
@@ -80,6 +91,8 @@ def main(config: DictConfig, arguments: list[str]) -> int:
         results.write()
     results.show(console, config.explain)
     console.print(f"look    {out / 'comparison.md'} ({time.monotonic() - start:.0f} s)")
+    if failed:
+        raise UserError(*failed)
     return 0
 
 

@@ -91,5 +91,8 @@ def check_claims(
                     ]
                     continue
                 tests.append(test(each["metric"], each["budget"], (ours, pair[0]), (theirs, pair[1]), each["better"]))
-        found[name] = (result_of(tests) if not missing else UNDECIDED, tests, list(dict.fromkeys(missing)))
+        result = result_of(tests)
+        if missing and result != FAILS:  # what is missing cannot mend one that fails
+            result = UNDECIDED
+        found[name] = (result, tests, list(dict.fromkeys(missing)))
     return found

@@ -34,8 +34,8 @@ def finished(folder: Path, job: Job) -> bool:
     return checkpoint.read(folder / "checkpoints" / "last.ckpt")["images_seen"] >= 1000 * job.kimg
 
 
-def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None]) -> Iterator[str]:
-    """Runs `transgan train` for each, `count` at a time. Yields a sentence for each that failed."""
+def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None]) -> Iterator[tuple[Job, str]]:
+    """Runs `transgan train` for each, `count` at a time. Yields each that failed, with a sentence."""
     logs.mkdir(parents=True, exist_ok=True)
     waiting, done = list(jobs), 0
     running: dict[subprocess.Popen[bytes], tuple[Job, Path, float]] = {}
@@ -62,7 +62,7 @@ def run_all(jobs: list[Job], count: int, logs: Path, say: Callable[[str], None])
                 if process.returncode:
                     said = [line for line in said_in(log) if line.startswith("transgan: ")]
                     reason = said[-1].removeprefix("transgan: ") if said else f"exit code {process.returncode}"
-                    yield f"{job.name} was not trained: {reason} ({log})"
+                    yield job, f"{job.name} was not trained: {reason} ({log})"
     finally:
         for process in running:  # they save themselves
             process.terminate()

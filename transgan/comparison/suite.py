@@ -7,12 +7,16 @@ images follows from the speed of the first ones, which were trained under the sa
 import math
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from transgan.comparison import lengths
 from transgan.comparison.jobs import Job, ending_well, finished, run_all
 from transgan.comparison.record import Record
+from transgan.comparison.trainers import asks_for_gpu, with_trainer
 from transgan.errors import UserError
 from transgan.numerals import number
+from transgan.runs.proposals import typed
 
 IMAGES, SECONDS = "images", "seconds"
 EVALUATION = ("metrics", "extractor", "patience")  # how the arguments of evaluations begin
@@ -28,6 +32,9 @@ class Suite:
         self.config, self.folder = config, Path(folder)
         self.runs = self.folder / "runs"
         self.systems, self.pretraining = config["systems"], config.get("pretraining") or {}
+        self.failed: dict[str, tuple[Job, str]] = {}  # by the names of runs: their training, and a sentence
+        self.left_out: dict[str, None] = {}  # runs that depend on those
+        self.beside: list[Record] = []  # of systems that the table has had before
         self.refuse(only or [])
         self.systems = {name: system for name, system in self.systems.items() if only is None or name in only}
 
@@ -48,6 +55,11 @@ class Suite:
             )
         if not config["seeds"]:
             found.append("suite.seeds=[]: give at least one seed, three for a result")
+        if self.clock == "cpu" and self.on_gpu:
+            found.append(
+                "suite.clock=cpu: runs on a GPU spend few seconds on a CPU; give suite.clock=wall, which counts those "
+                "that go by"
+            )
         if config["points"] < 1:
             found.append(f"suite.points={config['points']}: it takes 1 or more")
         for group, members in (("systems", self.systems), ("pretraining", self.pretraining)):
@@ -100,7 +112,18 @@ class Suite:
     @property
     def clock(self) -> str:
         """Of what the seconds are: "wall", or "cpu", which other work on the machine changes little."""
+        if self.config.get("trainer") and self.on_gpu:
+            return "wall"
         return str(self.config.get("clock", "wall"))
+
+    @property
+    def common(self) -> list[str]:
+        """The arguments of every run, with the suite's trainer in the place of theirs."""
+        return with_trainer(list(self.config["common"]), self.config.get("trainer"))
+
+    @property
+    def on_gpu(self) -> bool:
+        return asks_for_gpu(self.common)
 
     @property
     def unit(self) -> str:
@@ -119,7 +142,7 @@ class Suite:
     def job(self, name: str, train: list[str], budget: str, seed: int, kimg: float, measured: bool = True) -> Job:
         """measured: whether it is evaluated along the way; what others begin with is not, for that may take longer than
         the training."""
-        points, common = self.config["points"] if measured else 1, list(self.config["common"])
+        points, common = self.config["points"] if measured else 1, self.common
         if not measured:
             common = [each for each in common if not each.startswith(EVALUATION)]
             common += ["metrics=none", "callbacks.likelihood=null"]
@@ -138,20 +161,28 @@ class Suite:
         found = [
             Record(self.runs / f"{name}-{IMAGES}-{seed}", name, IMAGES, seed, clock=self.clock)
             for seed in self.config["seeds"]
+            if not self.out(f"{name}-{IMAGES}-{seed}")
         ]
         speeds = [speed for record in found if math.isfinite(speed := record.images_per_second)]
         if not speeds:
             raise UserError(
                 f"{found[0].folder} does not tell how fast it was trained, so that runs of equal seconds "
-                "have no length; give suite.budgets=[images]"
+                f"have no length; give {'suite.clock=wall' if self.clock == 'cpu' else 'suite.budgets=[images]'}"
             )
         return statistics.median(speeds)
 
     def length(self, name: str, share: float, budget: str) -> float:
         """Kimg of a run whose part of the budget is `share`; a whole number of hundreds of images."""
         if budget == IMAGES:
-            return round(share * self.amount("kimg"), 1)
+            return max(0.1, round(share * self.amount("kimg"), 1))
         return max(0.1, round(share * self.amount("seconds") * self.speed(name) / 1000, 1))
+
+    def chosen(self, name: str, share: float, budget: str, job: Callable[..., Job]) -> float:
+        """The length of the runs of a system or of pre-training, for every seed; job(seed, kimg) makes one of them."""
+        if budget == IMAGES:
+            return self.length(name, share, budget)
+        settings = {"seconds": round(share * self.amount("seconds"), 3), "clock": self.clock}
+        return lengths.kept(self.runs, f"{name}-{budget}", settings, partial(self.length, name, share, budget), job)
 
     def rounds(self) -> list[list[str]]:
         """The names of pre-training that is needed: those that begin with nothing, those that begin with them, ..."""
@@ -179,17 +210,30 @@ class Suite:
             members = self.trained() if names is None else {name: self.pretraining[name] for name in names}
             for name, system in members.items():
                 first = system.get("begins_with")
-                start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
                 share = 1 - self.share(first) if names is None else system["share"]
-                kimg = self.length(name, share, budget)
-                found.append(self.job(name, system["train"] + start, budget, seed, kimg, measured=names is None))
+                make = partial(self.job_of, name, budget, measured=names is None)
+                alike = [f"{name}-{IMAGES}-{each}" for each in self.config["seeds"]]
+                if first and self.out(f"{first}-{budget}-{seed}") or budget == SECONDS and all(map(self.out, alike)):
+                    self.left_out[f"{name}-{budget}-{seed}"] = None  # it begins with one that failed, or has no length
+                    continue
+                found.append(make(seed, self.chosen(name, share, budget, make)))
         return found
+
+    def job_of(self, name: str, budget: str, seed: int, kimg: float, measured: bool) -> Job:
+        """The run of a system, which is measured, or of pre-training."""
+        system = (self.config["systems"] if measured else self.pretraining)[name]
+        first = system.get("begins_with")
+        start = [f"checkpoint={self.runs / f'{first}-{budget}-{seed}'}"] if first else []
+        return self.job(name, system["train"] + start, budget, seed, kimg, measured)
 
     def missing(self, jobs: list[Job]) -> list[Job]:
         return [job for job in jobs if not finished(self.runs / job.name, job)]
 
-    def train(self, count: int, say: Callable[[str], None]) -> None:
-        """Trains what is missing, `count` runs at a time. Raises UserError with what failed, at the end."""
+    def train(self, count: int, say: Callable[[str], None]) -> list[str]:
+        """Trains what is missing, `count` runs at a time, without what depends on a run that fails.
+
+        Returns a sentence for each that failed. Raises UserError with them if no system has a run.
+        """
         for budget in self.budgets:
             for names in (*self.rounds(), None):
                 jobs = self.missing(self.jobs(budget, names))
@@ -197,9 +241,25 @@ class Suite:
                     what = "to begin with" if names else self.says(budget)
                     say(f"train   {len(jobs)} runs, {what}, {count} at a time")
                     with ending_well(say):
-                        failed = list(run_all(jobs, count, self.folder / "logs", say))
-                    if failed:
-                        raise UserError(*failed)
+                        for job, sentence in run_all(jobs, count, self.folder / "logs", say):
+                            self.failed[job.name] = job, sentence
+        found = [f"{sentence}; {self.way_out(job)}" for job, sentence in self.failed.values()]
+        if found and all(map(self.lacks, self.planned())):
+            raise UserError(*found)
+        return found
+
+    def way_out(self, job: Job) -> str:
+        """Of a run that failed: its command, and the systems that need none that did."""
+        broken = {record.system for record in self.planned() if self.lacks(record)}
+        others = ",".join(name for name in self.systems if name not in broken)
+        way = f"; systems=[{others}] compares the others" if others else ""
+        return f"`{typed('transgan', 'train', *job.arguments)}` is its command{way}"
+
+    def lacks(self, record: Record) -> bool:
+        return any(self.out(each.folder.name) for each in record.chain)
+
+    def out(self, run: str) -> bool:
+        return run in self.failed or run in self.left_out
 
     def missed(self, records: list[Record]) -> list[str]:
         """Sentences about runs of equal seconds that took a tenth more or less, as where other work came in between."""
@@ -211,6 +271,12 @@ class Suite:
         ]
 
     def records(self) -> list[Record]:
+        """All runs that were trained, with what they began with, and those beside them."""
+        found = [record for record in self.planned() + self.beside if not self.lacks(record)]
+        order = list(self.config["systems"])
+        return sorted(found, key=lambda record: (self.budgets.index(record.budget), order.index(record.system)))
+
+    def planned(self) -> list[Record]:
         """All runs, with what they began with."""
         found = []
         for budget in self.budgets:

@@ -188,7 +188,7 @@ KEYS: dict[str, Kind] = {
     "Evaluation.at_start": SWITCH, "Evaluation.share": PART, "every_seconds": Number(), "Evaluation.evaluator": OBJECT,
     # a suite
     "suite.kimg": KIMG, "suite.seconds": Number(most=1e8, above=0), "suite.points": Whole(most=1000),
-    "suite.clock": Choice(of=("wall", "cpu")),
+    "suite.clock": Choice(of=("wall", "cpu")), "suite.trainer": Choice(of=("cpu", "gpu"), optional=True),
     "suite.seeds": Items(of=SEED, example="[0,1,2]"), "suite.name": Name(),
     "suite.share": Number(most=1, above=0, below=1), "suite.scale": Number(most=1e6, above=0),
     "suite.path": Location(optional=True), "suite.like": Text(optional=True), "suite.steps": Whole(most=10_000),
