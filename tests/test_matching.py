@@ -66,6 +66,30 @@ def test_equal_images_have_a_finite_gradient():
     assert fake.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("apart", [0.0003, 0.01, 0.3])
+@pytest.mark.parametrize("sizes", [[4], [8], [4, 8]])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_autocast_and_half_precision_lose_nothing_of_the_gradient(apart, sizes, labelled):
+    """Close images whose pixels are large: the squares of their norms would cancel."""
+    real, fake = (0.7 + images(4, seed, apart) for seed in (0, 1))
+    labels = torch.tensor([0, 1, 1, 2]) if labelled else None
+    distance = EnergyDistance(sizes=sizes, class_distance=apart)
+
+    def slope(real, fake):
+        fake = fake.detach().requires_grad_()
+        value = distance(real, fake, labels, labels)
+        return value.detach(), torch.autograd.grad(value, fake)[0].float()
+
+    half = fake.bfloat16()
+    exact = slope(real, fake), slope(real, half.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = slope(real, fake), slope(real, half)
+    assert inside[0][0].dtype == inside[1][0].dtype == torch.float32
+    for (value, gradient), (expected, expected_gradient), rounding in zip(inside, exact, (1e-6, 2**-7), strict=True):
+        assert float(value) == pytest.approx(float(expected), rel=1e-6, abs=1e-9)
+        assert (gradient - expected_gradient).norm() <= rounding * expected_gradient.norm()
+
+
 def test_more_real_images_make_a_less_noisy_gradient_of_the_same_mean():
     fake = images(8, 0).requires_grad_()
 

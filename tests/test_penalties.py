@@ -268,6 +268,38 @@ def test_which_pairs_a_subsampled_penalty_takes():
         Subsampled(Subsampled(NoPenalty(), 0.4), 0.5).check(4, None)
 
 
+@pytest.mark.parametrize("share, batch_size", [(0.25, 4), (0.3, 4), (0.5, 2), (0.9, 2), (1 / 3, 3), (0.01, 100)])
+def test_a_batch_of_one_image_has_a_way_out_that_works(share, batch_size):
+    with pytest.raises(ValueError, match=f"not one image; use batch_size={batch_size} or penalty=r1_r2"):
+        Subsampled(NoPenalty(), share).check(1, None)
+    Subsampled(NoPenalty(), share).check(batch_size, None)
+    with pytest.raises(ValueError, match="not one image"):
+        Subsampled(NoPenalty(), share).check(batch_size - 1, None)
+
+
+@pytest.mark.parametrize("n", [2, 5, 100])
+def test_a_share_that_is_proposed_is_enough(n):
+    with pytest.raises(ValueError, match="make it at least") as refused:
+        Subsampled(NoPenalty(), 0.001).check(n, None)
+    Subsampled(NoPenalty(), float(str(refused.value).split()[-1])).check(n, None)
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_what_a_subsampled_penalty_takes_is_computed_once_around_a_lazy_one(every, monkeypatch):
+    asked = []
+    argsort = torch.Tensor.argsort
+    monkeypatch.setattr(torch.Tensor, "argsort", lambda *given: (asked.append(given), argsort(*given))[1])
+    penalty = Subsampled(Lazy(R1R2(**BOTH), every), 0.5)
+    real, fake = pairs(8)
+    for step in range(8):
+        now = penalty.at_step(step)
+        for part in (slice(0, 8), slice(0, 5), slice(5, 8)):
+            own = now if part == slice(0, 8) else now.of_part(part, 8)
+            size = part.stop - part.start
+            own(wrapped(lambda x: x.flatten(1).sum(1), size), real[part], fake[part], torch.empty(size, 0))
+    assert len(asked) == 3
+
+
 @pytest.mark.parametrize("name", ["exact", "r1", "jvp", "gp", "fd"])
 def test_a_subset_has_the_logits_and_penalties_of_the_complete_batch(discriminator, shift, name):
     """The logits in their order, and the penalties of every second pair, with their own numbers, labels, augmentation."""

@@ -146,7 +146,9 @@ def test_an_augmentation_for_a_batch_at_once_is_for_the_same_images_on_all_level
     hole = Cutout(0.25, 0.5, probability=0.5, batch=2)
     numbers = torch.rand(4, hole.num_random)
     numbers[:, 4] = torch.tensor([0.9, 0.1, 0.1, 0.9])  # decides whether there is a hole
-    out = NoiseGuidance(3).wrap(hole)(torch.ones(4, 3, 8, 8), numbers, 1.0)
+    augmentation = NoiseGuidance(3).wrap(hole)
+    numbers = augmentation.of_batch(numbers)
+    out = augmentation(torch.ones(4, 3, 8, 8), numbers, 1.0)
     assert torch.equal(out, hole(torch.ones(4, 1, 8, 8), numbers, 1.0).repeat(1, 3, 1, 1))
     assert out[:2].all() and not out[2].all() and not out[3].all()
 

@@ -10,6 +10,7 @@ N batch, C channels, H W image.
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -45,8 +46,16 @@ class EnergyDistance:
     ) -> Tensor:  # fmt: skip
         """real (M, C, H, W), fake (N, C, H, W) in [-1, 1], their labels or None -> a scalar, in units of the images.
 
-        Of several processes it is that of all their images.
+        Of several processes it is that of all their images. Half precision is widened, inside autocast too: the
+        distance of two images that are alike would be lost in it.
         """
+        wide = torch.promote_types(torch.promote_types(real.dtype, fake.dtype), torch.float32)
+        with torch.autocast("cpu" if fake.is_meta else fake.device.type, enabled=False):
+            return self.of_wide(real.to(wide), fake.to(wide), real_labels, fake_labels)
+
+    def of_wide(
+        self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
+    ) -> Tensor:  # fmt: skip
         real_labels, fake_labels = (None if each is None else gathered(each) for each in (real_labels, fake_labels))
         images = [(gathered(averaged(real, size)), gathered(averaged(fake, size))) for size in self.sizes]
         if min(map(len, images[0])) < 2:
@@ -81,6 +90,9 @@ def averaged(images: Tensor, size: int) -> Tensor:
 
 
 def distances(x: Tensor, y: Tensor, apart: Tensor | float) -> Tensor:
-    """sqrt(|x_i - y_j|^2 + apart_ij): (N, D), (M, D) -> (N, M); smooth at 0."""
-    squares = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
-    return (squares.clamp(min=0) + apart + 1e-6).sqrt()
+    """sqrt(|x_i - y_j|^2 + apart_ij): (N, D), (M, D) -> (N, M); smooth at 0.
+
+    Of the differences: a matrix product, whose gradient autocast takes in half precision, would cancel.
+    """
+    squares = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
+    return (squares + apart + 1e-6).sqrt()

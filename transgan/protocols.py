@@ -43,6 +43,16 @@ class Augmentation(Protocol):
         ...
 
 
+def of_batch(augmentation: Augmentation, random: Tensor) -> Tensor:
+    """The random numbers (N, num_random) of a whole batch as they are to be used.
+
+    As they were drawn, unless the augmentation has a method `of_batch` that says what several images share (Cutout).
+    Calls on a part or a subset of the batch then agree with one on all of it.
+    """
+    found: Callable[[Tensor], Tensor] | None = getattr(augmentation, "of_batch", None)
+    return random if found is None else found(random)
+
+
 class PairedDiscriminator(Protocol):
     """The discriminator with labels and augmentation inside, for N pairs of a real and a fake image."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transgan.protocols import Augmentation, RandomNumbers
+from transgan.protocols import Augmentation, RandomNumbers, of_batch
 
 
 class FinalImage:
@@ -198,10 +198,13 @@ class SharedAugmentation:
 
     def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
         """images (N, K C, H, W), random (N, num_random), strength in [0, 1] -> (N, K C, H, W)."""
-        # output after output: an augmentation that decides for N images at once still decides for the same N
+        # output after output, as their random numbers are repeated
         images = images.unflatten(1, (self.num_outputs, -1)).transpose(0, 1).flatten(0, 1)  # (K N, C, H, W)
         images = self.augmentation(images, random.repeat(self.num_outputs, 1), strength)
         return images.unflatten(0, (self.num_outputs, -1)).transpose(0, 1).flatten(1, 2)
+
+    def of_batch(self, random: Tensor) -> Tensor:
+        return of_batch(self.augmentation, random)
 
 
 def upsampled(images: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:

@@ -8,6 +8,8 @@ from hydra.utils import instantiate
 
 from transgan.augmentation import Compose, Cutout, NoAugmentation
 from transgan.config.compose import compose
+from transgan.protocols import of_batch
+from transgan.supervision import SharedAugmentation
 
 OFFICIAL = ["transgan_official", "transgan_official_stl10", "transgan_official_church", "transgan_official_celebahq"]
 
@@ -101,7 +103,7 @@ def test_sizes_are_even_over_all_whole_numbers():
 @pytest.mark.parametrize("strength, expected", [(1.0, 0.3), (0.5, 0.15)])
 def test_a_batch_has_holes_or_none(strength, expected):
     augment = official("transgan_official", "batch_size=8").steps["cutout"]
-    out = augment(torch.ones(2000 * 8, 1, 8, 8), torch.rand(2000 * 8, 5), strength)
+    out = augment(torch.ones(2000 * 8, 1, 8, 8), augment.of_batch(torch.rand(2000 * 8, 5)), strength)
     holed = (out == 0).flatten(1).any(1).view(2000, 8)
     assert (holed.all(1) | ~holed.any(1)).all()
     assert holed[:, 0].float().mean().item() == pytest.approx(expected, abs=4 * (expected / 2000) ** 0.5)
@@ -111,7 +113,8 @@ def test_a_batch_shares_sizes_and_not_places():
     random = torch.rand(64, 5)
     random[:, :2] = 0.35 + 0.3 * random[:, :2]  # not over the edge
     random[:, 4] = 0.0
-    out = Cutout(0.1, 0.4, 1.0, 16)(torch.ones(64, 1, 32, 32), random, 1.0)
+    step = Cutout(0.1, 0.4, 1.0, 16)
+    out = step(torch.ones(64, 1, 32, 32), step.of_batch(random), 1.0)
     sizes = holes(out).view(4, 16, 2)
     assert (sizes == sizes[:, :1]).all() and len(sizes[:, 0].unique(dim=0)) == 4
     assert len(out[:16].unique(dim=0)) > 8
@@ -121,9 +124,28 @@ def test_the_first_image_of_a_batch_decides():
     """Two processes with half of a batch each have two first images, and decide each by its own."""
     step, images, random = Cutout(0.5, 0.5, 0.3, 8), torch.ones(8, 1, 8, 8), torch.full((8, 5), 0.9)
     random[0, 4] = 0.1
-    assert (step(images, random, 1.0) == 0).flatten(1).any(1).all()
-    halves = torch.cat([step(*half, 1.0) for half in zip(images.chunk(2), random.chunk(2), strict=True)])
+    assert (step(images, step.of_batch(random), 1.0) == 0).flatten(1).any(1).all()
+    halves = torch.cat(
+        [step(*half, 1.0) for half in zip(images.chunk(2), map(step.of_batch, random.chunk(2)), strict=True)]
+    )
     assert (halves == 0).flatten(1).any(1).tolist() == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize("batch, first", [(4, [0, 0, 0, 0, 4, 4]), (8, [0] * 6), (1, [0, 1, 2, 3, 4, 5])])
+def test_what_a_batch_shares_is_in_its_numbers(batch, first):
+    """Size and presence of the first image; all else, and other steps, as drawn. Through every wrapper."""
+    steps = {"a": Affine(2.0), "cutout": Cutout(0.1, 0.4, 1.0, batch), "nothing": NoAugmentation(), "b": Affine(3.0)}
+    random = torch.rand(6, 7)
+    expected = random.clone()
+    expected[:, 3:6] = random[first, 3:6]
+    assert torch.equal(of_batch(Compose(steps), random), expected)
+    assert torch.equal(of_batch(SharedAugmentation(Compose({"all": Compose(steps)}), 2), random), expected)
+
+
+@pytest.mark.parametrize("augmentation", [Affine(2.0), Cutout(batch=None), Compose({}), NoAugmentation()])
+def test_numbers_of_which_none_are_shared_stay_as_they_were_drawn(augmentation):
+    random = torch.rand(6, augmentation.num_random)
+    assert torch.equal(of_batch(augmentation, random), random)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from transgan.config.compose import compose
 from transgan.config.search import groups
 
 NAMES = groups()["augmentation"]
-BATCHWISE = {name for name in NAMES if name.startswith("transgan_official")}
+BATCHWISE = {name for name in NAMES if name.startswith("transgan_official")}  # their numbers are shared by `of_batch`
 every = pytest.mark.parametrize("channels", [1, 3])
 
 
@@ -23,11 +23,6 @@ def name(request):
 def made(name, channels, *words):
     config = compose("train", [f"augmentation={name}", f"channels={channels}", *words])
     return instantiate(config.augmentation, _convert_="all")
-
-
-def by_image(name, channels):
-    """With every image deciding for itself."""
-    return made(name, channels, *(["augmentation.steps.cutout.batch=null"] if name in BATCHWISE else []))
 
 
 def inputs(augment, n, channels, side=8, dtype=torch.float32):
@@ -55,7 +50,7 @@ def test_some_images_stay_and_some_change(name, channels):
 
 @every
 def test_a_function_of_an_image_and_its_random_numbers(name, channels):
-    augment = by_image(name, channels)
+    augment = made(name, channels)
     images, random = inputs(augment, 6, channels)
     whole = augment(images, random, 0.8)
     for size in (1, 2, 4):

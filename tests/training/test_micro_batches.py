@@ -8,6 +8,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
+from transgan.augmentation import Compose, Cutout, Translation
 from transgan.consistency import BalancedConsistency
 from transgan.losses import Hinge, LeastSquares, NonSaturating, RelativisticAverage, Wasserstein
 from transgan.matching import EnergyDistance
@@ -157,6 +158,43 @@ def test_gradients_of_every_loss(made, loss):
 @pytest.mark.parametrize("share", [None, True])
 def test_gradients_with_matching_which_compares_all_images(made, share):
     require_same(made(matching=EnergyDistance(3.0), share_fakes=share), (1, 4), steps=2)
+
+
+def holes(batch):
+    return Compose({"translation": Translation(0.2), "cutout": Cutout(0.25, 0.5, 0.5, batch)})
+
+
+@pytest.mark.parametrize("batch", [8, 4, 3])
+@pytest.mark.parametrize("penalty", ["r1_r2", "part", "part, lazy"])
+def test_gradients_where_images_share_a_decision(made, batch, penalty):
+    require_same(made(augmentation=holes(batch), penalty=PENALTIES[penalty]), (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("supervision, channels", [(ScaleWise(2, 0.5), 1), (NoiseGuidance(2), 2)])
+def test_intermediate_images_share_a_decision_in_every_part(made, generator, discriminator, supervision, channels):
+    def make(micro_batch):
+        torch.manual_seed(0)
+        networks = dict(generator=generator(depth=[2], image_heads=2), discriminator=discriminator(in_chans=channels))
+        parts = dict(supervision=supervision, augmentation=holes(8), consistency=BalancedConsistency())
+        return made(**parts, **networks)(micro_batch)
+
+    require_same(make, (1, 4))
+
+
+def test_a_decision_is_shared_beside_the_numbers_of_the_discriminator(made):
+    def make(micro_batch):
+        return made(discriminator=flow_discriminator(), augmentation=holes(8), penalty=PENALTIES["part"])(micro_batch)
+
+    require_same(make, (1, 4))
+
+
+@pytest.mark.parametrize("share", [0.125, 0.25, 0.5])
+def test_a_subsampled_penalty_leaves_the_decisions_of_a_batch_as_they_are(made, share):
+    whole, part = (
+        gradients(made(augmentation=holes(8), penalty=each)(None))[1] for each in (R1R2(), Subsampled(R1R2(), share))
+    )
+    for name in ("d_real", "d_fake", "loss_d"):
+        assert part[name] == pytest.approx(whole[name], rel=1e-9), name
 
 
 def test_gradients_with_consistency(made):

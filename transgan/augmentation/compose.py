@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from transgan.augmentation.conversions import at_least_float32
-from transgan.protocols import Augmentation
+from transgan.protocols import Augmentation, of_batch
 
 
 class Compose:
@@ -25,6 +26,11 @@ class Compose:
             images = step(images, random[:, : step.num_random], strength)
             random = random[:, step.num_random :]
         return images
+
+    def of_batch(self, random: Tensor) -> Tensor:
+        """(N, num_random) of a whole batch, with what each step lets several images share."""
+        parts = random.split([step.num_random for step in self.steps.values()], 1)
+        return torch.cat([random[:, :0], *map(of_batch, self.steps.values(), parts)], 1)
 
 
 class Untouched:

@@ -134,9 +134,9 @@ class Cutout:
             likely, and height and width are independent.
         probability: of an image having one, times strength.
         batch: None: every image decides for itself. A number: so many consecutive images all have one or none, of one
-            size, at positions of their own: the first one's random numbers decide. What counts are the images of
-            one call, so every process decides for itself, as in the released TransGAN; such a step is therefore not
-            the same for another number of processes.
+            size, at positions of their own: the first one's random numbers decide, which `of_batch` copies to the
+            others. Real images and fakes decide for themselves, and so does every process, as in the released TransGAN;
+            such a step is therefore not the same for another number of processes.
     """
 
     num_random = 5
@@ -151,11 +151,16 @@ class Cutout:
     def __call__(self, images: Tensor, random: Tensor, strength: Tensor | float) -> Tensor:
         images = at_least_float32(images)
         shared = random[:, 2:, None, None, None]  # height, width, on
-        if self.batch is not None:
-            shared = shared[torch.arange(len(random), device=random.device) // self.batch * self.batch]
         sizes = []
         for axis in (0, 1):
             low, high = (size_of(images.shape[2 + axis], share) for share in (self.smallest, self.largest))
             sizes.append(low + (shared[:, axis] * (high - low + 1)).floor())
         on = shared[:, 2] < strength * self.probability
         return torch.where(on, cut_out(images, random[:, :2], *sizes), images)
+
+    def of_batch(self, random: Tensor) -> Tensor:
+        """(N, num_random) of a whole batch, with those of the first image of every `batch` for what they share."""
+        if self.batch is None:
+            return random
+        first = torch.arange(len(random), device=random.device) // self.batch * self.batch
+        return torch.cat([random[:, :2], random[first, 2:]], 1)

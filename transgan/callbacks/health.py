@@ -82,7 +82,7 @@ class Health(Callback):
         self.real, labels = evenly(dataset, self.num_real)
         self.real_spread = spread(self.real, labels if num_classes else None)
         distances, neighbours = nearest(self.real, self.real, same=True)
-        self.between = distances.median().item()
+        self.between = distances.median().item()  # infinite for one image, 0 if most are alike
         self.chosen = chosen_classes(labels) if num_classes else None
         self.labels = None if self.chosen is None else self.chosen[torch.arange(self.count) % len(self.chosen)]
         enough = num_classes > 1 and len(labels) >= max(FEWEST, MEMBERS * num_classes) and self.between > 0
@@ -178,13 +178,15 @@ class Health(Callback):
         return torch.cat(made).cpu()
 
     def of_grid(self, grid: Tensor) -> Moment:
-        found = {"real_spread": self.real_spread, "labels": self.beyond_chance}
+        found = {"labels": self.beyond_chance}
+        if math.isfinite(self.real_spread):  # not that of one image of each class
+            found["real_spread"] = self.real_spread
         if self.real_spread > 1e-6:
             found["grid_spread"] = spread(grid, self.labels) / self.real_spread
             if self.before is not None and self.before.shape == grid.shape:
                 change = (grid - self.before).square().sum(1).mean().sqrt().item()
                 found["grid_change"] = change / self.real_spread
-        if self.between > 0:
+        if 0 < self.between < math.inf:
             found["grid_nearest"] = nearest(grid, self.real)[0].median().item() / self.between
         self.before = grid
         return found

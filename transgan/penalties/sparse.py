@@ -64,33 +64,40 @@ class Subsampled(Penalty):
 
     def __init__(self, penalty: Penalty, share: float = 0.25):
         if not 0 < share < 1:
-            raise ValueError(f"penalty.share must be between 0 and 1, not {share}: it is a share of the images")
+            raise ValueError(
+                f"penalty.share must be between 0 and 1, not {share}: it is a share of the images; for all, "
+                "use penalty=r1_r2"
+            )
         self.penalty, self.share, self.names = penalty, share, penalty.names
         self.first = 0  # of the batch's pairs, where these are a part of it
-        self.kept: dict[tuple[int, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
+        self.kept: dict[tuple[int, int, torch.device], tuple[Tensor, Tensor, Tensor]] = {}  # of those around others too
         self.others: dict[int, Subsampled] = {}  # by `first`
 
     def at_step(self, step: int) -> Penalty:
         penalty = self.penalty.at_step(step)
-        return self if penalty is self.penalty else Subsampled(penalty, self.share)
+        return self if penalty is self.penalty else self.around(penalty, self.first)
+
+    def around(self, penalty: Penalty, first: int) -> "Subsampled":
+        """The same of another penalty, or of pairs that begin with another one; what is kept is kept for all."""
+        other = Subsampled(penalty, self.share)
+        other.first, other.kept = first, self.kept
+        return other
 
     def of_part(self, part: slice, n: int) -> Penalty:
         """Those of its pairs that are penalised in the whole batch, with the weight that their number has there."""
         first = next(i for i in range(part.start + 1) if is_whole((part.start - i) * self.share))  # 0 for most parts
         own = self if first == self.first else self.others.get(first)
         if own is None:
-            own = self.others[first] = Subsampled(self.penalty, self.share)
-            own.first = first
+            own = self.others[first] = self.around(self.penalty, first)
         size, count = part.stop - part.start, len(self.indices(n)[0])
         share = len(own.indices(size)[0]) / count if count else 0.0
         return own if share * n == size else Weighted(own, share * n / size)
 
     def check(self, batch_size: int, discriminator: nn.Module) -> None:
         if not self.indices(batch_size)[0]:
-            raise ValueError(
-                f"penalty.share={self.share} of a batch of {batch_size} images is not one image; "
-                f"make it at least {ceil(10_000 / batch_size) / 10_000}"
-            )
+            share, enough = ceil(10_000 / batch_size) / 10_000, ceil(1 / self.share - 1e-9)
+            remedy = f"make it at least {share}" if share < 1 else f"use batch_size={enough} or penalty=r1_r2"
+            raise ValueError(f"penalty.share={self.share} of a batch of {batch_size} images is not one image; {remedy}")
         self.penalty.check(len(self.indices(batch_size)[0]), discriminator)
 
     def indices(self, n: int) -> tuple[list[int], list[int]]:
@@ -101,11 +108,11 @@ class Subsampled(Penalty):
 
     def on_device(self, n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """`indices`, and what puts the one after the other back into order. Kept: a copy to a GPU waits for it."""
-        if (found := self.kept.get((n, device))) is None:
+        if (found := self.kept.get((self.first, n, device))) is None:
             some, rest = (torch.tensor(each, dtype=torch.long, device=device) for each in self.indices(n))
             found = some, rest, torch.cat([some, rest]).argsort()
             if not torch.compiler.is_compiling():
-                self.kept[n, device] = found
+                self.kept[self.first, n, device] = found
         return found
 
     def sample_noise(self, rng: RandomNumbers, shape: torch.Size) -> Tensor:

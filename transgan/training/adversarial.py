@@ -24,6 +24,7 @@ from transgan.protocols import (
     RandomNumbers,
     StrengthController,
     Supervision,
+    of_batch,
 )
 from transgan.sampling.pixels import to_float
 from transgan.schedules import Schedule
@@ -221,9 +222,13 @@ class Adversarial(TwoNetworks):
         return Untouched() if unchanged else self.augmentation
 
     def augmentation_random(self, rng: RandomNumbers, count: int) -> Tensor:
-        """(count, n, A) uniform numbers: for the real images, for the fakes, and again."""
-        size = self.augmentation.num_random + drawn_by(self.discriminator)
-        return torch.stack([rng.uniform(size) for _ in range(count)])
+        """(count, n, A) uniform numbers: for the real images, for the fakes, and again.
+
+        What several images share is in them, so that they are those of any part of the batch.
+        """
+        size = self.augmentation.num_random
+        drawn = [rng.uniform(size + drawn_by(self.discriminator)) for _ in range(count)]
+        return torch.stack([torch.cat([of_batch(self.augmentation, x[:, :size]), x[:, size:]], 1) for x in drawn])
 
     def scalar(self, value: float) -> Tensor:
         """As a tensor: a compiled graph would be rebuilt for every new Python number.
