@@ -1,6 +1,6 @@
 """What the exchangeable parts of adversarial training must provide: one Protocol for each.
 
-A class need not inherit from any of these. Explicit subclasses of `Penalty` get its four optional methods.
+A class need not inherit from any of these. Explicit subclasses of `Penalty` get what is optional in it.
 
 N batch, C channels, H W image.
 """
@@ -86,9 +86,14 @@ class Loss(Protocol):
 
 
 class Penalty(Protocol):
-    """A penalty on the discriminator (penalties/). `names` are the keys of what it returns, which are logged."""
+    """A penalty on the discriminator (penalties/). `names` are the keys of what it returns, which are logged.
+
+    `period`: it is on the first of so many discriminator steps. `fewest`: images of which it is on at least one.
+    """
 
     names: tuple[str, ...] = ()
+    period: int = 1
+    fewest: int = 1
 
     def at_step(self, step: int) -> "Penalty":
         """The penalty of one discriminator step."""

@@ -68,7 +68,7 @@ class Stand:
         self.module.parts = torch.nn.Module()
         self.module.parts.obstacle = lambda: None
 
-    def footprint(self, batch):
+    def footprint(self, batch, free):
         return Footprint(0.0, 2.0**30)
 
 

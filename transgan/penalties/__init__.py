@@ -7,7 +7,7 @@ which a compiled graph can contain completely.
 N batch, C channels, H W image.
 """
 
-from transgan.penalties.base import AugmentedDiscriminator, NoPenalty, drawn_by
+from transgan.penalties.base import AugmentedDiscriminator, NoPenalty, drawn_by, fewest_of, period_of
 from transgan.penalties.directional import R1R2JVP, R1R2CentralDifference, R1R2FiniteDifference
 from transgan.penalties.exact import R1R2, WGANGP, PointwisePenalty, input_gradient
 from transgan.penalties.sparse import Lazy, Subsampled
@@ -24,5 +24,7 @@ __all__ = [
     "R1R2FiniteDifference",
     "Subsampled",
     "drawn_by",
+    "fewest_of",
     "input_gradient",
+    "period_of",
 ]

@@ -65,6 +65,16 @@ def drawn_by(discriminator: object) -> int:
     return int(getattr(discriminator, "num_random", 0))
 
 
+def period_of(penalty: object) -> int:
+    """Discriminator steps after which a penalty is on again."""
+    return int(getattr(penalty, "period", 1))
+
+
+def fewest_of(penalty: object) -> int:
+    """Images of which a penalty is on at least one."""
+    return int(getattr(penalty, "fewest", 1))
+
+
 class NoPenalty(Penalty):
     """The logits alone."""
 

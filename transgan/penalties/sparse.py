@@ -1,11 +1,11 @@
 """A penalty on some of the steps, or on some of the images."""
 
-from math import ceil, floor
+from math import ceil, floor, lcm
 
 import torch
 from torch import Tensor, nn
 
-from transgan.penalties.base import paired_logits
+from transgan.penalties.base import fewest_of, paired_logits, period_of
 from transgan.protocols import PairedDiscriminator, Penalty, PenaltyOutput, RandomNumbers
 
 
@@ -19,6 +19,7 @@ class Lazy(Penalty):
         if every < 1:
             raise ValueError(f"penalty.every must be at least 1, not {every}: it counts discriminator steps")
         self.penalty, self.every, self.names = penalty, every, penalty.names
+        self.period, self.fewest = lcm(every, period_of(penalty)), fewest_of(penalty)
 
     def at_step(self, step: int) -> Penalty:
         return Skipped(self.names) if step % self.every else Weighted(self.penalty.at_step(step), self.every)
@@ -69,6 +70,7 @@ class Subsampled(Penalty):
                 "use penalty=r1_r2"
             )
         self.penalty, self.share, self.names = penalty, share, penalty.names
+        self.period, self.fewest = period_of(penalty), ceil((fewest_of(penalty) - 1e-9) / share)
         self.first = 0  # of the batch's pairs, where these are a part of it
         self.kept: dict[tuple[int, int, torch.device], tuple[Tensor, Tensor, Tensor]] = {}  # of those around others too
         self.others: dict[int, Subsampled] = {}  # by `first`

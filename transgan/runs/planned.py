@@ -197,8 +197,8 @@ def fitted(
     usual = None if choosing else config.threads or torch.get_num_threads()
     torch.set_num_threads(usual or 1)
     trial = Trial(resolved, dataset, heldout, device)
-    footprint, free = trial.footprint(batch), free_bytes(device, here)
-    at_once = config.micro_batch or batch
+    footprint = trial.footprint(batch, int(SPARE * free_bytes(device, here) / SLACK))
+    free, at_once = free_bytes(device, here), min(config.micro_batch or batch, batch)
     fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
     obstacle = trial.module.parts.obstacle()
     if fitting is None or fitting < at_once and ("micro_batch" not in plan.left or obstacle):
@@ -212,7 +212,7 @@ def fitted(
         )
     micro_batch = config.micro_batch if fitting == at_once else fitting
     trial.module.parts.size = micro_batch
-    memory = int(SLACK * footprint.of(micro_batch or batch))
+    memory = int(SLACK * footprint.of(min(micro_batch or batch, batch)))
     return Fitted(trial, batch, micro_batch, memory, free, [usual] if usual else candidates(cores()))
 
 

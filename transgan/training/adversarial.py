@@ -5,6 +5,7 @@ One batch is one discriminator step; every `n_critic` batches the generator take
 """
 
 from contextlib import AbstractContextManager
+from math import lcm
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transgan.augmentation import DiffAugment
 from transgan.augmentation.compose import Untouched
 from transgan.ema import decay, update_ema
 from transgan.losses import Relativistic
-from transgan.penalties import R1R2, drawn_by
+from transgan.penalties import R1R2, drawn_by, fewest_of, period_of
 from transgan.protocols import (
     Augmentation,
     Consistency,
@@ -114,6 +115,7 @@ class Adversarial(TwoNetworks):
         self.matching, self.dataset = matching, None
         self.n_critic, self.share_fakes = n_critic, bool(share_fakes)
         self.check(augmentation.num_random)
+        self.period, self.fewest = lcm(n_critic, period_of(self.penalty)), fewest_of(self.penalty)
         self.discriminator_objective, self.generator_objective = discriminator_objective, generator_objective
         self.make_outputs, self.outputs_objective = make_outputs, outputs_objective
         self.compile_objectives(compile)
@@ -142,13 +144,17 @@ class Adversarial(TwoNetworks):
 
     # Training.
 
+    def kind(self, step: int) -> tuple[bool, bool]:
+        """Whether a step of the generator follows, and whether there is a penalty."""
+        return (step + 1) % self.n_critic == 0, step % period_of(self.penalty) == 0
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = self.images_and_labels(batch)  # uint8 (n, C, H, W), (n,) or None
         rng, now = self.begin_step(len(images)), self.scheduled()
         logits_heldout = heldout_logits(self, len(images), now) if self.needs_heldout else None
 
         real = self.mirrored(to_float(images), rng)
-        for_generator = (self.step + 1) % self.n_critic == 0  # this batch is followed by a step of it
+        for_generator, _ = self.kind(self.step)  # this batch is followed by a step of it
         fakes = fakes_of(self, rng.normal(self.latent_dim), labels, self.share_fakes and for_generator)
         logits = self.discriminator_step(real, fakes, labels, rng, now)
         self.log_values["discriminator_accuracy"] = 0.5 + 0.5 * (logits[0] - logits[1]).sign().mean()  # of the pairs

@@ -50,6 +50,8 @@ class Generative(Loadable):
     objectives: tuple[str, ...] = ()  # attributes: functions that can be compiled
     is_compiled = False  # whether these were
     in_turn = False  # whether each backward pass is about one of several networks alone
+    period = 1  # steps after which what does not happen in every one comes again
+    fewest = 1  # images of which everything that happens in a step is on at least one
 
     def __init__(
         self,
@@ -137,6 +139,10 @@ class Generative(Loadable):
     def step(self) -> int:
         """Batches shown so far."""
         return (self.images_seen + self.lacking) // self.batch_size if self.batch_size else 0
+
+    def kind(self, step: int) -> tuple[bool, ...]:
+        """Which of what does not happen in every step happens in this one."""
+        return ()
 
     def sampler_of_images(self) -> Sampler:
         """The network with the EMA weights and how it makes images, without what it is trained by."""
