@@ -53,6 +53,13 @@ def test_pairs_are_those_of_the_flow():
     assert set(every.tolist()) == {0, 1, 2}
 
 
+def test_a_flow_that_predicts_images_teaches_these():
+    module = student(teacher=FlowTransformer(**SHAPE, prediction="x"))
+    module.teacher.predict = lambda x, time, labels=None: torch.full_like(x, 0.3)
+    images = pairs_of(module, 5)[1]
+    torch.testing.assert_close(images, torch.full_like(images, 0.3))
+
+
 @pytest.mark.parametrize("reuse, delay", [(1, 1), (2, 3), (4, 8)])
 def test_each_pair_comes_up_as_often_as_asked_for(reuse, delay):
     pairs = student(reuse=reuse, delay=delay).pairs

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from transgan.ode import check, solve
+from transgan.ode import check
+from transgan.sampling.flow import carried
 from transgan.schedules import Schedule
 from transgan.training.generative import Batch
 from transgan.training.latents import FromLatents, latent_dim_of
@@ -88,12 +89,7 @@ class Student(OneNetwork, FromLatents):
         """Where the flow carries noise (N, Z)."""
         teacher: Any = self.teacher
         noise = latent.unflatten(1, (teacher.in_chans, teacher.img_size, teacher.img_size))
-
-        def field(x: Tensor, time: Tensor) -> Tensor:
-            found: Tensor = teacher(x, time, labels)
-            return found
-
-        return solve(field, noise, 0.0, 1.0, self.teacher_steps, self.teacher_solver)
+        return carried(teacher, noise, labels, self.teacher_steps, self.teacher_solver)
 
     def train(self, mode: bool = True) -> "Student":
         """Leaves the teacher in evaluation mode."""
