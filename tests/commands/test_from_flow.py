@@ -106,6 +106,10 @@ def test_everything_comes_from_the_flow(inside, runs):
 
 def test_a_student_can_be_begun_with_as_well(inside, runs):
     train(inside, *KINDS["student"], "name=student", "kimg=0.064")
+    for words in (["sample"], ["evaluate", "metrics=fast", "extractor=pixels"]):
+        for key in ("psi", "temperature"):
+            code, out, err = inside(words[0], "runs/student", *words[1:], f"{key}=0.8")
+            assert code == 2 and f"{key}=0.8: " in err and "no styles to truncate; leave it out" in err, out + err
     out = train(inside, *KINDS["gan"], "checkpoint=runs/student", "kimg=0.064", "name=gan")
     assert out.count("from the one-step generator of ") == 2
 
@@ -179,6 +183,8 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
          "warm_start.generator.freeze=all: nothing is frozen; give warm_start.generator.frozen=KIMG as well"),
         (["experiment=digits_flow", "conditional=false", "algorithm.label_dropout=0.1"],
          "algorithm.label_dropout=0.1: it hides classes, and there are none; leave it out"),
+        (["algorithm=drifting", "conditional=false", "algorithm.images_per_class=16"],
+         "algorithm.images_per_class=16: it puts images of a class beside each other, and there are no classes; leave"),
         (["algorithm=drifting", "generator=from_flow", "checkpoint=runs/flow"],
          "generator=from_flow and algorithm=drifting begin with runs of two kinds; leave one out"),
         (["algorithm.transport=0.1"], "algorithm.transport compares an image with the noise it is made of"),
