@@ -33,8 +33,8 @@ def without_effect(config: DictConfig, arguments: list[str]) -> list[str]:
         )
     if algorithm.get("images_per_class") and "algorithm.images_per_class" in given and not config.num_classes:
         found.append(
-            f"algorithm.images_per_class={algorithm.images_per_class}: it puts images of a class beside each other, and "
-            "there are no classes; leave it out"
+            f"algorithm.images_per_class={algorithm.images_per_class}: it puts images of a class beside each other, "
+            "and there are no classes; leave it out"
         )
     if algorithm.get("reuse") == 1 and "algorithm.delay" in given:
         found.append(
