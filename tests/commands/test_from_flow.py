@@ -159,6 +159,18 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
     assert "generator from the flow of " in out and "norms of the blocks" in out
 
 
+def test_a_student_learns_with_the_guidance_of_the_flow(inside, runs):
+    """Unless it is given another one; and its own command continues it."""
+    flow = ["experiment=digits_flow", *STACK, "algorithm.label_dropout=0.2", "algorithm.guidance=2", "name=guided"]
+    train(inside, *flow, "kimg=0.064")
+    for more, expected in (([], 2.0), (["algorithm.teacher_guidance=1.5"], 1.5)):
+        words = [*KINDS["student"], "checkpoint=runs/guided", f"name=student{expected:g}", *more]
+        for kimg in ("0.064", "0.128"):
+            train(inside, *words, f"kimg={kimg}")
+            kept = saved(runs / f"student{expected:g}")["config"]["algorithm"]
+            assert kept["teacher_guidance"] == expected
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
@@ -178,6 +190,8 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
         (["algorithm=drifting", "checkpoint=runs/masked", "algorithm.images_per_class=null"],
          "needs 4 or more of each of 10 classes, about 3.2 in a batch; give batch_size=40 or more, algorithm.images_per_"),
         ([*KINDS["student"], "mirror=true"], "mirror=true: a student looks at no real images, and the flow of"),
+        ([*KINDS["student"], "algorithm.teacher_guidance=2"],
+         "algorithm.teacher_guidance=2: the flow of checkpoint=runs/flow does not know images without a class; leave"),
         ([*KINDS["student"], "algorithm.reuse=1", "algorithm.delay=3"], "algorithm.delay=3: with algorithm.reuse=1"),
         ([*KINDS["gan"], "warm_start.generator.freeze=all"],
          "warm_start.generator.freeze=all: nothing is frozen; give warm_start.generator.frozen=KIMG as well"),

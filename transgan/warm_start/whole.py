@@ -76,6 +76,21 @@ def not_mirrored(config: DictConfig, part: str, source: Source) -> list[str]:
     ]
 
 
+def guide(config: DictConfig, part: str, source: Source) -> list[str]:
+    """Sets the guidance of a teacher that is given none to that of its run. Returns a sentence where it cannot be."""
+    if part != "teacher" or "teacher_guidance" not in config.algorithm:
+        return []
+    theirs, guidance = source.config["algorithm"], config.algorithm.teacher_guidance
+    if guidance is None:
+        config.algorithm.teacher_guidance = float(theirs.get("guidance") or 1)
+    elif guidance != 1 and not (source.num_classes and theirs.get("label_dropout")):
+        return [
+            f"algorithm.teacher_guidance={guidance:g}: the flow of checkpoint={config.checkpoint} does not know images "
+            "without a class; leave it out, or give a flow trained with classes and algorithm.label_dropout=0.1"
+        ]
+    return []
+
+
 def copy_network(source: Source, network: nn.Module, start: Any) -> dict[str, dict[str, int]]:
     """Copies the weights that `start` (training/pretrained.py) selects. Returns the report:
     {"copied", "from_scratch", "unused": {name: number of parameters}}."""
