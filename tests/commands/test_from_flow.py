@@ -171,6 +171,14 @@ def test_a_student_learns_with_the_guidance_of_the_flow(inside, runs):
             assert kept["teacher_guidance"] == expected
 
 
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_what_determines_no_weight_is_the_users(inside, runs, network):
+    train(inside, *KINDS["gan"], f"{network}.transformer.checkpointing=true", "name=gan", "kimg=0.032")
+    found = saved(runs / "gan")["config"]
+    other = "discriminator" if network == "generator" else "generator"
+    assert found[network]["transformer"]["checkpointing"] and not found[other]["transformer"]["checkpointing"]
+
+
 @pytest.mark.parametrize(
     "words, said",
     [

@@ -13,6 +13,12 @@ from transgan.warm_start.weights import amount, parts, transplant
 SHAPE = (
     "patch_size", *LISTS, "mlp_ratio", "style_dim", "prediction", "levels", "quantise", "norm", "transformer", "output",
 )  # fmt: skip
+WEIGHTLESS = ("checkpointing",)  # arguments of these that determine no weight: the user's stay
+
+
+def shaping(value: Any) -> Any:
+    """The value of an argument without what determines no weight."""
+    return {k: v for k, v in value.items() if k not in WEIGHTLESS} if isinstance(value, dict) else value
 
 
 def set_shape(config: DictConfig, name: str, source: Source, given: set[str]) -> list[str]:
@@ -24,10 +30,13 @@ def set_shape(config: DictConfig, name: str, source: Source, given: set[str]) ->
         if key not in current or key not in source.network:
             continue
         own, here = source.network[key], current[key]
-        said = any(each == f"{name}.{key}" or each.startswith(f"{name}.{key}.") for each in given)
+        free = {each: f"{name}.{key}.{each}" for each in WEIGHTLESS}
+        others = given - set(free.values())
+        said = any(each == f"{name}.{key}" or each.startswith(f"{name}.{key}.") for each in others)
         if not said and "config" not in given:
-            network[key] = own
-        elif here != own:
+            kept = {each: here[each] for each, word in free.items() if word in given}
+            network[key] = own | kept if kept else own
+        elif shaping(here) != shaping(own):
             findings.append(
                 f"{name}.{key}={here}: the {source.kind} of checkpoint={config.checkpoint} has {key} {own}; leave it "
                 f"out, or give another {source.kind}"
