@@ -89,6 +89,15 @@ def test_every_kind_of_sampler_travels(kind, expected, tmp_path):
     assert not any(each.requires_grad for each in found.parameters()) and not found.training
 
 
+@pytest.mark.parametrize("prediction", ["v", "x"])
+@pytest.mark.parametrize("solver, steps", [("euler", 24), ("heun", 3)])
+def test_an_exported_flow_makes_the_images_of_its_run(prediction, solver, steps, tmp_path):
+    net = FlowTransformer(8, 1, 3, dim=16, depth=1, num_heads=2, style_dim=8, prediction=prediction)
+    own, labels = FlowSampler(net, 3, steps, solver, guidance=2.0), torch.tensor([0, 1])
+    found = transgan.load(write(tmp_path / "a.safetensors", own))
+    assert torch.equal(found.generate([3, 4], labels), own.generate([3, 4], labels))
+
+
 def test_options_of_a_sampler_travel(generator, tmp_path):
     own = module_of(Flow).sampler_of_images()
     own.steps, own.solver = 3, "heun"

@@ -34,16 +34,26 @@ def runge_kutta(field: Field, x: Tensor, slope: Tensor, time: Tensor, size: floa
 SOLVERS: dict[str, Step] = {"euler": euler, "heun": heun}
 
 
-def solve(field: Field, x: Tensor, start: float, end: float, steps: int, solver: str | Step = "euler") -> Tensor:
+def solve(
+    field: Field,
+    x: Tensor,
+    start: float,
+    end: float,
+    steps: int,
+    solver: str | Step = "euler",
+    ending: Field | None = None,
+) -> Tensor:
     """x(end) of dx/dt = field(x, t) with x(start) = x, in `steps` equal steps. end may be less than start.
 
-    solver: one of SOLVERS by its name, or another. Raises ValueError for a name that does not exist or fewer than one
-    step.
+    solver: one of SOLVERS by its name, or another. ending: (x, t) -> x(end) in the place of the last step, for a field
+    that is not to be relied on at the end. Raises ValueError for a name that does not exist or fewer than one step.
     """
     check(steps, solver)
     size, step = (end - start) / steps, SOLVERS[solver] if isinstance(solver, str) else solver
     for i in range(steps):
         time = x.new_full((len(x),), start + i * size)
+        if ending is not None and i == steps - 1:
+            return ending(x, time)
         x = step(field, x, field(x, time), time, size)
     return x
 

@@ -42,6 +42,20 @@ def test_a_run_goes_on_bit_by_bit(inside, tmp_path):
     assert numbers[0] == numbers[1] and [kimg for kimg, _ in numbers[0]] == [0, 0.32, 0.64]
 
 
+def test_a_run_goes_on_with_other_steps_of_sampling(inside, tmp_path):
+    """No weight depends on them; on a share of hidden classes it does."""
+    words = [STILL, "algorithm.label_dropout=0.2"]
+    for more in (["name=whole"], ["name=parts", "kimg=0.32"]):
+        trained(inside, *words, *more)
+    others = ["steps=2", "solver=heun", "guidance=2", "likelihood_steps=1", "likelihood_count=16"]
+    trained(inside, *words, "name=parts", *(f"algorithm.{each}" for each in others))
+    whole, parts = (saved(tmp_path / "runs" / name) for name in ("whole", "parts"))
+    assert parts["images_seen"] == 640 and parts["config"]["algorithm"]["solver"] == "heun"
+    assert all(torch.equal(value, parts["state_dict"][name]) for name, value in whole["state_dict"].items())
+    code, _, err = inside("train", *TINY, STILL, "name=parts", "algorithm.label_dropout=0.3")
+    assert code == 2 and "algorithm.label_dropout: 0.2 -> 0.3" in err
+
+
 @pytest.fixture
 def run(inside, tmp_path):
     out = trained(inside, "algorithm.label_dropout=0.2", "metrics=fast", "extractor=pixels", "metrics.num_samples=100")

@@ -106,6 +106,10 @@ def test_everything_comes_from_the_flow(inside, runs):
 
 def test_a_student_can_be_begun_with_as_well(inside, runs):
     train(inside, *KINDS["student"], "name=student", "kimg=0.064")
+    for words in (["sample"], ["evaluate", "metrics=fast", "extractor=pixels"]):
+        for key in ("psi", "temperature"):
+            code, out, err = inside(words[0], "runs/student", *words[1:], f"{key}=0.8")
+            assert code == 2 and f"{key}=0.8: " in err and "no styles to truncate; leave it out" in err, out + err
     out = train(inside, *KINDS["gan"], "checkpoint=runs/student", "kimg=0.064", "name=gan")
     assert out.count("from the one-step generator of ") == 2
 
@@ -155,6 +159,26 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
     assert "generator from the flow of " in out and "norms of the blocks" in out
 
 
+def test_a_student_learns_with_the_guidance_of_the_flow(inside, runs):
+    """Unless it is given another one; and its own command continues it."""
+    flow = ["experiment=digits_flow", *STACK, "algorithm.label_dropout=0.2", "algorithm.guidance=2", "name=guided"]
+    train(inside, *flow, "kimg=0.064")
+    for more, expected in (([], 2.0), (["algorithm.teacher_guidance=1.5"], 1.5)):
+        words = [*KINDS["student"], "checkpoint=runs/guided", f"name=student{expected:g}", *more]
+        for kimg in ("0.064", "0.128"):
+            train(inside, *words, f"kimg={kimg}")
+            kept = saved(runs / f"student{expected:g}")["config"]["algorithm"]
+            assert kept["teacher_guidance"] == expected
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_what_determines_no_weight_is_the_users(inside, runs, network):
+    train(inside, *KINDS["gan"], f"{network}.transformer.checkpointing=true", "name=gan", "kimg=0.032")
+    found = saved(runs / "gan")["config"]
+    other = "discriminator" if network == "generator" else "generator"
+    assert found[network]["transformer"]["checkpointing"] and not found[other]["transformer"]["checkpointing"]
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
@@ -174,11 +198,15 @@ def test_the_stack_of_a_flow_goes_into_a_generator_of_styles(inside, runs):
         (["algorithm=drifting", "checkpoint=runs/masked", "algorithm.images_per_class=null"],
          "needs 4 or more of each of 10 classes, about 3.2 in a batch; give batch_size=40 or more, algorithm.images_per_"),
         ([*KINDS["student"], "mirror=true"], "mirror=true: a student looks at no real images, and the flow of"),
+        ([*KINDS["student"], "algorithm.teacher_guidance=2"],
+         "algorithm.teacher_guidance=2: the flow of checkpoint=runs/flow does not know images without a class; leave"),
         ([*KINDS["student"], "algorithm.reuse=1", "algorithm.delay=3"], "algorithm.delay=3: with algorithm.reuse=1"),
         ([*KINDS["gan"], "warm_start.generator.freeze=all"],
          "warm_start.generator.freeze=all: nothing is frozen; give warm_start.generator.frozen=KIMG as well"),
         (["experiment=digits_flow", "conditional=false", "algorithm.label_dropout=0.1"],
          "algorithm.label_dropout=0.1: it hides classes, and there are none; leave it out"),
+        (["algorithm=drifting", "conditional=false", "algorithm.images_per_class=16"],
+         "algorithm.images_per_class=16: it puts images of a class beside each other, and there are no classes; leave"),
         (["algorithm=drifting", "generator=from_flow", "checkpoint=runs/flow"],
          "generator=from_flow and algorithm=drifting begin with runs of two kinds; leave one out"),
         (["algorithm.transport=0.1"], "algorithm.transport compares an image with the noise it is made of"),

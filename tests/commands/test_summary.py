@@ -11,6 +11,7 @@ from transgan import checkpoint, trust
 from transgan.commands.summary import measure
 from transgan.config.compose import compose
 from transgan.config.search import groups
+from transgan.runs.machine import networks_of
 
 SIZES = {  # resolution, parameters and GMAC of generator and discriminator, measured on the published code
     "cifar10": (32, 83_312_495, 5.394, 10_210_400, 1.346),
@@ -72,6 +73,17 @@ def test_every_network_can_be_counted(group):
         config = checkpoint.without_weights(OmegaConf.to_container(config, resolve=True))
         found = measure(config["algorithm"][group], config)
         assert found["macs"] > 0 and found["parameters"] > 0, name
+
+
+@pytest.mark.parametrize("classes", [0, 10])
+@pytest.mark.parametrize("name", [name for name in groups()["algorithm"] if name != "student"])
+def test_the_networks_of_every_algorithm_can_be_counted(name, classes):
+    """A student's are those of a run: below."""
+    config = compose("summary", [f"algorithm={name}", "resolution=8", "channels=1", f"num_classes={classes}"])
+    config = checkpoint.without_weights(OmegaConf.to_container(config, resolve=True))
+    for network in networks_of(config["algorithm"]):
+        found = measure(config["algorithm"][network], config)
+        assert found["macs"] > 0 and found["parameters"] > 0, network
 
 
 class Tiny(nn.Module):

@@ -39,6 +39,17 @@ def test_places_of_an_image():
     assert [len(compared(images, None, labels, True)), len(compared(images, masked(), labels, False))] == [1, 6]
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_models_of_one_token_and_of_several(size):
+    """The deviation over one token is none, not NaN, and neither is its gradient; over several it is that of a sample."""
+    images = torch.randn(5, 1, 8, 8, requires_grad=True)
+    found = compared(images, masked(partial(Patches, patch_size=size, components=2)), torch.arange(5) % 3, False)
+    sum(x.square().sum() for x in found).backward()
+    assert images.grad.isfinite().all() and images.grad.abs().sum() > 0
+    expected = found[0].std(0) if size < 8 else torch.zeros(5, 16)
+    torch.testing.assert_close(found[2][0], expected, atol=2e-3, rtol=1e-3)
+
+
 def test_features_are_the_masked_models_with_a_gradient_by_the_image():
     """Of images whose values are levels they are what the model itself computes with nothing hidden."""
     network, labels = masked(), torch.tensor([0, 2])

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from transgan.models.flow_transformer import FlowTransformer, OneStep
 from transgan.ode import solve
+from transgan.sampling.flow import carried, guided
 from transgan.sampling.pixels import to_float, to_uint8
 from transgan.schedules import Cosine
 from transgan.training.flow import Flow, objective
@@ -220,7 +221,7 @@ def test_steps_solver_and_guidance():
     net = module.network_ema
     x, time = torch.randn(2, 1, 8, 8), torch.tensor([0.2, 0.7])
     own, none = net(x, time, labels), net(x, time, None)
-    assert torch.allclose(module.sampler_of_images().field(labels)(x, time), none + 3 * (own - none), atol=1e-5)
+    assert torch.allclose(guided(net, labels, 3.0)(x, time), none + 3 * (own - none), atol=1e-5)
 
 
 def test_no_class_is_a_class_of_its_own():
@@ -293,3 +294,31 @@ def test_the_stack_is_the_generators(generator):
     assert {n: p.shape for n, p in ours.stages.named_parameters()} == {
         n: p.shape for n, p in network().stages.named_parameters()
     }
+
+
+@pytest.mark.parametrize("solver", ["euler", "heun"])
+@pytest.mark.parametrize("steps", [1, 4, 16, 64])
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_predicted_images_are_arrived_at(solver, steps, guidance):
+    """Whatever the steps, none of the noise is left beside the image that the network predicts."""
+    net = network(prediction="x")
+    net.predict = lambda x, time, labels=None: torch.full_like(x, 0.1 if labels is None else 0.2)
+    found = carried(net, torch.randn(50, 1, 8, 8), torch.zeros(50).long(), steps, solver, guidance)
+    torch.testing.assert_close(found, torch.full_like(found, 0.1 + 0.1 * guidance))
+
+
+@pytest.mark.parametrize("solver", ["euler", "heun"])
+@pytest.mark.parametrize("steps", [2, 16, 40])
+@pytest.mark.parametrize("prediction", ["v", "x"])
+def test_what_is_solved_as_before(solver, steps, prediction):
+    """Velocities bit for bit, and Euler's predicted images while no step is shorter than the velocity is held back."""
+    net, noise, labels = network(prediction=prediction), torch.randn(5, 1, 8, 8), torch.tensor([0, 1, 2, 3, 0])
+    with torch.no_grad():
+        found = carried(net, noise, labels, steps, solver)
+        before = solve(lambda x, time: net(x, time, labels), noise, 0.0, 1.0, steps, solver)
+    if prediction == "v":
+        assert torch.equal(found, before)
+    elif solver == "euler" and steps <= 20:
+        torch.testing.assert_close(found, before)
+    else:
+        assert not torch.allclose(found, before, atol=1e-3)

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from transgan.models.flow_transformer import FlowTransformer, OneStep
 from transgan.ode import solve
+from transgan.sampling.flow import guided
 from transgan.schedules import Cosine
 from transgan.training.pretrained import PretrainedNetwork
 from transgan.training.student import Student
@@ -51,6 +52,24 @@ def test_pairs_are_those_of_the_flow():
     assert torch.allclose(solve(field, latent.view(8, 1, 8, 8), 0.0, 1.0, 3, "heun"), images, atol=1e-5)
     every = torch.cat([pairs_of(module, step)[2] for step in range(20)])
     assert set(every.tolist()) == {0, 1, 2}
+
+
+def test_a_flow_that_predicts_images_teaches_these():
+    module = student(teacher=FlowTransformer(**SHAPE, prediction="x"))
+    module.teacher.predict = lambda x, time, labels=None: torch.full_like(x, 0.3)
+    images = pairs_of(module, 5)[1]
+    torch.testing.assert_close(images, torch.full_like(images, 0.3))
+
+
+@pytest.mark.parametrize("guidance", [None, 1.0, 3.0])
+def test_pairs_are_those_of_the_guided_flow(guidance):
+    module = student(teacher_guidance=guidance)
+    latent, images, labels = pairs_of(module, 5)
+    field = guided(module.teacher, labels, guidance or 1.0)
+    expected = solve(field, latent.view(8, 1, 8, 8), 0.0, 1.0, 3, "heun")
+    torch.testing.assert_close(images, expected)
+    plain = pairs_of(student(), 5)[1]
+    assert torch.equal(images, plain) == (guidance != 3)
 
 
 @pytest.mark.parametrize("reuse, delay", [(1, 1), (2, 3), (4, 8)])

@@ -1,5 +1,6 @@
 """`transgan summary`: the size and the cost of a configuration's networks, counted without making them."""
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -115,7 +116,10 @@ def measure(network_config: dict, config: dict) -> dict:
         labels = torch.zeros(1, dtype=torch.long) if config["num_classes"] else None
     # MATH, because there attention is two matrix products that can be counted
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        network(images, labels)
+        if "time" in inspect.signature(network.forward).parameters:  # a flow's
+            network(images, torch.zeros(1, device="meta"), labels)
+        else:
+            network(images, labels)
     flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
     prefix = type(network).__name__
     parts = [

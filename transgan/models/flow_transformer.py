@@ -187,6 +187,15 @@ class FlowTransformer(Described, FlowTrunk):
 
         return pace
 
+    @property
+    def ending(self) -> Callable[..., Tensor] | None:
+        """(x_t, times, labels) -> the images that the last step of sampling goes to; None where the velocity does.
+
+        A predicted image is where its velocity leads. Held back near time 1, where it would be 0 by `forward`, that
+        velocity would leave noise in it (Li and He, 2025, take the last step by Euler, too).
+        """
+        return None if self.prediction == "v" else self.data
+
     def data(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """The image that is predicted from x_t."""
         found = self.predict(x, time, labels)

@@ -33,6 +33,11 @@ def without_effect(config: DictConfig, arguments: list[str]) -> list[str]:
         found.append(
             f"algorithm.label_dropout={algorithm.label_dropout:g}: it hides classes, and there are none; leave it out"
         )
+    if algorithm.get("images_per_class") and "algorithm.images_per_class" in given and not config.num_classes:
+        found.append(
+            f"algorithm.images_per_class={algorithm.images_per_class}: it puts images of a class beside each other, "
+            "and there are no classes; leave it out"
+        )
     if algorithm.get("reuse") == 1 and "algorithm.delay" in given:
         found.append(
             f"algorithm.delay={algorithm.delay}: with algorithm.reuse=1 nothing comes up again; leave one of them out"

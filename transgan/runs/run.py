@@ -101,8 +101,13 @@ class Run:
 
     def strength(self, config: DictConfig) -> float:
         """How typical samples are: psi of a GAN, which truncates its styles, the temperature of a model with a
-        likelihood. Raises UserError for the key that is for the other kind."""
+        likelihood. Raises UserError for the key that is for the other kind, and for both where there are no styles."""
         own, other = ("temperature", "psi") if self.has_likelihood else ("psi", "temperature")
+        given = [f"{key}={config[key]:g}" for key in ("psi", "temperature") if config[key] != 1]
+        if given and not self.has_likelihood and not hasattr(self.module.ema, "mapping"):
+            raise UserError(
+                f"{', '.join(given)}: {self.path} makes images at once and has no styles to truncate; leave it out"
+            )
         if config[other] != 1:
             kind = "has a likelihood and no styles to truncate" if self.has_likelihood else "is a GAN"
             raise UserError(f"{other}={config[other]:g}: {self.path} {kind}; give {own}={config[other]:g}")

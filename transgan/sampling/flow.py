@@ -6,10 +6,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from transgan.ode import check, solve
+from transgan.ode import Field, check, solve
 from transgan.sampling.pixels import to_uint8
 from transgan.sampling.randomness import seeded_normal
 from transgan.sampling.sampler import Sampler
+
+
+def guided(function: Callable[..., Tensor], labels: Tensor | None, guidance: float) -> Field:
+    """(x, times) -> what a function of (x, times, labels) says for these labels, `guidance` times as far away from what
+    it says without a class (classifier-free guidance, Ho and Salimans, 2022)."""
+
+    def found(x: Tensor, time: Tensor) -> Tensor:
+        own = function(x, time, labels)
+        return own if guidance == 1 else torch.lerp(function(x, time, None), own, guidance)
+
+    return found
+
+
+def carried(
+    network: nn.Module, noise: Tensor, labels: Tensor | None, steps: int, solver: str, guidance: float = 1.0
+) -> Tensor:
+    """Where a flow's network carries noise (N, C, H, W): images of the same shape.
+
+    Where the network has an `ending`, the last step goes to the image that it says.
+    """
+    ending = getattr(network, "ending", None)
+    last = None if ending is None else guided(ending, labels, guidance)
+    return solve(guided(network, labels, guidance), noise, 0.0, 1.0, steps, solver, last)
 
 
 class FlowSampler(Sampler):
@@ -40,18 +63,6 @@ class FlowSampler(Sampler):
         found: dict[str, Any] = {"steps": self.steps, "solver": self.solver}
         return found | ({} if self.guidance == 1 else {"guidance": self.guidance})
 
-    def field(self, labels: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
-        """The velocity of images of these labels, with the guidance."""
-        network = self.network
-
-        def velocity(x: Tensor, time: Tensor) -> Tensor:
-            found: Tensor = network(x, time, labels)
-            if self.guidance == 1:
-                return found
-            return torch.lerp(network(x, time, None), found, self.guidance)
-
-        return velocity
-
     def images(self, seeds: list[int], labels: Tensor | None, truncation: float) -> Tensor:
         return self.images_of(truncation * self.latents_of(seeds), labels)
 
@@ -64,5 +75,5 @@ class FlowSampler(Sampler):
         """uint8 images (N, C, H, W) of noise (N, C * H * W)."""
         network = self.network
         noise = latent.to(self.device).unflatten(1, (network.in_chans, network.img_size, network.img_size))
-        found = solve(self.field(self.on_device(labels)), noise, 0.0, 1.0, self.steps, self.solver)
+        found = carried(network, noise, self.on_device(labels), self.steps, self.solver, self.guidance)
         return to_uint8(network.quantised(found))

@@ -154,5 +154,5 @@ def compared(images: Tensor, features: Any, labels: Tensor | None, pixels: bool)
         x = gathered(own)  # (N, T, D)
         found.append(x.transpose(0, 1))  # (T, N, D)
         found.append(x.mean(1).unsqueeze(0))  # (1, N, D)
-        found.append((x.var(1) + 1e-6).sqrt().unsqueeze(0))
+        found.append((x.var(1, correction=min(1, x.shape[1] - 1)) + 1e-6).sqrt().unsqueeze(0))
     return found

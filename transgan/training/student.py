@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from transgan.ode import check, solve
+from transgan.ode import check
+from transgan.sampling.flow import carried
 from transgan.schedules import Schedule
 from transgan.training.generative import Batch
 from transgan.training.latents import FromLatents, latent_dim_of
@@ -25,7 +26,8 @@ class Student(OneNetwork, FromLatents):
         generator: (latent (N, Z), labels (N,) or None) -> images (N, C, H, W); its latent is noise in the shape of an
             image, such as OneStep's.
         teacher: a flow's network, (x_t, times, labels) -> velocity; it is not trained.
-        teacher_steps, teacher_solver: of its equation, "euler" or "heun".
+        teacher_steps, teacher_solver: of its equation, "euler" or "heun". teacher_guidance: that of its velocities
+            (sampling/flow.py); None or 1 for none.
         reuse: how often a pair is trained on. delay: after how many further pairs of its place in the batch it comes up
             again (pairs.py).
         compile: None for eager, or a torch.compile backend such as "inductor".
@@ -46,6 +48,7 @@ class Student(OneNetwork, FromLatents):
         *,
         teacher_steps: int = 16,
         teacher_solver: str = "heun",
+        teacher_guidance: float | None = None,
         reuse: int = 4,
         delay: int = 8,
         lr: float | Schedule = 1e-3,
@@ -66,6 +69,7 @@ class Student(OneNetwork, FromLatents):
             )
         self.teacher = teacher.eval().requires_grad_(False)
         self.teacher_steps, self.teacher_solver = teacher_steps, teacher_solver
+        self.teacher_guidance = 1.0 if teacher_guidance is None else teacher_guidance
         self.pairs = Pairs(self.flowed, self.latent_dim, self.num_classes, self.seed, reuse, delay)
         self.objective = objective
         self.compile_objectives(compile)
@@ -88,12 +92,7 @@ class Student(OneNetwork, FromLatents):
         """Where the flow carries noise (N, Z)."""
         teacher: Any = self.teacher
         noise = latent.unflatten(1, (teacher.in_chans, teacher.img_size, teacher.img_size))
-
-        def field(x: Tensor, time: Tensor) -> Tensor:
-            found: Tensor = teacher(x, time, labels)
-            return found
-
-        return solve(field, noise, 0.0, 1.0, self.teacher_steps, self.teacher_solver)
+        return carried(teacher, noise, labels, self.teacher_steps, self.teacher_solver, self.teacher_guidance)
 
     def train(self, mode: bool = True) -> "Student":
         """Leaves the teacher in evaluation mode."""

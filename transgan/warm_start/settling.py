@@ -66,6 +66,7 @@ def settle(
     for part in parts:
         whole.fill_in(config, part, source)
         findings += whole.without_gradient(config, part, source) + whole.not_mirrored(config, part, source)
+        findings += whole.guide(config, part, source)
     begun = [named(config, name) for name in names if whole_of(config, name)]
     if whats := [f"{each} begins with" for each in begun] or [f"algorithm={chosen(config)} begins with"] * bool(parts):
         findings += whole.other_classes(config, whats[0], source)
@@ -138,6 +139,8 @@ def repeat(config: DictConfig, names: list[str], parts: list[str], given: set[st
     OmegaConf.set_struct(config, False)
     for part in parts:
         config.algorithm[part] = previous["algorithm"][part]
+        if config.algorithm.get(f"{part}_guidance", 1) is None:
+            config.algorithm[f"{part}_guidance"] = previous["algorithm"].get(f"{part}_guidance")
     for name in names:
         shape = whole.SHAPE if whole_of(config, name) else (*LISTS, "mlp_ratio", "window_size", "patch_size")
         for key in shape:

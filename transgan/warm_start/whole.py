@@ -13,6 +13,12 @@ from transgan.warm_start.weights import amount, parts, transplant
 SHAPE = (
     "patch_size", *LISTS, "mlp_ratio", "style_dim", "prediction", "levels", "quantise", "norm", "transformer", "output",
 )  # fmt: skip
+WEIGHTLESS = ("checkpointing",)  # arguments of these that determine no weight: the user's stay
+
+
+def shaping(value: Any) -> Any:
+    """The value of an argument without what determines no weight."""
+    return {k: v for k, v in value.items() if k not in WEIGHTLESS} if isinstance(value, dict) else value
 
 
 def set_shape(config: DictConfig, name: str, source: Source, given: set[str]) -> list[str]:
@@ -24,10 +30,13 @@ def set_shape(config: DictConfig, name: str, source: Source, given: set[str]) ->
         if key not in current or key not in source.network:
             continue
         own, here = source.network[key], current[key]
-        said = any(each == f"{name}.{key}" or each.startswith(f"{name}.{key}.") for each in given)
+        free = {each: f"{name}.{key}.{each}" for each in WEIGHTLESS}
+        others = given - set(free.values())
+        said = any(each == f"{name}.{key}" or each.startswith(f"{name}.{key}.") for each in others)
         if not said and "config" not in given:
-            network[key] = own
-        elif here != own:
+            kept = {each: here[each] for each, word in free.items() if word in given}
+            network[key] = own | kept if kept else own
+        elif shaping(here) != shaping(own):
             findings.append(
                 f"{name}.{key}={here}: the {source.kind} of checkpoint={config.checkpoint} has {key} {own}; leave it "
                 f"out, or give another {source.kind}"
@@ -74,6 +83,21 @@ def not_mirrored(config: DictConfig, part: str, source: Source) -> list[str]:
         f"mirror=true: a student looks at no real images, and the flow of checkpoint={config.checkpoint} was trained "
         "with mirror=false; leave it out, or give a flow trained with mirror=true"
     ]
+
+
+def guide(config: DictConfig, part: str, source: Source) -> list[str]:
+    """Sets the guidance of a teacher that is given none to that of its run. Returns a sentence where it cannot be."""
+    if part != "teacher" or "teacher_guidance" not in config.algorithm:
+        return []
+    theirs, guidance = source.config["algorithm"], config.algorithm.teacher_guidance
+    if guidance is None:
+        config.algorithm.teacher_guidance = float(theirs.get("guidance") or 1)
+    elif guidance != 1 and not (source.num_classes and theirs.get("label_dropout")):
+        return [
+            f"algorithm.teacher_guidance={guidance:g}: the flow of checkpoint={config.checkpoint} does not know images "
+            "without a class; leave it out, or give a flow trained with classes and algorithm.label_dropout=0.1"
+        ]
+    return []
 
 
 def copy_network(source: Source, network: nn.Module, start: Any) -> dict[str, dict[str, int]]:
