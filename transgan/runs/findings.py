@@ -42,6 +42,10 @@ def without_effect(config: DictConfig, arguments: list[str]) -> list[str]:
         found.append(
             f"algorithm.delay={algorithm.delay}: with algorithm.reuse=1 nothing comes up again; leave one of them out"
         )
+    generator = algorithm.get("generator") or {}
+    for key in ("levels", "quantise"):
+        if f"generator.{key}" in given and str(generator.get("_target_")).endswith(".OneStep"):
+            found.append(f"generator.{key}={generator[key]}: a one-step generator has no levels; leave it out")
     for name in ("generator", "discriminator"):
         start = (config.get("warm_start") or {}).get(name)
         key = f"warm_start.{name}.freeze"
