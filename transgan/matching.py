@@ -7,7 +7,7 @@ step alone: the discriminator still sees each image by itself.
 N batch, C channels, H W image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transgan.gathering import gathered
+
+
+Distances = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 
 
 class EnergyDistance:
@@ -50,11 +53,13 @@ class EnergyDistance:
         distance of two images that are alike would be lost in it.
         """
         wide = torch.promote_types(torch.promote_types(real.dtype, fake.dtype), torch.float32)
-        with torch.autocast("cpu" if fake.is_meta else fake.device.type, enabled=False):
-            return self.of_wide(real.to(wide), fake.to(wide), real_labels, fake_labels)
+        kind = "cpu" if fake.is_meta else fake.device.type
+        distances = by_differences if torch.is_autocast_enabled(kind) else by_products
+        with torch.autocast(kind, enabled=False):
+            return self.of_wide(real.to(wide), fake.to(wide), real_labels, fake_labels, distances)
 
     def of_wide(
-        self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None
+        self, real: Tensor, fake: Tensor, real_labels: Tensor | None, fake_labels: Tensor | None, distances: Distances
     ) -> Tensor:  # fmt: skip
         real_labels, fake_labels = (None if each is None else gathered(each) for each in (real_labels, fake_labels))
         images = [(gathered(averaged(real, size)), gathered(averaged(fake, size))) for size in self.sizes]
@@ -65,7 +70,8 @@ class EnergyDistance:
         )
         total = fake.new_zeros(())
         for x, y in images:
-            total = total + 2 * distances(x, y, between).mean() - pairwise(y, within) - pairwise(x, real_within)
+            each = mean_of_pairs(distances(y, y, within)) + mean_of_pairs(distances(x, x, real_within))
+            total = total + 2 * distances(x, y, between).mean() - each
         return total / len(self.sizes)
 
     def apart(self, a: Tensor | None, b: Tensor | None, like: Tensor) -> Tensor | float:
@@ -75,9 +81,9 @@ class EnergyDistance:
         return (a[:, None] != b).to(like.dtype) * self.class_distance**2
 
 
-def pairwise(x: Tensor, apart: Tensor | float) -> Tensor:
-    """The mean distance of all pairs of different images."""
-    found, n = distances(x, x, apart), len(x)
+def mean_of_pairs(found: Tensor) -> Tensor:
+    """Of the distances (N, N) of all pairs of different images."""
+    n = len(found)
     return (found.sum() - found.diagonal().sum()) / (n * (n - 1))
 
 
@@ -89,10 +95,13 @@ def averaged(images: Tensor, size: int) -> Tensor:
     return x / x.shape[1] ** 0.5
 
 
-def distances(x: Tensor, y: Tensor, apart: Tensor | float) -> Tensor:
-    """sqrt(|x_i - y_j|^2 + apart_ij): (N, D), (M, D) -> (N, M); smooth at 0.
+def by_products(x: Tensor, y: Tensor, apart: Tensor | float) -> Tensor:
+    """sqrt(|x_i - y_j|^2 + apart_ij): (N, D), (M, D) -> (N, M); smooth at 0."""
+    squares = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+    return (squares.clamp(min=0) + apart + 1e-6).sqrt()
 
-    Of the differences: a matrix product, whose gradient autocast takes in half precision, would cancel.
-    """
+
+def by_differences(x: Tensor, y: Tensor, apart: Tensor | float) -> Tensor:
+    """The same, several times as slow: the gradient of a product is half precision under autocast, and cancels."""
     squares = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
     return (squares + apart + 1e-6).sqrt()
