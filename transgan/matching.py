@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from transgan.gathering import gathered
 
-
 Distances = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 
 
