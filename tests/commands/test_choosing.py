@@ -181,8 +181,8 @@ def test_memory_that_is_short(inside, refused, folder, monkeypatch):
     assert "micro_batch" not in out
     given = planned.Trial.footprint
 
-    def large(self, batch):
-        found = given(self, batch)
+    def large(self, batch, free):
+        found = given(self, batch, free)
         return type(found)(found.fixed, (2**32 - found.fixed) / 8)
 
     monkeypatch.setattr(planned.Trial, "footprint", large)
@@ -213,13 +213,16 @@ def test_classes_that_cannot_be_read_are_not_chosen(inside, pictures, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_choose_the_same(transgan_process, folder, tmp_path):
-    done = transgan_process("train", folder, *SMALL, "minutes=0.01", "trainer.devices=2", cwd=tmp_path)
+    words = "train", folder, *SMALL, "minutes=0.01", "trainer.devices=2"
+    done = transgan_process(*words, cwd=tmp_path)  # of two images of a process a quarter is none
+    assert done.returncode == 2 and "batch_size=4 in 2 processes: penalty.share=0.25 of a batch of 2" in done.stderr
+    done = transgan_process(*words, "batch_size=8", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     kimg = float(re.search(r"kimg=(\S+)", done.stdout)[1])
     run = tmp_path / "runs" / "Meine Bilder für Größe"
     assert (
         OmegaConf.load(run / "config.yaml").kimg == kimg
-        and f"done    {1000 * kimg // 4 * 4 / 1000:g}"[:9] in done.stdout
+        and f"done    {1000 * kimg // 8 * 8 / 1000:g}"[:9] in done.stdout
     )
 
 

@@ -27,6 +27,7 @@ from transgan.planning.choice import FIRST, KEYS, arguments
 from transgan.planning.look import facts_of
 from transgan.planning.settings import INCEPTION, LITE0
 from transgan.runs.beside import beside_of, likelihood_of, preparing
+from transgan.runs.findings import require_penalty
 from transgan.runs.measuring import Trial
 from transgan.runs.timed import minutes_of, note
 
@@ -89,10 +90,12 @@ def planned(config: DictConfig, given: list[str]) -> tuple[DictConfig, list[str]
         with setting_up():
             device = device_of(config.trainer.get("accelerator", "auto"))
             limit = data.get("limit")
-            found = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
-            plan.facts = replace(found, half=half(device), processes=processes_of(config))
+            facts = facts_of(data.path, data.get("labels"), limit, config.holdout, device, minutes)
+            plan.facts = replace(facts, half=half(device), processes=processes_of(config))
         plan.wanted = frozenset(wanted)
-        plan.choices = [each for each in choose(plan.facts, keys) if each.key in wanted]
+        as_given = ("precision", config.precision) if "recipe" in keys else None
+        found = [each for each in choose(plan.facts, keys) if each.key in wanted]
+        plan.choices = [each for each in found if (each.key, each.value) != as_given]
     if not plan.choices:
         return config, given, plan
     whole = [*plan.arguments, *given]
@@ -197,6 +200,7 @@ def fitted(
     usual = None if choosing else config.threads or torch.get_num_threads()
     torch.set_num_threads(usual or 1)
     trial = Trial(resolved, dataset, heldout, device)
+    require_penalty(trial.module, config.batch_size, processes)
     footprint = trial.footprint(batch, int(SPARE * free_bytes(device, here) / SLACK))
     free, at_once = free_bytes(device, here), min(config.micro_batch or batch, batch)
     fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
