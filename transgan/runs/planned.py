@@ -201,7 +201,8 @@ def fitted(
     torch.set_num_threads(usual or 1)
     trial = Trial(resolved, dataset, heldout, device)
     require_penalty(trial.module, config.batch_size, processes)
-    footprint = trial.footprint(batch, int(SPARE * free_bytes(device, here) / SLACK))
+    spare = int(SPARE * free_bytes(device, here) / SLACK) if processes == 1 else 0  # several take as many steps each
+    footprint = trial.footprint(batch, spare)
     free, at_once = free_bytes(device, here), min(config.micro_batch or batch, batch)
     fitting = footprint.fitting(at_once, int(SPARE * free / SLACK))
     obstacle = trial.module.parts.obstacle()
