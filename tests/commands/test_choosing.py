@@ -215,7 +215,10 @@ def test_classes_that_cannot_be_read_are_not_chosen(inside, pictures, tmp_path):
 def test_two_processes_choose_the_same(transgan_process, folder, tmp_path):
     words = "train", folder, *SMALL, "minutes=0.01", "trainer.devices=2"
     done = transgan_process(*words, cwd=tmp_path)  # of two images of a process a quarter is none
-    assert done.returncode == 2 and "batch_size=4 in 2 processes: penalty.share=0.25 of a batch of 2" in done.stderr
+    assert (
+        done.returncode == 2
+        and "in 2 processes: penalty.share= of the 2 images of each is not one image; give batch_size=8" in done.stderr
+    )
     done = transgan_process(*words, "batch_size=8", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     kimg = float(re.search(r"kimg=(\S+)", done.stdout)[1])

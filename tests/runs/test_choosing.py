@@ -65,6 +65,7 @@ class Stand:
 
     def __init__(self, *arguments):
         self.module = torch.nn.Module()
+        self.module.fewest = 1
         self.module.parts = torch.nn.Module()
         self.module.parts.obstacle = lambda: None
 
@@ -88,3 +89,12 @@ def test_what_fits_into_a_process_is_its_part_of_the_memory(monkeypatch):
     assert fit(2).micro_batch == 2
     with pytest.raises(UserError, match="3.0 GiB are free for each of 2 processes; give micro_batch=2 or less"):
         fit(2, planned.Plan())
+
+
+@pytest.mark.parametrize("micro_batch", [9, 64, 10_000])
+def test_no_more_images_than_a_batch_has_go_through_at_once(monkeypatch, micro_batch):
+    monkeypatch.setattr(planned, "Trial", Stand)
+    monkeypatch.setattr(planned, "free_bytes", lambda device, here: 12 * 2**30)
+    config = compose("train", ["experiment=digits", "batch_size=8", f"micro_batch={micro_batch}"])
+    fit = planned.fitted(planned.Plan(), config, {}, None, None, torch.device("cpu"), 1)
+    assert fit.micro_batch == micro_batch and fit.memory == int(planned.SLACK * 8 * 2**30)

@@ -7,7 +7,7 @@ from transgan.config.compose import compose
 from transgan.data import Digits
 from transgan.instantiation import container
 from transgan.penalties import R1R2, Lazy, Subsampled
-from transgan.runs import measuring, planned
+from transgan.runs import measuring
 from transgan.runs.live_bytes import LiveBytes
 from transgan.runs.measuring import FEW, Footprint, Kinds, Trial
 
@@ -111,21 +111,3 @@ def test_penalties_say_when_they_are_on():
     for share in (0.07, 0.01, 0.29, 0.125, 0.3, 0.9):
         part = Subsampled(R1R2(), share)
         assert part.indices(part.fewest)[0] and (part.fewest == 1 or not part.indices(part.fewest - 1)[0])
-
-
-@pytest.mark.parametrize("micro_batch", [9, 64, 10_000])
-def test_no_more_images_than_a_batch_has_go_through_at_once(monkeypatch, micro_batch):
-    class Stand:
-        def __init__(self, *arguments):
-            self.module = torch.nn.Module()
-            self.module.parts = torch.nn.Module()
-            self.module.parts.obstacle = lambda: None
-
-        def footprint(self, batch, free):
-            return Footprint(0.0, 2.0**30)
-
-    monkeypatch.setattr(planned, "Trial", Stand)
-    monkeypatch.setattr(planned, "free_bytes", lambda device, here: 12 * 2**30)
-    config = compose("train", ["experiment=digits", "batch_size=8", f"micro_batch={micro_batch}"])
-    fit = planned.fitted(planned.Plan(), config, {}, None, None, CPU, 1)
-    assert fit.micro_batch == micro_batch and fit.memory == int(planned.SLACK * 8 * 2**30)

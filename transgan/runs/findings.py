@@ -56,13 +56,12 @@ def without_effect(config: DictConfig, arguments: list[str]) -> list[str]:
 
 def require_penalty(module: Any, batch_size: int, processes: int) -> None:
     """Every process penalises images of its own, and a share of few images is none. Raises ValueError."""
-    penalty = getattr(module, "penalty", None)
-    if processes < 2 or penalty is None:
-        return
-    try:
-        penalty.check(batch_size // processes, module.discriminator)
-    except ValueError as error:
-        raise ValueError(f"batch_size={batch_size} in {processes} processes: {error}, or the batch larger") from None
+    part = batch_size // processes
+    if processes > 1 and part < module.fewest:
+        raise ValueError(
+            f"batch_size={batch_size} in {processes} processes: penalty.share= of the {part} images of each is not one "
+            f"image; give batch_size={module.fewest * processes} or more"
+        )
 
 
 def require_checkpoints(config: DictConfig) -> None:
